@@ -1,0 +1,62 @@
+# make help lists what there is. Everything runs from a virtual environment, .venv, that the first target makes.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(or $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 python3.11,\
+  $(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python)))),python3)
+CUSTOMERS ?= 10000
+ENGAGE_PORT ?= 8080
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+export ENGAGE_PORT
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=10000] [ENGAGE_PORT=8080]
+	$(RUN) engage demo --customers $(CUSTOMERS)
+
+up: install ## serve Airflow and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
+	$(RUN) engage up
+
+test: lint ## check style and types, then run every test
+	$(RUN) pytest
+
+lint: $(VENV)/tests-installed
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: $(VENV)/tests-installed ## format the code
+	$(RUN) ruff check --fix-only .
+	$(RUN) ruff format .
+
+install: $(VENV)/installed ## install the requirements into .venv
+
+lock: $(VENV)/tests-installed ## write constraints.txt anew from the requirements
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
+	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt -o constraints.txt
+
+clean: install ## remove the local stack's data
+	$(RUN) engage clean
+
+$(VENV)/installed: requirements.txt constraints.txt
+	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \
+	  echo "Engage needs Python 3.11 to 3.14; $(PYTHON) is '$$($(PYTHON) -V 2>&1 | head -1)'."; \
+	  echo "Install one, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing the requirements into $(VENV) …"
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "without uv; pip takes longer"
+	@$(call INSTALL,requirements.txt)
+	@touch $@
+
+$(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
+	@$(call INSTALL,tests/requirements.txt)
+	@touch $@
+
+define INSTALL
+if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --compile-bytecode -r $(1) -c constraints.txt; \
+else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt; fi
+endef
+
+.PHONY: help demo up test lint format install lock clean

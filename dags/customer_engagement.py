@@ -1,0 +1,99 @@
+"""### Customer engagement
+
+Every 8 weeks: who came, who spent, who gets a text message.
+
+| task | does |
+|---|---|
+| `seed` | writes synthetic customers and events, only in a run triggered with *seed* |
+| `extract` | opens the window's campaign, takes the Variables `engage_*` as its settings, counts events |
+| `aggregate` | sums up each customer's sessions, purchases and spend; customers without any have zeros |
+| `bucket` | spend below `engage_low_spend_threshold`: **BOOST**; else more sessions a week than `engage_high_activity_threshold`: **REWARD**; else **NONE** |
+| `message` | queues a text for BOOST and REWARD, then sends what may be sent, each at most once |
+
+Any task may be cleared or run again: until the first message goes out it replaces what it wrote, from then on it
+changes nothing. A backfill computes and records, and never texts anybody.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param
+from engage_steps import skip, step
+from engage_timetable import EngageTimetable
+
+from engage.window import ANCHOR
+
+with DAG(
+    dag_id="customer_engagement",
+    schedule=EngageTimetable(),
+    start_date=ANCHOR,
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["engage", "marketing", "sms"],
+    default_args={
+        "owner": "engage",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=2),
+    },
+    params={
+        "seed": Param(False, type="boolean", title="Seed", description="Write synthetic data into the window first."),
+        "customers": Param(10_000, type="integer", minimum=1, maximum=10_000_000, title="Synthetic customers"),
+        "rng_seed": Param(
+            None, type=["null", "integer"], minimum=0, title="Random seed", description="The same gives the same data."
+        ),
+        "window_start": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Window start",
+            description="First day of a complete 8-week window. Empty: the run's own window, or the last complete one.",
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Compute and record, queue nothing."),
+        "send_late": Param(
+            False, type="boolean", title="Send late", description="Text people although the window ended long ago."
+        ),
+    },
+) as dag:
+
+    @step()
+    def seed(run):
+        """Write synthetic customers and their events of the window, if the run asks for it."""
+        from engage.seed import log_progress, seed
+
+        if not run.params["seed"]:
+            skip("The run was not triggered with seed.")
+        size, rng_seed = run.params["customers"], run.params["rng_seed"]
+        return seed(run.engine, run.window, size, rng_seed, hash_key=run.hash_key, progress=log_progress)
+
+    @step(trigger_rule="none_failed")
+    def extract(run):
+        """Open the window's campaign with the settings of this moment, and count its events."""
+        from engage.extract import extract
+
+        return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id)
+
+    @step()
+    def aggregate(run):
+        """Sum up each customer's sessions, purchases and spend over the window."""
+        from engage.aggregate import aggregate
+
+        return aggregate(run.engine, run.window)
+
+    @step()
+    def bucket(run):
+        """Put every customer in BOOST, REWARD or NONE."""
+        from engage.bucket import bucket
+
+        return bucket(run.engine, run.window)
+
+    @step(execution_timeout=timedelta(hours=12))
+    def message(run):
+        """Queue the window's messages, and send those that may be sent."""
+        from engage.message import message
+
+        return message(run.engine, run.window, delivery=run.delivery, clock=run.clock)
+
+    seed() >> extract() >> aggregate() >> bucket() >> message()

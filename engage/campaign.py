@@ -1,0 +1,142 @@
+"""The campaign row: one per window, and the gate that every step goes through.
+
+A campaign is open until its first message is claimed, and frozen from then on. Until then re-running a step replaces
+what it wrote before; from then on re-running it changes nothing, so that what people were texted and why stays
+explainable. A step holds the row's lock while it writes, so two runs of one window take turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from engage import database
+from engage.errors import NotReady
+from engage.schema import campaign
+from engage.settings import Settings
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The campaign row as it was when it was locked."""
+
+    window: Window
+    run_id: str | None
+    status: str
+    settings: Settings | None
+    events: dict[str, int]
+    rejected: dict[str, int]
+    customers: int | None
+    buckets: dict[str, int] | None
+    timings: dict[str, float]
+    frozen_at: datetime | None
+    halted_at: datetime | None
+    sender_token: int
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at is not None
+
+
+class Step:
+    """One step at work on a campaign: its transaction, the campaign as it stands, and what to write back."""
+
+    def __init__(self, conn: sa.Connection, found: Campaign) -> None:
+        self.conn = conn
+        self.campaign = found
+        self._values: dict[str, Any] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that ``extract`` took for this campaign."""
+        if self.campaign.settings is None:
+            raise _not_found(self.campaign.window)
+        return self.campaign.settings
+
+    def save(self, **values: Any) -> None:
+        """Columns of the campaign row to write when the step ends."""
+        self._values |= values
+
+
+@contextmanager
+def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
+    """Run one step of an opened campaign in one transaction, holding the campaign's lock.
+
+    Raises:
+        NotReady: ``extract`` has not opened the campaign.
+    """
+    with engine.begin() as conn:
+        database.tune(conn)
+        found = find(conn, window, lock=True)
+        if found is None:
+            raise _not_found(window)
+        yield from _timed(Step(conn, found), name)
+
+
+@contextmanager
+def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> Iterator[Step]:
+    """As ``step``, but makes the campaign row if there is none yet; it stays only if the step succeeds."""
+    blank = {"window_end": window.end, "status": "extracted", "settings": {}, "events": {}, "rejected": {}}
+    with engine.begin() as conn:
+        database.tune(conn)
+        conn.execute(
+            insert(campaign)
+            .values(window_start=window.start, opened_at=as_of, **blank)
+            .on_conflict_do_nothing(index_elements=[campaign.c.window_start])
+        )
+        found = find(conn, window, lock=True)
+        assert found is not None
+        yield from _timed(Step(conn, found), name)
+
+
+def _timed(active: Step, name: str) -> Iterator[Step]:
+    started = perf_counter()
+    yield active
+    if not active.campaign.frozen:
+        timings = active.campaign.timings | {name: round(perf_counter() - started, 3)}
+        update(active.conn, active.campaign.window, timings=timings, **active._values)
+
+
+def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign | None:
+    """The window's campaign, or None; with ``lock`` it is held against every other step until the commit."""
+    query = sa.select(campaign).where(campaign.c.window_start == window.start)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        return None
+    return Campaign(
+        window=window,
+        run_id=row.run_id,
+        status=row.status,
+        settings=Settings.from_snapshot(row.settings) if row.settings else None,
+        events=row.events,
+        rejected=row.rejected,
+        customers=row.customers,
+        buckets=row.buckets,
+        timings=row.timings,
+        frozen_at=row.frozen_at,
+        halted_at=row.halted_at,
+        sender_token=row.sender_token,
+    )
+
+
+def latest(conn: sa.Connection) -> Window | None:
+    """The latest window that has a campaign."""
+    start = conn.execute(sa.select(sa.func.max(campaign.c.window_start))).scalar_one()
+    return Window(start) if start else None
+
+
+def update(conn: sa.Connection, window: Window, **values: Any) -> None:
+    """Write columns of the window's campaign."""
+    conn.execute(sa.update(campaign).where(campaign.c.window_start == window.start).values(**values))
+
+
+def _not_found(window: Window) -> NotReady:
+    return NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")

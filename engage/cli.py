@@ -1,0 +1,273 @@
+"""The command line: ``python -m engage …``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from engage import customer, database, demo, local, migrations, settings
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.errors import EngageError, InputError, NoCustomers
+from engage.extract import extract
+from engage.message import Delivery, message
+from engage.report import Report, report
+from engage.seed import MAX_CUSTOMERS, seed
+from engage.window import Window
+
+app = typer.Typer(
+    help="Engage: every 8 weeks, from app activity to a text message for the customers who deserve one.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+db = typer.Typer(help="The database's schema.", no_args_is_help=True)
+app.add_typer(db, name="db")
+console = Console()
+errors = Console(stderr=True)
+
+WindowStart = Annotated[
+    str | None,
+    typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
+]
+Port = Annotated[
+    int, typer.Option(envvar="ENGAGE_PORT", min=1, max=65535, help="Port of Airflow's user interface on 127.0.0.1.")
+]
+Customers = Annotated[int, typer.Option(min=1, max=MAX_CUSTOMERS, help="How many synthetic customers.")]
+
+
+@app.command()
+def up(port: Port = 8080) -> None:
+    """Start Postgres and Airflow on this machine and serve until Ctrl-C."""
+    with _stack(port) as airflow:
+        _print_address(airflow)
+        _serve(airflow)
+
+
+@app.command("demo")
+def demo_(port: Port = 8080, customers: Customers = 10_000) -> None:
+    """Start everything, run a campaign on synthetic customers, and show what it did.
+
+    On a terminal it keeps serving until Ctrl-C; elsewhere it stops everything and ends.
+    """
+    with _stack(port) as airflow:
+        console.print(f"Running a campaign with {customers:,} synthetic customers …")
+        run = demo.run_demo(airflow, customers, console)
+        with airflow.stack.database() as engine:
+            found = report(engine)
+        _print_report(found)
+        _print_seconds("Seconds by task, as Airflow saw them", run.seconds_by_task)
+        if found.window["run_id"] != run.run_id:
+            console.print(
+                f"This window's messages had begun to go out on {found.window['frozen_at'][:16]} UTC, so the run "
+                "changed nothing and texted nobody again. `make clean` starts over."
+            )
+        _print_address(airflow)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            _serve(airflow)
+        else:
+            airflow.wait_until_idle()
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema up to date and make the partitions of the current windows and the next two."""
+    with _database(upgraded=False) as engine:
+        migrations.upgrade(engine, _now())
+    console.print("The database is up to date.")
+
+
+@app.command("seed")
+def seed_(
+    customers: Customers = 10_000,
+    rng_seed: Annotated[int | None, typer.Option(min=0, help="The same gives the same data.")] = None,
+    window_start: WindowStart = None,
+) -> None:
+    """Write synthetic customers, and their events of one window, into a database without real customers."""
+    window = _window(window_start)
+    with _database() as engine, Progress(console=console) as bar:
+        task = bar.add_task(f"Seeding {window}", total=customers)
+        summary = seed(
+            engine,
+            window,
+            customers,
+            rng_seed,
+            hash_key=_hash_key(),
+            progress=lambda done, total: bar.update(task, completed=done),
+        )
+    if summary.frozen:
+        console.print(f"The campaign of {window} has begun to text people, so its events were left as they are.")
+    else:
+        console.print(
+            f"{summary.customers:,} customers, {summary.sessions:,} sessions, {summary.purchases:,} purchases "
+            f"(rng_seed {summary.rng_seed})"
+        )
+
+
+@app.command()
+def run(
+    window_start: WindowStart = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting other than its default; may be repeated."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute and record, queue nothing.")] = False,
+    send_late: Annotated[bool, typer.Option("--send-late", help="Text people although the window is long over.")] = False,
+) -> None:
+    """Run one campaign without Airflow, through the sandbox: nobody is texted.
+
+    Settings come from the defaults and --set, not from Airflow's Variables.
+    """
+    chosen = settings.validate(_assignments(set_ or []), label=lambda name: f"--set {name}")
+    window, now = _window(window_start), _now()
+    with _database() as engine:
+        try:
+            extract(engine, window, chosen, as_of=now, run_id="cli")
+        except NoCustomers as exc:
+            console.print(str(exc))
+            return
+        aggregate(engine, window)
+        bucket(engine, window)
+        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), clock=_now)
+        _print_report(report(engine, window))
+    if done.note:
+        console.print(done.note)
+
+
+@app.command()
+def clean() -> None:
+    """Delete the local stack's data: the embedded Postgres with every customer and campaign in it."""
+    home = local.Home.default()
+    local.remove(home)
+    console.print(f"Removed {home.path}")
+
+
+@app.command("report")
+def report_(
+    window_start: WindowStart = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Show what a campaign did, by default the latest."""
+    window = _window(window_start) if window_start else None
+    with _database() as engine:
+        found = report(engine, window)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print_report(found)
+
+
+def main() -> None:
+    """Entry point: an error for a person is one sentence on standard error and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    local.interrupt_on_signals()
+    try:
+        app()
+    except EngageError as exc:
+        errors.print(f"[red]Error:[/] {exc}", markup=True, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(130)
+
+
+@contextmanager
+def _stack(port: int) -> Iterator[demo.Airflow]:
+    """The local stack with a migrated database, healthy and with its default Variables."""
+    console.print("Starting Postgres and Airflow …")
+    with local.stack(local.Home.default(port)) as stack:
+        with stack.database() as engine:
+            migrations.upgrade(engine, _now())
+        airflow = demo.Airflow(stack)
+        airflow.wait_until_healthy()
+        airflow.add_default_variables()
+        yield airflow
+
+
+def _serve(airflow: demo.Airflow) -> None:
+    console.print("Serving until Ctrl-C.")
+    try:
+        while True:
+            for name in airflow.stack.keep_alive():
+                console.print(f"Airflow's {name} had died; it was started again.")
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print("Stopping …")
+
+
+@contextmanager
+def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
+    """The database that ENGAGE_DATABASE_URL names, or the embedded one, with its schema up to date."""
+    if url := os.environ.get("ENGAGE_DATABASE_URL"):
+        yield database.connect(url)
+        return
+    with local.engine(local.Home.default()) as engine:
+        if upgraded:
+            migrations.upgrade(engine, _now())
+        yield engine
+
+
+def _hash_key() -> bytes:
+    given = os.environ.get("ENGAGE_HASH_KEY")
+    if given is None and "ENGAGE_DATABASE_URL" not in os.environ:
+        given = local.Home.default().secret("hash")
+    return customer.hash_key(given)
+
+
+def _window(start: str | None) -> Window:
+    return Window.named(start, _now()) if start else Window.last_complete(_now())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _assignments(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set {pair} has no value; write --set name=value, such as low_spend_threshold=120.")
+    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+
+
+def _print_address(airflow: demo.Airflow) -> None:
+    home = airflow.stack.home
+    console.print(f"Airflow: {home.url}   user [bold]{local.ADMIN}[/]   password [bold]{home.secret('password')}[/]")
+
+
+def _print_report(found: Report) -> None:
+    window = found.window
+    console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({window['status']})")
+    buckets = Table("bucket", "customers", "share", title="Buckets")
+    for name, count in found.buckets.items():
+        buckets.add_row(name, f"{count:,}", f"{count / (found.customers or 1):.1%}")
+    buckets.add_row("all", f"{found.customers or 0:,}", "", style="bold")
+    console.print(buckets)
+    messages = Table("status", "reason", "messages", title="Messages")
+    for status, count in found.messages["by_status"].items():
+        if status != "skipped":
+            messages.add_row(status, "", f"{count:,}")
+    for reason, count in found.messages["skipped_by_reason"].items():
+        messages.add_row("skipped", reason, f"{count:,}")
+    console.print(messages)
+    events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
+    console.print(f"Events: {events}; rejected: {rejected}")
+    _print_seconds("Seconds by step, inside Postgres", found.timings)
+
+
+def _print_seconds(title: str, seconds: dict[str, float]) -> None:
+    console.print(f"{title}: " + ", ".join(f"{name} {took:.2f}" for name, took in seconds.items()))

@@ -1,0 +1,63 @@
+"""Every error that Engage raises on purpose.
+
+::
+
+    EngageError                 something a person can understand and act on
+    ├── InputError              a value given by a person or a client is wrong; retrying cannot help
+    │   ├── WindowError         a date off the 8-week grid, or a window that is not complete
+    │   ├── SettingsError       an Airflow Variable or ``--set`` value that is not allowed
+    │   └── RunError            a run was triggered with something that no run accepts
+    ├── SeedRefused             synthetic data would have mixed with real data
+    ├── NoCustomers             nothing to do yet: the customer table is empty (a run skips)
+    ├── NoValidEvents           customers, but not one valid event in the window
+    ├── NotReady                a step ran before the step whose output it reads
+    ├── Superseded              another sender has taken this campaign over
+    └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
+
+None of them is worth a retry by itself: database trouble is never wrapped in one of these, so a scheduler
+may retry whatever is *not* an ``EngageError``.
+"""
+
+
+class EngageError(Exception):
+    """Base of all errors with a message for a person: what was wrong, the value, what is allowed."""
+
+
+class InputError(EngageError, ValueError):
+    """A value given from outside is wrong."""
+
+
+class WindowError(InputError):
+    """A date that is not the start of a complete window."""
+
+
+class SettingsError(InputError):
+    """A setting outside its allowed range."""
+
+
+class RunError(InputError):
+    """A run was asked for something that no run accepts."""
+
+
+class SeedRefused(EngageError):
+    """Seeding would touch data that is not synthetic; nothing was changed."""
+
+
+class NoCustomers(EngageError):
+    """The customer table is empty, so there is nothing to do."""
+
+
+class NoValidEvents(EngageError):
+    """There are customers, but no valid event in the window."""
+
+
+class NotReady(EngageError):
+    """An earlier step of the campaign has not run."""
+
+
+class Superseded(EngageError):
+    """A newer sender owns the campaign; this one must stop."""
+
+
+class LocalError(EngageError):
+    """The local stack cannot start or stop."""

@@ -1,0 +1,131 @@
+"""Step 5: queue one message for each customer to be texted, then send what is queued.
+
+The promise: at most one message per customer and per phone in a campaign; every message whose fate is unknown is
+listed, and none is sent again by machine. The ledger keeps it, not the scheduler, which may run one task twice at a
+time: a row is unique, is committed as ``sending`` before it is handed over, and only the newest sender may claim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from engage import campaign, ledger, partitions, schema, sender
+from engage.bucket import TEXTED
+from engage.errors import NotReady
+from engage.ledger import MessageSummary
+from engage.schema import customer, customer_bucket
+from engage.sender import Clock
+from engage.settings import Settings
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a run may do with its messages: nobody is texted late, and by a backfill nobody at all."""
+
+    backfill: bool = False
+    send_late: bool = False
+    dry_run: bool = False
+
+    def held(self, window: Window, settings: Settings, as_of: datetime) -> str | None:
+        """Why nobody may be texted, as a reason for the ledger; None when they may."""
+        if self.backfill:
+            return "backfill"
+        late = as_of - window.end > timedelta(days=settings.send_within_days)
+        return "too_late" if late and not self.send_late else None
+
+
+def message(engine: sa.Engine, window: Window, *, delivery: Delivery, clock: Clock) -> MessageSummary:
+    """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
+
+    The provider is the one that the campaign's settings name.
+
+    Raises:
+        NotReady: ``bucket`` has not run.
+        Superseded: another sender has taken over; it goes on, this one stops.
+    """
+    queued = queue(engine, window, delivery=delivery, as_of=clock())
+    if queued.note or not queued.unsettled:
+        return queued
+    return replace(sender.send(engine, window, clock=clock), frozen=queued.frozen)
+
+
+def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime) -> MessageSummary:
+    """Replace the window's ledger, unless messages have begun to go out; ``note`` says why none may go out now.
+
+    Raises:
+        NotReady: ``bucket`` has not run.
+    """
+    with campaign.step(engine, window, "queue") as step:
+        held = delivery.held(window, step.settings, as_of)
+        if step.campaign.frozen:
+            summary = ledger.summarise(step.conn, ledger.of(window))
+            return replace(summary, frozen=True, note=_note(window, held, delivery, frozen=True))
+        if step.campaign.buckets is None:
+            raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
+        rows = messages(window, held, as_of)
+        if delivery.dry_run:
+            partitions.clear(step.conn, schema.message, window)
+            summary = ledger.summarise(step.conn, rows.subquery())
+        else:
+            partitions.replace(step.conn, schema.message, window, rows)
+            summary = ledger.summarise(step.conn, partitions.of(schema.message, window))
+            step.save(status="queued" if summary.unsettled else "complete")
+        return replace(summary, note=_note(window, held, delivery, frozen=False))
+
+
+def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tuple[object, ...]]:
+    """The rows of the ledger for the window's buckets, with its columns in order.
+
+    A customer in NONE gets no message and so no row. Who may not be texted has a row with the reason. Of several
+    customers with one phone the one with the lowest id is texted.
+    """
+    own = (
+        sa.select(
+            customer_bucket.c.window_start,
+            customer_bucket.c.customer_id,
+            customer_bucket.c.bucket,
+            customer.c.phone_hash,
+            ledger.ineligible().label("reason"),
+        )
+        .join(customer, customer.c.customer_id == customer_bucket.c.customer_id)
+        .where(
+            customer_bucket.c.window_start == window.start,
+            customer_bucket.c.bucket == sa.any_(sa.cast(list(TEXTED), ARRAY(sa.Text))),
+        )
+        .subquery("own")
+    )
+    turn = sa.func.row_number().over(partition_by=[own.c.reason, own.c.phone_hash], order_by=own.c.customer_id)
+    of_the_run = sa.case((turn > 1, "duplicate_phone"), else_=sa.cast(held, sa.Text))
+    reason = sa.cast(sa.func.coalesce(own.c.reason, of_the_run), sa.Text)
+    decided = sa.select(own, reason.label("why")).subquery("decided")
+    values = {
+        "window_start": decided.c.window_start,
+        "customer_id": decided.c.customer_id,
+        "bucket": decided.c.bucket,
+        "status": sa.cast(sa.case((decided.c.why.is_(None), "queued"), else_="skipped"), sa.Text),
+        "reason": decided.c.why,
+        "phone_hash": decided.c.phone_hash,
+        "queued_at": sa.cast(as_of, sa.DateTime(timezone=True)),
+    }
+    blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
+    return sa.select(*((blank | values)[c.name].label(c.name) for c in schema.message.columns))
+
+
+def _note(window: Window, held: str | None, delivery: Delivery, *, frozen: bool) -> str:
+    """Why this run texts nobody; empty when it may."""
+    unchanged = "Messages have begun to go out, so nothing was changed. " if frozen else ""
+    if delivery.dry_run:
+        return unchanged or "A dry run: nothing was queued; the counts are what a run would have queued."
+    if held == "backfill":
+        return unchanged + "A backfill run never texts anybody."
+    if held == "too_late":
+        return unchanged + (
+            f"The window ended {window.end:%Y-%m-%d}, too long ago to text anybody now. To do it all the same, "
+            "trigger a run of this window with send_late."
+        )
+    return ""

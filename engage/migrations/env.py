@@ -1,0 +1,13 @@
+"""Alembic's entry point: runs the migrations on the connection that ``engage.migrations`` hands over."""
+
+from alembic import context
+
+from engage.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table="engage_schema_version",
+)
+with context.begin_transaction():
+    context.run_migrations()

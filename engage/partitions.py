@@ -1,0 +1,177 @@
+"""The only place with partition DDL.
+
+Raw events (``app_session``, ``purchase``) are partitioned by window and, below it, by hash of the customer, so that
+a step reads one window and groups it piece by piece in cache. Rows that fit no window's partition, such as those
+without a timestamp, lie in the DEFAULT partition: reads through the parent are right whatever partitions exist.
+
+Results (``customer_activity``, ``customer_bucket``, ``message``) have one partition per window, which a step builds
+aside and swaps in: readers see the old rows or the new ones, never a mixture, and nothing is left to vacuum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+import tenacity
+
+from engage.schema import EVENT_TIMES
+from engage.window import Window
+
+HASH_MODULUS = 32
+WINDOWS_AHEAD = 2
+LOCK_TIMEOUT = "2s"
+"""How long DDL may wait for its locks. Everybody else queues behind the waiting statement meanwhile."""
+
+_ENSURE_LOCK = 0x656E67616765  # "engage": any constant serves, as long as nothing else takes it
+
+
+def _lock_not_available(exc: BaseException) -> bool:
+    return isinstance(exc, sa.exc.OperationalError) and getattr(exc.orig, "sqlstate", None) == "55P03"
+
+
+_retry_lock = tenacity.retry(
+    retry=tenacity.retry_if_exception(_lock_not_available),
+    wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+    stop=tenacity.stop_after_delay(120),
+    reraise=True,
+)
+
+
+def partition_name(table: sa.Table, window: Window) -> str:
+    return f"{table.name}_{window.key}"
+
+
+def of(table: sa.Table, window: Window) -> sa.Table:
+    """The window's partition of ``table`` as a table of its own, for a transaction that has just made it."""
+    return table.to_metadata(sa.MetaData(), name=partition_name(table, window))
+
+
+def ensure(engine: sa.Engine, as_of: datetime) -> None:
+    """Make the partitions of the window that ``as_of`` lies in and of the next ones."""
+    windows = [Window.containing(as_of)]
+    while len(windows) <= WINDOWS_AHEAD:
+        windows.append(windows[-1].next())
+    ensure_windows(engine, windows)
+
+
+@_retry_lock
+def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
+    """Make the event partitions of ``windows`` where they are missing, moving their rows out of DEFAULT."""
+    wanted = [(table, window) for table in EVENT_TIMES for window in windows]
+    with engine.begin() as conn:
+        if all(_exists(conn, partition_name(*pair)) for pair in wanted):
+            return
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ENSURE_LOCK)))
+        _set_lock_timeout(conn)
+        for table, window in wanted:
+            if not _exists(conn, partition_name(table, window)):
+                _create_event_partition(conn, table, window)
+
+
+def _create_event_partition(conn: sa.Connection, table: sa.Table, window: Window) -> None:
+    """Build aside, fill from DEFAULT, attach: unlike CREATE … PARTITION OF, this waits for no open writer."""
+    name, default, column = partition_name(table, window), f"{table.name}_default", EVENT_TIMES[table]
+    within = f"{column.name} >= '{window.start.isoformat()}' AND {column.name} < '{window.end.isoformat()}'"
+    _run(conn, f"CREATE TABLE {name} (LIKE {table.name} INCLUDING ALL) PARTITION BY HASH (customer_id)")
+    for remainder in range(HASH_MODULUS):
+        leaf = f"{name}_{remainder:02}"
+        _run(
+            conn,
+            f"CREATE TABLE {leaf} PARTITION OF {name} "
+            f"FOR VALUES WITH (MODULUS {HASH_MODULUS}, REMAINDER {remainder})",
+        )
+    # nobody may slip a row of this range into DEFAULT between the move and the attach
+    _run(conn, f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE")
+    _run(
+        conn,
+        f"WITH moved AS (DELETE FROM {default} WHERE {within} RETURNING *) INSERT INTO {name} SELECT * FROM moved",
+    )
+    _run(
+        conn,
+        f"ALTER TABLE {table.name} ATTACH PARTITION {name} "
+        f"FOR VALUES FROM ('{window.start.isoformat()}') TO ('{window.end.isoformat()}')",
+    )
+
+
+def empty_events(conn: sa.Connection, window: Window) -> None:
+    """Remove every event of the window, except those without a customer."""
+    for table in EVENT_TIMES:
+        name = partition_name(table, window)
+        _run(conn, f"CREATE TEMP TABLE kept_{table.name} ON COMMIT DROP AS SELECT * FROM {name} WHERE customer_id IS NULL")
+        _run(conn, f"TRUNCATE {name}")
+        _run(conn, f"INSERT INTO {name} SELECT * FROM kept_{table.name}")
+
+
+def replace(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[tuple[object, ...]]) -> int:
+    """Make ``rows`` the whole content of the window's partition of ``table``; returns how many there are.
+
+    ``rows`` yields the table's columns in order. It must not read ``table`` itself: a lock taken by reading the
+    parent would have to be strengthened to swap, and two windows doing that at once deadlock.
+    """
+    name = partition_name(table, window)
+    fresh = f"{name}_fresh"
+    count = _create_as(conn, fresh, rows)
+    indexes = _add_constraints(conn, table, window, fresh)
+    _swap(conn, table, window, fresh, indexes)
+    return count
+
+
+def clear(conn: sa.Connection, table: sa.Table, window: Window) -> None:
+    """Remove the window's partition of ``table``, if there is one."""
+    _swap(conn, table, window, None, ())
+
+
+def _create_as(conn: sa.Connection, name: str, rows: sa.Select[tuple[object, ...]]) -> int:
+    """CREATE TABLE … AS, which may run in parallel where INSERT … SELECT never does. Values stay bound parameters."""
+    compiled = rows.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
+    return conn.exec_driver_sql(f"CREATE TABLE {name} AS {compiled}", compiled.params).rowcount
+
+
+def _add_constraints(conn: sa.Connection, table: sa.Table, window: Window, fresh: str) -> Sequence[str]:
+    """Give ``fresh`` what ATTACH would otherwise scan for or build under lock; returns the names of its indexes."""
+    not_null = [f"ALTER COLUMN {c.name} SET NOT NULL" for c in table.columns if not c.nullable]
+    checks = [
+        f"ADD CONSTRAINT {c.name} CHECK ({c.sqltext})" for c in table.constraints if isinstance(c, sa.CheckConstraint)
+    ]
+    bound = f"ADD CONSTRAINT window_start_bound CHECK (window_start = '{window.start.isoformat()}')"
+    _run(conn, f"ALTER TABLE {fresh} {', '.join([*not_null, *checks, bound])}")
+    key = ", ".join(c.name for c in table.primary_key)
+    _run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {fresh}_pkey PRIMARY KEY ({key})")
+    indexes = [f"{fresh}_pkey"]
+    for index in table.indexes:
+        where = index.dialect_options["postgresql"]["where"]
+        columns = ", ".join(c.name for c in index.columns)
+        indexes.append(f"{fresh}_{'_'.join(c.name for c in index.columns)}")
+        unique = "UNIQUE " if index.unique else ""
+        condition = f" WHERE {where}" if where is not None else ""
+        _run(conn, f"CREATE {unique}INDEX {indexes[-1]} ON {fresh} ({columns}){condition}")
+    return indexes
+
+
+@_retry_lock
+def _swap(conn: sa.Connection, table: sa.Table, window: Window, fresh: str | None, indexes: Sequence[str]) -> None:
+    name = partition_name(table, window)
+    with conn.begin_nested():  # a lock that could not be had undoes the swap only, not the rows built aside
+        _set_lock_timeout(conn)
+        _run(conn, f"DROP TABLE IF EXISTS {name}")
+        if fresh is None:
+            return
+        _run(conn, f"ALTER TABLE {fresh} RENAME TO {name}")
+        for index in indexes:
+            _run(conn, f"ALTER INDEX {index} RENAME TO {index.replace('_fresh', '', 1)}")
+        _run(conn, f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES IN ('{window.start.isoformat()}')")
+        _run(conn, f"ALTER TABLE {name} DROP CONSTRAINT window_start_bound")
+
+
+def _exists(conn: sa.Connection, name: str) -> bool:
+    return conn.execute(sa.select(sa.func.to_regclass(name))).scalar_one() is not None
+
+
+def _set_lock_timeout(conn: sa.Connection) -> None:
+    _run(conn, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+
+
+def _run(conn: sa.Connection, ddl: str) -> None:
+    conn.exec_driver_sql(ddl)

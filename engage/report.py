@@ -1,0 +1,67 @@
+"""What a campaign did, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage import campaign, ledger
+from engage.bucket import BUCKETS
+from engage.errors import NotReady
+from engage.events import REASONS
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Report:
+    """One campaign, ready for JSON. Times are ISO 8601 in UTC, ``timings`` are seconds by step."""
+
+    window: dict[str, Any]
+    customers: int | None
+    events: dict[str, int]
+    rejected: dict[str, int]
+    buckets: dict[str, int]
+    messages: dict[str, Any]
+    settings: dict[str, Any]
+    timings: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def report(engine: sa.Engine, window: Window | None = None) -> Report:
+    """The report on ``window``'s campaign, or on the latest one.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    with engine.begin() as conn:
+        window = window or campaign.latest(conn)
+        if window is None:
+            raise NotReady("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
+        found = campaign.find(conn, window)
+        if found is None:
+            raise NotReady(f"There is no campaign for the window {window}.")
+        messages = ledger.summarise(conn, ledger.of(window))
+    return Report(
+        window={
+            "start": window.start.isoformat(),
+            "end": window.end.isoformat(),
+            "status": found.status,
+            "run_id": found.run_id,
+            "frozen_at": found.frozen_at and found.frozen_at.isoformat(),
+        },
+        customers=found.customers,
+        events=found.events,
+        rejected={reason: found.rejected.get(reason, 0) for reason in REASONS},
+        buckets={name: (found.buckets or {}).get(name, 0) for name in BUCKETS} if found.buckets else {},
+        messages={
+            "total": sum(messages.by_status.values()),
+            "by_status": messages.by_status,
+            "skipped_by_reason": messages.skipped_by_reason,
+        },
+        settings=found.settings.snapshot() if found.settings else {},
+        timings=found.timings,
+    )

@@ -1,0 +1,147 @@
+"""The tables, as SQLAlchemy Core metadata. Each one's ``comment`` says its grain: what one row stands for.
+
+Money is integer cents. Every time is ``timestamptz``, written and read as UTC.
+Migrations build these tables; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+def _time(name: str, *, nullable: bool = True) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+customer = sa.Table(
+    "customer",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    _time("registered_at", nullable=False),
+    sa.Column("name", sa.Text),
+    sa.Column("phone", sa.Text, comment="E.164, or null"),
+    sa.Column("phone_hash", sa.LargeBinary, comment="engage.customer.phone_hash of phone; null with it"),
+    sa.Column("locale", sa.Text),
+    sa.Column("time_zone", sa.Text, comment="IANA name"),
+    _time("consent_at"),
+    sa.Column("consent_source", sa.Text),
+    _time("opted_out_at"),
+    sa.Column("synthetic", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.CheckConstraint("(phone IS NULL) = (phone_hash IS NULL)", name="phone_hash"),
+    comment="One row per customer.",
+)
+
+app_session = sa.Table(
+    "app_session",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger),
+    _time("started_at"),
+    comment="One row per opening of the app. A raw log: bad rows stay in it and are counted. Partitioned by "
+    "started_at along the 8-week grid, then by hash of customer_id. No key, no index: see docs/decisions.",
+    postgresql_partition_by="RANGE (started_at)",
+)
+
+purchase = sa.Table(
+    "purchase",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger),
+    _time("purchased_at"),
+    sa.Column("amount_cents", sa.BigInteger),
+    comment="One row per purchase. A raw log, partitioned as app_session is, by purchased_at.",
+    postgresql_partition_by="RANGE (purchased_at)",
+)
+
+EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purchased_at}
+"""The event tables and the column of each that says when the event happened."""
+
+CAMPAIGN_STATUSES = ("extracted", "aggregated", "bucketed", "queued", "sending", "complete")
+
+campaign = sa.Table(
+    "campaign",
+    metadata,
+    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
+    _time("window_end", nullable=False),
+    sa.Column("run_id", sa.Text, comment="the Airflow run that computed it last, or 'cli'"),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("settings", JSONB, nullable=False, comment="snapshot of engage.settings.Settings"),
+    sa.Column("events", JSONB, nullable=False, comment="valid events in the window, by kind"),
+    sa.Column("rejected", JSONB, nullable=False, comment="events not counted, by reason"),
+    sa.Column("customers", sa.BigInteger, comment="rows of customer_activity"),
+    sa.Column("buckets", JSONB, comment="customers by bucket"),
+    sa.Column("timings", JSONB, nullable=False, server_default=sa.text("'{}'"), comment="seconds by step"),
+    _time("opened_at", nullable=False),
+    _time("frozen_at"),
+    _time("halted_at"),
+    sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
+    sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
+    comment="One row per window that a run has opened.",
+)
+
+customer_activity = sa.Table(
+    "customer_activity",
+    metadata,
+    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    sa.Column("sessions", sa.BigInteger, nullable=False),
+    sa.Column("purchases", sa.BigInteger, nullable=False),
+    sa.Column("total_spend_cents", sa.BigInteger, nullable=False),
+    sa.Column("avg_weekly_sessions", sa.Double, nullable=False),
+    comment="One row per window and customer registered before its end, zeros included.",
+    postgresql_partition_by="LIST (window_start)",
+)
+
+customer_bucket = sa.Table(
+    "customer_bucket",
+    metadata,
+    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("total_spend_cents", sa.BigInteger, nullable=False, comment="the value compared, in cents"),
+    sa.Column("avg_weekly_sessions", sa.Double, nullable=False, comment="the value compared"),
+    comment="One row per window and customer: the bucket, and the values that put it there. "
+    "The thresholds they were compared with are in campaign.settings.",
+    postgresql_partition_by="LIST (window_start)",
+)
+
+MESSAGE_STATUSES = ("queued", "sending", "accepted", "unknown", "skipped")
+
+message = sa.Table(
+    "message",
+    metadata,
+    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
+    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, comment="why a message is skipped; null for all others"),
+    sa.Column("phone_hash", sa.LargeBinary),
+    sa.Column("provider", sa.Text),
+    sa.Column("provider_message_id", sa.Text),
+    sa.Column("sender_token", sa.Integer, comment="campaign.sender_token of the sender that claimed it"),
+    sa.Column("body", sa.Text, comment="the text as handed to the provider"),
+    sa.Column("error", sa.Text, comment="what went wrong when the outcome is unknown"),
+    _time("queued_at", nullable=False),
+    _time("sending_at"),
+    _time("settled_at"),
+    sa.CheckConstraint(f"status IN {MESSAGE_STATUSES!r}", name="status"),
+    sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),
+    # "not skipped", said through `reason`: an index that reads `status` would make every change of status
+    # rewrite its entry, where `reason` lets Postgres update the row in place (heap-only).
+    sa.Index(
+        "message_window_start_phone_hash_idx",
+        "window_start",
+        "phone_hash",
+        unique=True,
+        postgresql_where=sa.text("reason IS NULL"),
+    ),
+    comment="The ledger: one row per window and customer in a bucket that is texted. One phone, one message.",
+    postgresql_partition_by="LIST (window_start)",
+)

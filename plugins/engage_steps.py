@@ -1,0 +1,140 @@
+"""What every task of the DAG does around its one call into ``engage``.
+
+It works out which window the run is about, opens the database, and tells the scheduler what an outcome means:
+database trouble is retried, anything a person has to mend fails at once, nothing to do skips.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from engage.errors import EngageError, NoCustomers, RunError
+from engage.window import Window
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from engage.message import Delivery
+    from engage.settings import Settings
+
+CONNECTION = "engage_db"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run as the steps see it."""
+
+    run_id: str
+    run_type: str
+    window: Window
+    params: dict[str, Any]
+    as_of: datetime
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+        from engage import database
+
+        return database.connect(PostgresHook(CONNECTION).sqlalchemy_url)
+
+    @property
+    def hash_key(self) -> bytes:
+        from engage import customer
+
+        return customer.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
+
+    @property
+    def delivery(self) -> Delivery:
+        from engage.message import Delivery
+
+        return Delivery(
+            backfill=self.run_type == "backfill", send_late=self.params["send_late"], dry_run=self.params["dry_run"]
+        )
+
+    @staticmethod
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    def settings(self) -> Settings:
+        """The settings as operations staff have them in Airflow's Variables right now."""
+        from engage import settings
+
+        return settings.from_variables(lambda key: Variable.get(key, default=None))
+
+
+def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
+    """Make a task of a function that takes the ``Run`` and returns a summary, which becomes the task's XCom."""
+
+    def decorate(function: Callable[[Run], Any]) -> Any:
+        def run_step() -> dict[str, Any]:
+            try:
+                summary = asdict(function(_current_run()))
+            except NoCustomers as exc:
+                raise AirflowSkipException(str(exc)) from None
+            except EngageError as exc:
+                raise AirflowFailException(str(exc)) from None
+            log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value != ""))
+            return summary
+
+        run_step.__doc__ = function.__doc__
+        return task(task_id=function.__name__, doc_md=function.__doc__, **options)(run_step)
+
+    return decorate
+
+
+def _current_run() -> Run:
+    context = get_current_context()
+    dag_run, params, as_of = context["dag_run"], dict(context["params"]), Run.clock()
+    _refuse_unknown(set(dag_run.conf or {}), set(context["dag"].params))
+    return Run(
+        run_id=dag_run.run_id,
+        run_type=str(dag_run.run_type),
+        window=window_of(dag_run, params["window_start"], as_of),
+        params=params,
+        as_of=as_of,
+    )
+
+
+def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window:
+    """The window a run is about: the one it names, else its data interval, else the last complete one.
+
+    Raises:
+        EngageError: not a complete window on the grid.
+    """
+    if window_start is not None:
+        return Window.named(window_start, as_of)
+    if dag_run.data_interval_start is None:
+        return Window.last_complete(dag_run.run_after)
+    window = Window.named(dag_run.data_interval_start, as_of)
+    if window.end != dag_run.data_interval_end:
+        raise RunError(f"The run's data interval ends {dag_run.data_interval_end}; its window ends {window.end}.")
+    return window
+
+
+def _refuse_unknown(given: set[str], known: set[str]) -> None:
+    if unknown := sorted(given - known):
+        raise RunError(
+            f"The run was triggered with {', '.join(map(repr, unknown))}, which Engage does not know; it knows "
+            f"{', '.join(sorted(known))}."
+        )
+
+
+def skip(reason: str) -> None:
+    """End the task as skipped, saying why.
+
+    Raises:
+        AirflowSkipException: always.
+    """
+    raise AirflowSkipException(reason)
