@@ -2,13 +2,12 @@
 
 Every 8 weeks: who came, who spent, who gets a text message.
 
-| task | does |
-|---|---|
-| `seed` | writes synthetic customers and events, only in a run triggered with *seed* |
-| `extract` | opens the window's campaign, takes the Variables `engage_*` as its settings, counts events |
-| `aggregate` | sums up each customer's sessions, purchases and spend; customers without any have zeros |
-| `bucket` | spend below `engage_low_spend_threshold`: **BOOST**; else more sessions a week than `engage_high_activity_threshold`: **REWARD**; else **NONE** |
-| `message` | queues a text for BOOST and REWARD, then sends what may be sent, each at most once |
+- `seed` writes synthetic customers and events, only in a run triggered with *seed*.
+- `extract` opens the window's campaign, takes the Variables `engage_*` as its settings, counts events.
+- `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
+- `bucket`: spend below `engage_low_spend_threshold` is **BOOST**; else more sessions a week than
+  `engage_high_activity_threshold` is **REWARD**; else **NONE**.
+- `message` queues a text for BOOST and REWARD, then sends what may be sent, each at most once.
 
 Any task may be cleared or run again: until the first message goes out it replaces what it wrote, from then on it
 changes nothing. A backfill computes and records, and never texts anybody.
@@ -17,7 +16,7 @@ changes nothing. A backfill computes and records, and never texts anybody.
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from engage_steps import skip, step
+from engage_steps import Run, skip, step
 from engage_timetable import EngageTimetable
 
 from engage.window import ANCHOR
@@ -59,7 +58,7 @@ with DAG(
 ) as dag:
 
     @step()
-    def seed(run):
+    def seed(run: Run):
         """Write synthetic customers and their events of the window, if the run asks for it."""
         from engage.seed import log_progress, seed
 
@@ -69,28 +68,28 @@ with DAG(
         return seed(run.engine, run.window, size, rng_seed, hash_key=run.hash_key, progress=log_progress)
 
     @step(trigger_rule="none_failed")
-    def extract(run):
+    def extract(run: Run):
         """Open the window's campaign with the settings of this moment, and count its events."""
         from engage.extract import extract
 
         return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id)
 
     @step()
-    def aggregate(run):
+    def aggregate(run: Run):
         """Sum up each customer's sessions, purchases and spend over the window."""
         from engage.aggregate import aggregate
 
         return aggregate(run.engine, run.window)
 
     @step()
-    def bucket(run):
+    def bucket(run: Run):
         """Put every customer in BOOST, REWARD or NONE."""
         from engage.bucket import bucket
 
         return bucket(run.engine, run.window)
 
     @step(execution_timeout=timedelta(hours=12))
-    def message(run):
+    def message(run: Run):
         """Queue the window's messages, and send those that may be sent."""
         from engage.message import message
 

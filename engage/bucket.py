@@ -63,5 +63,5 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
 
 def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
     rows = partitions.of(customer_bucket, window)
-    query = sa.select(rows.c.bucket, sa.func.count()).group_by(rows.c.bucket)
-    return {name: count for name, count in conn.execute(query)}
+    query = sa.select(rows.c.bucket, sa.func.count().label("customers")).group_by(rows.c.bucket)
+    return {row.bucket: row.customers for row in conn.execute(query)}

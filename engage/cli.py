@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import sqlalchemy as sa
 import typer
@@ -18,11 +18,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from engage import customer, database, demo, local, migrations, settings
+from engage import customer, database, demo, embedded_postgres, local, migrations, settings
 from engage.aggregate import aggregate
 from engage.bucket import bucket
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
+from engage.home import Home
 from engage.message import Delivery, message
 from engage.report import Report, report
 from engage.seed import MAX_CUSTOMERS, seed
@@ -126,7 +127,9 @@ def run(
         typer.Option("--set", metavar="NAME=VALUE", help="A setting other than its default; may be repeated."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute and record, queue nothing.")] = False,
-    send_late: Annotated[bool, typer.Option("--send-late", help="Text people although the window is long over.")] = False,
+    send_late: Annotated[
+        bool, typer.Option("--send-late", help="Text people although the window is long over.")
+    ] = False,
 ) -> None:
     """Run one campaign without Airflow, through the sandbox: nobody is texted.
 
@@ -151,7 +154,7 @@ def run(
 @app.command()
 def clean() -> None:
     """Delete the local stack's data: the embedded Postgres with every customer and campaign in it."""
-    home = local.Home.default()
+    home = Home.default()
     local.remove(home)
     console.print(f"Removed {home.path}")
 
@@ -189,7 +192,7 @@ def main() -> None:
 def _stack(port: int) -> Iterator[demo.Airflow]:
     """The local stack with a migrated database, healthy and with its default Variables."""
     console.print("Starting Postgres and Airflow …")
-    with local.stack(local.Home.default(port)) as stack:
+    with local.stack(Home.default(port)) as stack:
         with stack.database() as engine:
             migrations.upgrade(engine, _now())
         airflow = demo.Airflow(stack)
@@ -215,7 +218,7 @@ def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
         yield database.connect(url)
         return
-    with local.engine(local.Home.default()) as engine:
+    with embedded_postgres.engine(Home.default()) as engine:
         if upgraded:
             migrations.upgrade(engine, _now())
         yield engine
@@ -224,7 +227,7 @@ def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
 def _hash_key() -> bytes:
     given = os.environ.get("ENGAGE_HASH_KEY")
     if given is None and "ENGAGE_DATABASE_URL" not in os.environ:
-        given = local.Home.default().secret("hash")
+        given = Home.default().secret("hash")
     return customer.hash_key(given)
 
 
@@ -240,7 +243,7 @@ def _assignments(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair:
             raise InputError(f"--set {pair} has no value; write --set name=value, such as low_spend_threshold=120.")
-    return dict(pair.split("=", 1) for pair in pairs)  # type: ignore[misc]
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _print_address(airflow: demo.Airflow) -> None:

@@ -145,9 +145,8 @@ def _follow(
         airflow.stack.keep_alive()
         tasks = airflow.tasks(run_id)
         show(tasks)
-        if tasks and all(task["state"] in ENDED for task in tasks.values()):
-            if airflow.run_state(run_id) in ENDED:
-                return tasks
+        if tasks and all(task["state"] in ENDED for task in tasks.values()) and airflow.run_state(run_id) in ENDED:
+            return tasks
         time.sleep(0.2)
     raise RunFailed(f"The run did not end within {RUN_WITHIN} s.")
 

@@ -60,33 +60,31 @@ def purchases_by_customer(window: Window) -> sa.Subquery:
 def count(conn: sa.Connection, window: Window, as_of: datetime) -> tuple[dict[str, int], dict[str, int]]:
     """Valid events by kind, and rejected ones by reason, in one pass over the window."""
     rejected = Counter(dict.fromkeys(REASONS, 0))
-    row = conn.execute(
+    opened = conn.execute(
         sa.select(sa.func.count(), sa.func.count(app_session.c.customer_id)).where(within(app_session, window))
     ).one()
-    sessions = row[1]
-    rejected["missing_customer"] += row[0] - row[1]
+    rejected["missing_customer"] += opened[0] - opened[1]
     has_customer = purchase.c.customer_id.is_not(None)
-    row = conn.execute(
+    bought = conn.execute(
         sa.select(
             sa.func.count(),
             sa.func.count(purchase.c.customer_id),
             sa.func.count().filter(has_customer, purchase.c.amount_cents >= 0),
         ).where(within(purchase, window))
     ).one()
-    purchases = row[2]
-    rejected["missing_customer"] += row[0] - row[1]
-    rejected["invalid_amount"] += row[1] - row[2]
+    rejected["missing_customer"] += bought[0] - bought[1]
+    rejected["invalid_amount"] += bought[1] - bought[2]
     for table, time in EVENT_TIMES.items():
         rejected["missing_timestamp"] += _count(conn, table, time.is_(None))
         rejected["future_dated"] += _count(conn, table, time > as_of)
-    return {"sessions": sessions, "purchases": purchases}, dict(rejected)
+    return {"sessions": opened[1], "purchases": bought[2]}, dict(rejected)
 
 
 def of_customers_registered_later(conn: sa.Connection, window: Window) -> int:
     """Valid events whose customer registered at or after the window's end."""
     later = sa.select(customer.c.customer_id).where(customer.c.registered_at >= window.end)
     if not conn.execute(sa.select(later.exists())).scalar_one():
-        return 0  # the usual case for an old window is the reverse; for the latest one this saves a scan
+        return 0  # spares a scan of the window
     return sum(_count(conn, table, valid(table, window), table.c.customer_id.in_(later)) for table in EVENT_TIMES)
 
 

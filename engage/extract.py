@@ -23,9 +23,7 @@ class ExtractSummary:
     frozen: bool = False
 
 
-def extract(
-    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str
-) -> ExtractSummary:
+def extract(engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str) -> ExtractSummary:
     """Open the campaign, or open it anew while nobody has been texted.
 
     Raises:

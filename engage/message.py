@@ -95,7 +95,7 @@ def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tup
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id)
         .where(
             customer_bucket.c.window_start == window.start,
-            customer_bucket.c.bucket == sa.any_(sa.cast(list(TEXTED), ARRAY(sa.Text))),
+            customer_bucket.c.bucket == sa.any_(sa.literal(list(TEXTED), ARRAY(sa.Text))),
         )
         .subquery("own")
     )

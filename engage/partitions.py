@@ -79,8 +79,7 @@ def _create_event_partition(conn: sa.Connection, table: sa.Table, window: Window
         leaf = f"{name}_{remainder:02}"
         _run(
             conn,
-            f"CREATE TABLE {leaf} PARTITION OF {name} "
-            f"FOR VALUES WITH (MODULUS {HASH_MODULUS}, REMAINDER {remainder})",
+            f"CREATE TABLE {leaf} PARTITION OF {name} FOR VALUES WITH (MODULUS {HASH_MODULUS}, REMAINDER {remainder})",
         )
     # nobody may slip a row of this range into DEFAULT between the move and the attach
     _run(conn, f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE")
@@ -99,7 +98,10 @@ def empty_events(conn: sa.Connection, window: Window) -> None:
     """Remove every event of the window, except those without a customer."""
     for table in EVENT_TIMES:
         name = partition_name(table, window)
-        _run(conn, f"CREATE TEMP TABLE kept_{table.name} ON COMMIT DROP AS SELECT * FROM {name} WHERE customer_id IS NULL")
+        _run(
+            conn,
+            f"CREATE TEMP TABLE kept_{table.name} ON COMMIT DROP AS SELECT * FROM {name} WHERE customer_id IS NULL",
+        )
         _run(conn, f"TRUNCATE {name}")
         _run(conn, f"INSERT INTO {name} SELECT * FROM kept_{table.name}")
 

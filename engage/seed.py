@@ -90,7 +90,9 @@ def seed(
         _refuse_real_data(conn, window)
         _add_customers(conn, customers, hash_key)
         partitions.empty_events(conn, window)
-        sessions, purchases = _copy_events(conn, window, customers, rng_seed, behaviour, progress)
+        sessions, purchases = _copy_events(
+            conn, window, customers, rng_seed=rng_seed, behaviour=behaviour, progress=progress
+        )
     return SeedSummary(customers, sessions, purchases, rng_seed)
 
 
@@ -163,7 +165,7 @@ def synthetic_customers(first: int, count: int, hash_key: bytes) -> Iterator[dic
 
 
 def _copy_events(
-    conn: sa.Connection, window: Window, customers: int, rng_seed: int, behaviour: Behaviour, progress: Progress
+    conn: sa.Connection, window: Window, customers: int, *, rng_seed: int, behaviour: Behaviour, progress: Progress
 ) -> tuple[int, int]:
     """COPY the events block by block, so that memory does not grow with ``customers``; returns how many."""
     sessions = purchases = 0

@@ -140,7 +140,7 @@ def _claim(
                 customer.c.customer_id == sa.any_(_ids([row.customer_id for row in picked]))
             )
         ).all()
-        reasons = {row.customer_id: "no_customer" for row in picked}
+        reasons: dict[int, str | None] = {row.customer_id: "no_customer" for row in picked}
         reasons |= {row.customer_id: row.reason for row in recipients}
         _skip(conn, window, reasons, now)
         phones = {row.customer_id: row.phone for row in recipients if not row.reason}
@@ -152,9 +152,7 @@ def _claim(
                 sender_token=token,
                 sending_at=now,
                 provider=provider.name,
-                body=sa.case(
-                    (message.c.bucket == BOOST, settings.message_boost), else_=settings.message_reward
-                ),
+                body=sa.case((message.c.bucket == BOOST, settings.message_boost), else_=settings.message_reward),
             )
             .returning(message.c.customer_id, message.c.body)
         ).all()
@@ -176,7 +174,7 @@ def _skip(conn: sa.Connection, window: Window, reasons: dict[int, str | None], n
 def _hand_over(provider: SmsProvider, row: _Claimed) -> _Outcome:
     try:
         return _Outcome(row.customer_id, provider_message_id=provider.send(OutgoingSms(row.phone, row.body)))
-    except Exception as exc:  # whatever a provider raises: nobody can tell whether the message went out
+    except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
         return _Outcome(row.customer_id, error=type(exc).__name__)
 
 
@@ -229,7 +227,7 @@ def _finish(
 
 
 def _ids(values: list[int]) -> sa.ColumnElement[list[int]]:
-    return sa.cast(values, ARRAY(sa.BigInteger))
+    return sa.literal(values, ARRAY(sa.BigInteger))
 
 
 class _Progress:

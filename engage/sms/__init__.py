@@ -1,36 +1,15 @@
-"""How a text message leaves the house: the protocol that every provider speaks."""
+"""How a text message leaves the house."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from engage.sms.protocol import OutgoingSms, SmsProvider
+from engage.sms.sandbox import SandboxProvider
 
+__all__ = ["OutgoingSms", "SmsProvider", "provider"]
 
-@dataclass(frozen=True)
-class OutgoingSms:
-    """One text message, ready to be handed over."""
-
-    phone: str
-    body: str
-
-
-class SmsProvider(Protocol):
-    """A way to send text messages."""
-
-    name: str
-    claim_size: int
-    """How many messages a sender claims at a time: what a crash may leave with an unknown outcome."""
-
-    def send(self, sms: OutgoingSms) -> str:
-        """Hand over one message and return the provider's id of it.
-
-        Any exception means that its fate is unknown.
-        """
-        ...
+_PROVIDERS: dict[str, type[SmsProvider]] = {SandboxProvider.name: SandboxProvider}
 
 
 def provider(name: str) -> SmsProvider:
     """The provider that the setting ``sms_provider`` names."""
-    from engage.sms.sandbox import SandboxProvider
-
-    return {SandboxProvider.name: SandboxProvider}[name]()
+    return _PROVIDERS[name]()

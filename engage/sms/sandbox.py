@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from engage.sms import OutgoingSms
+from engage.sms.protocol import OutgoingSms
 
 
 class SandboxProvider:
