@@ -183,6 +183,9 @@ def main() -> None:
     except EngageError as exc:
         errors.print(f"[red]Error:[/] {exc}", markup=True, highlight=False, soft_wrap=True)
         sys.exit(1)
+    except sa.exc.OperationalError as exc:
+        errors.print(f"[red]Error:[/] The database does not answer: {exc.orig}", highlight=False, soft_wrap=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         errors.print("Stopped.")
         sys.exit(130)
@@ -214,9 +217,16 @@ def _serve(airflow: demo.Airflow) -> None:
 
 @contextmanager
 def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
-    """The database that ENGAGE_DATABASE_URL names, or the embedded one, with its schema up to date."""
+    """The database that ENGAGE_DATABASE_URL names, or the embedded one.
+
+    With ``upgraded``, the embedded one is brought up to date and the other one must be.
+    """
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
-        yield database.connect(url)
+        engine = database.connect(url)
+        if upgraded:
+            migrations.require_current(engine)
+        yield engine
+        engine.dispose()
         return
     with embedded_postgres.engine(Home.default()) as engine:
         if upgraded:

@@ -13,6 +13,8 @@ from engage.errors import NotReady
 from engage.events import REASONS
 from engage.window import Window
 
+STEPS = ("extract", "aggregate", "bucket", "queue", "send")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -63,5 +65,5 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
             "skipped_by_reason": messages.skipped_by_reason,
         },
         settings=found.settings.snapshot() if found.settings else {},
-        timings=found.timings,
+        timings={name: found.timings[name] for name in STEPS if name in found.timings},
     )

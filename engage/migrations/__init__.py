@@ -1,4 +1,4 @@
-"""Schema migrations, run with Alembic; their version table is ``engage_schema_version``."""
+"""Schema migrations, run with Alembic."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from engage import partitions
+from engage.errors import NotReady
+
+VERSION_TABLE = "engage_schema_version"
 
 _LOCK = 0x6D696772617465  # "migrate"
 
@@ -29,6 +34,22 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
     """Take the database back to ``revision``; ``base`` removes every table of Engage and what is in them."""
     with engine.begin() as conn:
         command.downgrade(_config(conn), revision)
+
+
+def require_current(engine: sa.Engine) -> None:
+    """Refuse a database whose schema is not the one this code was written for.
+
+    Raises:
+        NotReady: it has to be upgraded, or is newer than this code.
+    """
+    with engine.connect() as conn:
+        found = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    head = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
+    if found != head:
+        raise NotReady(
+            f"The database's schema is at revision {found or 'none'} and this code needs {head}. Run: "
+            "python -m engage db upgrade"
+        )
 
 
 def _config(conn: sa.Connection) -> Config:

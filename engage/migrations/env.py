@@ -2,12 +2,13 @@
 
 from alembic import context
 
+from engage.migrations import VERSION_TABLE
 from engage.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table="engage_schema_version",
+    version_table=VERSION_TABLE,
 )
 with context.begin_transaction():
     context.run_migrations()

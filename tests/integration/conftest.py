@@ -1,0 +1,166 @@
+"""A real Postgres for every test: one embedded server per worker, one migrated template, one clone per test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from engage import database, embedded_postgres, migrations
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.customer import phone_hash
+from engage.extract import extract
+from engage.home import Home
+from engage.message import Delivery, message
+from engage.schema import app_session, customer, purchase
+from engage.settings import Settings, validate
+from engage.window import Window
+
+NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
+"""A day after the last complete window, so that its messages may go out."""
+KEY = b"a key for tests, of no use to anybody"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The socket directory of a running server with a migrated database named ``template``."""
+    with embedded_postgres.postgres(Home(tmp_path_factory.mktemp("pg"))) as host:
+        _admin(host, "ALTER SYSTEM SET fsync = off")  # nobody will miss this data after a power cut
+        _admin(host, "SELECT pg_reload_conf()")
+        _admin(host, "CREATE DATABASE template")
+        template = database.connect(embedded_postgres.database_url(host, "template"))
+        migrations.upgrade(template, NOW)
+        template.dispose()
+        yield host
+
+
+def _admin(host: str, statement: str) -> None:
+    engine = sa.create_engine(embedded_postgres.database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(sa.text(statement))
+    engine.dispose()
+
+
+_names = count(1)
+
+
+@pytest.fixture
+def empty_url(server: str) -> Iterator[str]:
+    """URL of a database without any table."""
+    yield from _database(server, "template0")
+
+
+@pytest.fixture
+def url(server: str) -> Iterator[str]:
+    """URL of a migrated database of the test's own."""
+    yield from _database(server, "template")
+
+
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{next(_names)}"
+    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield embedded_postgres.database_url(server, name)
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    engine = database.connect(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def window() -> Window:
+    return Window.last_complete(NOW)
+
+
+@dataclass
+class World:
+    """The database as a test fills and reads it."""
+
+    engine: sa.Engine
+    window: Window
+    now: datetime = NOW
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def customer(self, **values: Any) -> int:
+        """Add a customer who may be texted, but for ``values``; returns the id."""
+        customer_id = values.pop("customer_id", None) or next(self.ids)
+        phone = values.pop("phone", f"+999{customer_id:09}")
+        defaults = {
+            "registered_at": self.window.start - timedelta(days=30),
+            "consent_at": self.window.start - timedelta(days=30),
+            "consent_source": "app",
+        }
+        row = defaults | values
+        hashed = phone and phone_hash(phone, KEY)
+        self.execute(sa.insert(customer).values(customer_id=customer_id, phone=phone, phone_hash=hashed, **row))
+        return customer_id
+
+    def sessions(self, customer_id: int | None, number: int = 1, at: datetime | str | None = "inside") -> None:
+        at = self.window.start + timedelta(days=3) if at == "inside" else at
+        self.execute(sa.insert(app_session), [{"customer_id": customer_id, "started_at": at}] * number)
+
+    def purchase(self, customer_id: int | None, cents: int | None, at: datetime | str | None = "inside") -> None:
+        at = self.window.start + timedelta(days=3) if at == "inside" else at
+        self.execute(sa.insert(purchase).values(customer_id=customer_id, purchased_at=at, amount_cents=cents))
+
+    def execute(self, *statement: Any) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(*statement)
+
+    def rows(self, query: str | sa.Select[Any]) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as conn:
+            return [tuple(row) for row in conn.execute(sa.text(query) if isinstance(query, str) else query)]
+
+    def value(self, query: str | sa.Select[Any]) -> Any:
+        return self.rows(query)[0][0]
+
+    def extract(self, **settings: Any) -> Any:
+        return extract(self.engine, self.window, validate(settings), as_of=self.now, run_id="test")
+
+    def computed(self, **settings: Any) -> Any:
+        """Run the campaign up to its buckets."""
+        self.extract(**settings)
+        aggregate(self.engine, self.window)
+        return bucket(self.engine, self.window)
+
+    def message(self, **delivery: bool) -> Any:
+        return message(self.engine, self.window, delivery=Delivery(**delivery), clock=lambda: self.now)
+
+    def ledger(self) -> dict[int, str]:
+        """``status`` or ``skipped/reason`` of the window's messages by customer."""
+        query = "SELECT customer_id, status || coalesce('/' || reason, '') FROM message WHERE window_start = '{}'"
+        return dict(self.rows(query.format(self.window.start.isoformat())))  # type: ignore[arg-type]
+
+    def dump(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in the tables, comparable with an earlier dump."""
+        return {table: sorted(self.rows(f"SELECT * FROM {table}"), key=repr) for table in tables}
+
+
+@pytest.fixture
+def world(engine: sa.Engine, window: Window) -> World:
+    return World(engine, window)
+
+
+@pytest.fixture
+def in_window(engine: sa.Engine) -> Callable[[Window], World]:
+    """Another window of the same database."""
+    return lambda window: World(engine, window, now=window.end + timedelta(days=1), ids=count(10_000))
+
+
+@pytest.fixture
+def defaults() -> Settings:
+    return Settings()

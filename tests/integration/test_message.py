@@ -1,0 +1,220 @@
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage.errors import NotReady
+
+ACCEPTED = {"accepted": 1}
+
+
+@pytest.fixture
+def ada(world):
+    """A customer in BOOST who may be texted."""
+    ada = world.customer()
+    world.purchase(ada, 100)
+    return ada
+
+
+@pytest.fixture
+def ben(world):
+    """A customer in REWARD who may be texted."""
+    ben = world.customer()
+    world.purchase(ben, 10_000)
+    world.sessions(ben, 41)
+    return ben
+
+
+def test_boost_and_reward_are_texted_each_with_their_own_text(world, ada, ben):
+    world.computed(message_boost="Come back", message_reward="Well done")
+    summary = world.message()
+    assert summary.by_status == {"accepted": 2}
+    assert summary.accepted_now == 2
+    rows = world.rows("SELECT customer_id, bucket, body, provider, settled_at FROM message ORDER BY 1")
+    assert rows == [
+        (ada, "BOOST", "Come back", "sandbox", world.now),
+        (ben, "REWARD", "Well done", "sandbox", world.now),
+    ]
+    assert world.value("SELECT count(DISTINCT provider_message_id) FROM message") == 2
+
+
+def test_nobody_in_none_has_a_message(world, ada):
+    neither = world.customer()
+    world.purchase(neither, 10_000)
+    world.computed()
+    world.message()
+    assert world.ledger() == {ada: "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("who", "reason"),
+    [
+        ({"opted_out_at": sa.func.now()}, "opted_out"),
+        ({"consent_at": None}, "no_consent"),
+        ({"phone": None}, "no_phone"),
+        ({"phone": None, "consent_at": None, "opted_out_at": sa.func.now()}, "opted_out"),
+    ],
+)
+def test_who_may_not_be_texted_has_a_row_with_the_reason(world, ada, who, reason):
+    other = world.customer(**who)
+    world.computed()
+    summary = world.message()
+    assert world.ledger() == {ada: "accepted", other: f"skipped/{reason}"}
+    assert summary.skipped_by_reason == {reason: 1}
+
+
+def test_of_customers_with_one_phone_the_lowest_id_that_may_be_texted_is(world):
+    phone = "+999000000042"
+    opted_out = world.customer(phone=phone, opted_out_at=world.window.start)
+    first, second, third = (world.customer(phone=phone) for _ in range(3))
+    world.sessions(first)
+    world.computed()
+    world.message()
+    assert world.ledger() == {
+        opted_out: "skipped/opted_out",
+        first: "accepted",
+        second: "skipped/duplicate_phone",
+        third: "skipped/duplicate_phone",
+    }
+
+
+def test_customers_without_a_phone_are_no_duplicates_of_each_other(world, ada):
+    others = [world.customer(phone=None) for _ in range(2)]
+    world.computed()
+    world.message()
+    assert {world.ledger()[other] for other in others} == {"skipped/no_phone"}
+
+
+def test_running_again_sends_nothing_again(world, ada, ben):
+    world.computed()
+    world.message()
+    before = world.dump("message", "campaign")
+    summary = world.message()
+    assert (summary.accepted_now, summary.frozen) == (0, True)
+    assert world.dump("message", "campaign") == before
+
+
+def test_running_the_whole_campaign_again_changes_nothing(world, ada, ben):
+    world.computed()
+    world.message()
+    before = world.dump("message", "campaign", "customer_bucket", "customer_activity")
+    world.computed(low_spend_threshold="1000", message_boost="Other")
+    world.message(send_late=True)
+    assert world.dump("message", "campaign", "customer_bucket", "customer_activity") == before
+
+
+def test_a_late_window_is_recorded_and_not_sent(world, ada):
+    world.now = world.window.end + timedelta(days=7, microseconds=1)
+    world.computed()
+    summary = world.message()
+    assert world.ledger() == {ada: "skipped/too_late"}
+    assert "send_late" in summary.note
+    assert world.value("SELECT frozen_at FROM campaign") is None
+
+
+def test_a_late_window_may_be_sent_by_a_run_that_says_so(world, ada):
+    world.now = world.window.end + timedelta(days=30)
+    world.computed()
+    world.message()
+    assert world.message(send_late=True).by_status == ACCEPTED
+
+
+def test_the_days_to_send_within_are_a_setting(world, ada):
+    world.now = world.window.end + timedelta(days=30)
+    world.computed(send_within_days="30")
+    assert world.message().by_status == ACCEPTED
+
+
+def test_a_late_window_says_first_who_may_not_be_texted_anyway(world, ada):
+    other = world.customer(opted_out_at=world.window.start)
+    world.now = world.window.end + timedelta(days=30)
+    world.computed()
+    world.message()
+    assert world.ledger() == {ada: "skipped/too_late", other: "skipped/opted_out"}
+
+
+@pytest.mark.parametrize("send_late", [False, True])
+def test_a_backfill_never_texts_whatever_it_says(world, ada, send_late):
+    world.computed()
+    summary = world.message(backfill=True, send_late=send_late)
+    assert world.ledger() == {ada: "skipped/backfill"}
+    assert "never texts" in summary.note
+
+
+def test_a_backfill_does_not_send_what_another_run_has_left_in_the_queue(world, ada, ben):
+    world.computed()
+    world.message()
+    world.execute(sa.text("UPDATE message SET status = 'queued', provider_message_id = null WHERE customer_id = 1"))
+    summary = world.message(backfill=True)
+    assert world.ledger() == {ada: "queued", ben: "accepted"}
+    assert summary.frozen
+    assert world.message().by_status == {"accepted": 2}
+
+
+def test_a_backfilled_campaign_may_be_sent_by_a_later_run(world, ada):
+    world.computed()
+    world.message(backfill=True)
+    assert world.message().by_status == ACCEPTED
+
+
+def test_a_dry_run_counts_and_records_nothing(world, ada):
+    world.customer(phone=None)
+    world.computed()
+    summary = world.message(dry_run=True)
+    assert summary.by_status == {"queued": 1, "skipped": 1}
+    assert world.ledger() == {}
+    assert world.value("SELECT frozen_at FROM campaign") is None
+
+
+def test_a_dry_run_after_messages_went_out_changes_nothing(world, ada):
+    world.computed()
+    world.message()
+    before = world.dump("message", "campaign")
+    assert world.message(dry_run=True).by_status == ACCEPTED
+    assert world.dump("message", "campaign") == before
+
+
+def test_an_open_campaign_is_queued_anew_with_its_new_buckets(world, ada, ben):
+    world.computed()
+    world.message(backfill=True)
+    world.computed(low_spend_threshold="0", high_activity_threshold="0")
+    world.message(backfill=True)
+    assert world.ledger() == {ben: "skipped/backfill"}
+
+
+def test_it_needs_the_buckets_of_this_run(world, ada):
+    world.extract()
+    with pytest.raises(NotReady, match="bucket step first"):
+        world.message()
+
+
+def test_a_campaign_with_nobody_to_text_is_complete_and_stays_open(world):
+    ada = world.customer(phone=None)
+    world.sessions(ada)
+    world.computed()
+    assert world.message().by_status == {"skipped": 1}
+    assert world.rows("SELECT status, frozen_at FROM campaign") == [("complete", None)]
+
+
+def test_a_customer_is_texted_once_a_window_and_again_in_the_next(world, in_window, ada):
+    world.computed()
+    world.message()
+    earlier = in_window(world.window.previous())
+    earlier.sessions(ada)
+    earlier.execute(sa.text("UPDATE customer SET registered_at = '2025-01-06'"))
+    earlier.computed()
+    earlier.message()
+    assert world.value("SELECT count(*) = count(DISTINCT (window_start, customer_id)) FROM message")
+    assert earlier.ledger() == {ada: "accepted"}
+
+
+def test_the_database_refuses_two_messages_to_one_phone(world, ada):
+    world.computed()
+    world.message()
+    with pytest.raises(sa.exc.IntegrityError, match="phone_hash"):
+        world.execute(
+            sa.text(
+                "INSERT INTO message (window_start, customer_id, bucket, status, phone_hash, queued_at) "
+                "SELECT window_start, 99, bucket, 'queued', phone_hash, queued_at FROM message"
+            )
+        )

@@ -1,0 +1,156 @@
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage.errors import InputError, SeedRefused
+from engage.seed import Behaviour, seed
+
+KEY = b"k" * 32
+TABLES = ("customer", "app_session", "purchase")
+
+
+def run(world, customers=300, rng_seed=7, **options):
+    return seed(world.engine, world.window, customers, rng_seed, hash_key=KEY, **options)
+
+
+def test_seeding_writes_what_it_reports(world):
+    summary = run(world)
+    assert summary.customers == world.value("SELECT count(*) FROM customer") == 300
+    assert summary.sessions == world.value("SELECT count(*) FROM app_session")
+    assert summary.purchases == world.value("SELECT count(*) FROM purchase")
+
+
+def test_events_lie_in_the_window_and_belong_to_the_customers(world):
+    run(world)
+    first, last = world.rows("SELECT min(started_at), max(started_at) FROM app_session")[0]
+    assert world.window.start <= first < last < world.window.end
+    assert world.rows("SELECT min(customer_id), max(customer_id) FROM purchase")[0] <= (1, 300)
+    assert world.value("SELECT count(*) FROM app_session_default") == 0
+
+
+def test_sessions_purchases_and_amounts_follow_the_generator_of_the_replaced_script(world):
+    run(world, customers=2000)
+    # Poisson λ=5 and λ=1 a week over 8 weeks, log-normal μ=3 σ=1; five standard errors either way
+    sessions, purchases = (world.value(f"SELECT count(*) / 2000.0 FROM {t}") for t in ("app_session", "purchase"))
+    assert float(sessions) == pytest.approx(40, abs=5 * (40 / 2000) ** 0.5)
+    assert float(purchases) == pytest.approx(8, abs=5 * (8 / 2000) ** 0.5)
+    mean, deviation = world.rows(
+        "SELECT avg(ln(amount_cents / 100.0)), stddev(ln(amount_cents / 100.0)) FROM purchase"
+    )[0]
+    assert float(mean) == pytest.approx(3, abs=0.04)
+    assert float(deviation) == pytest.approx(1, abs=0.03)
+
+
+def test_the_generator_takes_other_parameters(world):
+    run(world, customers=500, behaviour=Behaviour(sessions_per_week=1, purchases_per_week=0))
+    assert 7 < world.value("SELECT count(*) / 500.0 FROM app_session") < 9
+    assert world.value("SELECT count(*) FROM purchase") == 0
+
+
+def test_synthetic_customers_are_ready_to_be_texted_and_nobody_real(world):
+    run(world, customers=3000)
+    assert world.value("SELECT bool_and(synthetic AND consent_source = 'synthetic') FROM customer")
+    assert world.value("SELECT bool_and(consent_at IS NOT NULL AND time_zone IS NOT NULL) FROM customer")
+    assert world.value("SELECT bool_and(phone LIKE '+999%') FROM customer")
+    without_phone, opted_out = world.rows("SELECT count(*) - count(phone), count(opted_out_at) FROM customer")[0]
+    assert 10 <= without_phone <= 55  # 1%
+    assert 30 <= opted_out <= 95  # 2%
+    assert world.value("SELECT count(DISTINCT phone_hash) = count(phone) FROM customer")
+
+
+def test_the_same_seed_gives_the_same_data_and_twice_is_the_same_as_once(world):
+    run(world)
+    before = world.dump(*TABLES)
+    run(world)
+    assert world.dump(*TABLES) == before
+
+
+def test_another_seed_gives_other_events(world):
+    run(world, rng_seed=7)
+    before = world.dump(*TABLES)
+    run(world, rng_seed=8)
+    after = world.dump(*TABLES)
+    assert after["app_session"] != before["app_session"]
+    assert after["customer"] == before["customer"]
+
+
+def test_without_a_seed_it_draws_and_reports_one_that_gives_the_same_again(world):
+    summary = run(world, rng_seed=None)
+    before = world.dump(*TABLES)
+    run(world, rng_seed=summary.rng_seed)
+    assert world.dump(*TABLES) == before
+
+
+def test_seeding_one_window_leaves_the_others_alone(world, in_window):
+    run(world)
+    before = world.dump(*TABLES)
+    earlier = in_window(world.window.previous())
+    run(earlier, customers=100)
+    run(earlier, customers=50)
+    assert world.value(f"SELECT count(*) FROM app_session_{world.window.key}") == len(before["app_session"])
+    assert world.dump("customer")["customer"] == before["customer"]
+
+
+def test_more_customers_join_and_the_first_keep_what_has_happened_to_them(world):
+    run(world, customers=10)
+    world.execute(sa.text("UPDATE customer SET opted_out_at = '2026-01-01', name = 'Kept' WHERE customer_id = 4"))
+    run(world, customers=20)
+    assert world.value("SELECT count(*) FROM customer") == 20
+    assert world.value("SELECT name FROM customer WHERE customer_id = 4 AND opted_out_at = '2026-01-01'") == "Kept"
+
+
+def test_it_refuses_a_database_with_a_real_customer_and_touches_nothing(world):
+    run(world)
+    world.customer(customer_id=9999, synthetic=False)
+    before = world.dump(*TABLES)
+    with pytest.raises(SeedRefused, match="customer 9999"):
+        run(world, rng_seed=8, customers=400)
+    assert world.dump(*TABLES) == before
+
+
+@pytest.mark.parametrize("kind", ["session", "purchase"])
+def test_it_refuses_a_window_with_events_of_unknown_customers_and_touches_nothing(world, kind):
+    run(world)
+    world.sessions(777_777) if kind == "session" else world.purchase(777_777, 100)
+    before = world.dump(*TABLES)
+    with pytest.raises(SeedRefused, match="does not know"):
+        run(world, rng_seed=8)
+    assert world.dump(*TABLES) == before
+
+
+def test_events_of_unknown_customers_in_other_windows_do_not_matter(world):
+    world.sessions(777_777, at=world.window.start - timedelta(days=1))
+    world.sessions(777_777, at=None)
+    run(world)
+    assert world.value("SELECT count(*) FROM app_session WHERE customer_id = 777777") == 2
+
+
+def test_events_without_a_customer_are_kept(world):
+    world.sessions(None, 3)
+    world.purchase(None, 100)
+    run(world)
+    run(world)
+    assert world.value("SELECT count(*) FROM app_session WHERE customer_id IS NULL") == 3
+    assert world.value("SELECT count(*) FROM purchase WHERE customer_id IS NULL") == 1
+
+
+def test_a_campaign_that_has_begun_to_text_people_keeps_its_events(world):
+    run(world)
+    world.computed()
+    world.message()
+    before = world.dump(*TABLES)
+    assert run(world, rng_seed=8).frozen
+    assert world.dump(*TABLES) == before
+
+
+@pytest.mark.parametrize(("customers", "rng_seed"), [(0, 1), (10_000_001, 1), (10, -1)])
+def test_numbers_out_of_range_are_refused_with_the_range(world, customers, rng_seed):
+    with pytest.raises(InputError, match="takes a whole number from"):
+        run(world, customers=customers, rng_seed=rng_seed)
+
+
+def test_progress_reaches_the_total(world):
+    calls = []
+    run(world, customers=12_000, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(10_000, 12_000), (12_000, 12_000)]

@@ -1,0 +1,65 @@
+"""Runs of several windows, or of one window twice, at the same time."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.message import Delivery, message
+from engage.seed import seed
+
+KEY = b"k" * 32
+
+
+def campaign(world):
+    seed(world.engine, world.window, 200, 1, hash_key=KEY)
+    world.extract()
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+    return message(world.engine, world.window, delivery=Delivery(send_late=True), clock=lambda: world.now)
+
+
+def test_four_windows_at_once_give_what_they_give_one_by_one(world, in_window):
+    worlds = [world]
+    while len(worlds) < 4:
+        worlds.append(in_window(worlds[-1].window.previous()))
+    with ThreadPoolExecutor() as pool:
+        summaries = list(pool.map(campaign, worlds))
+    for each, summary in zip(worlds, summaries, strict=True):
+        start = each.window.start.isoformat()
+        for table in ("customer_activity", "customer_bucket"):
+            assert world.value(f"SELECT count(*) FROM {table} WHERE window_start = '{start}'") == 200
+        assert summary.by_status.keys() <= {"accepted", "skipped"}
+    assert world.value("SELECT count(*) = count(DISTINCT (window_start, customer_id)) FROM message")
+    assert world.value("SELECT count(*) FROM campaign WHERE status = 'complete'") == 4
+
+
+def test_one_window_run_twice_at_once_texts_everybody_once(world):
+    seed(world.engine, world.window, 200, 1, hash_key=KEY)
+    world.computed()
+    before = world.dump("customer_bucket")
+
+    def run(_):
+        world.computed()
+        return world.message()
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(_tolerant(run), range(3)))
+    assert sum(result.accepted_now for result in results if result) == world.value(
+        "SELECT count(*) FROM message WHERE status = 'accepted'"
+    )
+    assert world.value("SELECT count(*) = count(DISTINCT (window_start, customer_id)) FROM message")
+    assert world.value("SELECT count(*) FROM message WHERE status IN ('queued', 'sending')") == 0
+    assert world.dump("customer_bucket") == before
+
+
+def _tolerant(run):
+    """A run that another overtakes may stop with an error of ours, and with no other."""
+    from engage.errors import EngageError
+
+    def tolerant(number):
+        try:
+            return run(number)
+        except EngageError:
+            return None
+
+    return tolerant
