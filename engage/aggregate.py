@@ -31,10 +31,14 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         customers = partitions.replace(step.conn, customer_activity, window, activity(window))
+        valid, rejected = found.events, found.rejected
         later = events.of_customers_registered_later(step.conn, window)
-        unknown = sum(found.events.values()) - later - _events_counted(step.conn, window)
-        rejected = found.rejected | {"registered_later": later, "unknown_customer": unknown}
-        step.save(status="aggregated", customers=customers, rejected=rejected)
+        counted = later + _events_counted(step.conn, window)
+        if counted > sum(valid.values()):  # more have arrived since extract; the log only grows, so count it again
+            valid, in_window = events.count_window(step.conn, window)
+            rejected = rejected | in_window
+        rejected = rejected | {"registered_later": later, "unknown_customer": sum(valid.values()) - counted}
+        step.save(status="aggregated", customers=customers, events=valid, rejected=rejected)
         return AggregateSummary(customers, rejected)
 
 

@@ -10,18 +10,20 @@ STEP_SETTINGS = {
     "jit": "off",
     "work_mem": "256MB",
     "maintenance_work_mem": "512MB",
-    "timezone": "UTC",
 }
 """Set for the length of a step's transaction only. What each one buys is measured in docs/decisions."""
 
 
 def connect(url: str | sa.URL) -> sa.Engine:
-    """An engine for ``url``, always on psycopg 3.
+    """An engine for ``url``, always on psycopg 3, that reads and writes times as UTC.
 
     Errors do not show statements' values: they may be phone numbers, and errors end in logs.
     """
     return sa.create_engine(
-        sa.make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
+        sa.make_url(url).set(drivername="postgresql+psycopg"),
+        connect_args={"options": "-c timezone=UTC"},
+        hide_parameters=True,
+        pool_pre_ping=True,
     )
 
 

@@ -7,7 +7,6 @@ invalid amount. The first two are counted over the whole log, as such rows lie i
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -57,13 +56,11 @@ def purchases_by_customer(window: Window) -> sa.Subquery:
     )
 
 
-def count(conn: sa.Connection, window: Window, as_of: datetime) -> tuple[dict[str, int], dict[str, int]]:
-    """Valid events by kind, and rejected ones by reason, in one pass over the window."""
-    rejected = Counter(dict.fromkeys(REASONS, 0))
+def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], dict[str, int]]:
+    """The window's valid events by kind, and its rejected ones by reason, in one pass."""
     opened = conn.execute(
         sa.select(sa.func.count(), sa.func.count(app_session.c.customer_id)).where(within(app_session, window))
     ).one()
-    rejected["missing_customer"] += opened[0] - opened[1]
     has_customer = purchase.c.customer_id.is_not(None)
     bought = conn.execute(
         sa.select(
@@ -72,12 +69,19 @@ def count(conn: sa.Connection, window: Window, as_of: datetime) -> tuple[dict[st
             sa.func.count().filter(has_customer, purchase.c.amount_cents >= 0),
         ).where(within(purchase, window))
     ).one()
-    rejected["missing_customer"] += bought[0] - bought[1]
-    rejected["invalid_amount"] += bought[1] - bought[2]
-    for table, time in EVENT_TIMES.items():
-        rejected["missing_timestamp"] += _count(conn, table, time.is_(None))
-        rejected["future_dated"] += _count(conn, table, time > as_of)
-    return {"sessions": opened[1], "purchases": bought[2]}, dict(rejected)
+    rejected = {
+        "missing_customer": opened[0] - opened[1] + bought[0] - bought[1],
+        "invalid_amount": bought[1] - bought[2],
+    }
+    return {"sessions": opened[1], "purchases": bought[2]}, rejected
+
+
+def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:
+    """Rejected events of the whole log that lie in no completed window, by reason."""
+    return {
+        "missing_timestamp": sum(_count(conn, table, time.is_(None)) for table, time in EVENT_TIMES.items()),
+        "future_dated": sum(_count(conn, table, time > as_of) for table, time in EVENT_TIMES.items()),
+    }
 
 
 def of_customers_registered_later(conn: sa.Connection, window: Window) -> int:

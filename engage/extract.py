@@ -37,7 +37,8 @@ def extract(engine: sa.Engine, window: Window, settings: Settings, *, as_of: dat
     with campaign.opening(engine, window, "extract", as_of) as step:
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
-        valid, rejected = events.count(step.conn, window, as_of)
+        valid, rejected = events.count_window(step.conn, window)
+        rejected = dict.fromkeys(events.REASONS, 0) | rejected | events.count_outside_windows(step.conn, as_of)
         if not any(valid.values()):
             raise NoValidEvents(_nothing_counts(window, rejected))
         step.save(

@@ -126,3 +126,15 @@ def test_a_frozen_campaign_keeps_its_aggregates(world):
     world.sessions(ada, 8)
     assert aggregate(world.engine, world.window).frozen
     assert activity(world) == before
+
+
+def test_events_that_arrive_between_extract_and_aggregate_do_not_upset_the_counts(world):
+    ada = world.customer()
+    world.sessions(ada)
+    world.sessions(888)
+    world.extract()
+    world.sessions(ada, 5)
+    world.purchase(ada, 100)
+    summary = aggregate(world.engine, world.window)
+    assert summary.rejected["unknown_customer"] == 1
+    assert world.value("SELECT events FROM campaign") == {"sessions": 7, "purchases": 1}
