@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from engage import customer, database, demo, embedded_postgres, local, migrations, settings
 from engage.aggregate import aggregate
@@ -165,7 +166,7 @@ def report_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Show what a campaign did, by default the latest."""
-    window = _window(window_start) if window_start else None
+    window = None if window_start is None else _window(window_start)
     with _database() as engine:
         found = report(engine, window)
     if as_json:
@@ -181,14 +182,19 @@ def main() -> None:
     try:
         app()
     except EngageError as exc:
-        errors.print(f"[red]Error:[/] {exc}", markup=True, highlight=False, soft_wrap=True)
+        _print_error(str(exc))
         sys.exit(1)
     except sa.exc.OperationalError as exc:
-        errors.print(f"[red]Error:[/] The database does not answer: {exc.orig}", highlight=False, soft_wrap=True)
+        _print_error(f"The database does not answer: {exc.orig}")
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("Stopped.")
         sys.exit(130)
+
+
+def _print_error(sentence: str) -> None:
+    """As plain text: the sentence repeats what was typed, which must not be read as markup."""
+    errors.print(Text.assemble(("Error:", "red"), f" {sentence}"), soft_wrap=True)
 
 
 @contextmanager
@@ -242,7 +248,7 @@ def _hash_key() -> bytes:
 
 
 def _window(start: str | None) -> Window:
-    return Window.named(start, _now()) if start else Window.last_complete(_now())
+    return Window.last_complete(_now()) if start is None else Window.named(start, _now())
 
 
 def _now() -> datetime:

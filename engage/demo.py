@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from engage import settings
-from engage.errors import EngageError, LocalError
+from engage.errors import LocalError, RunFailed
 from engage.local import ADMIN, Stack
 
 DAG = "customer_engagement"
@@ -24,10 +24,6 @@ RNG_SEED = 20250106
 HEALTHY_WITHIN = 180
 RUN_WITHIN = 3600
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
-
-
-class RunFailed(EngageError):
-    """The triggered run did not succeed."""
 
 
 class Airflow:
@@ -115,6 +111,8 @@ class Airflow:
 
 @dataclass(frozen=True)
 class FinishedRun:
+    """A run that succeeded."""
+
     run_id: str
     seconds_by_task: dict[str, float]
 

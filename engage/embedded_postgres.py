@@ -65,6 +65,7 @@ def engine(home: Home) -> Iterator[sa.Engine]:
 
 @contextmanager
 def connected(host: str) -> Iterator[sa.Engine]:
+    """Engage's database behind a socket directory."""
     found = database.connect(database_url(host, DATABASE))
     try:
         yield found
@@ -148,6 +149,7 @@ def _wait_for_recovery(server: PostgresServer, cause: Exception) -> None:
 
 
 def create_databases(host: str) -> None:
+    """Make the databases that are missing."""
     admin = sa.create_engine(database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as conn:
         known = set(conn.execute(sa.text("SELECT datname FROM pg_database")).scalars())

@@ -12,6 +12,7 @@
     ├── NoValidEvents           customers, but not one valid event in the window
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken this campaign over
+    ├── RunFailed               the run that the demonstration triggered did not succeed
     └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
 
 None of them is worth a retry by itself: database trouble is never wrapped in one of these, so a scheduler
@@ -57,6 +58,10 @@ class NotReady(EngageError):
 
 class Superseded(EngageError):
     """A newer sender owns the campaign; this one must stop."""
+
+
+class RunFailed(EngageError):
+    """The triggered run did not succeed."""
 
 
 class LocalError(EngageError):

@@ -40,6 +40,7 @@ _retry_lock = tenacity.retry(
 
 
 def partition_name(table: sa.Table, window: Window) -> str:
+    """Name of the window's partition of ``table``."""
     return f"{table.name}_{window.key}"
 
 

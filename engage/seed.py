@@ -98,14 +98,14 @@ def seed(
 
 def log_progress(done: int, total: int) -> None:
     """Progress for a task's log: a line every 10%."""
-    if done == total or done * 10 // total > (done - BLOCK) * 10 // total:
+    if done * 10 // total > (done - BLOCK) * 10 // total:
         log.info("seeded %s of %s customers", done, total)
 
 
 def _check(customers: int, rng_seed: int | None) -> None:
-    if not 1 <= customers <= MAX_CUSTOMERS:
+    if not isinstance(customers, int) or not 1 <= customers <= MAX_CUSTOMERS:
         raise InputError(f"customers is {customers}; it takes a whole number from 1 to {MAX_CUSTOMERS}.")
-    if rng_seed is not None and rng_seed < 0:
+    if rng_seed is not None and (not isinstance(rng_seed, int) or rng_seed < 0):
         raise InputError(f"rng_seed is {rng_seed}; it takes a whole number from 0, or nothing for a random one.")
 
 

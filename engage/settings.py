@@ -27,7 +27,7 @@ def _plain_number(value: object) -> object:
 
 Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(float, return_type=float)]
 Count = Annotated[int, BeforeValidator(_plain_number)]
-Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
 
 
 class Settings(BaseModel):
@@ -42,7 +42,7 @@ class Settings(BaseModel):
     )
     high_activity_threshold: Annotated[Number, Field(ge=0, le=1_000_000, max_digits=15)] = Field(
         Decimal("5.0"),
-        title="a number from 0 to 1000000",
+        title="a number from 0 to 1000000 with at most 15 digits",
         description="Of the others, customers with more sessions a week than this, on average, are in REWARD.",
     )
     send_within_days: Annotated[Count, Field(ge=0, le=3650)] = Field(

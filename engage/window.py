@@ -30,7 +30,7 @@ class Window:
         if offset:
             before, after = start - offset, start - offset + LENGTH
             raise WindowError(
-                f"{start:%Y-%m-%d %H:%M} UTC is not the start of a window. Windows are {WEEKS} weeks long, counted "
+                f"{start:%Y-%m-%d %H:%M:%S} UTC is not the start of a window. Windows are {WEEKS} weeks long, counted "
                 f"from {ANCHOR:%Y-%m-%d}; the nearest starts are {before:%Y-%m-%d} and {after:%Y-%m-%d}."
             )
 
@@ -81,10 +81,15 @@ class Window:
         Raises:
             WindowError: not a date, not on the grid, before the anchor, or not complete at ``as_of``.
         """
-        window = cls(_parse(start))
-        if window.start < ANCHOR:
-            raise WindowError(f"{window.start:%Y-%m-%d} lies before the first window, which starts {ANCHOR:%Y-%m-%d}.")
-        window.require_complete(as_of)
+        try:
+            window = cls(_parse(start))
+            if window.start < ANCHOR:
+                raise WindowError(
+                    f"{window.start:%Y-%m-%d} lies before the first window, which starts {ANCHOR:%Y-%m-%d}."
+                )
+            window.require_complete(as_of)
+        except OverflowError:
+            raise WindowError(f"{str(start)!r} is too far off to be the start of a window.") from None
         return window
 
     def require_complete(self, as_of: datetime) -> None:
@@ -102,8 +107,9 @@ class Window:
 
 
 def as_utc(moment: datetime) -> datetime:
-    """``moment`` in UTC; a naive time is UTC already."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    """``moment`` in UTC, as a plain datetime: a subclass may do arithmetic of its own. A naive time is UTC already."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
 
 
 def _parse(start: str | date) -> datetime:

@@ -100,7 +100,7 @@ def _current_run() -> Run:
     _refuse_unknown(set(dag_run.conf or {}), set(context["dag"].params))
     return Run(
         run_id=dag_run.run_id,
-        run_type=str(dag_run.run_type),
+        run_type=dag_run.run_type.value,
         window=window_of(dag_run, params["window_start"], as_of),
         params=params,
         as_of=as_of,

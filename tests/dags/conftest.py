@@ -1,0 +1,91 @@
+"""Airflow as these tests see it: a home of its own, this checkout's DAGs and plugins, and no database.
+
+The environment has to stand before Airflow is imported for the first time, so it is set while tests are collected.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+_home = tempfile.mkdtemp(prefix="engage-airflow-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW"))]:
+    del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _home,
+    "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "sqlite://",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Airflow's own reading of .airflowignore warns about a library of its own."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"))
+
+
+@pytest.fixture(scope="session")
+def dag_bag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(ROOT / "dags")
+
+
+@pytest.fixture(scope="session")
+def dag(dag_bag: Any) -> Any:
+    return dag_bag.dags["customer_engagement"]
+
+
+@pytest.fixture(scope="session")
+def serialized_dag(dag: Any) -> Any:
+    """The DAG as the scheduler and the API know it: through the database's JSON and back."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.deserialize_dag(json.loads(json.dumps(DagSerialization.serialize_dag(dag))))
+
+
+@pytest.fixture
+def task_context(dag: Any) -> Any:
+    """Enter the context that a task of the run finds: ``with task_context(conf={…}, run_type="manual", …):``."""
+    from airflow.sdk.api.datamodels._generated import DagRun
+    from airflow.sdk.definitions.param import process_params
+    from airflow.sdk.execution_time.context import set_current_context
+
+    @contextmanager
+    def entered(conf: dict[str, Any] | None = None, **values: Any) -> Iterator[None]:
+        blank = {name: None for name, field in DagRun.model_fields.items() if field.is_required()}
+        run = {
+            "dag_id": dag.dag_id,
+            "run_id": "a_run",
+            "run_after": "2026-02-10T00:00:00Z",
+            "run_type": "manual",
+            "state": "running",
+            "conf": conf,
+            "consumed_asset_events": [],
+        }
+        parsed = copy.deepcopy(dag)  # Airflow writes the conf into the parsed DAG, of which every task has its own
+        task = parsed.get_task("extract")
+        task.params = copy.deepcopy(task.params)
+        params = process_params(parsed, task, conf, suppress_exception=False)
+        dag_run = DagRun.model_validate(blank | run | values)
+        with set_current_context({"dag": parsed, "dag_run": dag_run, "params": params}):  # type: ignore[typeddict-item]
+            yield
+
+    return entered

@@ -1,0 +1,296 @@
+"""What a task does around its call into engage, on Airflow's own context objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import engage_steps
+import pytest
+import sqlalchemy as sa
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
+from engage_steps import Run, step, window_of
+
+from engage import errors
+from engage.errors import EngageError, InputError, NoCustomers, RunError, WindowError
+from engage.settings import Settings
+from engage.window import ANCHOR, Window
+
+AS_OF = datetime(2026, 2, 10, tzinfo=UTC)
+ENGAGE_ERRORS = [
+    found
+    for found in vars(errors).values()
+    if isinstance(found, type) and issubclass(found, EngageError) and found is not NoCustomers
+]
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def a_run(*, run_after: str = "2026-02-10", start: str | None = None, end: str | None = None) -> SimpleNamespace:
+    """What ``window_of`` reads of a DAG run."""
+    return SimpleNamespace(
+        run_after=day(run_after), data_interval_start=start and day(start), data_interval_end=end and day(end)
+    )
+
+
+def body(function, **options):
+    """What the worker calls of the task that ``step`` makes of ``function``."""
+    return step(**options)(function).function
+
+
+@dataclass(frozen=True)
+class Summary:
+    customers: int
+    note: str = ""
+
+
+def run_seen_by_a_task() -> Run:
+    seen = []
+    body(lambda run: seen.append(run) or Summary(0))()
+    return seen[0]
+
+
+# --- which window a run is about
+
+
+@pytest.mark.parametrize(
+    ("run_after", "start"), [("2026-02-10", "2025-12-08"), ("2026-02-02", "2025-12-08"), ("2026-02-01", "2025-10-13")]
+)
+def test_a_run_without_a_date_is_about_the_last_window_complete_when_it_was_made(run_after, start):
+    assert window_of(a_run(run_after=run_after), None, AS_OF) == Window(day(start))
+
+
+def test_a_run_without_a_date_keeps_its_window_when_it_is_cleared_years_later():
+    assert window_of(a_run(run_after="2026-02-10"), None, day("2030-01-01")) == Window(day("2025-12-08"))
+
+
+def test_a_run_with_a_data_interval_is_about_that_window():
+    run = a_run(run_after="2026-02-10", start="2025-03-03", end="2025-04-28")
+    assert window_of(run, None, AS_OF) == Window(day("2025-03-03"))
+
+
+def test_a_window_named_outright_wins():
+    run = a_run(run_after="2026-02-10", start="2025-03-03", end="2025-04-28")
+    assert window_of(run, "2025-06-23", AS_OF) == Window(day("2025-06-23"))
+    assert window_of(a_run(), "2025-06-23", AS_OF) == Window(day("2025-06-23"))
+
+
+@pytest.mark.parametrize("end", ["2025-04-27", "2025-06-23", "2025-03-03"])
+def test_a_data_interval_with_another_end_than_its_window_is_refused(end):
+    with pytest.raises(RunError) as raised:
+        window_of(a_run(start="2025-03-03", end=end), None, AS_OF)
+    assert str(raised.value) == (f"The run's data interval ends {day(end)}; its window ends 2025-04-28 00:00:00+00:00.")
+
+
+@pytest.mark.parametrize("start", ["2025-03-04", "2025-03-03T00:00:01"])
+def test_a_data_interval_off_the_grid_is_refused(start):
+    with pytest.raises(WindowError, match="is not the start of a window"):
+        window_of(a_run(start=start, end="2025-04-28"), None, AS_OF)
+
+
+def test_a_data_interval_that_is_not_over_is_refused():
+    with pytest.raises(WindowError, match="is not complete"):
+        window_of(a_run(start="2026-02-02", end="2026-03-30"), None, AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("window_start", "complaint"),
+    [
+        ("2025-06-24", "is not the start of a window"),
+        ("2026-02-02", "is not complete"),
+        ("2024-11-11", "lies before the first window"),
+        ("soon", "is not a date"),
+    ],
+)
+def test_a_named_window_that_cannot_be_is_refused(window_start, complaint):
+    with pytest.raises(WindowError, match=complaint):
+        window_of(a_run(), window_start, AS_OF)
+
+
+def test_a_run_before_the_first_window_is_over_is_refused():
+    with pytest.raises(WindowError, match="No window is complete"):
+        window_of(a_run(run_after="2025-02-01"), None, AS_OF)
+
+
+# --- what a task sees of its run
+
+
+def test_a_task_sees_the_run_that_airflow_gives_it(task_context):
+    before = datetime.now(UTC)
+    with task_context({"dry_run": True}, run_id="manual__1", run_after="2026-02-10T00:00:00Z"):
+        run = run_seen_by_a_task()
+    assert run.run_id == "manual__1"
+    assert run.window == Window(day("2025-12-08"))
+    assert run.params == {
+        "seed": False, "customers": 10_000, "rng_seed": None, "window_start": None, "dry_run": True, "send_late": False,
+    }  # fmt: skip
+    assert before <= run.as_of <= datetime.now(UTC)
+
+
+def test_a_scheduled_run_is_about_its_data_interval(task_context):
+    with task_context(
+        run_type="scheduled",
+        logical_date="2025-03-03T00:00:00Z",
+        data_interval_start="2025-03-03T00:00:00Z",
+        data_interval_end="2025-04-28T00:00:00Z",
+    ):
+        assert run_seen_by_a_task().window == Window(day("2025-03-03"))
+
+
+def test_a_run_may_name_its_window(task_context):
+    with task_context({"window_start": "2025-01-06"}):
+        assert run_seen_by_a_task().window == Window(ANCHOR)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "backfill"),
+    [
+        ("backfill", True),
+        ("scheduled", False),
+        ("manual", False),
+        ("asset_triggered", False),
+    ],
+)
+def test_only_a_backfill_is_delivered_as_one(task_context, run_type, backfill):
+    with task_context(run_type=run_type):
+        assert run_seen_by_a_task().delivery.backfill is backfill
+
+
+def test_a_backfill_texts_nobody_though_its_window_has_just_ended_and_it_asks_for_it(task_context):
+    with task_context({"send_late": True}, run_type="backfill"):
+        run = run_seen_by_a_task()
+    assert run.delivery.held(run.window, Settings(), run.window.end) == "backfill"
+
+
+@pytest.mark.parametrize("name", ["send_late", "dry_run"])
+@pytest.mark.parametrize("value", [True, False])
+def test_the_params_reach_the_delivery(task_context, name, value):
+    with task_context({name: value}):
+        assert getattr(run_seen_by_a_task().delivery, name) is value
+
+
+@pytest.mark.parametrize("conf", [{"low_spend_threshold": 5}, {"sned_late": True, "Seed": 1}])
+def test_unknown_keys_in_a_runs_conf_are_refused_in_a_sentence(task_context, conf):
+    called = []
+    with task_context(conf), pytest.raises(AirflowFailException) as raised:
+        body(called.append)()
+    assert str(raised.value) == (
+        f"The run was triggered with {', '.join(map(repr, sorted(conf)))}, which Engage does not know; it knows "
+        "customers, dry_run, rng_seed, seed, send_late, window_start."
+    )
+    assert called == []
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"seed": True, "customers": 5, "rng_seed": 1}])
+def test_known_keys_in_a_runs_conf_are_accepted(task_context, conf):
+    with task_context(conf):
+        assert run_seen_by_a_task().params["seed"] is bool(conf)
+
+
+def test_a_bad_param_that_got_past_the_api_stops_the_task(task_context):
+    with pytest.raises(ParamValidationError), task_context({"customers": 0}):
+        pass
+
+
+def test_a_window_that_cannot_be_fails_the_task_without_a_retry(task_context):
+    with task_context({"window_start": "2025-01-07"}), pytest.raises(AirflowFailException, match="nearest starts are"):
+        run_seen_by_a_task()
+
+
+# --- what a task makes of an outcome
+
+
+def test_the_summary_of_a_step_is_the_tasks_result_as_plain_data(task_context):
+    with task_context():
+        assert body(lambda run: Summary(5, note="a note"))() == {"customers": 5, "note": "a note"}
+
+
+@pytest.mark.parametrize("error", ENGAGE_ERRORS, ids=lambda error: error.__name__)
+def test_an_error_for_a_person_fails_the_task_at_once_with_its_sentence(task_context, error):
+    def fail(run):
+        raise error("What was wrong, and what is allowed.")
+
+    with task_context(), pytest.raises(AirflowFailException, match=r"^What was wrong, and what is allowed\.$"):
+        body(fail)()
+
+
+def test_no_customers_at_all_skips_the_task_with_its_sentence(task_context):
+    def fail(run):
+        raise NoCustomers("There are no customers yet.")
+
+    with task_context(), pytest.raises(AirflowSkipException, match=r"^There are no customers yet\.$"):
+        body(fail)()
+
+
+def test_a_step_may_skip_itself(task_context):
+    with task_context(), pytest.raises(AirflowSkipException, match="not triggered with seed"):
+        body(lambda run: engage_steps.skip("The run was not triggered with seed."))()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sa.exc.OperationalError("SELECT 1", {}, Exception("connection refused")),
+        sa.exc.InternalError("SELECT 1", {}, Exception("deadlock")),
+        ConnectionError("reset"),
+        TimeoutError("too slow"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_other_error_is_left_to_the_tasks_retries(task_context, error):
+    def fail(run):
+        raise error
+
+    with task_context(), pytest.raises(type(error)) as raised:
+        body(fail)()
+    assert raised.value is error
+
+
+def test_a_step_becomes_a_task_of_the_functions_name_and_words(dag):
+    """With options of its own beside the DAG's."""
+    task = dag.get_task("message")
+    assert task.doc_md == "Queue the window's messages, and send those that may be sent."
+    assert task.execution_timeout > dag.get_task("bucket").execution_timeout
+
+
+# --- settings and the hash key
+
+
+def test_settings_come_from_the_variables_of_the_moment(task_context, monkeypatch):
+    stored = {"engage_low_spend_threshold": "120"}
+    monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+    with task_context():
+        run = run_seen_by_a_task()
+    assert run.settings() == Settings(low_spend_threshold=120)
+    stored["engage_high_activity_threshold"] = "0"
+    assert run.settings() == Settings(low_spend_threshold=120, high_activity_threshold=0)
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "NaN", ""])
+def test_a_bad_variable_fails_the_task_at_once_naming_it(task_context, monkeypatch, value):
+    stored = {"engage_low_spend_threshold": value}
+    monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+    with task_context(), pytest.raises(AirflowFailException) as raised:
+        body(lambda run: run.settings())()
+    assert str(raised.value) == (
+        f"The Airflow Variable engage_low_spend_threshold is {value!r}, which is not allowed: it takes a number from "
+        "0 to 1000000000 with at most 2 decimals."
+    )
+
+
+def test_the_hash_key_comes_from_the_environment(task_context, monkeypatch):
+    monkeypatch.setenv("ENGAGE_HASH_KEY", "x" * 32)
+    with task_context():
+        assert run_seen_by_a_task().hash_key == b"x" * 32
+
+
+def test_without_a_hash_key_there_is_a_sentence(task_context, monkeypatch):
+    monkeypatch.delenv("ENGAGE_HASH_KEY", raising=False)
+    with task_context():
+        run = run_seen_by_a_task()
+    with pytest.raises(InputError, match="ENGAGE_HASH_KEY is not set"):
+        _ = run.hash_key

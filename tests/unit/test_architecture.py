@@ -1,0 +1,184 @@
+"""Rules of the house that no other test would notice the breach of."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in sorted(ROOT.glob("engage/**/*.py"))}
+OUTER = {"airflow", "dags", "plugins"} | {
+    file.stem for folder in ("dags", "plugins") for file in ROOT.glob(f"{folder}/*.py")
+}
+WALL_CLOCK_ALLOWED = {f"engage/{name}.py" for name in ("cli", "local", "demo", "home", "embedded_postgres")}
+RAW_SQL_ALLOWED = re.compile(r"engage/(partitions|embedded_postgres|migrations/.*)\.py")
+EXPRESSION_TEXT_ALLOWED = {"engage/schema.py"}  # a default and an index's condition, which are DDL
+
+every_file = pytest.mark.parametrize("file", FILES)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Dotted names that a file imports anywhere, ``from a import b`` as ``a.b``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and dotted(node.func).endswith(("import_module", "__import__")):
+            yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def dotted(node: ast.AST) -> str:
+    """``a.b.c`` of an expression, as far as it is one."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield dotted(node.func), node
+
+
+def reads_the_clock(tree: ast.AST) -> list[str]:
+    found = [name for name, _ in calls(tree) if re.search(r"\.(now|utcnow|today|time_ns)$|(^|\.)time\.time$", name)]
+    found += [name for name in imported(tree) if re.fullmatch(r"time\.(time|time_ns)", name)]
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    found += [text for text in texts if re.search(r"\b(now\(\)|(current|clock)_timestamp|localtimestamp)", text, re.I)]
+    return found
+
+
+def raw_sql(tree: ast.AST) -> list[str]:
+    found = []
+    for name, call in calls(tree):
+        constant = call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr)
+        if re.search(r"(^|\.)(exec_driver_sql|text|DDL)$", name) or (name.endswith(".execute") and constant):
+            found.append(name.rpartition(".")[2])
+    return found
+
+
+@every_file
+def test_the_package_imports_nothing_that_builds_on_it(file):
+    assert [name for name in imported(FILES[file]) if name.split(".")[0] in OUTER] == []
+
+
+@every_file
+def test_imports_are_absolute(file):
+    assert [name for name in imported(FILES[file]) if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("file", sorted(set(FILES) - WALL_CLOCK_ALLOWED))
+def test_only_the_edges_read_the_clock(file):
+    assert reads_the_clock(FILES[file]) == []
+
+
+@every_file
+def test_raw_sql_stands_only_where_ddl_is(file):
+    if RAW_SQL_ALLOWED.fullmatch(file):
+        return
+    found = raw_sql(FILES[file])
+    assert [name for name in found if name != "text" or file not in EXPRESSION_TEXT_ALLOWED] == []
+
+
+@every_file
+def test_public_functions_and_classes_explain_themselves(file):
+    if "/versions/" in file:
+        return
+    public = [
+        node
+        for node in FILES[file].body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+
+
+@every_file
+def test_modules_explain_themselves(file):
+    if Path(file).name != "__main__.py":
+        assert ast.get_docstring(FILES[file])
+
+
+@every_file
+def test_exceptions_are_defined_in_one_place(file):
+    """Where the picture of all of them is."""
+    exceptions = [
+        node.name
+        for node in ast.walk(FILES[file])
+        if isinstance(node, ast.ClassDef) and any(re.search(r"(Error|Exception)$", dotted(base)) for base in node.bases)
+    ]
+    assert file == "engage/errors.py" or exceptions == []
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    modules = {module_name(file): tree for file, tree in FILES.items()}
+    graph = {
+        module: {known for name in imported(tree) if (known := longest_known(name, modules)) and known != module}
+        for module, tree in modules.items()
+    }
+    assert graph["engage.message"] > {"engage.sender", "engage.ledger"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        pytest.fail(" imports ".join(reversed(exc.args[1])))
+
+
+def module_name(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def longest_known(name: str, modules: dict[str, ast.Module]) -> str | None:
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def test_importing_all_of_the_package_loads_no_airflow():
+    """Nor does anything that it imports."""
+    modules = [module_name(file) for file in FILES if not file.startswith("engage/migrations/")]
+    modules.remove("engage.__main__")
+    code = f"import sys, {', '.join(modules)}\nprint([name for name in sys.modules if name.split('.')[0] == 'airflow'])"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (0, "[]\n"), answer.stderr
+
+
+# --- the rules notice a breach
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import airflow", "from airflow.sdk import Variable", "from engage_steps import Run", "import dags.x",
+     "def f():\n    from airflow import settings", "import_module('airflow.sdk')"],
+)  # fmt: skip
+def test_an_import_of_airflow_would_be_noticed(code):
+    assert [name for name in imported(ast.parse(code)) if name.split(".")[0] in OUTER]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["datetime.now(UTC)", "datetime.datetime.utcnow()", "date.today()", "time.time()", "from time import time",
+     "sa.func.now()", "conn.execute(sa.text('SELECT now()'))", "x = 'current_timestamp'", "time.time_ns()"],
+)  # fmt: skip
+def test_a_look_at_the_clock_would_be_noticed(code):
+    assert reads_the_clock(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", ["time.monotonic()", "perf_counter()", "clock()", "sa.func.max(x)", "time.sleep(1)"])
+def test_measuring_a_duration_is_not_a_look_at_the_clock(code):
+    assert not reads_the_clock(ast.parse(code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["conn.exec_driver_sql('x')", "sa.text('x')", "text('x')", "conn.execute('SELECT 1')", "cur.execute(f'x {y}')",
+     "sa.DDL('x')"],
+)  # fmt: skip
+def test_raw_sql_would_be_noticed(code):
+    assert raw_sql(ast.parse(code))

@@ -1,0 +1,232 @@
+"""What the command line says before it opens a database: help, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import typer
+
+from engage import cli, database, embedded_postgres, local
+from engage.window import Window
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ["up", "demo", "db", "db upgrade", "seed", "run", "clean", "report"]
+WITH_WINDOW = ["seed", "run", "report"]
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """Everything printed, without the frames and line breaks that a terminal's width puts in."""
+        return " ".join(re.sub(r"[─│╭╮╰╯]", " ", self.out + self.err).split())
+
+
+@pytest.fixture(autouse=True)
+def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Fail whoever opens a database or starts the stack, and keep away from the checkout's own state."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a database was opened")
+
+    monkeypatch.setenv("ENGAGE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ENGAGE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("ENGAGE_PORT", raising=False)
+    monkeypatch.setattr(embedded_postgres, "engine", refuse)
+    monkeypatch.setattr(database, "connect", refuse)
+    monkeypatch.setattr(local, "stack", refuse)
+
+
+@pytest.fixture
+def engage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
+    """Run a command line as ``python -m engage`` does, in this process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["engage", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Answer(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def commands(group: object, prefix: str = "") -> dict[str, object]:
+    found = {}
+    for name, command in getattr(group, "commands", {}).items():
+        found[f"{prefix}{name}"] = command
+        found |= commands(command, f"{prefix}{name} ")
+    return found
+
+
+# --- help
+
+
+def test_the_commands_are_these():
+    assert set(commands(typer.main.get_command(cli.app))) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_help_of_a_command_says_what_it_does(engage, command, option):
+    answer = engage(*command.split(), option)
+    explained = " ".join((commands(typer.main.get_command(cli.app))[command].help or "").split())
+    assert answer.code == 0
+    assert answer.err == ""
+    assert "Usage:" in answer.words
+    assert len(explained) > 20
+    assert explained in answer.words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_explained(command):
+    parameters = commands(typer.main.get_command(cli.app))[command].params
+    assert [parameter.name for parameter in parameters if not getattr(parameter, "help", None)] == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_help_lists_every_command_with_a_sentence(engage, arguments):
+    answer = engage(*arguments)
+    assert "Engage: every 8 weeks" in answer.words
+    for command in COMMANDS:
+        assert re.search(rf"\b{command.split()[0]} [A-Z]", answer.words)
+
+
+def test_the_module_is_the_command():
+    answer = subprocess.run(
+        [sys.executable, "-m", "engage", "run", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0
+    assert "Usage: python -m engage run" in answer.stdout
+    assert answer.stderr == ""
+
+
+# --- refusals
+
+
+def refused(answer: Answer) -> str:
+    """The one sentence on standard error, after checking that it is all there is."""
+    assert answer.code == 1
+    assert answer.out == ""
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith("Error: ")
+    return answer.err.removeprefix("Error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        (
+            "low_spend_threshold=abc",
+            "--set low_spend_threshold is 'abc', which is not allowed: it takes a number from 0 to 1000000000 with at "
+            "most 2 decimals.",
+        ),
+        (
+            "high_activity_threshold=-1",
+            "--set high_activity_threshold is '-1', which is not allowed: it takes a number from 0 to 1000000 with at most 15 digits.",
+        ),
+        (
+            "send_within_days=",
+            "--set send_within_days is '', which is not allowed: it takes a whole number of days from 0 to 3650.",
+        ),
+        ("sms_provider=twilio", "--set sms_provider is 'twilio', which is not allowed: it takes 'sandbox'."),
+        (
+            "low_spend_threshold",
+            "--set low_spend_threshold has no value; write --set name=value, such as low_spend_threshold=120.",
+        ),
+        ("", "--set  has no value; write --set name=value, such as low_spend_threshold=120."),
+    ],
+)
+def test_a_setting_that_is_not_allowed_is_refused_in_one_sentence(engage, setting, sentence):
+    assert refused(engage("run", "--set", setting)) == sentence
+
+
+def test_an_unknown_setting_is_refused_naming_those_that_there_are(engage):
+    sentence = refused(engage("run", "--set", "low_spend_threshold=1", "--set", "threshold=1"))
+    assert sentence.startswith("--set threshold is not a setting; there are --set low_spend_threshold,")
+
+
+@pytest.mark.parametrize("command", WITH_WINDOW)
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        ("soon", "'soon' is not a date. Give a window's start as YYYY-MM-DD, such as 2025-01-06."),
+        ("2025-02-30", "'2025-02-30' is not a date. Give a window's start as YYYY-MM-DD, such as 2025-01-06."),
+        (
+            "2025-01-07",
+            "2025-01-07 00:00 UTC is not the start of a window. Windows are 8 weeks long, counted from 2025-01-06; "
+            "the nearest starts are 2025-01-06 and 2025-03-03.",
+        ),
+        ("2024-11-11", "2024-11-11 lies before the first window, which starts 2025-01-06."),
+    ],
+)
+def test_a_window_start_that_names_no_window_is_refused_in_one_sentence(engage, command, start, sentence):
+    assert refused(engage(command, "--window-start", start)) == sentence
+
+
+@pytest.mark.parametrize("text", ["[/]", "[red]", "[bold]2025-01-06[/bold]", ":smile:"])
+def test_what_was_typed_is_shown_as_it_was_typed(engage, text):
+    assert refused(engage("report", "--window-start", text)).startswith(f"{text!r} is not a date. ")
+
+
+@pytest.mark.parametrize("command", WITH_WINDOW)
+def test_a_window_that_is_not_over_is_refused_in_one_sentence(engage, command):
+    running = Window.containing(datetime.now(UTC))
+    sentence = refused(engage(command, "--window-start", f"{running.start:%Y-%m-%d}"))
+    assert sentence.startswith(f"The window {running} is not complete: it ends ")
+    assert sentence.endswith(f"The last complete window starts {running.previous().start:%Y-%m-%d}.")
+
+
+@pytest.mark.parametrize("command", ["seed", "demo"])
+@pytest.mark.parametrize(
+    ("customers", "allowed"),
+    [
+        ("0", "greater than or equal to 1"),
+        ("10000001", "less than or equal to 10000000"),
+        ("x", "integer"),
+    ],
+)
+def test_a_number_of_customers_out_of_range_is_refused(engage, command, customers, allowed):
+    answer = engage(command, "--customers", customers)
+    assert answer.code == 2
+    assert "Invalid value for '--customers'" in answer.words
+    assert allowed in answer.words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["seed", "--rng-seed", "-1"], "Invalid value for '--rng-seed'"),
+        (["up", "--port", "0"], "Invalid value for '--port'"),
+        (["demo", "--port", "65536"], "Invalid value for '--port'"),
+        (["run", "--customers", "1"], "No such option: --customers"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["db", "nonsense"], "No such command 'nonsense'"),
+    ],
+)
+def test_what_no_command_knows_is_refused_with_the_way_to_its_help(engage, arguments, complaint):
+    answer = engage(*arguments)
+    assert answer.code == 2
+    assert complaint in answer.words
+    assert "-h" in answer.words
+
+
+def test_a_port_from_the_environment_is_checked_too(engage, monkeypatch):
+    monkeypatch.setenv("ENGAGE_PORT", "http")
+    answer = engage("up")
+    assert answer.code == 2
+    assert "Invalid value for '--port' (env var: 'ENGAGE_PORT')" in answer.words

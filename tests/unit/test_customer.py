@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from engage.customer import PHONE_HASH_BYTES, hash_key, phone_hash
+from engage.errors import InputError
+
+KEY = b"k" * 32
+
+
+def test_a_phone_hash_is_hmac_sha_256_cut_to_16_bytes():
+    # the well-known test vector of HMAC-SHA-256
+    digest = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
+    assert phone_hash("The quick brown fox jumps over the lazy dog", b"key") == bytes.fromhex(digest)[:16]
+
+
+def test_a_phone_hash_is_the_same_every_time_and_as_long_as_it_says():
+    assert phone_hash("+999000000001", KEY) == phone_hash("+999000000001", KEY)
+    assert len(phone_hash("+999000000001", KEY)) == PHONE_HASH_BYTES == 16
+
+
+def test_different_phones_have_different_hashes():
+    assert len({phone_hash(f"+999{number:09}", KEY) for number in range(1000)}) == 1000
+
+
+def test_the_same_phone_has_another_hash_under_another_key():
+    assert phone_hash("+999000000001", KEY) != phone_hash("+999000000001", b"l" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [(None, "is not set"), ("", "is not set"), ("short", "has 5 characters"), ("x" * 31, "has 31 characters")],
+)
+def test_a_missing_or_short_hash_key_is_refused_with_a_way_to_make_one(text, fault):
+    with pytest.raises(InputError) as raised:
+        hash_key(text)
+    assert str(raised.value).startswith(f"ENGAGE_HASH_KEY {fault}; it takes a secret of 32 or more")
+    assert "secrets.token_hex(32)" in str(raised.value)
+
+
+def test_the_error_does_not_show_the_key():
+    with pytest.raises(InputError) as raised:
+        hash_key("too-short-but-secret")
+    assert "too-short-but-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["x" * 32, "0123456789abcdef" * 4, "é" * 32])
+def test_a_hash_key_of_32_characters_or_more_is_used_as_it_is(text):
+    assert hash_key(text) == text.encode()

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engage.ledger import MessageSummary
+from engage.message import Delivery
+from engage.settings import Settings
+from engage.window import Window
+
+WINDOW = Window(datetime(2026, 2, 2, tzinfo=UTC))
+MICROSECOND = timedelta(microseconds=1)
+
+
+def days_after_the_end(days: float) -> datetime:
+    return WINDOW.end + timedelta(days=days)
+
+
+@pytest.mark.parametrize("days", [0, 1, 7, 30, 3650])
+def test_a_window_is_not_late_up_to_exactly_the_allowed_days(days):
+    settings = Settings(send_within_days=days)
+    assert Delivery().held(WINDOW, settings, days_after_the_end(days)) is None
+
+
+@pytest.mark.parametrize("days", [0, 1, 7, 30, 3650])
+def test_a_window_is_late_one_microsecond_after_the_allowed_days(days):
+    settings = Settings(send_within_days=days)
+    assert Delivery().held(WINDOW, settings, days_after_the_end(days) + MICROSECOND) == "too_late"
+
+
+def test_by_default_a_window_may_be_texted_about_for_a_week():
+    assert Delivery().held(WINDOW, Settings(), days_after_the_end(6.9)) is None
+    assert Delivery().held(WINDOW, Settings(), days_after_the_end(7.1)) == "too_late"
+
+
+@pytest.mark.parametrize("days", [0, 7.1, 4000])
+def test_send_late_texts_however_long_ago_the_window_ended(days):
+    assert Delivery(send_late=True).held(WINDOW, Settings(), days_after_the_end(days)) is None
+
+
+@pytest.mark.parametrize("send_late", [False, True])
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("days", [0, 1, 4000])
+def test_a_backfill_texts_nobody_whatever_it_asks_for(send_late, dry_run, days):
+    delivery = Delivery(backfill=True, send_late=send_late, dry_run=dry_run)
+    assert delivery.held(WINDOW, Settings(send_within_days=3650), days_after_the_end(days)) == "backfill"
+
+
+def test_a_dry_run_is_held_for_the_reasons_that_a_run_would_be():
+    assert Delivery(dry_run=True).held(WINDOW, Settings(), days_after_the_end(1)) is None
+    assert Delivery(dry_run=True).held(WINDOW, Settings(), days_after_the_end(8)) == "too_late"
+
+
+@pytest.mark.parametrize(
+    ("by_status", "unsettled"),
+    [
+        ({}, 0),
+        ({"accepted": 5, "unknown": 2, "skipped": 3}, 0),
+        ({"queued": 4, "accepted": 5}, 4),
+        ({"sending": 1, "unknown": 9}, 1),
+        ({"queued": 4, "sending": 1}, 5),
+    ],
+)
+def test_queued_and_sending_messages_are_the_unsettled_ones(by_status, unsettled):
+    assert MessageSummary(by_status).unsettled == unsettled
