@@ -137,7 +137,8 @@ def refused(answer: Answer) -> str:
         ),
         (
             "high_activity_threshold=-1",
-            "--set high_activity_threshold is '-1', which is not allowed: it takes a number from 0 to 1000000 with at most 15 digits.",
+            "--set high_activity_threshold is '-1', which is not allowed: it takes a number from 0 to 1000000 "
+            "with at most 15 digits.",
         ),
         (
             "send_within_days=",
@@ -168,7 +169,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are(engage):
         ("2025-02-30", "'2025-02-30' is not a date. Give a window's start as YYYY-MM-DD, such as 2025-01-06."),
         (
             "2025-01-07",
-            "2025-01-07 00:00 UTC is not the start of a window. Windows are 8 weeks long, counted from 2025-01-06; "
+            "2025-01-07 00:00:00 UTC is not the start of a window. Windows are 8 weeks long, counted from 2025-01-06; "
             "the nearest starts are 2025-01-06 and 2025-03-03.",
         ),
         ("2024-11-11", "2024-11-11 lies before the first window, which starts 2025-01-06."),
