@@ -37,8 +37,8 @@ lock: $(VENV)/tests-installed ## write constraints.txt anew from the requirement
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
 	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt -o constraints.txt
 
-clean: install ## remove the local stack's data
-	$(RUN) engage clean
+clean: ## remove the local stack's data
+	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean; else rm -rf .engage; fi
 
 $(VENV)/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \

@@ -2,6 +2,6 @@
 
 Plain Python over Postgres; nothing in this package imports Airflow. Follow the data to find your way::
 
-    app event → service / seed → app_session, purchase → extract → aggregate → customer_activity
+    app event → seed → app_session, purchase → extract → aggregate → customer_activity
         → bucket → customer_bucket → message → sms → message (the ledger) → report
 """

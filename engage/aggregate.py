@@ -38,7 +38,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             valid, in_window = events.count_window(step.conn, window)
             rejected = rejected | in_window
         rejected = rejected | {"registered_later": later, "unknown_customer": sum(valid.values()) - counted}
-        step.save(status="aggregated", customers=customers, events=valid, rejected=rejected)
+        step.save(status="aggregated", customers=customers, events=valid, rejected=rejected, buckets=None)
         return AggregateSummary(customers, rejected)
 
 

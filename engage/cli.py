@@ -19,8 +19,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from engage import customer, database, demo, embedded_postgres, local, migrations, settings
+from engage import customer, database, demo, embedded_postgres, local, migrations, settings, signals
 from engage.aggregate import aggregate
+from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
@@ -73,7 +74,7 @@ def demo_(port: Port = 8080, customers: Customers = 10_000) -> None:
             found = report(engine)
         _print_report(found)
         _print_seconds("Seconds by task, as Airflow saw them", run.seconds_by_task)
-        if found.window["run_id"] != run.run_id:
+        if found.window["run_id"] != run.run_id and found.window["frozen_at"]:
             console.print(
                 f"This window's messages had begun to go out on {found.window['frozen_at'][:16]} UTC, so the run "
                 "changed nothing and texted nobody again. `make clean` starts over."
@@ -178,11 +179,14 @@ def report_(
 def main() -> None:
     """Entry point: an error for a person is one sentence on standard error and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    local.interrupt_on_signals()
+    signals.interrupt_on_signals()
     try:
         app()
     except EngageError as exc:
         _print_error(str(exc))
+        sys.exit(1)
+    except sa.exc.ArgumentError as exc:
+        _print_error(f"ENGAGE_DATABASE_URL is not a database's URL, such as postgresql://user@host/name: {exc}")
         sys.exit(1)
     except sa.exc.OperationalError as exc:
         _print_error(f"The database does not answer: {exc.orig}")
@@ -198,19 +202,21 @@ def _print_error(sentence: str) -> None:
 
 
 @contextmanager
-def _stack(port: int) -> Iterator[demo.Airflow]:
+def _stack(port: int) -> Iterator[AirflowApi]:
     """The local stack with a migrated database, healthy and with its default Variables."""
+    if os.environ.get("ENGAGE_DATABASE_URL"):
+        raise InputError("The local stack has a Postgres of its own. Unset ENGAGE_DATABASE_URL to start it.")
     console.print("Starting Postgres and Airflow …")
     with local.stack(Home.default(port)) as stack:
         with stack.database() as engine:
             migrations.upgrade(engine, _now())
-        airflow = demo.Airflow(stack)
+        airflow = AirflowApi(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()
         yield airflow
 
 
-def _serve(airflow: demo.Airflow) -> None:
+def _serve(airflow: AirflowApi) -> None:
     console.print("Serving until Ctrl-C.")
     try:
         while True:
@@ -241,10 +247,9 @@ def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
 
 
 def _hash_key() -> bytes:
-    given = os.environ.get("ENGAGE_HASH_KEY")
-    if given is None and "ENGAGE_DATABASE_URL" not in os.environ:
-        given = Home.default().secret("hash")
-    return customer.hash_key(given)
+    """The key that belongs to the database: the embedded one has its own."""
+    embedded = not os.environ.get("ENGAGE_DATABASE_URL")
+    return customer.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
 
 
 def _window(start: str | None) -> Window:
@@ -262,7 +267,7 @@ def _assignments(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _print_address(airflow: demo.Airflow) -> None:
+def _print_address(airflow: AirflowApi) -> None:
     home = airflow.stack.home
     console.print(f"Airflow: {home.url}   user [bold]{local.ADMIN}[/]   password [bold]{home.secret('password')}[/]")
 

@@ -11,7 +11,7 @@ STEP_SETTINGS = {
     "work_mem": "256MB",
     "maintenance_work_mem": "512MB",
 }
-"""Set for the length of a step's transaction only. What each one buys is measured in docs/decisions."""
+"""Set for the length of a step's transaction only, so that one large statement gets what the server has."""
 
 
 def connect(url: str | sa.URL) -> sa.Engine:
@@ -19,9 +19,10 @@ def connect(url: str | sa.URL) -> sa.Engine:
 
     Errors do not show statements' values: they may be phone numbers, and errors end in logs.
     """
+    url = sa.make_url(url).set(drivername="postgresql+psycopg")
     return sa.create_engine(
-        sa.make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"options": "-c timezone=UTC"},
+        url,
+        connect_args={"options": f"{url.query.get('options', '')} -c timezone=UTC"},
         hide_parameters=True,
         pool_pre_ping=True,
     )

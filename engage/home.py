@@ -1,4 +1,4 @@
-"""The folder with everything the local stack keeps: its secrets, its lock, and what it left running."""
+"""The folder with everything the local stack keeps, its secrets, and the lock of whoever uses it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from engage.errors import LocalError
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout: where dags/ and plugins/ are."""
-
-STOP_SECONDS = 15
-
-_GONE = (psutil.NoSuchProcess, ProcessLookupError, PermissionError)
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class Home:
 
     @classmethod
     def default(cls, port: int = 8080) -> Home:
-        return cls(Path(os.environ.get("ENGAGE_HOME", ROOT / ".engage")).expanduser().resolve(), port)
+        return cls(Path(os.environ.get("ENGAGE_HOME") or ROOT / ".engage").expanduser().resolve(), port)
 
     @property
     def url(self) -> str:
@@ -53,9 +48,17 @@ class Home:
         known = json.loads(file.read_text()) if file.exists() else {}
         if name not in known:
             known[name] = secrets.token_urlsafe(12 if name == "password" else 32)
-            file.touch(mode=0o600)
-            file.write_text(json.dumps(known, indent=2))
+            write_json(file, known)
         return str(known[name])
+
+    def remove(self) -> None:
+        """Delete what the stack has made here, and the folder itself if nothing else is in it."""
+        for name in ("postgres", "airflow", "logs"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("secrets.json", "processes.json", "lock"):
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
 
 @contextmanager
@@ -66,10 +69,11 @@ def locked(home: Home, *, serving: bool = False) -> Iterator[bool]:
         LocalError: another process serves from this folder, and this caller wants to.
     """
     home.path.mkdir(parents=True, exist_ok=True)
-    with (home.path / "lock").open("a+") as file:
+    (home.path / "lock").touch()
+    with (home.path / "lock").open("r+") as file:
         if _take(file, wait=False) or (not _held_by_server(file, serving=serving) and _take(file, wait=True)):
-            file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "serving": serving}))
+            file.seek(0)
+            file.write(json.dumps({"pid": os.getpid(), "serving": serving}).ljust(60))  # in one write, for readers
             file.flush()
             yield True
         else:
@@ -86,7 +90,10 @@ def _take(file: IO[str], *, wait: bool) -> bool:
 
 def _held_by_server(file: IO[str], *, serving: bool) -> bool:
     file.seek(0)
-    holder = json.loads(file.read() or "{}")
+    try:
+        holder = json.loads(file.read())
+    except ValueError:
+        holder = {}
     if serving:
         raise LocalError(
             f"Process {holder.get('pid', '?')} is already using {Path(file.name).parent}. Stop it with Ctrl-C in its "
@@ -96,38 +103,12 @@ def _held_by_server(file: IO[str], *, serving: bool) -> bool:
     return bool(holder.get("serving"))
 
 
-def end_leftovers(home: Home) -> None:
-    """End what processes of this folder, dead or alive, have started and left running."""
-    file = _remembered(home)
-    known = json.loads(file.read_text()) if file.exists() else []
-    leftovers = [process for pid, created in known for process in _session(pid, created)]
-    for process in leftovers:
-        with suppress(*_GONE):
-            process.kill()
-    psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
-    file.unlink(missing_ok=True)
-
-
-def _session(leader: int, created: float) -> Iterator[psutil.Process]:
-    """The living processes of the session that ``leader`` began at ``created``."""
-    with suppress(*_GONE):
-        if psutil.Process(leader).create_time() != created:
-            return  # the number belongs to somebody else now
-    for process in psutil.process_iter():
-        with suppress(*_GONE):
-            if os.getsid(process.pid) == leader and process.create_time() >= created:
-                yield process
-
-
-def remember(home: Home, pid: int) -> None:
-    """Note a process that begins a session of its own, for ``end_leftovers`` to find it and its descendants."""
-    file = _remembered(home)
-    known = json.loads(file.read_text()) if file.exists() else []
-    file.write_text(json.dumps([*known, [pid, psutil.Process(pid).create_time()]]))
-
-
-def _remembered(home: Home) -> Path:
-    return home.path / "processes.json"
+def write_json(file: Path, content: object) -> None:
+    """Write a file that only its owner may read, in one piece: a reader never sees half of it."""
+    draft = file.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=2))
+    draft.replace(file)
 
 
 def tail(file: Path, lines: int = 15) -> str:

@@ -49,9 +49,17 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
 
 
 def ineligible() -> sa.Case[str]:
-    """Why a customer may not be texted, or null. Asked when queueing and again when claiming: a late STOP wins."""
+    """Why a customer may not be texted, or null. Asked when queueing and again when claiming: a late STOP wins.
+
+    An opt-out belongs to the phone: whoever shares it is not texted either.
+    """
+    same_phone = customer.alias("same_phone")
+    opted_out = sa.exists().where(
+        same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None)
+    )
     return sa.case(
         (customer.c.opted_out_at.is_not(None), "opted_out"),
+        (opted_out, "opted_out"),
         (customer.c.consent_at.is_(None), "no_consent"),
         (customer.c.phone.is_(None), "no_phone"),
         else_=sa.cast(sa.null(), sa.Text),

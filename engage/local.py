@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -14,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import sqlalchemy as sa
 
+from engage import signals
 from engage.embedded_postgres import (
     AIRFLOW_DATABASE,
     DATABASE,
@@ -25,10 +23,11 @@ from engage.embedded_postgres import (
     create_databases,
     database_url,
     postgres,
-    stop_leftover,
+    stop,
 )
 from engage.errors import LocalError
-from engage.home import ROOT, STOP_SECONDS, Home, end_leftovers, locked, remember, tail
+from engage.home import ROOT, Home, locked, tail, write_json
+from engage.processes import STOP_SECONDS, end_leftovers, remember
 
 ADMIN = "admin"
 COMMANDS = {
@@ -37,6 +36,7 @@ COMMANDS = {
     "dag-processor": ["dag-processor"],
 }
 MAX_RESTARTS = 5
+"""In ten minutes, of all processes together."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Stack:
     home: Home
     host: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    restarts: int = 0
+    restarts: list[float] = field(default_factory=list)
 
     def database(self) -> AbstractContextManager[sa.Engine]:
         """Engage's database."""
@@ -58,6 +58,7 @@ class Stack:
         home, postgres_url = self.home, database_url(self.host, AIRFLOW_DATABASE)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "_AIRFLOW"))}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules make every later start faster
+        no_proxy = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"]))
         connection = {"conn_type": "postgres", "host": self.host, "login": "postgres", "schema": DATABASE}
         return kept | {
             "AIRFLOW_HOME": str(home.airflow),
@@ -83,6 +84,8 @@ class Stack:
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
             "ENGAGE_HASH_KEY": home.secret("hash"),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
@@ -91,9 +94,7 @@ class Stack:
         """Make the folders, the login and Airflow's own tables."""
         self.home.airflow.mkdir(exist_ok=True)
         self.home.logs.mkdir(exist_ok=True)
-        passwords = self.home.airflow / "passwords.json"
-        passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({ADMIN: self.home.secret("password")}))
+        write_json(self.home.airflow / "passwords.json", {ADMIN: self.home.secret("password")})
         log = self.home.logs / "migrate.log"
         with log.open("wb") as output:
             done = subprocess.run(
@@ -119,15 +120,15 @@ class Stack:
         """
         died = [name for name, process in self.processes.items() if process.poll() is not None]
         for name in died:
-            self.restarts += 1
-            if self.restarts > MAX_RESTARTS:
+            self.restarts = [at for at in self.restarts if time.monotonic() - at < 600] + [time.monotonic()]
+            if len(self.restarts) > MAX_RESTARTS:
                 log = self.home.logs / f"{name}.log"
                 raise LocalError(f"Airflow's {name} keeps dying; its log is {log}.\n{tail(log)}")
             self._start(name)
         return died
 
     def _start(self, name: str) -> None:
-        with (self.home.logs / f"{name}.log").open("ab") as output:
+        with (self.home.logs / f"{name}.log").open("ab") as output, signals.deferred():
             process = subprocess.Popen(
                 [*_airflow(), *COMMANDS[name]],
                 env=self.environment,
@@ -136,8 +137,8 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is ours to handle; and its session finds whatever it starts
             )
-        self.processes[name] = process
-        remember(self.home, process.pid)
+            self.processes[name] = process
+            remember(self.home, process.pid)
 
     def stop(self) -> None:
         """Ask every process to end, then end whatever is left of them."""
@@ -170,24 +171,8 @@ def stack(home: Home) -> Iterator[Stack]:
             running.start()
             yield running
         finally:
-            _ignore_signals()
-            running.stop()
-
-
-def _ignore_signals() -> None:
-    """A second Ctrl-C must not leave processes behind; stopping is short."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, and Ctrl-C even if the parent shell had it ignored."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+            with signals.ignored():
+                running.stop()
 
 
 def _check_port(home: Home) -> None:
@@ -195,6 +180,8 @@ def _check_port(home: Home) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", home.port))
+        except PermissionError as exc:
+            raise LocalError(f"Port {home.port} needs more rights than you have; choose one from 1024.") from exc
         except OSError as exc:
             raise LocalError(
                 f"Port {home.port} on 127.0.0.1 is in use. Free it, or choose another: make demo ENGAGE_PORT="
@@ -208,21 +195,20 @@ def _fernet_key(home: Home) -> str:
 
 def _airflow() -> list[str]:
     command = Path(sys.executable).parent / "airflow"
-    if command.exists():
-        return [str(command)]
-    found = shutil.which("airflow")
-    if found is None:
+    if not command.exists():
         raise LocalError("There is no airflow command beside this Python. Install the requirements: make install")
-    return [found]
+    return [str(command)]
 
 
 def remove(home: Home) -> None:
-    """Delete the folder and everything in it.
+    """Delete the folder's state.
 
     Raises:
         LocalError: a stack is up in it.
     """
+    if not home.path.exists():
+        return
     with locked(home, serving=True):
         end_leftovers(home)
-        stop_leftover(home)
-        shutil.rmtree(home.path)
+        stop(home)
+        home.remove()

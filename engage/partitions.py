@@ -31,7 +31,7 @@ def _lock_not_available(exc: BaseException) -> bool:
     return isinstance(exc, sa.exc.OperationalError) and getattr(exc.orig, "sqlstate", None) == "55P03"
 
 
-_retry_lock = tenacity.retry(
+retry_lock = tenacity.retry(
     retry=tenacity.retry_if_exception(_lock_not_available),
     wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
     stop=tenacity.stop_after_delay(120),
@@ -57,7 +57,7 @@ def ensure(engine: sa.Engine, as_of: datetime) -> None:
     ensure_windows(engine, windows)
 
 
-@_retry_lock
+@retry_lock
 def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
     """Make the event partitions of ``windows`` where they are missing, moving their rows out of DEFAULT."""
     wanted = [(table, window) for table in EVENT_TIMES for window in windows]
@@ -93,6 +93,19 @@ def _create_event_partition(conn: sa.Connection, table: sa.Table, window: Window
         f"ALTER TABLE {table.name} ATTACH PARTITION {name} "
         f"FOR VALUES FROM ('{window.start.isoformat()}') TO ('{window.end.isoformat()}')",
     )
+
+
+def lock_events(conn: sa.Connection, window: Window) -> None:
+    """Keep everybody else off the window's events until the commit; raises if that takes long."""
+    _set_lock_timeout(conn)
+    for table in EVENT_TIMES:
+        _run(conn, f"LOCK TABLE {partition_name(table, window)} IN ACCESS EXCLUSIVE MODE")
+
+
+def lock_customers(conn: sa.Connection) -> None:
+    """Let nobody add or change a customer until the commit; raises if that takes long."""
+    _set_lock_timeout(conn)
+    _run(conn, "LOCK TABLE customer IN SHARE ROW EXCLUSIVE MODE")
 
 
 def empty_events(conn: sa.Connection, window: Window) -> None:
@@ -153,7 +166,7 @@ def _add_constraints(conn: sa.Connection, table: sa.Table, window: Window, fresh
     return indexes
 
 
-@_retry_lock
+@retry_lock
 def _swap(conn: sa.Connection, table: sa.Table, window: Window, fresh: str | None, indexes: Sequence[str]) -> None:
     name = partition_name(table, window)
     with conn.begin_nested():  # a lock that could not be had undoes the swap only, not the rows built aside
@@ -169,7 +182,7 @@ def _swap(conn: sa.Connection, table: sa.Table, window: Window, fresh: str | Non
 
 
 def _exists(conn: sa.Connection, name: str) -> bool:
-    return conn.execute(sa.select(sa.func.to_regclass(name))).scalar_one() is not None
+    return sa.inspect(conn).has_table(name)
 
 
 def _set_lock_timeout(conn: sa.Connection) -> None:

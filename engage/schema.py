@@ -37,6 +37,8 @@ customer = sa.Table(
     _time("opted_out_at"),
     sa.Column("synthetic", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("(phone IS NULL) = (phone_hash IS NULL)", name="phone_hash"),
+    # an opt-out belongs to a phone; few customers have one
+    sa.Index("customer_opted_out_phone_hash_idx", "phone_hash", postgresql_where=sa.text("opted_out_at IS NOT NULL")),
     comment="One row per customer.",
 )
 

@@ -84,8 +84,7 @@ def seed(
     partitions.ensure_windows(engine, [window])
     with engine.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_SEED_LOCK)))
-        found = campaign.find(conn, window, lock=True)
-        if found and found.frozen:
+        if _lock(conn, window):
             return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
         _refuse_real_data(conn, window)
         _add_customers(conn, customers, hash_key)
@@ -94,6 +93,20 @@ def seed(
             conn, window, customers, rng_seed=rng_seed, behaviour=behaviour, progress=progress
         )
     return SeedSummary(customers, sessions, purchases, rng_seed)
+
+
+@partitions.retry_lock
+def _lock(conn: sa.Connection, window: Window) -> bool:
+    """Keep real customers, events and campaigns from coming in between the checks and the commit.
+
+    Returns whether the window's campaign is frozen. The campaign is locked first, as every step does.
+    """
+    with conn.begin_nested():
+        found = campaign.find(conn, window, lock=True)
+        partitions.lock_events(conn, window)
+        partitions.lock_customers(conn)
+        found = found or campaign.find(conn, window, lock=True)
+        return found is not None and found.frozen
 
 
 def log_progress(done: int, total: int) -> None:
@@ -126,12 +139,17 @@ def _refuse_real_data(conn: sa.Connection, window: Window) -> None:
 
 def _add_customers(conn: sa.Connection, customers: int, hash_key: bytes) -> None:
     """Add the missing ones; those that are there keep what has happened to them, such as an opt-out."""
-    highest = conn.execute(sa.select(sa.func.coalesce(sa.func.max(customer.c.customer_id), 0))).scalar_one()
+    there = np.zeros(customers + 1, dtype=bool)
+    known = sa.select(customer.c.customer_id).where(customer.c.customer_id.between(1, customers))
+    there[conn.execute(known).scalars().all()] = True
     columns = [c.name for c in customer.columns]
     with _cursor(conn).copy(f"COPY customer ({', '.join(columns)}) FROM STDIN") as copy:
         for first in range(1, customers + 1, BLOCK):
-            for row in synthetic_customers(first, min(BLOCK, customers - first + 1), hash_key):
-                if row["customer_id"] > highest:
+            count = min(BLOCK, customers - first + 1)
+            if there[first : first + count].all():
+                continue
+            for row in synthetic_customers(first, count, hash_key):
+                if not there[row["customer_id"]]:
                     copy.write_row([row[name] for name in columns])
 
 

@@ -11,11 +11,12 @@ from time import monotonic, perf_counter
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage import ledger, sms
+from engage import campaign, ledger, sms
 from engage.bucket import BOOST
-from engage.errors import Superseded
+from engage.errors import NotReady, Superseded
 from engage.ledger import MessageSummary
-from engage.schema import campaign, customer, message
+from engage.schema import campaign as campaign_table
+from engage.schema import customer, message
 from engage.settings import Settings
 from engage.sms import OutgoingSms, SmsProvider
 from engage.window import Window
@@ -31,24 +32,43 @@ def send(
     """Send what is queued, as the newest sender of the campaign. The first call freezes the campaign.
 
     Raises:
+        NotReady: the campaign was computed anew since its messages were queued.
         Superseded: a newer sender has taken over.
     """
     started = perf_counter()
-    token, settings, waiting = _take_over(engine, window, clock())
-    provider = provider_named(settings.sms_provider)
+    taken = _take_over(engine, window, provider_named, clock())
+    if taken is None:
+        return replace(_summary(engine, window), halted=True, note=HALTED)
     accepted, last, halted = 0, -(2**63), False
-    progress = _Progress(waiting)
+    progress = _Progress(taken.waiting)
     while not halted:
-        claim = _claim(engine, window, provider, settings, token=token, after=last, now=clock())
+        claim = _claim(engine, window, taken, after=last, now=clock())
         halted = claim.halted
         if claim.last is None:
             break
         last = claim.last
-        outcomes = [_hand_over(provider, row) for row in claim.rows]
-        _record(engine, window, outcomes, token=token, now=clock())
+        outcomes: list[_Outcome] = []
+        try:
+            outcomes.extend(_hand_over(taken.provider, row) for row in claim.rows)
+        finally:  # also when the task is cancelled or runs out of time: what is known must not become unknown
+            _record(engine, window, outcomes, token=taken.token, now=clock())
         accepted += sum(outcome.provider_message_id is not None for outcome in outcomes)
         progress(accepted)
-    return _finish(engine, window, token, perf_counter() - started, accepted=accepted, halted=halted)
+    _finish(engine, window, taken.token, perf_counter() - started)
+    return replace(_summary(engine, window), accepted_now=accepted, halted=halted, note=HALTED if halted else "")
+
+
+HALTED = "The campaign is halted: what is queued waits for it to be resumed."
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A campaign in this sender's hands."""
+
+    token: int
+    settings: Settings
+    provider: SmsProvider
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -72,92 +92,94 @@ class _Outcome:
     error: str | None = None
 
 
-def _take_over(engine: sa.Engine, window: Window, now: datetime) -> tuple[int, Settings, int]:
-    """Become the campaign's only sender, and list what the last one left without an outcome."""
+def _take_over(
+    engine: sa.Engine, window: Window, provider_named: Callable[[str], SmsProvider], now: datetime
+) -> _Taken | None:
+    """Become the campaign's only sender, and list what the last one left without an outcome; None while halted.
+
+    This freezes the campaign, so it has to be as the queue was made from: a step that has run since reopens it.
+    """
     with engine.begin() as conn:
-        row = conn.execute(
-            sa.update(campaign)
-            .where(campaign.c.window_start == window.start)
-            .values(
-                sender_token=campaign.c.sender_token + 1,
-                frozen_at=sa.func.coalesce(campaign.c.frozen_at, now),
-                status="sending",
+        found = campaign.find(conn, window, lock=True)
+        if found is None or found.settings is None or not (found.frozen or found.status == "queued"):
+            raise NotReady(
+                f"The campaign of the window {window} was computed anew after its messages had been queued, so none "
+                "is sent. Run its steps again, up to message."
             )
-            .returning(campaign.c.sender_token, campaign.c.settings)
-        ).one()
+        if found.halted_at:
+            return None
+        provider = provider_named(found.settings.sms_provider)
+        token = found.sender_token + 1
+        campaign.update(conn, window, sender_token=token, frozen_at=found.frozen_at or now, status="sending")
         abandoned = conn.execute(
             sa.update(message)
             .where(
                 message.c.window_start == window.start,
                 message.c.status == "sending",
-                message.c.sender_token < row.sender_token,
+                message.c.sender_token < token,
             )
             .values(status="unknown", error="the sender stopped before it recorded an outcome", settled_at=now)
         ).rowcount
         if abandoned:
             log.warning("%s messages of an earlier sender have an unknown outcome; they are not sent again", abandoned)
-        waiting = conn.execute(
-            sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
-        ).scalar_one()
-        return row.sender_token, Settings.from_snapshot(row.settings), waiting
+        waiting = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
+        return _Taken(token, found.settings, provider, conn.execute(waiting).scalar_one())
 
 
-def _claim(
-    engine: sa.Engine,
-    window: Window,
-    provider: SmsProvider,
-    settings: Settings,
-    *,
-    token: int,
-    after: int,
-    now: datetime,
-) -> _Claim:
+def _claim(engine: sa.Engine, window: Window, taken: _Taken, *, after: int, now: datetime) -> _Claim:
     """Commit the next messages as ``sending``, before anything is handed over; skip who may no longer be texted.
 
     Walking the ledger by customer id finds the next ones without an index on ``status``.
     """
     with engine.begin() as conn:
         brake = conn.execute(
-            sa.select(campaign.c.sender_token, campaign.c.halted_at)
-            .where(campaign.c.window_start == window.start)
+            sa.select(campaign_table.c.sender_token, campaign_table.c.halted_at)
+            .where(campaign_table.c.window_start == window.start)
             .with_for_update(read=True)
         ).one()
-        if brake.sender_token != token:
+        if brake.sender_token != taken.token:
             raise Superseded(f"Another sender has taken over the campaign of the window {window}; this one stops.")
         if brake.halted_at:
             return _Claim(halted=True)
         picked = conn.execute(
-            sa.select(message.c.customer_id)
+            sa.select(message.c.customer_id, message.c.phone_hash)
             .where(message.c.window_start == window.start, message.c.status == "queued", message.c.customer_id > after)
             .order_by(message.c.customer_id)
-            .limit(provider.claim_size)
-            .with_for_update(skip_locked=True)
+            .limit(taken.provider.claim_size)
+            .with_for_update()
         ).all()
         if not picked:
             return _Claim()
         recipients = conn.execute(
-            sa.select(customer.c.customer_id, customer.c.phone, ledger.ineligible().label("reason")).where(
-                customer.c.customer_id == sa.any_(_ids([row.customer_id for row in picked]))
-            )
+            sa.select(
+                customer.c.customer_id, customer.c.phone, customer.c.phone_hash, ledger.ineligible().label("reason")
+            ).where(customer.c.customer_id == sa.any_(_ids([row.customer_id for row in picked])))
         ).all()
-        reasons: dict[int, str | None] = {row.customer_id: "no_customer" for row in picked}
-        reasons |= {row.customer_id: row.reason for row in recipients}
+        queued = {row.customer_id: row.phone_hash for row in picked}
+        reasons: dict[int, str | None] = dict.fromkeys(queued, "no_customer")
+        for row in recipients:
+            changed = None if row.phone_hash == queued[row.customer_id] else "phone_changed"
+            reasons[row.customer_id] = row.reason or changed
         _skip(conn, window, reasons, now)
-        phones = {row.customer_id: row.phone for row in recipients if not row.reason}
+        phones = {row.customer_id: row.phone for row in recipients if not reasons[row.customer_id]}
         claimed = conn.execute(
             sa.update(message)
             .where(message.c.window_start == window.start, message.c.customer_id == sa.any_(_ids(list(phones))))
             .values(
                 status="sending",
-                sender_token=token,
+                sender_token=taken.token,
                 sending_at=now,
-                provider=provider.name,
-                body=sa.case((message.c.bucket == BOOST, settings.message_boost), else_=settings.message_reward),
+                provider=taken.provider.name,
+                body=_body(taken.settings),
             )
             .returning(message.c.customer_id, message.c.body)
         ).all()
         rows = [_Claimed(row.customer_id, phones[row.customer_id], row.body) for row in claimed]
         return _Claim(rows, last=picked[-1].customer_id)
+
+
+def _body(settings: Settings) -> sa.Case[str]:
+    return sa.case((message.c.bucket == BOOST, settings.message_boost), else_=settings.message_reward)
 
 
 def _skip(conn: sa.Connection, window: Window, reasons: dict[int, str | None], now: datetime) -> None:
@@ -210,20 +232,25 @@ def _record(engine: sa.Engine, window: Window, outcomes: list[_Outcome], *, toke
         conn.execute(statement, values)
 
 
-def _finish(
-    engine: sa.Engine, window: Window, token: int, seconds: float, *, accepted: int, halted: bool
-) -> MessageSummary:
+def _finish(engine: sa.Engine, window: Window, token: int, seconds: float) -> None:
     took = sa.func.jsonb_build_object("send", sa.cast(round(seconds, 3), sa.Numeric))
+    by_status = _summary(engine, window).by_status
+    if by_status.get("unknown"):
+        log.warning("%s messages have an unknown outcome; they are not sent again", by_status["unknown"])
     with engine.begin() as conn:
-        summary = ledger.summarise(conn, ledger.of(window))
-        waiting = summary.by_status.get("queued", 0)
         conn.execute(
-            sa.update(campaign)
-            .where(campaign.c.window_start == window.start, campaign.c.sender_token == token)
-            .values(status="sending" if waiting else "complete", timings=campaign.c.timings.op("||")(took))
+            sa.update(campaign_table)
+            .where(campaign_table.c.window_start == window.start, campaign_table.c.sender_token == token)
+            .values(
+                status="sending" if by_status.get("queued") else "complete",
+                timings=campaign_table.c.timings.op("||")(took),
+            )
         )
-    note = f"Halted: {waiting} messages wait for the campaign to be resumed." if halted else ""
-    return replace(summary, accepted_now=accepted, halted=halted, note=note)
+
+
+def _summary(engine: sa.Engine, window: Window) -> MessageSummary:
+    with engine.begin() as conn:
+        return ledger.summarise(conn, ledger.of(window))
 
 
 def _ids(values: list[int]) -> sa.ColumnElement[list[int]]:

@@ -68,10 +68,23 @@ class Run:
         return datetime.now(UTC)
 
     def settings(self) -> Settings:
-        """The settings as operations staff have them in Airflow's Variables right now."""
+        """The settings as operations staff have them in Airflow's Variables right now.
+
+        Raises:
+            RuntimeError: Airflow has a Variable but does not give it. It answers a failing API as a missing Variable,
+                and the default in its place would text people by thresholds that nobody chose.
+        """
         from engage import settings
 
-        return settings.from_variables(lambda key: Variable.get(key, default=None))
+        listed = set(Variable.keys(prefix=settings.PREFIX))
+
+        def read(key: str) -> str | None:
+            value: str | None = Variable.get(key, default=None)
+            if value is None and key in listed:
+                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; trying again.")
+            return value
+
+        return settings.from_variables(read)
 
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
@@ -85,6 +98,10 @@ def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
                 raise AirflowSkipException(str(exc)) from None
             except EngageError as exc:
                 raise AirflowFailException(str(exc)) from None
+            except Exception as exc:
+                if is_permanent(exc):
+                    raise AirflowFailException(f"The database refuses this, and would again: {exc}") from exc
+                raise
             log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value != ""))
             return summary
 
@@ -121,6 +138,13 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
     if window.end != dag_run.data_interval_end:
         raise RunError(f"The run's data interval ends {dag_run.data_interval_end}; its window ends {window.end}.")
     return window
+
+
+def is_permanent(exc: Exception) -> bool:
+    """Whether the database said that a statement is wrong, rather than that it could not serve it now."""
+    from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
+
+    return isinstance(exc, DataError | IntegrityError | ProgrammingError)
 
 
 def _refuse_unknown(given: set[str], known: set[str]) -> None:

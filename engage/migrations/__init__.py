@@ -33,6 +33,7 @@ def upgrade(engine: sa.Engine, as_of: datetime, revision: str = "head") -> None:
 def downgrade(engine: sa.Engine, revision: str) -> None:
     """Take the database back to ``revision``; ``base`` removes every table of Engage and what is in them."""
     with engine.begin() as conn:
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         command.downgrade(_config(conn), revision)
 
 

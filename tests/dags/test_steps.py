@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
 from engage_steps import Run, step, window_of
+from sqlalchemy import exc
 
 from engage import errors
 from engage.errors import EngageError, InputError, NoCustomers, RunError, WindowError
@@ -260,9 +261,30 @@ def test_a_step_becomes_a_task_of_the_functions_name_and_words(dag):
 # --- settings and the hash key
 
 
+def variables(monkeypatch, stored):
+    """Airflow with these Variables; one that is None is listed, but cannot be read."""
+    monkeypatch.setattr(Variable, "keys", lambda prefix: [key for key in stored if key.startswith(prefix)])
+    monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+
+
+def test_a_variable_that_airflow_lists_and_does_not_give_is_never_taken_for_its_default(task_context, monkeypatch):
+    variables(monkeypatch, {"engage_low_spend_threshold": None})
+    with task_context(), pytest.raises(RuntimeError, match="engage_low_spend_threshold"):
+        body(lambda run: run.settings())()
+
+
+@pytest.mark.parametrize("kind", [exc.DataError, exc.IntegrityError, exc.ProgrammingError])
+def test_what_the_database_refuses_for_good_is_not_retried(task_context, kind):
+    def refused(run):
+        raise kind("SELECT 1", {}, Exception("out of range"))
+
+    with task_context(), pytest.raises(AirflowFailException, match="out of range"):
+        body(refused)()
+
+
 def test_settings_come_from_the_variables_of_the_moment(task_context, monkeypatch):
     stored = {"engage_low_spend_threshold": "120"}
-    monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+    variables(monkeypatch, stored)
     with task_context():
         run = run_seen_by_a_task()
     assert run.settings() == Settings(low_spend_threshold=120)
@@ -272,8 +294,7 @@ def test_settings_come_from_the_variables_of_the_moment(task_context, monkeypatc
 
 @pytest.mark.parametrize("value", ["abc", "-1", "NaN", ""])
 def test_a_bad_variable_fails_the_task_at_once_naming_it(task_context, monkeypatch, value):
-    stored = {"engage_low_spend_threshold": value}
-    monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+    variables(monkeypatch, {"engage_low_spend_threshold": value})
     with task_context(), pytest.raises(AirflowFailException) as raised:
         body(lambda run: run.settings())()
     assert str(raised.value) == (

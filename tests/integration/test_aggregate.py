@@ -5,6 +5,7 @@ import pytest
 
 from engage.aggregate import aggregate
 from engage.errors import NotReady
+from engage.events import MAX_AMOUNT_CENTS
 from engage.seed import seed
 
 COLUMNS = "customer_id, sessions, purchases, total_spend_cents, avg_weekly_sessions"
@@ -83,9 +84,18 @@ def test_a_customer_registered_after_the_window_is_not_in_it_and_its_events_have
 def test_large_amounts_add_up(world):
     ada = world.customer()
     for _ in range(3):
-        world.purchase(ada, 2**61)
+        world.purchase(ada, MAX_AMOUNT_CENTS)
     run(world)
-    assert activity(world)[0][3] == 3 * 2**61
+    assert activity(world)[0][3] == 3 * MAX_AMOUNT_CENTS
+
+
+def test_an_amount_that_nobody_can_have_paid_is_invalid_and_stops_nothing(world):
+    ada = world.customer()
+    world.purchase(ada, 500)
+    world.purchase(ada, MAX_AMOUNT_CENTS + 1)
+    world.purchase(ada, 2**63 - 1)
+    assert run(world).rejected["invalid_amount"] == 2
+    assert activity(world)[0][3] == 500
 
 
 def test_it_agrees_with_pandas_row_by_row(world):

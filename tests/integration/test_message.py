@@ -65,17 +65,26 @@ def test_who_may_not_be_texted_has_a_row_with_the_reason(world, ada, who, reason
 
 def test_of_customers_with_one_phone_the_lowest_id_that_may_be_texted_is(world):
     phone = "+999000000042"
-    opted_out = world.customer(phone=phone, opted_out_at=world.window.start)
+    no_consent = world.customer(phone=phone, consent_at=None)
     first, second, third = (world.customer(phone=phone) for _ in range(3))
     world.sessions(first)
     world.computed()
     world.message()
     assert world.ledger() == {
-        opted_out: "skipped/opted_out",
+        no_consent: "skipped/no_consent",
         first: "accepted",
         second: "skipped/duplicate_phone",
         third: "skipped/duplicate_phone",
     }
+
+
+def test_an_opt_out_belongs_to_the_phone(world, ada):
+    phone = "+999000000042"
+    opted_out = world.customer(phone=phone, opted_out_at=world.window.start)
+    same_phone = world.customer(phone=phone)
+    world.computed()
+    world.message()
+    assert world.ledger() == {ada: "accepted", opted_out: "skipped/opted_out", same_phone: "skipped/opted_out"}
 
 
 def test_customers_without_a_phone_are_no_duplicates_of_each_other(world, ada):

@@ -1,3 +1,5 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -154,3 +156,25 @@ def test_progress_reaches_the_total(world):
     calls = []
     run(world, customers=12_000, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(10_000, 12_000), (12_000, 12_000)]
+
+
+def test_missing_customers_are_added_whatever_ids_are_there(world):
+    world.customer(customer_id=5_000_000, synthetic=True)
+    run(world, customers=10)
+    assert world.value("SELECT count(*) FROM customer") == 11
+
+
+@pytest.mark.parametrize("late", ["customer", "session"])
+def test_real_data_that_comes_in_while_seeding_waits_is_not_lost(world, late):
+    run(world)
+    inserted = {
+        "customer": "INSERT INTO customer (customer_id, registered_at) VALUES (777777, now())",
+        "session": f"INSERT INTO app_session VALUES (777777, '{world.window.start.isoformat()}')",
+    }[late]
+    with ThreadPoolExecutor() as pool:
+        with world.engine.begin() as conn:
+            conn.execute(sa.text(inserted))
+            seeding = pool.submit(run, world, rng_seed=8)
+            time.sleep(1)
+        with pytest.raises(SeedRefused):
+            seeding.result()

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from engage import sender
-from engage.errors import Superseded
+from engage.aggregate import aggregate
+from engage.errors import NotReady, Superseded
 from engage.message import Delivery, queue
 from engage.sms import OutgoingSms
 
@@ -107,6 +108,74 @@ def test_a_customer_deleted_after_queueing_is_skipped(queued):
     queued.execute(sa.text("DELETE FROM customer WHERE customer_id = 5"))
     send(queued, Recorder())
     assert queued.ledger()[5] == "skipped/no_customer"
+
+
+def test_a_customer_whose_phone_changed_after_queueing_is_skipped(queued):
+    """The ledger promises one message per phone for the phones it was queued with."""
+    take = "UPDATE customer SET (phone, phone_hash) = (SELECT phone, phone_hash FROM customer WHERE customer_id = 1)"
+    queued.execute(sa.text(f"{take} WHERE customer_id = 5"))
+    provider = Recorder()
+    send(queued, provider)
+    assert queued.ledger()[5] == "skipped/phone_changed"
+    assert len({sms.phone for sms in provider.handed}) == len(provider.handed) == 9
+
+
+def test_an_opt_out_of_somebody_with_the_same_phone_wins_too(queued):
+    copy = "SELECT 99, registered_at, phone, phone_hash, now() FROM customer WHERE customer_id = 5"
+    into = "INSERT INTO customer (customer_id, registered_at, phone, phone_hash, opted_out_at)"
+    queued.execute(sa.text(f"{into} {copy}"))
+    send(queued, Recorder())
+    assert queued.ledger()[5] == "skipped/opted_out"
+
+
+@pytest.mark.parametrize("step", ["extract", "aggregate", "queue as a backfill"])
+def test_a_campaign_computed_anew_since_it_was_queued_is_neither_sent_nor_frozen(queued, step):
+    if step == "extract":
+        queued.extract(low_spend_threshold="120")
+    elif step == "aggregate":
+        aggregate(queued.engine, queued.window)
+    else:
+        queue(queued.engine, queued.window, delivery=Delivery(backfill=True), as_of=queued.now)
+    provider = Recorder()
+    with pytest.raises(NotReady, match="computed anew"):
+        send(queued, provider)
+    assert provider.handed == []
+    assert queued.value("SELECT frozen_at FROM campaign") is None
+
+
+def test_after_aggregate_has_run_anew_message_wants_the_buckets_anew(queued):
+    aggregate(queued.engine, queued.window)
+    with pytest.raises(NotReady, match="bucket step first"):
+        queued.message()
+
+
+def test_a_provider_that_cannot_be_made_freezes_nothing(queued):
+    def no_credentials(name):
+        raise RuntimeError("no credentials")
+
+    with pytest.raises(RuntimeError, match="no credentials"):
+        sender.send(queued.engine, queued.window, clock=lambda: queued.now, provider_named=no_credentials)
+    assert queued.value("SELECT frozen_at FROM campaign") is None
+
+
+def test_a_campaign_halted_before_its_first_message_stays_open(queued):
+    queued.execute(sa.text("UPDATE campaign SET halted_at = now()"))
+    provider = Recorder()
+    assert send(queued, provider).halted
+    assert provider.handed == []
+    assert queued.value("SELECT frozen_at FROM campaign") is None
+
+
+def test_a_cancelled_sender_records_what_was_accepted(queued):
+    def cancel():
+        raise KeyboardInterrupt
+
+    provider = Recorder(claim_size=5)
+    provider.at[4] = cancel
+    with pytest.raises(KeyboardInterrupt):
+        send(queued, provider)
+    assert list(queued.ledger().values()).count("accepted") == 3
+    assert send(queued, provider).by_status == {"accepted": 8, "unknown": 2}
 
 
 def test_a_halt_stops_within_one_claim_and_the_rest_waits(queued):

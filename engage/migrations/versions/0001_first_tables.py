@@ -23,6 +23,7 @@ CREATE TABLE customer (
     CONSTRAINT customer_pkey PRIMARY KEY (customer_id),
     CONSTRAINT customer_phone_hash_check CHECK ((phone IS NULL) = (phone_hash IS NULL))
 );
+CREATE INDEX customer_opted_out_phone_hash_idx ON customer (phone_hash) WHERE opted_out_at IS NOT NULL;
 COMMENT ON TABLE customer IS 'One row per customer.';
 COMMENT ON COLUMN customer.phone IS 'E.164, or null';
 COMMENT ON COLUMN customer.phone_hash IS 'engage.customer.phone_hash of phone; null with it';
