@@ -103,15 +103,13 @@ def _server(home: Home) -> PostgresServer:
 
 def stop(home: Home) -> None:
     """Stop the folder's Postgres, whoever has started it, if it runs."""
-    info = _running(home)
-    if info is None:
-        return
-    info.process.send_signal(signal.SIGINT)  # its fast shutdown
-    try:
-        info.process.wait(STOP_SECONDS)
-    except psutil.TimeoutExpired:
-        info.process.send_signal(signal.SIGQUIT)  # its immediate one; the next start recovers
-        info.process.wait(STOP_SECONDS)
+    for number in (signal.SIGINT, signal.SIGQUIT):  # a fast shutdown, then an immediate one: the next start recovers
+        deadline = time.monotonic() + STOP_SECONDS
+        info = _running(home)
+        if info is not None:
+            info.process.send_signal(number)
+        while _running(home) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _running(home: Home) -> PostmasterInfo | None:
@@ -123,9 +121,10 @@ def _running(home: Home) -> PostmasterInfo | None:
     if info is None or info.process is None:
         return None
     try:
-        return info if info.process.name().startswith("postgres") else None
+        alive = info.process.status() != psutil.STATUS_ZOMBIE and info.process.name().startswith("postgres")
     except psutil.NoSuchProcess:
         return None
+    return info if alive else None
 
 
 def _socket(info: PostmasterInfo | None) -> str:
@@ -146,8 +145,9 @@ def _socket_of_another(home: Home) -> str:
 
 def _start(home: Home) -> None:
     server = _server(home)
-    if _running(home) is None:
-        (server.pgdata / "postmaster.pid").unlink(missing_ok=True)  # its number may be somebody else's by now
+    if _running(home) is None:  # Postgres would take the number of a dead server, given out again, for a living one
+        for leftover in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (server.pgdata / leftover).unlink(missing_ok=True)
     try:
         server.ensure_pgdata_inited()
         _configure(server.pgdata)

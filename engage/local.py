@@ -80,6 +80,7 @@ class Stack:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres_url,
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.logs / "tasks"),
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -124,6 +125,7 @@ class Stack:
             if len(self.restarts) > MAX_RESTARTS:
                 log = self.home.logs / f"{name}.log"
                 raise LocalError(f"Airflow's {name} keeps dying; its log is {log}.\n{tail(log)}")
+            end_leftovers(self.home, of=self.processes[name].pid)  # a dead scheduler's workers would work on
             self._start(name)
         return died
 

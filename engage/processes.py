@@ -22,14 +22,15 @@ def remember(home: Home, pid: int) -> None:
     write_json(home.path / "processes.json", [*_remembered(home), begun])
 
 
-def end_leftovers(home: Home) -> None:
-    """End what processes of this folder, dead or alive, have started and left running."""
-    leftovers = [process for begun in _remembered(home) for process in _session(begun)]
+def end_leftovers(home: Home, of: int | None = None) -> None:
+    """End what this folder's processes, dead or alive, have started and left running; or what process ``of`` has."""
+    known = _remembered(home)
+    leftovers = [process for begun in known if of in (None, begun["pid"]) for process in _session(begun)]
     for process in leftovers:
         with suppress(*_GONE):
             process.kill()
     psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
-    (home.path / "processes.json").unlink(missing_ok=True)
+    write_json(home.path / "processes.json", [begun for begun in known if of not in (None, begun["pid"])])
 
 
 def _remembered(home: Home) -> list[dict[str, float]]:

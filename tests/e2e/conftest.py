@@ -1,0 +1,71 @@
+"""Real Airflow processes on an embedded Postgres. One stack per pytest process serves most tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from engage import local, migrations
+from engage.airflow_api import DAG
+from engage.home import Home
+from engage.settings import Settings
+from tests.e2e.support import Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """A stack with an empty database, its DAG still paused."""
+    home = Home(tmp_path_factory.mktemp("home"), free_port())
+    with signals_kept(), local.stack(home) as stack:
+        with stack.database() as engine:
+            migrations.upgrade(engine, datetime.now(UTC))
+        airflow = Airflow(stack)
+        airflow.wait_until_healthy()
+        airflow.add_default_variables()
+        yield airflow
+        airflow.http.close()
+        processes = CommandLine(home.path)
+        assert processes.saw("scheduler", "dag-processor")
+    assert processes.processes() == []
+
+
+@pytest.fixture(scope="session")
+def first_scheduled_run(fresh: Airflow) -> Run:
+    """What comes of unpausing the DAG before there is any data. Every other test finds the DAG unpaused."""
+    fresh.request("PATCH", f"dags/{DAG}", json={"is_paused": False})
+    until(fresh.runs, "the scheduler makes the first run")
+    return fresh.wait_for(*fresh.runs())
+
+
+@pytest.fixture(scope="session")
+def airflow(fresh: Airflow, first_scheduled_run: Run) -> Airflow:
+    """A stack with its DAG unpaused and nothing under way."""
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def campaigns(airflow: Airflow) -> Iterator[Campaigns]:
+    with airflow.stack.database() as engine:
+        yield Campaigns(engine)
+
+
+@pytest.fixture
+def set_variable(airflow: Airflow) -> Iterator[Callable[[str, str], None]]:
+    """Edit Airflow Variables by setting; the test's end brings back the defaults."""
+    edited = set()
+
+    def edit(setting: str, value: str) -> None:
+        edited.add(setting)
+        airflow.set_variable(f"engage_{setting}", value)
+
+    yield edit
+    defaults = Settings().snapshot()
+    for setting in edited:
+        airflow.set_variable(f"engage_{setting}", str(defaults[setting]))
+
+
+@pytest.fixture
+def engage(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return CommandLine(tmp_path_factory.mktemp("home"))

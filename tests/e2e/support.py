@@ -1,0 +1,259 @@
+"""How the end-to-end tests drive Engage: Airflow's REST API, the database, and the command line with its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import sqlalchemy as sa
+
+from engage import demo
+from engage.airflow_api import DAG, AirflowApi
+from engage.home import ROOT
+from engage.window import ANCHOR, LENGTH, Window
+
+T = TypeVar("T")
+PATIENCE = 180
+"""Seconds that anything may take on a slow machine. Every wait ends as soon as what it waits for is there."""
+STOPS_WITHIN = 25
+
+
+def until(condition: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:
+    """What ``condition`` returns once that is true."""
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.2)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def past_window(number: int) -> Window:
+    """A window that ended long ago: 0 is the first one of the grid."""
+    return Window(ANCHOR + number * LENGTH)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run that has ended."""
+
+    run_id: str
+    run_type: str
+    state: str
+    interval: tuple[str | None, str | None]
+    tasks: dict[str, dict[str, Any]]
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {name: self.tasks[name]["state"] for name in demo.TASKS}
+
+
+class Airflow(AirflowApi):
+    """Airflow as anybody may drive it from outside, over its REST API."""
+
+    def start_run(self, *, logical_date: datetime | None = None, **conf: Any) -> str:
+        body = {"logical_date": logical_date and logical_date.isoformat(), "conf": conf}
+        return str(self.request("POST", f"dags/{DAG}/dagRuns", json=body)["dag_run_id"])
+
+    def run(self, *, logical_date: datetime | None = None, **conf: Any) -> Run:
+        """Trigger a run and wait for its end."""
+        return self.wait_for(self.start_run(logical_date=logical_date, **conf))
+
+    def wait_for(self, run_id: str) -> Run:
+        """Wait for the end of a run. No process of the stack may die meanwhile."""
+        return until(lambda: self._ended(run_id), f"the run {run_id} ends")
+
+    def _ended(self, run_id: str) -> Run | None:
+        died = self.stack.keep_alive()
+        assert not died, f"{died} died"
+        return self.ended(run_id)
+
+    def ended(self, run_id: str) -> Run | None:
+        """The run, once it has ended."""
+        found = self.request("GET", f"dags/{DAG}/dagRuns/{run_id}")
+        if found["state"] not in demo.ENDED:
+            return None
+        interval = (found["data_interval_start"], found["data_interval_end"])
+        return Run(run_id, found["run_type"], found["state"], interval, self.tasks(run_id))
+
+    def runs(self, **query: Any) -> list[str]:
+        """The ids of the DAG's runs, oldest window first."""
+        answer = self.request("GET", f"dags/{DAG}/dagRuns", params={"order_by": "logical_date", **query})
+        return [run["dag_run_id"] for run in answer["dag_runs"]]
+
+    def log(self, run_id: str, task_id: str, try_number: int = 1) -> str:
+        """Everything that a task's log says, its errors included."""
+        path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.request("GET", path, headers={"Accept": "application/json"})["content"]
+        lines = [f"{event['event']} {event.get('reason', '')}" for event in content]
+        details = [detail for event in content for detail in event.get("error_detail") or []]
+        return "\n".join([*lines, *(f"{detail['exc_type']}: {detail['exc_value']}" for detail in details)])
+
+    def backfill(self, first: Window, last: Window, *, reprocess: str = "none", **conf: Any) -> list[Run]:
+        """Backfill the windows from ``first`` to ``last``, all at once, and wait for the end of their runs."""
+        dates = {"from_date": first.start.isoformat(), "to_date": last.start.isoformat()}
+        body = {"dag_id": DAG, **dates, "dag_run_conf": conf, "reprocess_behavior": reprocess}
+        backfill = self.request("POST", "backfills", json=body)
+        query = {"logical_date_gte": dates["from_date"], "logical_date_lte": dates["to_date"]}
+        runs = [self.wait_for(run_id) for run_id in self.runs(**query)]
+        # Airflow looks for finished backfills every 30 s, and until then takes no other one; cancelling ends it now
+        self.http.put(f"/api/v2/backfills/{backfill['id']}/cancel")
+        return runs
+
+    def set_variable(self, key: str, value: str) -> None:
+        self.request("PATCH", f"variables/{key}", json={"key": key, "value": value})
+
+
+class Campaigns:
+    """Engage's database, as the tests read it."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as conn:
+            return [tuple(row) for row in conn.execute(sa.text(query), values)]
+
+    def value(self, query: str, **values: Any) -> Any:
+        return self.rows(query, **values)[0][0]
+
+    def of(self, window: Window) -> dict[str, Any] | None:
+        """The window's campaign row."""
+        with self.engine.connect() as conn:
+            query = sa.text("SELECT * FROM campaign WHERE window_start = :start")
+            row = conn.execute(query, {"start": window.start}).mappings().one_or_none()
+        return dict(row) if row else None
+
+    def messages(self, window: Window) -> dict[str, int]:
+        """How many messages the window's ledger has by ``status`` or ``skipped/reason``."""
+        query = """SELECT status || coalesce('/' || reason, '') AS fate, count(*)
+                   FROM message WHERE window_start = :start GROUP BY fate"""
+        return dict(self.rows(query, start=window.start))  # type: ignore[arg-type]
+
+    def everything_of(self, window: Window) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows that the window's campaign consists of, comparable with an earlier answer."""
+        tables = ("campaign", "customer_activity", "customer_bucket", "message")
+        return {
+            table: sorted(self.rows(f"SELECT * FROM {table} WHERE window_start = :start", start=window.start), key=repr)
+            for table in tables
+        }
+
+
+@dataclass
+class CommandLine:
+    """``python -m engage`` in a folder and on a port of its own, and the processes that it starts."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    sessions: set[int] = field(default_factory=set)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        mine = {"ENGAGE_HOME": str(self.home), "ENGAGE_PORT": str(self.port), "COLUMNS": "200", "NO_COLOR": "1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGAGE_")}
+        return kept | mine
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, and take note of what it starts."""
+        deadline = time.monotonic() + 2 * PATIENCE
+        with self.running(*arguments) as process:
+            while True:
+                try:
+                    output, errors = process.communicate(timeout=1)
+                    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+                except subprocess.TimeoutExpired:
+                    assert time.monotonic() < deadline, f"{arguments} did not end"
+                    self.look()
+
+    @contextmanager
+    def running(self, *arguments: str, command: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+        """A command, by default ``python -m engage``, as the leader of a session; it is over when the block is."""
+        process = subprocess.Popen(
+            [*(command or (sys.executable, "-m", "engage")), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.sessions.add(process.pid)
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    self.look()
+                    process.kill()
+                    for left in self.processes():
+                        with suppress(psutil.NoSuchProcess):
+                            left.kill()
+
+    def look(self) -> list[psutil.Process]:
+        """Take note of the sessions of everything that runs for this folder now, to find it again later."""
+        found = self.processes()
+        for process in found:
+            with suppress(ProcessLookupError):
+                self.sessions.add(os.getsid(process.pid))
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """The living processes of this folder: they name it, work in it, are of a session that ``look`` saw, or
+        descend from one of these."""
+        found: dict[int, psutil.Process] = {}
+        everything = psutil.process_iter(["create_time"])
+        for process in sorted(everything, key=lambda process: process.info["create_time"]):  # parents before children
+            with suppress(psutil.Error, ProcessLookupError):
+                if _alive(process) and (process.ppid() in found or self._owns(process)):
+                    found[process.pid] = process
+        return list(found.values())
+
+    def _owns(self, process: psutil.Process) -> bool:
+        if os.getsid(process.pid) in self.sessions:
+            return True
+        with suppress(psutil.NoSuchProcess):  # a process without an environment, such as one of the kernel's
+            names = [*process.cmdline(), process.cwd(), *process.environ().values()]
+            return any(str(self.home) in name for name in names)
+        return False
+
+    def saw(self, *titles: str) -> bool:
+        """Whether processes with these words in their command lines run for this folder."""
+        lines = []
+        for process in self.look():
+            with suppress(psutil.Error):
+                lines.append(" ".join(process.cmdline()))
+        return all(any(title in line for line in lines) for title in titles)
+
+
+def _alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Signal handlers as they were, whatever the block does to them."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

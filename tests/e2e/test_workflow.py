@@ -1,0 +1,209 @@
+"""The DAG on real Airflow processes, driven over Airflow's REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from engage.window import Window
+from tests.e2e.support import Airflow, Campaigns, Run, past_window, until
+
+pytestmark = pytest.mark.xdist_group("stack")
+
+CUSTOMERS = 2000
+FAILED_AT_SEED = dict.fromkeys(("extract", "aggregate", "bucket", "message"), "upstream_failed") | {"seed": "failed"}
+UNSEEDED = dict.fromkeys(("extract", "aggregate", "bucket", "message"), "success") | {"seed": "skipped"}
+Edit = Callable[[str, str], None]
+
+
+def test_a_fresh_install_unpaused_without_data_skips_green_and_says_why(
+    airflow: Airflow, first_scheduled_run: Run
+) -> None:
+    last = Window.last_complete(datetime.now(UTC) - timedelta(hours=12))
+    start, end = (datetime.fromisoformat(moment or "") for moment in first_scheduled_run.interval)
+    assert (first_scheduled_run.run_type, start, end) == ("scheduled", last.start, last.end)
+    assert first_scheduled_run.state == "success"
+    assert set(first_scheduled_run.states.values()) == {"skipped"}
+    assert "There are no customers yet" in airflow.log(first_scheduled_run.run_id, "extract")
+
+
+BACKFILLED = [past_window(number) for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def first_backfill(airflow: Airflow) -> list[Run]:
+    return airflow.backfill(BACKFILLED[0], BACKFILLED[-1], seed=True, customers=500, rng_seed=1, send_late=True)
+
+
+def test_a_backfill_of_four_windows_at_once_makes_four_campaigns_and_texts_nobody(
+    first_backfill: list[Run], campaigns: Campaigns
+) -> None:
+    assert [(run.run_type, run.state, set(run.states.values())) for run in first_backfill] == [
+        ("backfill", "success", {"success"})
+    ] * 4
+    for window, run in zip(BACKFILLED, first_backfill, strict=True):
+        assert_computed_and_not_texted(campaigns, window, run, low_spend=100)
+
+
+def test_a_backfill_again_with_other_thresholds_recomputes_the_campaigns_and_texts_nobody(
+    airflow: Airflow, first_backfill: list[Run], campaigns: Campaigns, set_variable: Edit
+) -> None:
+    before = [campaigns.of(window)["buckets"] for window in BACKFILLED]
+    set_variable("low_spend_threshold", "150")
+    again = airflow.backfill(BACKFILLED[0], BACKFILLED[-1], reprocess="completed", send_late=True)
+    assert [run.run_id for run in again] == [run.run_id for run in first_backfill]
+    assert [(run.state, run.states) for run in again] == [("success", UNSEEDED)] * 4
+    for window, run, buckets in zip(BACKFILLED, again, before, strict=True):
+        assert_computed_and_not_texted(campaigns, window, run, low_spend=150)
+        assert campaigns.of(window)["buckets"]["BOOST"] > buckets["BOOST"]
+
+
+def test_a_frozen_campaign_reprocessed_by_a_backfill_keeps_its_buckets_and_its_ledger(
+    airflow: Airflow, first_backfill: list[Run], campaigns: Campaigns, set_variable: Edit
+) -> None:
+    window = BACKFILLED[-1]
+    sent = airflow.run(window_start=window.start.date().isoformat(), send_late=True)
+    assert sent.state == "success"
+    assert campaigns.messages(window)["accepted"] > 0
+    before = campaigns.everything_of(window)
+    set_variable("low_spend_threshold", "200")
+    set_variable("high_activity_threshold", "1")
+
+    [again] = airflow.backfill(window, window, reprocess="completed", seed=True, customers=500, rng_seed=2)
+
+    assert (again.run_id, again.state) == (first_backfill[-1].run_id, "success")
+    assert set(again.states.values()) == {"success"}
+    assert "nothing was changed" in airflow.log(again.run_id, "message", again.tasks["message"]["try_number"])
+    assert campaigns.everything_of(window) == before
+
+
+def assert_computed_and_not_texted(campaigns: Campaigns, window: Window, run: Run, *, low_spend: int) -> None:
+    found = campaigns.of(window)
+    assert found is not None
+    assert (found["run_id"], found["status"], found["frozen_at"]) == (run.run_id, "complete", None)
+    assert found["settings"]["low_spend_threshold"] == low_spend
+    fates = campaigns.messages(window)
+    assert set(fates) == {"skipped/backfill", "skipped/no_phone", "skipped/opted_out"}
+    assert sum(fates.values()) == found["buckets"]["BOOST"] + found["buckets"]["REWARD"]
+
+
+def test_a_threshold_edited_in_airflow_shows_in_the_next_campaign(
+    airflow: Airflow, campaigns: Campaigns, set_variable: Edit
+) -> None:
+    window = past_window(4)
+    start = window.start.date().isoformat()
+    spent_less = """SELECT count(*) FROM customer_activity
+                    WHERE window_start = :start AND total_spend_cents < :cents"""
+    airflow.run(seed=True, customers=CUSTOMERS, rng_seed=7, window_start=start)
+    before = campaigns.of(window)
+    set_variable("low_spend_threshold", "120")
+    airflow.run(window_start=start)
+    after = campaigns.of(window)
+
+    assert before["settings"]["low_spend_threshold"] == 100
+    assert before["buckets"]["BOOST"] == campaigns.value(spent_less, start=window.start, cents=100_00)
+    assert after["settings"]["low_spend_threshold"] == 120
+    assert after["buckets"]["BOOST"] == campaigns.value(spent_less, start=window.start, cents=120_00)
+    assert after["buckets"]["BOOST"] > before["buckets"]["BOOST"]
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "NaN", ""])
+def test_a_wrong_variable_fails_extract_at_once_and_queues_nothing(
+    airflow: Airflow, campaigns: Campaigns, set_variable: Edit, value: str
+) -> None:
+    window = past_window(5)
+    set_variable("low_spend_threshold", value)
+
+    run = airflow.run(seed=True, customers=100, rng_seed=1, window_start=window.start.date().isoformat())
+
+    assert run.state == "failed"
+    assert run.states == {
+        "seed": "success",
+        "extract": "failed",
+        "aggregate": "upstream_failed",
+        "bucket": "upstream_failed",
+        "message": "upstream_failed",
+    }
+    assert run.tasks["extract"]["try_number"] == 1
+    log = airflow.log(run.run_id, "extract")
+    assert f"The Airflow Variable engage_low_spend_threshold is {value!r}, which is not allowed" in log
+    assert "it takes a number from 0 to 1000000000" in log
+    assert campaigns.of(window) is None
+    assert campaigns.messages(window) == {}
+
+
+def test_a_run_with_an_unknown_key_fails_at_the_first_task_and_says_which_there_are(airflow: Airflow) -> None:
+    run = airflow.run(windowstart="2025-01-06")
+    assert (run.state, run.states) == ("failed", FAILED_AT_SEED)
+    assert run.tasks["seed"]["try_number"] == 1
+    log = airflow.log(run.run_id, "seed")
+    assert "The run was triggered with 'windowstart', which Engage does not know" in log
+    assert "it knows customers, dry_run, rng_seed, seed, send_late, window_start" in log
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (past_window(1).start + timedelta(days=1), "is not the start of a window"),
+        (Window.containing(datetime.now(UTC)).start, "is not complete"),
+        (past_window(-1).start, "lies before the first window"),
+    ],
+    ids=["off the grid", "not complete", "before the first"],
+)
+def test_a_run_of_no_complete_window_fails_at_the_first_task(airflow: Airflow, start: datetime, sentence: str) -> None:
+    run = airflow.run(window_start=start.date().isoformat(), seed=True)
+    assert (run.state, run.states) == ("failed", FAILED_AT_SEED)
+    assert run.tasks["seed"]["try_number"] == 1
+    log = airflow.log(run.run_id, "seed")
+    assert f"{start:%Y-%m-%d}" in log
+    assert sentence in log
+
+
+def test_a_named_window_wins_over_the_interval_of_the_run(airflow: Airflow, campaigns: Campaigns) -> None:
+    window = past_window(4)
+    run = airflow.run(
+        logical_date=datetime.now(UTC),
+        seed=True,
+        customers=100,
+        rng_seed=1,
+        window_start=window.start.date().isoformat(),
+        dry_run=True,
+    )
+    assert run.state == "success"
+    assert datetime.fromisoformat(run.interval[0] or "") > window.end
+    assert campaigns.rows("SELECT window_start FROM campaign WHERE run_id = :run_id", run_id=run.run_id) == [
+        (window.start,)
+    ]
+
+
+def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
+    airflow: Airflow, campaigns: Campaigns
+) -> None:
+    window = past_window(6)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'customer_activity'::regclass"
+    with campaigns.engine.begin() as conn:
+        conn.execute(sa.text("LOCK TABLE customer_activity"))  # so that aggregate cannot end before it is to
+        run_id = airflow.start_run(
+            seed=True, customers=CUSTOMERS, rng_seed=3, window_start=window.start.date().isoformat(), send_late=True
+        )
+        until(lambda: campaigns.value(waiting), "aggregate is at work")
+        scheduler = psutil.Process(airflow.stack.processes["scheduler"].pid)
+        workers = scheduler.children(recursive=True)
+        scheduler.kill()
+        assert until(airflow.stack.keep_alive, "the scheduler is found dead and started again") == ["scheduler"]
+        assert airflow.tasks(run_id)["aggregate"]["state"] == "running"
+    run = airflow.wait_for(run_id)
+
+    assert (run.state, set(run.states.values())) == ("success", {"success"})
+    assert psutil.wait_procs(workers, timeout=0)[1] == []
+    texted = "SELECT customer_id FROM customer_bucket WHERE window_start = :start AND bucket <> 'NONE' ORDER BY 1"
+    ledger = "SELECT customer_id FROM message WHERE window_start = :start ORDER BY 1"
+    assert campaigns.rows(ledger, start=window.start) == campaigns.rows(texted, start=window.start)
+    assert set(campaigns.messages(window)) == {"accepted", "skipped/no_phone", "skipped/opted_out"}
+    handed_over = "SELECT provider_message_id FROM message WHERE window_start = :start AND status = 'accepted'"
+    ids = campaigns.rows(handed_over, start=window.start)
+    assert len(set(ids)) == len(ids)
