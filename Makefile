@@ -20,7 +20,7 @@ up: install ## serve Airflow and Postgres until Ctrl-C: make up [ENGAGE_PORT=808
 	$(RUN) engage up
 
 test: lint ## check style and types, then run every test
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/tests-installed
 	$(RUN) ruff check .
