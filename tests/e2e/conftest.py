@@ -26,9 +26,9 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         airflow.add_default_variables()
         yield airflow
         airflow.http.close()
-        processes = CommandLine(home.path)
-        assert processes.saw("scheduler", "dag-processor")
-    assert processes.processes() == []
+        stack_processes = CommandLine(home.path)
+        assert stack_processes.saw("scheduler", "dag-processor")
+    assert stack_processes.processes() == []
 
 
 @pytest.fixture(scope="session")
@@ -67,5 +67,7 @@ def set_variable(airflow: Airflow) -> Iterator[Callable[[str, str], None]]:
 
 
 @pytest.fixture
-def engage(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    return CommandLine(tmp_path_factory.mktemp("home"))
+def engage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    command = CommandLine(tmp_path_factory.mktemp("home"))
+    yield command
+    command.kill_everything()

@@ -26,7 +26,7 @@ from engage.window import ANCHOR, LENGTH, Window
 T = TypeVar("T")
 PATIENCE = 180
 """Seconds that anything may take on a slow machine. Every wait ends as soon as what it waits for is there."""
-STOPS_WITHIN = 25
+STOPS_WITHIN = 40
 
 
 def until(condition: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:
@@ -161,7 +161,8 @@ class CommandLine:
 
     home: Path
     port: int = field(default_factory=free_port)
-    sessions: set[int] = field(default_factory=set)
+    sessions: dict[int, float] = field(default_factory=dict)
+    """Each session seen, by the number of its leader, with the time when that began: numbers are given out again."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -194,24 +195,26 @@ class CommandLine:
             text=True,
             start_new_session=True,
         )
-        self.sessions.add(process.pid)
+        self.sessions[process.pid] = psutil.Process(process.pid).create_time()
         with process:
             try:
                 yield process
             finally:
-                if process.poll() is None:
-                    self.look()
-                    process.kill()
-                    for left in self.processes():
-                        with suppress(psutil.NoSuchProcess):
-                            left.kill()
+                process.kill()  # nothing, if it is over
+
+    def kill_everything(self) -> None:
+        """So that not even a failed test leaves anything behind."""
+        for process in self.look():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def look(self) -> list[psutil.Process]:
         """Take note of the sessions of everything that runs for this folder now, to find it again later."""
         found = self.processes()
         for process in found:
-            with suppress(ProcessLookupError):
-                self.sessions.add(os.getsid(process.pid))
+            with suppress(psutil.NoSuchProcess, ProcessLookupError):
+                leader = os.getsid(process.pid)
+                self.sessions.setdefault(leader, psutil.Process(leader).create_time())
         return found
 
     def processes(self) -> list[psutil.Process]:
@@ -221,13 +224,16 @@ class CommandLine:
         everything = psutil.process_iter(["create_time"])
         for process in sorted(everything, key=lambda process: process.info["create_time"]):  # parents before children
             with suppress(psutil.Error, ProcessLookupError):
-                if _alive(process) and (process.ppid() in found or self._owns(process)):
+                if alive(process) and (process.ppid() in found or self._owns(process)):
                     found[process.pid] = process
         return list(found.values())
 
     def _owns(self, process: psutil.Process) -> bool:
-        if os.getsid(process.pid) in self.sessions:
-            return True
+        leader = os.getsid(process.pid)
+        if leader in self.sessions:
+            with suppress(psutil.NoSuchProcess):
+                return psutil.Process(leader).create_time() == self.sessions[leader]
+            return True  # no number is given out again while its session lives
         with suppress(psutil.NoSuchProcess):  # a process without an environment, such as one of the kernel's
             names = [*process.cmdline(), process.cwd(), *process.environ().values()]
             return any(str(self.home) in name for name in names)
@@ -242,7 +248,8 @@ class CommandLine:
         return all(any(title in line for line in lines) for title in titles)
 
 
-def _alive(process: psutil.Process) -> bool:
+def alive(process: psutil.Process) -> bool:
+    """Whether the process runs; one that has ended but that nobody has reaped does not."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,10 @@ def demonstrated(command: CommandLine) -> Demonstration:
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Demonstration:
-    return demonstrated(CommandLine(tmp_path_factory.mktemp("home")))
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    command = CommandLine(tmp_path_factory.mktemp("home"))
+    yield demonstrated(command)
+    command.kill_everything()
 
 
 @pytest.fixture(scope="session")
@@ -156,6 +159,27 @@ def test_sigterm_to_make_demo_while_a_task_runs_leaves_no_process(engage: Comman
     with engage.running(command=make) as process:
         until(lambda: engage.saw("LocalExecutor: 0"), "a task runs")  # a worker's title has the id of its task
         stop(engage, process, signal.SIGTERM)
+
+
+def test_what_kill_9_leaves_is_removed_by_clean(engage: CommandLine) -> None:
+    with engage.running("up") as process:
+        until(lambda: engage.saw("api-server", "scheduler", "dag-processor", "postgres"), "Airflow's processes start")
+        process.kill()
+    assert len(engage.processes()) > 3  # Airflow's and Postgres's, without their owner
+    done = engage.run("clean")
+    assert done.returncode == 0, done.stderr
+    assert engage.processes() == []
+    assert not engage.home.exists()
+
+
+def test_everything_killed_at_once_starts_again(engage: CommandLine) -> None:
+    with engage.running("up"):
+        until(lambda: engage.saw("db migrate"), "Postgres is up and Airflow migrates")
+        for process in engage.look():
+            process.kill()
+    done = engage.run("db", "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert engage.processes() == []
 
 
 def stop(engage: CommandLine, process: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
+from engage.demo import run_demo
+from engage.errors import RunFailed
 from engage.window import Window
-from tests.e2e.support import Airflow, Campaigns, Run, past_window, until
+from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
 
 pytestmark = pytest.mark.xdist_group("stack")
 
@@ -136,6 +140,13 @@ def test_a_wrong_variable_fails_extract_at_once_and_queues_nothing(
     assert campaigns.messages(window) == {}
 
 
+def test_a_failed_demonstration_says_which_task_failed_and_why(airflow: Airflow, set_variable: Edit) -> None:
+    set_variable("high_activity_threshold", "often")
+    wrong = "The task extract failed: .*The Airflow Variable engage_high_activity_threshold is 'often'"
+    with pytest.raises(RunFailed, match=wrong):
+        run_demo(airflow, 100, Console(file=io.StringIO()))
+
+
 def test_a_run_with_an_unknown_key_fails_at_the_first_task_and_says_which_there_are(airflow: Airflow) -> None:
     run = airflow.run(windowstart="2025-01-06")
     assert (run.state, run.states) == ("failed", FAILED_AT_SEED)
@@ -199,7 +210,7 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     run = airflow.wait_for(run_id)
 
     assert (run.state, set(run.states.values())) == ("success", {"success"})
-    assert psutil.wait_procs(workers, timeout=0)[1] == []
+    assert [worker for worker in workers if alive(worker)] == []
     texted = "SELECT customer_id FROM customer_bucket WHERE window_start = :start AND bucket <> 'NONE' ORDER BY 1"
     ledger = "SELECT customer_id FROM message WHERE window_start = :start ORDER BY 1"
     assert campaigns.rows(ledger, start=window.start) == campaigns.rows(texted, start=window.start)
