@@ -152,7 +152,7 @@ def _start(home: Home) -> None:
         server.ensure_pgdata_inited()
         _configure(server.pgdata)
         server.ensure_postgres_running()
-    except (subprocess.SubprocessError, AssertionError) as exc:
+    except (subprocess.SubprocessError, AssertionError, OSError) as exc:
         _wait_for_recovery(home, server.log, exc)
 
 

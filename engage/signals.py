@@ -22,7 +22,10 @@ def interrupt_on_signals() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let nothing end this process inside the block; what arrived is made good at its end."""
+    """Let nothing end this process inside the block; what arrived is made good at its end, however that comes about.
+
+    A Ctrl-C still ends the programs that the block runs: then it, and not their failure, is what happened.
+    """
     arrived: list[int] = []
     before = [signal.signal(number, lambda number, frame: arrived.append(number)) for number in _ENDING]
     try:
@@ -30,8 +33,8 @@ def deferred() -> Iterator[None]:
     finally:
         for number, handler in zip(_ENDING, before, strict=True):
             signal.signal(number, handler)
-    if arrived:
-        signal.raise_signal(signal.Signals(arrived[0]))
+        if arrived:
+            signal.raise_signal(signal.Signals(arrived[0]))
 
 
 @contextmanager

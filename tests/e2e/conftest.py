@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engage import local, migrations
+from engage import local, migrations, signals
 from engage.airflow_api import DAG
 from engage.home import Home
 from engage.settings import Settings
@@ -19,6 +19,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """A stack with an empty database, its DAG still paused."""
     home = Home(tmp_path_factory.mktemp("home"), free_port())
     with signals_kept(), local.stack(home) as stack:
+        signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
         with stack.database() as engine:
             migrations.upgrade(engine, datetime.now(UTC))
         airflow = Airflow(stack)

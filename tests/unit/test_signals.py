@@ -1,0 +1,48 @@
+import signal
+
+import pytest
+
+from engage import signals
+
+
+@pytest.fixture(autouse=True)
+def interrupting():
+    """The command line's handlers, for the length of a test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signals.interrupt_on_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_ending_signal_interrupts_as_ctrl_c_does(number):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+def test_a_deferred_signal_arrives_at_the_end_of_the_block():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        signal.raise_signal(signal.SIGTERM)
+        reached.append("the end")
+    assert reached == ["the end"]
+
+
+def test_a_deferred_signal_wins_over_the_failure_that_it_caused():
+    with pytest.raises(KeyboardInterrupt), signals.deferred():
+        signal.raise_signal(signal.SIGINT)
+        raise FileNotFoundError("the program that Ctrl-C ended left no log")
+
+
+def test_an_ignored_signal_does_nothing_and_the_handlers_come_back():
+    with signals.ignored():
+        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_nohup_keeps_its_meaning():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals.interrupt_on_signals()
+    signal.raise_signal(signal.SIGHUP)
