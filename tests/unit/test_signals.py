@@ -21,18 +21,25 @@ def test_every_ending_signal_interrupts_as_ctrl_c_does(number):
         signal.raise_signal(number)
 
 
+def deferring(number, what_follows):
+    with signals.deferred():
+        signal.raise_signal(number)
+        what_follows()
+
+
 def test_a_deferred_signal_arrives_at_the_end_of_the_block():
     reached = []
-    with pytest.raises(KeyboardInterrupt), signals.deferred():
-        signal.raise_signal(signal.SIGTERM)
-        reached.append("the end")
+    with pytest.raises(KeyboardInterrupt):
+        deferring(signal.SIGTERM, lambda: reached.append("the end"))
     assert reached == ["the end"]
 
 
 def test_a_deferred_signal_wins_over_the_failure_that_it_caused():
-    with pytest.raises(KeyboardInterrupt), signals.deferred():
-        signal.raise_signal(signal.SIGINT)
+    def fail():
         raise FileNotFoundError("the program that Ctrl-C ended left no log")
+
+    with pytest.raises(KeyboardInterrupt):
+        deferring(signal.SIGINT, fail)
 
 
 def test_an_ignored_signal_does_nothing_and_the_handlers_come_back():
