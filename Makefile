@@ -21,7 +21,7 @@ up: install ## serve Airflow and Postgres until Ctrl-C: make up [ENGAGE_PORT=808
 
 test: lint ## check style and types, then run every test
 	$(RUN) pytest -n 2 tests/unit tests/dags tests/integration
-	$(RUN) pytest -n 2 --dist loadgroup tests/e2e
+	$(RUN) pytest -n 2 --dist loadfile tests/e2e
 
 lint: $(VENV)/tests-installed
 	$(RUN) ruff check .

@@ -18,8 +18,6 @@ from engage import demo, local
 from engage.airflow_api import DAG
 from tests.e2e.support import Airflow, Campaigns, past_window
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OPTIONS = (
     "--no-sandbox",

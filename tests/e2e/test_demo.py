@@ -21,8 +21,6 @@ from engage.home import Home
 from engage.window import Window
 from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 CUSTOMERS = 2000
 
 

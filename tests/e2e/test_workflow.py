@@ -16,8 +16,6 @@ from engage.errors import RunFailed
 from engage.window import Window
 from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 CUSTOMERS = 2000
 FAILED_AT_SEED = dict.fromkeys(("extract", "aggregate", "bucket", "message"), "upstream_failed") | {"seed": "failed"}
 UNSEEDED = dict.fromkeys(("extract", "aggregate", "bucket", "message"), "success") | {"seed": "skipped"}
