@@ -30,42 +30,61 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         found = step.campaign
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
-        customers = partitions.replace(step.conn, customer_activity, window, activity(window))
-        valid, rejected = found.events, found.rejected
-        later = events.of_customers_registered_later(step.conn, window)
-        counted = later + _events_counted(step.conn, window)
-        if counted > sum(valid.values()):  # more have arrived since extract; the log only grows, so count it again
-            valid, in_window = events.count_window(step.conn, window)
-            rejected = rejected | in_window
-        rejected = rejected | {"registered_later": later, "unknown_customer": sum(valid.values()) - counted}
+        everybody = partitions.build(step.conn, customer_activity, window, activity(window))
+        customers, valid, uncounted = _separate(step.conn, everybody, window)
+        partitions.swap_in(step.conn, customer_activity, window)
+        rejected = found.rejected | uncounted
+        # the log may have grown since extract, and these numbers belong together
         step.save(status="aggregated", customers=customers, events=valid, rejected=rejected, buckets=None)
         return AggregateSummary(customers, rejected)
 
 
 def activity(window: Window) -> sa.Select[tuple[object, ...]]:
-    """The definition of the aggregate: one row per customer registered before the window's end, zeros included.
+    """The definition of the aggregate: one row per customer, zeros included, and per other id in the window's log.
 
-    The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8.
+    The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8. ``window_start`` tells
+    who counts: it is the window's for customers registered before its end, the next window's for those registered
+    later, and null for ids that ``customer`` does not know.
     """
     sessions = events.sessions_by_customer(window)
     purchases = events.purchases_by_customer(window)
     count = sa.func.coalesce(sessions.c.sessions, 0)
+    window_start = sa.case(
+        (customer.c.registered_at < window.end, window.start),
+        (customer.c.registered_at >= window.end, window.end),
+    )
+    either = sa.func.coalesce(customer.c.customer_id, sessions.c.customer_id)
     return (
         sa.select(
-            sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start"),
-            customer.c.customer_id,
+            sa.cast(window_start, sa.DateTime(timezone=True)).label("window_start"),
+            sa.func.coalesce(either, purchases.c.customer_id).label("customer_id"),
             count.label("sessions"),
             sa.func.coalesce(purchases.c.purchases, 0).label("purchases"),
             sa.func.coalesce(purchases.c.total_spend_cents, 0).label("total_spend_cents"),
             (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
         )
-        .outerjoin_from(customer, sessions, sessions.c.customer_id == customer.c.customer_id)
-        .outerjoin(purchases, purchases.c.customer_id == customer.c.customer_id)
-        .where(customer.c.registered_at < window.end)
+        .outerjoin_from(customer, sessions, sessions.c.customer_id == customer.c.customer_id, full=True)
+        .outerjoin(purchases, purchases.c.customer_id == either, full=True)
     )
 
 
-def _events_counted(conn: sa.Connection, window: Window) -> int:
-    rows = partitions.of(customer_activity, window)
-    counted = sa.func.coalesce(sa.func.sum(rows.c.sessions + rows.c.purchases), 0)
-    return int(conn.execute(sa.select(counted)).scalar_one())
+def _separate(conn: sa.Connection, everybody: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Keep the customers who count; returns how many, all valid events by kind, and the uncounted ones by reason."""
+    sessions, purchases = everybody.c.sessions, everybody.c.purchases
+    query = (
+        sa.select(everybody.c.window_start, sa.func.count(), sa.func.sum(sessions), sa.func.sum(purchases))
+        .where(everybody.c.customer_id.is_not(None))
+        .group_by(everybody.c.window_start)
+    )
+    totals = {start: (count, int(opened), int(bought)) for start, count, opened, bought in conn.execute(query)}
+    conn.execute(sa.delete(everybody).where(everybody.c.window_start.is_distinct_from(window.start)))
+    nobody = (0, 0, 0)
+    valid = {
+        "sessions": sum(opened for _, opened, _ in totals.values()),
+        "purchases": sum(bought for _, _, bought in totals.values()),
+    }
+    uncounted = {
+        "unknown_customer": sum(totals.get(None, nobody)[1:]),
+        "registered_later": sum(totals.get(window.end, nobody)[1:]),
+    }
+    return totals.get(window.start, nobody)[0], valid, uncounted

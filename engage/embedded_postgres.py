@@ -158,7 +158,7 @@ def _start(home: Home) -> None:
 
 def _configure(pgdata: Path) -> None:
     """Server settings sized to the machine; synchronous_commit stays on, since the ledger relies on it."""
-    buffers = min(max(psutil.virtual_memory().total // 8, 128 << 20), 2 << 30) >> 20
+    buffers = min(max(psutil.virtual_memory().total // 4, 128 << 20), 8 << 30) >> 20
     settings = {
         "shared_buffers": f"{buffers}MB",
         "wal_level": "minimal",  # no replica to feed: bulk loads into new tables skip the log

@@ -3,6 +3,8 @@
 Valid: customer present, timestamp within the window, amount (of a purchase) from 0 to ``MAX_AMOUNT_CENTS``. A row
 that is not valid is counted under the first reason that fits it, in this order: no timestamp, in the future, no
 customer, invalid amount. The first two are counted over the whole log, as such rows lie in no completed window.
+
+A window's rows are those of its partition, no more and no fewer, so nothing here compares them with its bounds.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from engage import partitions
 from engage.schema import EVENT_TIMES, app_session, customer, purchase
 from engage.window import Window
 
@@ -27,55 +30,36 @@ REASONS = (
 )
 
 
-def within(table: sa.Table, window: Window) -> sa.ColumnElement[bool]:
-    """Rows of ``table`` with a timestamp in the window."""
-    return sa.and_(EVENT_TIMES[table] >= window.start, EVENT_TIMES[table] < window.end)
-
-
-def valid(table: sa.Table, window: Window) -> sa.ColumnElement[bool]:
-    """Rows of ``table`` that count for the window, whoever the customer is."""
-    condition = sa.and_(within(table, window), table.c.customer_id.is_not(None))
-    return sa.and_(condition, _amount_is_valid()) if table is purchase else condition
-
-
-def _amount_is_valid() -> sa.ColumnElement[bool]:
-    return purchase.c.amount_cents.between(0, MAX_AMOUNT_CENTS)
-
-
 def sessions_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, sessions`` for every customer id with a valid session."""
+    """``customer_id, sessions`` for every customer id of the window's log; rows without one are a group too."""
+    log = partitions.of(app_session, window)
     return (
-        sa.select(app_session.c.customer_id, sa.func.count().label("sessions"))
-        .where(valid(app_session, window))
-        .group_by(app_session.c.customer_id)
-        .subquery("sessions")
+        sa.select(log.c.customer_id, sa.func.count().label("sessions")).group_by(log.c.customer_id).subquery("sessions")
     )
 
 
 def purchases_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, purchases, total_spend_cents`` for every customer id with a valid purchase."""
-    spend = sa.cast(sa.func.sum(purchase.c.amount_cents), sa.BigInteger)
+    """``customer_id, purchases, total_spend_cents`` of purchases with a valid amount; as ``sessions_by_customer``."""
+    log = partitions.of(purchase, window)
+    spend = sa.cast(sa.func.sum(log.c.amount_cents), sa.BigInteger)
     return (
-        sa.select(purchase.c.customer_id, sa.func.count().label("purchases"), spend.label("total_spend_cents"))
-        .where(valid(purchase, window))
-        .group_by(purchase.c.customer_id)
+        sa.select(log.c.customer_id, sa.func.count().label("purchases"), spend.label("total_spend_cents"))
+        .where(_amount_is_valid(log))
+        .group_by(log.c.customer_id)
         .subquery("purchases")
     )
 
 
+def _amount_is_valid(log: sa.FromClause) -> sa.ColumnElement[bool]:
+    return log.c.amount_cents.between(0, MAX_AMOUNT_CENTS)
+
+
 def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], dict[str, int]]:
     """The window's valid events by kind, and its rejected ones by reason, in one pass."""
-    opened = conn.execute(
-        sa.select(sa.func.count(), sa.func.count(app_session.c.customer_id)).where(within(app_session, window))
-    ).one()
-    has_customer = purchase.c.customer_id.is_not(None)
-    bought = conn.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.count(purchase.c.customer_id),
-            sa.func.count().filter(has_customer, _amount_is_valid()),
-        ).where(within(purchase, window))
-    ).one()
+    sessions, purchases = partitions.of(app_session, window), partitions.of(purchase, window)
+    opened = conn.execute(sa.select(sa.func.count(), sa.func.count(sessions.c.customer_id))).one()
+    counts = sa.func.count().filter(purchases.c.customer_id.is_not(None), _amount_is_valid(purchases))
+    bought = conn.execute(sa.select(sa.func.count(), sa.func.count(purchases.c.customer_id), counts)).one()
     rejected = {
         "missing_customer": opened[0] - opened[1] + bought[0] - bought[1],
         "invalid_amount": bought[1] - bought[2],
@@ -91,20 +75,13 @@ def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int
     }
 
 
-def of_customers_registered_later(conn: sa.Connection, window: Window) -> int:
-    """Valid events whose customer registered at or after the window's end."""
-    later = sa.select(customer.c.customer_id).where(customer.c.registered_at >= window.end)
-    if not conn.execute(sa.select(later.exists())).scalar_one():
-        return 0  # spares a scan of the window
-    return sum(_count(conn, table, valid(table, window), table.c.customer_id.in_(later)) for table in EVENT_TIMES)
-
-
 def of_unknown_customers(conn: sa.Connection, window: Window) -> bool:
     """Whether the window holds any event of an id that ``customer`` does not know."""
     for table in EVENT_TIMES:
-        known = sa.exists().where(customer.c.customer_id == table.c.customer_id)
-        stray = sa.select(sa.literal(1)).where(within(table, window), table.c.customer_id.is_not(None), ~known)
-        if conn.execute(sa.select(stray.exists())).scalar_one():
+        log = partitions.of(table, window)
+        known = sa.exists().where(customer.c.customer_id == log.c.customer_id)
+        stray = sa.select(log.c.customer_id).where(log.c.customer_id.is_not(None), ~known).limit(1)
+        if conn.execute(stray).first():
             return True
     return False
 

@@ -67,30 +67,31 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
             return replace(summary, frozen=True, note=_note(window, held, delivery, frozen=True))
         if step.campaign.buckets is None:
             raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
-        rows = messages(window, held, as_of)
+        rows = partitions.build(step.conn, schema.message, window, messages(window, held, as_of))
+        _skip_duplicate_phones(step.conn, rows, held)
+        summary = ledger.summarise(step.conn, rows)
         if delivery.dry_run:
+            partitions.discard(step.conn, schema.message, window)
             partitions.clear(step.conn, schema.message, window)
-            summary = ledger.summarise(step.conn, rows.subquery())
         else:
-            partitions.replace(step.conn, schema.message, window, rows)
-            summary = ledger.summarise(step.conn, partitions.of(schema.message, window))
+            partitions.swap_in(step.conn, schema.message, window)
             step.save(status="queued" if summary.unsettled else "complete")
         return replace(summary, note=_note(window, held, delivery, frozen=False))
 
 
 def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tuple[object, ...]]:
-    """The rows of the ledger for the window's buckets, with its columns in order.
+    """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 
-    A customer in NONE gets no message and so no row. Who may not be texted has a row with the reason. Of several
-    customers with one phone the one with the lowest id is texted.
+    A customer in NONE gets no message and so no row. Who may not be texted has a row with the reason.
     """
+    of_the_run = sa.cast(held, sa.Text)
     own = (
         sa.select(
             customer_bucket.c.window_start,
             customer_bucket.c.customer_id,
             customer_bucket.c.bucket,
             customer.c.phone_hash,
-            ledger.ineligible().label("reason"),
+            sa.cast(sa.func.coalesce(ledger.ineligible(), of_the_run), sa.Text).label("reason"),
         )
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id)
         .where(
@@ -99,21 +100,35 @@ def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tup
         )
         .subquery("own")
     )
-    turn = sa.func.row_number().over(partition_by=[own.c.reason, own.c.phone_hash], order_by=own.c.customer_id)
-    of_the_run = sa.case((turn > 1, "duplicate_phone"), else_=sa.cast(held, sa.Text))
-    reason = sa.cast(sa.func.coalesce(own.c.reason, of_the_run), sa.Text)
-    decided = sa.select(own, reason.label("why")).subquery("decided")
     values = {
-        "window_start": decided.c.window_start,
-        "customer_id": decided.c.customer_id,
-        "bucket": decided.c.bucket,
-        "status": sa.cast(sa.case((decided.c.why.is_(None), "queued"), else_="skipped"), sa.Text),
-        "reason": decided.c.why,
-        "phone_hash": decided.c.phone_hash,
+        "window_start": own.c.window_start,
+        "customer_id": own.c.customer_id,
+        "bucket": own.c.bucket,
+        "status": sa.cast(sa.case((own.c.reason.is_(None), "queued"), else_="skipped"), sa.Text),
+        "reason": own.c.reason,
+        "phone_hash": own.c.phone_hash,
         "queued_at": sa.cast(as_of, sa.DateTime(timezone=True)),
     }
     blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
-    return sa.select(*((blank | values)[c.name].label(c.name) for c in schema.message.columns))
+    columns = [(blank | values)[c.name].label(c.name) for c in schema.message.columns]
+    return sa.select(*columns).order_by(own.c.customer_id)
+
+
+def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, held: str | None) -> None:
+    """Of several customers with one phone, all of whom might be texted, only the one with the lowest id is."""
+    might_be_texted = rows.c.reason.is_not_distinct_from(held)
+    shared = (
+        sa.select(rows.c.phone_hash, sa.func.min(rows.c.customer_id).label("first"))
+        .where(might_be_texted)
+        .group_by(rows.c.phone_hash)
+        .having(sa.func.count() > 1)
+        .subquery("shared")
+    )
+    conn.execute(
+        sa.update(rows)
+        .where(rows.c.phone_hash == shared.c.phone_hash, rows.c.customer_id > shared.c.first, might_be_texted)
+        .values(status="skipped", reason="duplicate_phone")
+    )
 
 
 def _note(window: Window, held: str | None, delivery: Delivery, *, frozen: bool) -> str:

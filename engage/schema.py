@@ -91,12 +91,13 @@ campaign = sa.Table(
 customer_activity = sa.Table(
     "customer_activity",
     metadata,
-    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
-    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    _time("window_start", nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
     sa.Column("sessions", sa.BigInteger, nullable=False),
     sa.Column("purchases", sa.BigInteger, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False),
+    sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer registered before its end, zeros included.",
     postgresql_partition_by="LIST (window_start)",
 )
@@ -104,11 +105,12 @@ customer_activity = sa.Table(
 customer_bucket = sa.Table(
     "customer_bucket",
     metadata,
-    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
-    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    _time("window_start", nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False, comment="the value compared, in cents"),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False, comment="the value compared"),
+    sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer: the bucket, and the values that put it there. "
     "The thresholds they were compared with are in campaign.settings.",
     postgresql_partition_by="LIST (window_start)",
@@ -119,8 +121,8 @@ MESSAGE_STATUSES = ("queued", "sending", "accepted", "unknown", "skipped")
 message = sa.Table(
     "message",
     metadata,
-    sa.Column("window_start", sa.DateTime(timezone=True), primary_key=True),
-    sa.Column("customer_id", sa.BigInteger, primary_key=True),
+    _time("window_start", nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, comment="why a message is skipped; null for all others"),
@@ -133,17 +135,19 @@ message = sa.Table(
     _time("queued_at", nullable=False),
     _time("sending_at"),
     _time("settled_at"),
+    sa.PrimaryKeyConstraint("customer_id", "window_start"),
     sa.CheckConstraint(f"status IN {MESSAGE_STATUSES!r}", name="status"),
     sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),
     # "not skipped", said through `reason`: an index that reads `status` would make every change of status
     # rewrite its entry, where `reason` lets Postgres update the row in place (heap-only).
     sa.Index(
-        "message_window_start_phone_hash_idx",
-        "window_start",
+        "message_phone_hash_window_start_idx",
         "phone_hash",
+        "window_start",
         unique=True,
         postgresql_where=sa.text("reason IS NULL"),
     ),
     comment="The ledger: one row per window and customer in a bucket that is texted. One phone, one message.",
     postgresql_partition_by="LIST (window_start)",
+    info={"fillfactor": 40},  # room for a message's next states beside its first, so that no index learns of them
 )

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,19 +24,22 @@ import sqlalchemy as sa
 from engage import campaign, events, partitions
 from engage.customer import phone_hash
 from engage.errors import InputError, SeedRefused
-from engage.schema import app_session, customer, purchase
+from engage.schema import EVENT_TIMES, app_session, customer, purchase
 from engage.window import ANCHOR, LENGTH, WEEKS, Window
 
 log = logging.getLogger(__name__)
 
 BLOCK = 10_000
 MAX_CUSTOMERS = 10_000_000
+WRITERS = 2
+"""Connections that write events at a time; it divides ``partitions.HASH_MODULUS``."""
 TIME_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "Europe/London")
 GIVEN_NAMES = ("Ada", "Ben", "Chloe", "Dev", "Elif", "Femi", "Grace", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mia")
 FAMILY_NAMES = ("Abara", "Brandt", "Costa", "Diaz", "Evans", "Fischer", "Gupta", "Haddad", "Ito", "Jensen", "Khan")
 
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_CUSTOMER_STREAM, _EVENT_STREAM = 0, 1
+_CUSTOMER_STREAM = 0
+_STREAMS = {app_session: 1, purchase: 2}
 _SEED_LOCK = 0x73656564  # "seed": two runs must not add the same customers at once
 
 Progress = Callable[[int, int], None]
@@ -87,12 +93,12 @@ def seed(
         if _lock(conn, window):
             return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
         _refuse_real_data(conn, window)
-        _add_customers(conn, customers, hash_key)
-        partitions.empty_events(conn, window)
-        sessions, purchases = _copy_events(
-            conn, window, customers, rng_seed=rng_seed, behaviour=behaviour, progress=progress
-        )
-    return SeedSummary(customers, sessions, purchases, rng_seed)
+        with engine.begin() as other:
+            partitions.build_events(other, window)
+        draws = _Draws(window, customers, rng_seed, behaviour)
+        rows = _write(engine, conn, draws, hash_key, progress)
+        partitions.swap_in_events(conn, window)
+    return SeedSummary(customers, rows[app_session], rows[purchase], rng_seed)
 
 
 @partitions.retry_lock
@@ -103,7 +109,7 @@ def _lock(conn: sa.Connection, window: Window) -> bool:
     """
     with conn.begin_nested():
         found = campaign.find(conn, window, lock=True)
-        partitions.lock_events(conn, window)
+        partitions.lock_events(conn)
         partitions.lock_customers(conn)
         found = found or campaign.find(conn, window, lock=True)
         return found is not None and found.frozen
@@ -137,78 +143,124 @@ def _refuse_real_data(conn: sa.Connection, window: Window) -> None:
         )
 
 
-def _add_customers(conn: sa.Connection, customers: int, hash_key: bytes) -> None:
+def _write(
+    engine: sa.Engine, conn: sa.Connection, draws: _Draws, hash_key: bytes, progress: Progress
+) -> Counter[sa.Table]:
+    """Add the customers and write their events into the tables aside; returns how many rows each has.
+
+    The events go out on several connections, as a COPY keeps one core busy, while the next block is drawn. A block
+    at a time is in memory, twice.
+    """
+    rows: Counter[sa.Table] = Counter()
+    with ExitStack() as transactions, ThreadPoolExecutor(WRITERS) as threads:
+        writers = [transactions.enter_context(engine.begin()) for _ in range(WRITERS)]
+        for share, writer in enumerate(writers):
+            partitions.claim_share(writer, draws.window, share, WRITERS)
+        copying: list[Future[None]] = []
+        for first in range(1, draws.customers + 1, BLOCK):
+            count = min(BLOCK, draws.customers - first + 1)
+            _add_customers(conn, first, count, hash_key)
+            block = {table: draws.block(table, first, count) for table in EVENT_TIMES}
+            share_of = _shares(conn, draws.window, first, count)
+            _wait(copying)
+            copying = [
+                threads.submit(_copy_share, w, draws.window, block, share_of == n) for n, w in enumerate(writers)
+            ]
+            rows.update({table: len(events) for table, events in block.items()})
+            progress(first + count - 1, draws.customers)
+        _wait(copying)
+        _wait([threads.submit(writer.commit) for writer in writers])
+    return rows
+
+
+def _wait(jobs: list[Future[None]]) -> None:
+    for job in jobs:
+        job.result()
+
+
+def _shares(conn: sa.Connection, window: Window, first: int, count: int) -> npt.NDArray[np.int8]:
+    """Which writer writes the events of each of ``count`` customers from ``first`` on."""
+    ids = sa.func.generate_series(first, first + count - 1).column_valued("ids")
+    of_the_second = partitions.in_share(window, sa.cast(ids, sa.BigInteger), 1, WRITERS)
+    return np.array(conn.execute(sa.select(of_the_second)).scalars().all(), dtype=np.int8)
+
+
+def _copy_share(
+    conn: sa.Connection, window: Window, block: dict[sa.Table, npt.NDArray[np.void]], mine: npt.NDArray[np.bool_]
+) -> None:
+    for table, rows in block.items():
+        of_row = rows["value0"].astype(np.int64)
+        _copy_binary(conn, partitions.fresh_name(table, window), table, rows[mine[(of_row - 1) % BLOCK]])
+
+
+def _add_customers(conn: sa.Connection, first: int, count: int, hash_key: bytes) -> None:
     """Add the missing ones; those that are there keep what has happened to them, such as an opt-out."""
-    there = np.zeros(customers + 1, dtype=bool)
-    known = sa.select(customer.c.customer_id).where(customer.c.customer_id.between(1, customers))
-    there[conn.execute(known).scalars().all()] = True
-    columns = [c.name for c in customer.columns]
-    with _cursor(conn).copy(f"COPY customer ({', '.join(columns)}) FROM STDIN") as copy:
-        for first in range(1, customers + 1, BLOCK):
-            count = min(BLOCK, customers - first + 1)
-            if there[first : first + count].all():
-                continue
-            for row in synthetic_customers(first, count, hash_key):
-                if not there[row["customer_id"]]:
-                    copy.write_row([row[name] for name in columns])
+    known = sa.select(customer.c.customer_id).where(customer.c.customer_id.between(first, first + count - 1))
+    there = set(conn.execute(known).scalars())
+    columns = synthetic_customers(first, count, hash_key)
+    with _cursor(conn).copy(f"COPY customer ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types([_POSTGRES_TYPES[type(customer.c[name].type)] for name in columns])
+        for row in zip(*columns.values(), strict=True):
+            if row[0] not in there:
+                copy.write_row(row)
 
 
-def synthetic_customers(first: int, count: int, hash_key: bytes) -> Iterator[dict[str, Any]]:
-    """Customers ``first`` (the first of a block) and on, as rows of ``customer``; the same on every call.
+_POSTGRES_TYPES: dict[type[Any], str] = {
+    sa.BigInteger: "int8",
+    sa.Boolean: "bool",
+    sa.DateTime: "timestamptz",
+    sa.LargeBinary: "bytea",
+    sa.Text: "text",
+}
+
+
+def synthetic_customers(first: int, count: int, hash_key: bytes) -> dict[str, list[Any]]:
+    """Customers ``first`` (the first of a block) and on, column by column; the same on every call.
 
     The phones start with +999, which no country has (ITU-T E.164, list of assigned country codes): nobody's.
     """
     rng = np.random.default_rng(np.random.SeedSequence(_CUSTOMER_STREAM, spawn_key=(first,)))
-    names = rng.integers(0, (len(GIVEN_NAMES), len(FAMILY_NAMES), len(TIME_ZONES)), (BLOCK, 3)).tolist()
+    given, family, zone = rng.integers(0, (len(GIVEN_NAMES), len(FAMILY_NAMES), len(TIME_ZONES)), (BLOCK, 3)).T.tolist()
     days = rng.integers(1, 366, BLOCK).tolist()
     without_phone = (rng.random(BLOCK) < 0.01).tolist()
     opted_out = (rng.random(BLOCK) < 0.02).tolist()
-    for index in range(count):
-        given, family, zone = names[index]
-        registered_at = ANCHOR - timedelta(days=days[index])
-        phone = None if without_phone[index] else f"+999{first + index:09}"
-        yield {
-            "customer_id": first + index,
-            "registered_at": registered_at,
-            "name": f"{GIVEN_NAMES[given]} {FAMILY_NAMES[family]}",
-            "phone": phone,
-            "phone_hash": phone and phone_hash(phone, hash_key),
-            "locale": "en",
-            "time_zone": TIME_ZONES[zone],
-            "consent_at": registered_at,
-            "consent_source": "synthetic",
-            "opted_out_at": ANCHOR if opted_out[index] else None,
-            "synthetic": True,
-        }
-
-
-def _copy_events(
-    conn: sa.Connection, window: Window, customers: int, *, rng_seed: int, behaviour: Behaviour, progress: Progress
-) -> tuple[int, int]:
-    """COPY the events block by block, so that memory does not grow with ``customers``; returns how many."""
-    sessions = purchases = 0
-    for first in range(1, customers + 1, BLOCK):
-        block = _block_of_events(window, first, min(BLOCK, customers - first + 1), rng_seed, behaviour)
-        for table, rows in block.items():
-            _copy_binary(conn, table, window, rows)
-        sessions += len(block[app_session])
-        purchases += len(block[purchase])
-        progress(min(first + BLOCK - 1, customers), customers)
-    return sessions, purchases
-
-
-def _block_of_events(
-    window: Window, first: int, count: int, rng_seed: int, behaviour: Behaviour
-) -> dict[sa.Table, npt.NDArray[np.void]]:
-    stream = (_EVENT_STREAM, (window.start - ANCHOR) // LENGTH % 2**32, first)
-    rng = np.random.default_rng(np.random.SeedSequence(rng_seed, spawn_key=stream))
-    sessions = _times(rng, window, first, count, behaviour.sessions_per_week)
-    purchases = _times(rng, window, first, count, behaviour.purchases_per_week)
-    amounts = rng.lognormal(behaviour.amount_mu, behaviour.amount_sigma, len(purchases[0]))
+    ids = range(first, first + count)
+    phones = [None if without else f"+999{number:09}" for number, without in zip(ids, without_phone, strict=False)]
+    on_day = [ANCHOR - timedelta(days=day) for day in range(366)]
+    registered = [on_day[day] for day in days[:count]]
     return {
-        app_session: _binary_rows(*sessions),
-        purchase: _binary_rows(*purchases, np.rint(amounts * 100).astype(np.int64)),
+        "customer_id": list(ids),
+        "registered_at": registered,
+        "name": [f"{GIVEN_NAMES[g]} {FAMILY_NAMES[f]}" for g, f in zip(given[:count], family[:count], strict=True)],
+        "phone": phones,
+        "phone_hash": [phone and phone_hash(phone, hash_key) for phone in phones],
+        "locale": ["en"] * count,
+        "time_zone": [TIME_ZONES[z] for z in zone[:count]],
+        "consent_at": registered,
+        "consent_source": ["synthetic"] * count,
+        "opted_out_at": [ANCHOR if out else None for out in opted_out[:count]],
+        "synthetic": [True] * count,
     }
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What decides the events of a window."""
+
+    window: Window
+    customers: int
+    rng_seed: int
+    behaviour: Behaviour
+
+    def block(self, table: sa.Table, first: int, count: int) -> npt.NDArray[np.void]:
+        """The events of ``count`` customers of the block that starts with customer ``first``."""
+        stream = (_STREAMS[table], (self.window.start - ANCHOR) // LENGTH % 2**32, first)
+        rng = np.random.default_rng(np.random.SeedSequence(self.rng_seed, spawn_key=stream))
+        if table is app_session:
+            return _binary_rows(*_times(rng, self.window, first, count, self.behaviour.sessions_per_week))
+        ids, times = _times(rng, self.window, first, count, self.behaviour.purchases_per_week)
+        amounts = rng.lognormal(self.behaviour.amount_mu, self.behaviour.amount_sigma, len(ids))
+        return _binary_rows(ids, times, np.rint(amounts * 100).astype(np.int64))
 
 
 def _times(
@@ -246,13 +298,11 @@ _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 
 
-def _copy_binary(conn: sa.Connection, table: sa.Table, window: Window, rows: npt.NDArray[np.void]) -> None:
-    """Straight into the window's partition, which spares Postgres one level of routing for each row."""
-    target = partitions.partition_name(table, window)
+def _copy_binary(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDArray[np.void]) -> None:
     columns = ", ".join(c.name for c in table.columns)
     with _cursor(conn).copy(f"COPY {target} ({columns}) FROM STDIN (FORMAT binary)") as copy:
         copy.write(_COPY_HEADER)
-        copy.write(rows.tobytes())
+        copy.write(rows.view(np.uint8).data)
         copy.write(_COPY_TRAILER)
 
 

@@ -204,32 +204,33 @@ def _record(engine: sa.Engine, window: Window, outcomes: list[_Outcome], *, toke
     """Write the outcomes. A superseded sender's late answer still settles the messages it had claimed itself."""
     if not outcomes:
         return
+    answers = (
+        sa.func.unnest(
+            _ids([outcome.customer_id for outcome in outcomes]),
+            _texts([outcome.provider_message_id for outcome in outcomes]),
+            _texts([outcome.error for outcome in outcomes]),
+        )
+        .table_valued("customer_id", "provider_message_id", "error", name="answers")
+        .render_derived()
+    )
+    accepted = answers.c.provider_message_id.is_not(None)
     statement = (
         sa.update(message)
         .where(
             message.c.window_start == window.start,
-            message.c.customer_id == sa.bindparam("claimed"),
+            message.c.customer_id == answers.c.customer_id,
             message.c.sender_token == token,
             sa.or_(message.c.status == "sending", message.c.status == "unknown"),
         )
         .values(
-            status=sa.bindparam("outcome"),
-            provider_message_id=sa.bindparam("provider_message_id"),
-            error=sa.bindparam("error"),
+            status=sa.case((accepted, "accepted"), else_="unknown"),
+            provider_message_id=answers.c.provider_message_id,
+            error=answers.c.error,
             settled_at=now,
         )
     )
-    values = [
-        {
-            "claimed": outcome.customer_id,
-            "outcome": "unknown" if outcome.provider_message_id is None else "accepted",
-            "provider_message_id": outcome.provider_message_id,
-            "error": outcome.error,
-        }
-        for outcome in outcomes
-    ]
     with engine.begin() as conn:
-        conn.execute(statement, values)
+        conn.execute(statement)
 
 
 def _finish(engine: sa.Engine, window: Window, token: int, seconds: float) -> None:
@@ -255,6 +256,10 @@ def _summary(engine: sa.Engine, window: Window) -> MessageSummary:
 
 def _ids(values: list[int]) -> sa.ColumnElement[list[int]]:
     return sa.literal(values, ARRAY(sa.BigInteger))
+
+
+def _texts(values: list[str | None]) -> sa.ColumnElement[list[str | None]]:
+    return sa.literal(values, ARRAY(sa.Text))
 
 
 class _Progress:

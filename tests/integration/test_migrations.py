@@ -76,3 +76,21 @@ def test_upgrading_makes_the_partitions_of_this_window_and_the_next_two(empty, n
         assert f"app_session_{expected.key}" in tables(empty)
         assert f"purchase_{expected.key}" in tables(empty)
     assert f"app_session_{window.previous().key}" not in tables(empty)
+
+
+def test_the_primary_keys_of_migrations_and_schema_agree(empty, now):
+    migrations.upgrade(empty, now)
+    for table in metadata.sorted_tables:
+        wanted = [column.name for column in table.primary_key]
+        assert sa.inspect(empty).get_pk_constraint(table.name)["constrained_columns"] == wanted
+
+
+@pytest.mark.parametrize("revision", ["0001"])
+def test_a_database_of_an_earlier_revision_keeps_its_rows(world, now, revision):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    world.message()
+    before = world.dump("customer_activity", "customer_bucket", "message")
+    migrations.downgrade(world.engine, revision)
+    migrations.upgrade(world.engine, now)
+    assert world.dump("customer_activity", "customer_bucket", "message") == before

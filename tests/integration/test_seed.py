@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage import partitions
 from engage.errors import InputError, SeedRefused
 from engage.seed import Behaviour, seed
 
@@ -178,3 +179,47 @@ def test_real_data_that_comes_in_while_seeding_waits_is_not_lost(world, late):
             time.sleep(1)
         with pytest.raises(SeedRefused):
             seeding.result()
+
+
+def test_readers_read_the_old_events_while_a_seed_writes_the_new_ones(world):
+    run(world)
+    before = world.value("SELECT count(*) FROM app_session")
+    seen = []
+    run(
+        world,
+        customers=12_000,
+        progress=lambda done, total: seen.append(world.value("SELECT count(*) FROM app_session")),
+    )
+    assert seen == [before, before]
+    assert world.value("SELECT count(*) FROM app_session") > before
+
+
+def test_a_seed_that_fails_half_way_changes_nothing_and_the_next_one_succeeds(world):
+    run(world)
+    before = world.dump(*TABLES)
+
+    def fail(done, total):
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        run(world, rng_seed=8, progress=fail)
+    assert world.dump(*TABLES) == before
+    run(world, rng_seed=8)
+    assert world.dump("app_session") != before["app_session"]
+    assert not [name for name in sa.inspect(world.engine).get_table_names() if "fresh" in name]
+
+
+def test_seeded_partitions_are_like_those_that_were_there(world):
+    partitions.ensure_windows(world.engine, [world.window])
+    before = _shape(world)
+    run(world)
+    assert _shape(world) == before
+
+
+def _shape(world):
+    """Partitions with their bounds, and the constraints on them."""
+    constraints = "SELECT string_agg(conname, ',') FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c'"
+    return world.rows(
+        f"SELECT relname, pg_get_expr(relpartbound, oid), ({constraints}) FROM pg_class c "
+        "WHERE relispartition AND relname ~ '^(app_session|purchase)_' ORDER BY 1"
+    )

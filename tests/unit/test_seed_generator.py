@@ -36,8 +36,8 @@ def events(
     behaviour: Behaviour = DEFAULT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One block's sessions (customer, time) and purchases (customer, time, cents), as plain columns."""
-    block = seed_module._block_of_events(window, first, count, rng_seed, behaviour)
-    return columns(block[app_session]), columns(block[purchase])
+    draws = seed_module._Draws(window, first + count - 1, rng_seed, behaviour)
+    return columns(draws.block(app_session, first, count)), columns(draws.block(purchase, first, count))
 
 
 def columns(rows: np.ndarray) -> np.ndarray:
@@ -52,30 +52,36 @@ def per_customer(ids: np.ndarray, first: int = 1) -> np.ndarray:
     return np.bincount(ids - first, minlength=BLOCK)
 
 
+def customers(first: int, count: int) -> list[dict]:
+    """Rows of ``customer``."""
+    columns_ = synthetic_customers(first, count, KEY)
+    return [dict(zip(columns_, row, strict=True)) for row in zip(*columns_.values(), strict=True)]
+
+
 def several_blocks() -> list[dict]:
     firsts = range(1, SEVERAL_BLOCKS * BLOCK, BLOCK)
-    return [row for first in firsts for row in synthetic_customers(first, BLOCK, KEY)]
+    return [row for first in firsts for row in customers(first, BLOCK)]
 
 
 # --- customers
 
 
 def test_the_customers_are_the_same_on_every_call():
-    assert list(synthetic_customers(1, 500, KEY)) == list(synthetic_customers(1, 500, KEY))
+    assert customers(1, 500) == customers(1, 500)
 
 
 @pytest.mark.parametrize("fewer", [1, 17, 500])
 def test_fewer_customers_are_the_first_of_more(fewer):
-    assert list(synthetic_customers(1, fewer, KEY)) == list(synthetic_customers(1, 1000, KEY))[:fewer]
+    assert customers(1, fewer) == customers(1, 1000)[:fewer]
 
 
 def test_two_blocks_hold_different_customers():
-    names = [[row["name"] for row in synthetic_customers(first, 500, KEY)] for first in (1, BLOCK + 1)]
+    names = [[row["name"] for row in customers(first, 500)] for first in (1, BLOCK + 1)]
     assert names[0] != names[1]
 
 
 def test_a_customer_has_every_column_of_the_table():
-    assert set(next(synthetic_customers(1, 1, KEY))) == {column.name for column in customer.columns}
+    assert set(customers(1, 1)[0]) == {column.name for column in customer.columns}
 
 
 def test_customers_are_numbered_without_a_gap():
@@ -84,14 +90,14 @@ def test_customers_are_numbered_without_a_gap():
 
 def test_every_phone_is_e164_in_a_range_that_is_nobodys_and_no_two_are_the_same():
     firsts = [1, BLOCK + 1, MAX_CUSTOMERS - BLOCK + 1]
-    rows = [row for first in firsts for row in synthetic_customers(first, BLOCK, KEY)]
+    rows = [row for first in firsts for row in customers(first, BLOCK)]
     phones = [row["phone"] for row in rows if row["phone"] is not None]
     assert [phone for phone in phones if not re.fullmatch(r"\+999[0-9]{1,12}", phone)] == []
     assert len(set(phones)) == len(phones) > 0.9 * len(rows)
 
 
 def test_the_phone_hash_is_that_of_the_phone_and_missing_with_it():
-    for row in synthetic_customers(1, 1000, KEY):
+    for row in customers(1, 1000):
         assert row["phone_hash"] == (None if row["phone"] is None else phone_hash(row["phone"], KEY))
 
 
@@ -104,7 +110,7 @@ def test_about_one_in_a_hundred_has_no_phone_and_two_have_opted_out():
 
 
 def test_every_customer_is_synthetic_and_consented_before_the_first_window():
-    for row in synthetic_customers(1, BLOCK, KEY):
+    for row in customers(1, BLOCK):
         assert row["synthetic"] is True
         assert row["consent_source"] == "synthetic"
         assert ANCHOR - timedelta(days=366) < row["registered_at"] == row["consent_at"] < ANCHOR
@@ -112,7 +118,7 @@ def test_every_customer_is_synthetic_and_consented_before_the_first_window():
 
 
 def test_the_time_zones_exist_and_all_occur():
-    zones = Counter(row["time_zone"] for row in synthetic_customers(1, BLOCK, KEY))
+    zones = Counter(row["time_zone"] for row in customers(1, BLOCK))
     assert {ZoneInfo(zone).key for zone in zones} == set(seed_module.TIME_ZONES)
 
 
@@ -238,10 +244,10 @@ def test_no_rows_are_an_empty_stream():
 
 @pytest.mark.parametrize("table", [app_session, purchase])
 def test_a_block_decodes_to_its_events_with_one_field_for_each_column(table):
-    block = seed_module._block_of_events(WINDOW, 1, 20, 7, DEFAULT)
-    rows = decode(stream_of(block[table]))
+    block = seed_module._Draws(WINDOW, 20, 7, DEFAULT).block(table, 1, 20)
+    rows = decode(stream_of(block))
     assert {len(row) for row in rows} == {len(table.columns)}
-    assert rows == [tuple(row) for row in columns(block[table]).T.tolist()]
+    assert rows == [tuple(row) for row in columns(block).T.tolist()]
     times = [POSTGRES_EPOCH + timedelta(microseconds=row[1]) for row in rows]
     assert WINDOW.start <= min(times)
     assert max(times) < WINDOW.end
