@@ -4,6 +4,7 @@ PYTHON ?= $(or $(firstword $(foreach python,python3 python3.14 python3.13 python
   $(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python)))),python3)
 CUSTOMERS ?= 10000
 ENGAGE_PORT ?= 8080
+SIZES ?= 10000,100000,1000000
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 export ENGAGE_PORT
@@ -23,6 +24,9 @@ test: lint ## check style and types, then run every test
 	$(RUN) pytest -n 2 tests/unit tests/dags tests/integration
 	$(RUN) pytest -n 2 --dist loadfile tests/e2e
 
+bench: $(VENV)/benchmarks-installed ## measure against a plain scan and against peers, minutes: make bench [SIZES=10000,100000,1000000]
+	$(RUN) benchmarks --customers $(SIZES)
+
 lint: $(VENV)/tests-installed
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -36,9 +40,10 @@ install: $(VENV)/installed ## install the requirements into .venv
 
 lock: $(VENV)/tests-installed ## write constraints.txt anew from the requirements
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
-	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt -o constraints.txt
+	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt benchmarks/requirements.txt -o constraints.txt
 
 clean: ## remove the local stack's data
+	@rm -rf .engage-bench
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean; else rm -rf .engage; fi
 
 $(VENV)/installed: requirements.txt constraints.txt
@@ -55,9 +60,13 @@ $(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
 	@$(call INSTALL,tests/requirements.txt)
 	@touch $@
 
+$(VENV)/benchmarks-installed: $(VENV)/installed benchmarks/requirements.txt
+	@$(call INSTALL,benchmarks/requirements.txt)
+	@touch $@
+
 define INSTALL
 if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --compile-bytecode -r $(1) -c constraints.txt; \
 else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt; fi
 endef
 
-.PHONY: help demo up test lint format install lock clean
+.PHONY: help demo up test bench lint format install lock clean

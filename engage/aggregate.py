@@ -34,7 +34,8 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         customers, valid, uncounted = _separate(step.conn, everybody, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | uncounted
-        # the log may have grown since extract, and these numbers belong together
+        if valid != found.events:  # the log has grown since extract: what it rejects may have, too
+            rejected |= events.count_window(step.conn, window)[1]
         step.save(status="aggregated", customers=customers, events=valid, rejected=rejected, buckets=None)
         return AggregateSummary(customers, rejected)
 
@@ -44,7 +45,7 @@ def activity(window: Window) -> sa.Select[tuple[object, ...]]:
 
     The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8. ``window_start`` tells
     who counts: it is the window's for customers registered before its end, the next window's for those registered
-    later, and null for ids that ``customer`` does not know.
+    later, and null for ids that ``customer`` does not know and for events without a customer.
     """
     sessions = events.sessions_by_customer(window)
     purchases = events.purchases_by_customer(window)

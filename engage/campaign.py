@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from engage import database
+from engage import database, partitions
 from engage.errors import NotReady
 from engage.schema import campaign
 from engage.settings import Settings
@@ -87,6 +87,7 @@ def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> It
     blank = {"window_end": window.end, "status": "extracted", "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         database.tune(conn)
+        partitions.wait_for_seeds(conn)  # a campaign counts the events from before a seed or from after it
         conn.execute(
             insert(campaign)
             .values(window_start=window.start, opened_at=as_of, **blank)

@@ -158,7 +158,7 @@ def _start(home: Home) -> None:
 
 def _configure(pgdata: Path) -> None:
     """Server settings sized to the machine; synchronous_commit stays on, since the ledger relies on it."""
-    buffers = min(max(psutil.virtual_memory().total // 4, 128 << 20), 8 << 30) >> 20
+    buffers = min(max(_memory() // 4, 128 << 20), 8 << 30) >> 20
     settings = {
         "shared_buffers": f"{buffers}MB",
         "wal_level": "minimal",  # no replica to feed: bulk loads into new tables skip the log
@@ -176,6 +176,14 @@ def _configure(pgdata: Path) -> None:
     if "include_if_exists = 'engage.conf'" not in main.read_text():
         with main.open("a") as file:
             file.write("\ninclude_if_exists = 'engage.conf'\n")
+
+
+def _memory() -> int:
+    """Bytes of memory: the machine's, or what a container is allowed of it."""
+    limit = Path("/sys/fs/cgroup/memory.max")
+    allowed = limit.read_text().strip() if limit.exists() else "max"
+    total = int(psutil.virtual_memory().total)
+    return min(total, int(allowed)) if allowed.isdigit() else total
 
 
 def _wait_for_recovery(home: Home, log: Path, cause: Exception) -> None:

@@ -27,10 +27,15 @@ LOCK_TIMEOUT = "2s"
 
 _BOUND = "window_bound"
 _ENSURE_LOCK = 0x656E67616765  # "engage": any constant serves, as long as nothing else takes it
+_SEED_LOCK = 0x73656564  # "seed"
+
+
+_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED = "55P03", "40P01"
 
 
 def _lock_not_available(exc: BaseException) -> bool:
-    return isinstance(exc, sa.exc.OperationalError) and getattr(exc.orig, "sqlstate", None) == "55P03"
+    state = getattr(exc.orig, "sqlstate", None) if isinstance(exc, sa.exc.OperationalError) else None
+    return state in {_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED}
 
 
 retry_lock = tenacity.retry(
@@ -70,6 +75,7 @@ def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
     with engine.begin() as conn:
         if all(_exists(conn, partition_name(*pair)) for pair in wanted):
             return
+        wait_for_seeds(conn)
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ENSURE_LOCK)))
         _set_lock_timeout(conn)
         for table in EVENT_TIMES:  # ATTACH would ask for it with a weaker lock already in hand: a deadlock for two
@@ -113,14 +119,31 @@ def _within(table: sa.Table, window: Window) -> str:
     return f"{column} >= '{window.start.isoformat()}' AND {column} < '{window.end.isoformat()}'"
 
 
+def lock_seeding(conn: sa.Connection) -> None:
+    """Let nobody else seed, and no campaign begin, until the commit."""
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_SEED_LOCK)))
+
+
+def wait_for_seeds(conn: sa.Connection) -> None:
+    """Wait, however long, until nobody seeds; nobody may begin to until the commit."""
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_SEED_LOCK)))
+
+
 def build_events(conn: sa.Connection, window: Window) -> None:
     """Make an empty table aside for each kind of the window's events, to be filled and swapped in."""
+    discard_events(conn, window)
     for table in EVENT_TIMES:
         fresh = fresh_name(table, window)
-        _run(conn, f"DROP TABLE IF EXISTS {fresh}")  # a seed that did not get to its swap may have left it
         _create_hashed(conn, table, fresh)
         bound = f"{EVENT_TIMES[table].name} IS NOT NULL AND {_within(table, window)}"
         _run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {_BOUND} CHECK ({bound})")  # spares ATTACH a scan
+
+
+def discard_events(conn: sa.Connection, window: Window) -> None:
+    """Drop what ``build_events`` has made and no swap has put in its place, if anything."""
+    _set_lock_timeout(conn)
+    for table in EVENT_TIMES:
+        _run(conn, f"DROP TABLE IF EXISTS {fresh_name(table, window)}")
 
 
 def claim_share(conn: sa.Connection, window: Window, share: int, shares: int) -> None:
@@ -160,7 +183,7 @@ def lock_events(conn: sa.Connection) -> None:
     """Let nobody but readers at the events until the commit; raises if that takes long.
 
     The parents are locked, and not the window's partitions, for a swap needs the parents in the end: a writer that
-    held one and waited for a partition would be in a deadlock with it.
+    held one and waited for a partition would be in a deadlock with it. So events are written through the parents only.
     """
     _set_lock_timeout(conn)
     for table in EVENT_TIMES:

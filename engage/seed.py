@@ -40,7 +40,6 @@ FAMILY_NAMES = ("Abara", "Brandt", "Costa", "Diaz", "Evans", "Fischer", "Gupta",
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _CUSTOMER_STREAM = 0
 _STREAMS = {app_session: 1, purchase: 2}
-_SEED_LOCK = 0x73656564  # "seed": two runs must not add the same customers at once
 
 Progress = Callable[[int, int], None]
 """Called with (customers done, customers in all)."""
@@ -88,16 +87,20 @@ def seed(
     _check(customers, rng_seed)
     rng_seed = secrets.randbelow(2**32) if rng_seed is None else rng_seed
     partitions.ensure_windows(engine, [window])
-    with engine.begin() as conn:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_SEED_LOCK)))
-        if _lock(conn, window):
-            return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
-        _refuse_real_data(conn, window)
-        with engine.begin() as other:
-            partitions.build_events(other, window)
-        draws = _Draws(window, customers, rng_seed, behaviour)
-        rows = _write(engine, conn, draws, hash_key, progress)
-        partitions.swap_in_events(conn, window)
+    draws = _Draws(window, customers, rng_seed, behaviour)
+    try:
+        with engine.begin() as conn:
+            partitions.lock_seeding(conn)
+            if _lock(conn, window):
+                return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
+            _refuse_real_data(conn, window)
+            rows = _write(engine, conn, draws, hash_key, progress)
+            partitions.swap_in_events(conn, window)
+    except BaseException:
+        with engine.begin() as conn:  # what was written aside and committed there
+            partitions.lock_seeding(conn)
+            partitions.discard_events(conn, window)
+        raise
     return SeedSummary(customers, rows[app_session], rows[purchase], rng_seed)
 
 
@@ -152,6 +155,8 @@ def _write(
     at a time is in memory, twice.
     """
     rows: Counter[sa.Table] = Counter()
+    with engine.begin() as other:
+        partitions.build_events(other, draws.window)
     with ExitStack() as transactions, ThreadPoolExecutor(WRITERS) as threads:
         writers = [transactions.enter_context(engine.begin()) for _ in range(WRITERS)]
         for share, writer in enumerate(writers):
@@ -181,8 +186,11 @@ def _wait(jobs: list[Future[None]]) -> None:
 def _shares(conn: sa.Connection, window: Window, first: int, count: int) -> npt.NDArray[np.int8]:
     """Which writer writes the events of each of ``count`` customers from ``first`` on."""
     ids = sa.func.generate_series(first, first + count - 1).column_valued("ids")
-    of_the_second = partitions.in_share(window, sa.cast(ids, sa.BigInteger), 1, WRITERS)
-    return np.array(conn.execute(sa.select(of_the_second)).scalars().all(), dtype=np.int8)
+    customer_id = sa.cast(ids, sa.BigInteger)
+    number = sa.case(
+        *((partitions.in_share(window, customer_id, share, WRITERS), share) for share in range(1, WRITERS)), else_=0
+    )
+    return np.array(conn.execute(sa.select(number)).scalars().all(), dtype=np.int8)
 
 
 def _copy_share(
@@ -197,6 +205,8 @@ def _add_customers(conn: sa.Connection, first: int, count: int, hash_key: bytes)
     """Add the missing ones; those that are there keep what has happened to them, such as an opt-out."""
     known = sa.select(customer.c.customer_id).where(customer.c.customer_id.between(first, first + count - 1))
     there = set(conn.execute(known).scalars())
+    if len(there) == count:
+        return
     columns = synthetic_customers(first, count, hash_key)
     with _cursor(conn).copy(f"COPY customer ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy:
         copy.set_types([_POSTGRES_TYPES[type(customer.c[name].type)] for name in columns])

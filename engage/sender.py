@@ -204,33 +204,43 @@ def _record(engine: sa.Engine, window: Window, outcomes: list[_Outcome], *, toke
     """Write the outcomes. A superseded sender's late answer still settles the messages it had claimed itself."""
     if not outcomes:
         return
-    answers = (
+    with engine.begin() as conn:
+        # The rows are found first and then updated by key alone: fresh statistics do not know of these states yet, and
+        # a plan that hoped for one row by state would compare a thousand with a thousand.
+        ours = (
+            sa.select(message.c.customer_id)
+            .where(
+                message.c.window_start == window.start,
+                message.c.customer_id == sa.any_(_ids([outcome.customer_id for outcome in outcomes])),
+                message.c.sender_token == token,
+                sa.or_(message.c.status == "sending", message.c.status == "unknown"),
+            )
+            .with_for_update()
+        )
+        open_ids = set(conn.execute(ours).scalars())
+        answers = _as_rows([outcome for outcome in outcomes if outcome.customer_id in open_ids])
+        conn.execute(
+            sa.update(message)
+            .where(message.c.window_start == window.start, message.c.customer_id == answers.c.customer_id)
+            .values(
+                status=sa.case((answers.c.provider_message_id.is_not(None), "accepted"), else_="unknown"),
+                provider_message_id=answers.c.provider_message_id,
+                error=answers.c.error,
+                settled_at=now,
+            )
+        )
+
+
+def _as_rows(outcomes: list[_Outcome]) -> sa.FromClause:
+    return (
         sa.func.unnest(
             _ids([outcome.customer_id for outcome in outcomes]),
             _texts([outcome.provider_message_id for outcome in outcomes]),
             _texts([outcome.error for outcome in outcomes]),
         )
-        .table_valued("customer_id", "provider_message_id", "error", name="answers")
-        .render_derived()
+        .table_valued("customer_id", "provider_message_id", "error")
+        .render_derived(name="answers")
     )
-    accepted = answers.c.provider_message_id.is_not(None)
-    statement = (
-        sa.update(message)
-        .where(
-            message.c.window_start == window.start,
-            message.c.customer_id == answers.c.customer_id,
-            message.c.sender_token == token,
-            sa.or_(message.c.status == "sending", message.c.status == "unknown"),
-        )
-        .values(
-            status=sa.case((accepted, "accepted"), else_="unknown"),
-            provider_message_id=answers.c.provider_message_id,
-            error=answers.c.error,
-            settled_at=now,
-        )
-    )
-    with engine.begin() as conn:
-        conn.execute(statement)
 
 
 def _finish(engine: sa.Engine, window: Window, token: int, seconds: float) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+import secrets
+from itertools import count
 
 from engage.sms.protocol import OutgoingSms
 
@@ -11,7 +12,11 @@ class SandboxProvider:
     """Accepts everything, delivers nothing."""
 
     name = "sandbox"
-    claim_size = 1000
+    claim_size = 2000
+
+    def __init__(self) -> None:
+        prefix = secrets.token_hex(8)
+        self._ids = (f"sandbox-{prefix}-{number}" for number in count(1))
 
     def send(self, sms: OutgoingSms) -> str:
-        return f"sandbox-{uuid4()}"
+        return next(self._ids)

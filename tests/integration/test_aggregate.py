@@ -150,5 +150,6 @@ def test_events_that_arrive_between_extract_and_aggregate_do_not_upset_the_count
     world.purchase(999, 100)
     summary = aggregate(world.engine, world.window)
     assert summary.rejected["unknown_customer"] == 4
+    assert summary.rejected["missing_customer"] == 1
     assert world.value("SELECT events FROM campaign") == {"sessions": 9, "purchases": 2}
     assert activity(world) == [(ada, 6, 1, 100, 0.75)]

@@ -204,9 +204,28 @@ def test_a_seed_that_fails_half_way_changes_nothing_and_the_next_one_succeeds(wo
     with pytest.raises(RuntimeError, match="no more"):
         run(world, rng_seed=8, progress=fail)
     assert world.dump(*TABLES) == before
-    run(world, rng_seed=8)
-    assert world.dump("app_session") != before["app_session"]
     assert not [name for name in sa.inspect(world.engine).get_table_names() if "fresh" in name]
+    run(world, rng_seed=8)
+    assert world.dump("app_session")["app_session"] != before["app_session"]
+
+
+def test_what_a_killed_seed_has_left_aside_is_in_nobodys_way(world):
+    run(world)
+    with world.engine.begin() as conn:
+        partitions.build_events(conn, world.window)
+    summary = run(world, rng_seed=8)
+    assert world.value("SELECT count(*) FROM app_session") == summary.sessions
+
+
+def test_a_campaign_does_not_begin_while_its_window_is_being_seeded(world):
+    """It would count the old events, text people by them, and freeze before the new ones are there."""
+    run(world)
+    with ThreadPoolExecutor() as pool:
+        begun = []
+        run(world, rng_seed=8, progress=lambda done, total: begun.append(pool.submit(world.extract)) or time.sleep(1))
+        extracted = begun[0].result(timeout=30)
+    assert extracted.events["sessions"] == world.value("SELECT count(*) FROM app_session")
+    assert begun[0].done()
 
 
 def test_seeded_partitions_are_like_those_that_were_there(world):

@@ -1,0 +1,1 @@
+"""Engage measured against the limit of one scan and against its peers, in one command: ``make bench``."""

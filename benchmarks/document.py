@@ -1,0 +1,129 @@
+"""Medians and ratios of a run: the table at its end, and docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import STEPS
+from benchmarks.peers import PEERS
+
+PATH = STEPS[:-1]
+
+
+def page(run: dict[str, Any]) -> str:
+    """The whole document, in Markdown."""
+    parts = [_intro(run), *(_size(size) for size in run["sizes"]), _ratios(run)]
+    if run.get("airflow"):
+        parts.append(_airflow(run["airflow"]))
+    return "\n".join(parts)
+
+
+def _intro(run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    system = f"{machine['memory_gb']} GB, {machine['system']}"
+    versions = f"PostgreSQL {machine['postgres']}, Python {machine['python']}"
+    return f"""# Benchmarks
+
+Written by `make bench` from one run, on {run["date"]}: {machine["cores"]} cores ({machine["processor"]}),
+{system}, {versions}. No test asserts any of it.
+
+Times are medians in seconds, with the least and the most in brackets. The floor, the steps and the peers of one size
+were measured in turns on one database, vacuumed and warm; so were seed and raw copy. Each step and peer runs in a
+process of its own; the peak memory is that process's, without Postgres's.
+
+- **floor**: `count(*)` and `sum(amount_cents)` over exactly the window's rows of both tables, as anybody would write
+  it: with the window's bounds. **floor of partitions** asks the window's partitions without bounds, for those who know
+  that they are exact.
+- **peers** do the work of aggregate and bucket and land the same rows in Postgres, keys included; every row is compared
+  with Engage's, and a difference fails the run. They read the tables `app_session` and `purchase`, not their
+  partitions. The row-by-row script also sends, one commit a message, as the replaced one did.
+- **raw copy**: the seeded bytes from files, on one connection, into tables without partitions, keys or indexes, commit
+  included. Seeding draws its events, adds the customers, and uses two connections.
+- **beside ten windows of history**: the same campaign with ten earlier windows of 100,000 customers each, measured
+  after the campaign alone; the floor's ratio tells how much the machine itself had changed.
+"""
+
+
+def _size(size: dict[str, Any]) -> str:
+    seconds, peaks = size["seconds"], size["peak_mb"]
+    lines = [
+        f"\n## {size['customers']:,} customers, {size['events']:,} events, {size['messages']:,} messages\n",
+        "| what | seconds | × floor | a second | peak MB |",
+        "|---|---|---|---|---|",
+    ]
+    floor = median(seconds["floor"])
+    amounts = {"seed": size["events"], "raw copy": size["events"], "send": size["messages"]}
+    for name, values in seconds.items():
+        middle = median(values)
+        rate = f"{amounts[name] / middle:,.0f}" if name in amounts else ""
+        peak = f"{peaks[name]:.0f}" if name in peaks else ""
+        spread = f"{middle:.2f} ({min(values):.2f}–{max(values):.2f})"
+        lines.append(f"| {name} | {spread} | {middle / floor:.2f} | {rate} | {peak} |")
+    return "\n".join(lines) + "\n"
+
+
+def _ratios(run: dict[str, Any]) -> str:
+    lines = ["\n## Ratios\n", "| at | what | value |", "|---|---|---|"]
+    for size in run["sizes"]:
+        lines += [f"| {size['customers']:,} | {what} | {value} |" for what, value in ratios(size).items()]
+    if growth := _growth(run["sizes"]):
+        lines.append(growth)
+    return "\n".join(lines) + "\n"
+
+
+def ratios(size: dict[str, Any]) -> dict[str, str]:
+    """What one size's numbers say of each other. A ratio is taken within each turn, and their median shown."""
+    seconds = size["seconds"]
+    turns = [{name: values[turn] for name, values in seconds.items() if turn < len(values)} for turn in range(99)]
+    turns = [turn for turn in turns if "floor" in turn]
+
+    def ratio(above: tuple[str, ...], below: tuple[str, ...]) -> float:
+        return float(median(sum(turn[n] for n in above) / sum(turn[n] for n in below) for turn in turns))
+
+    both = ("aggregate", "bucket")
+    found = {
+        "aggregate / floor": f"{ratio(('aggregate',), ('floor',)):.2f}",
+        "extract + aggregate + bucket + queue / floor": f"{ratio(PATH, ('floor',)):.2f}",
+        "the same / floor of partitions": f"{ratio(PATH, ('floor of partitions',)):.2f}",
+    }
+    for peer in PEERS:
+        if peer == "row by row" and peer in seconds:
+            found["row-by-row script / whole path, send included"] = f"{ratio((peer,), STEPS):.1f}"
+        elif peer in seconds:
+            found[f"{peer} / (aggregate + bucket)"] = f"{ratio((peer,), both):.1f}"
+    found["seed, events a second"] = f"{size['events'] / median(seconds['seed']):,.0f}"
+    pairs = zip(seconds["raw copy"], seconds["seed"], strict=True)
+    found["seed / raw copy, by rate"] = f"{median(raw / seed for raw, seed in pairs):.0%}"
+    found["sandbox sending, messages a second"] = f"{size['messages'] / median(seconds['send']):,.0f}"
+    found["largest peak of a step, MB"] = f"{max(size['peak_mb'][name] for name in ('seed', *STEPS)):.0f}"
+    found["peers with equal rows"] = ", ".join(size["equal"])
+    if history := size.get("history"):
+        alone, beside = (median(_paths(series)) for series in history.values())
+        found["extract to queue beside ten windows of history / alone"] = f"{beside / alone:.2f}"
+        floors = [median(series["floor"]) for series in history.values()]
+        found["the floor, in those two"] = f"{floors[1] / floors[0]:.2f}"
+    return found
+
+
+def _paths(seconds: dict[str, list[float]]) -> list[float]:
+    return [sum(turn) for turn in zip(*(seconds[step] for step in PATH), strict=True)]
+
+
+def _growth(sizes: list[dict[str, Any]]) -> str:
+    by_customers = {size["customers"]: median(_paths(size["seconds"])) / size["events"] for size in sizes}
+    if not {100_000, 1_000_000} <= by_customers.keys():
+        return ""
+    value = by_customers[1_000_000] / by_customers[100_000]
+    return f"| 1,000,000 | extract to queue, time per event / that at 100,000 | {value:.2f} |"
+
+
+def _airflow(runs: list[dict[str, Any]]) -> str:
+    wall, steps = (median(run[name] for run in runs) for name in ("wall", "steps"))
+    each = ", ".join(f"{run['wall']:.2f}" for run in runs)
+    return f"""
+## Airflow's share
+
+Warm runs of the DAG with 10,000 customers on the local stack, from trigger to success: {wall:.2f} s (each: {each}), of
+which {steps:.2f} s inside Engage's steps and **{wall - steps:.2f} s Airflow's**, {(wall - steps) / wall:.0%}.
+"""

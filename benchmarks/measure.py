@@ -1,0 +1,118 @@
+"""All measurements of one run. What is compared is measured in turns, since machines are not the same from minute to
+minute; every number is kept, and ``document`` takes medians."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import asked
+from benchmarks.world import EVENTS, World
+from benchmarks.world import world as world_of
+from engage.window import Window
+
+STEPS = ("extract", "aggregate", "bucket", "queue", "send")
+SEEDS, REPETITIONS = 2, 3
+HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000
+
+Say = Callable[[str], None]
+Series = dict[str, list[float]]
+
+
+def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, Any]:
+    """Everything about one number of customers; ``history`` repeats the campaign beside ten earlier windows."""
+    with world_of(host, customers) as world:
+        peaks: dict[str, float] = {}
+        seeding = _seed(world, peaks, say)
+        say("vacuum and warm up")
+        world.warm()
+        seconds = _campaigns(world, peaks, say)
+        found = {
+            "customers": customers,
+            "events": world.events,
+            "messages": world.messages,
+            "seconds": seeding | seconds,
+            "peak_mb": peaks,
+            "equal": asked(customers),
+        }
+        if history:
+            found["history"] = _with_history(world, say)
+        return found
+
+
+def _seed(world: World, peaks: dict[str, float], say: Say) -> Series:
+    """Seeding from nothing, and the same bytes copied raw, in turns."""
+    seconds: Series = {"seed": [], "raw copy": []}
+    for _ in range(SEEDS):
+        say("seed")
+        world.forget_seed()
+        _note(world.step("seed"), "seed", seconds, peaks)
+        with _dumped(world) as folder:
+            say("raw copy")
+            seconds["raw copy"].append(world.raw_copy(folder))
+    return seconds
+
+
+@contextmanager
+def _dumped(world: World) -> Iterator[Path]:
+    """Where the server may read and write: its own folder."""
+    folder = Path(world.value("SELECT current_setting('data_directory')"))
+    try:
+        world.dump(folder)
+        yield folder
+    finally:
+        for table in EVENTS:
+            (folder / table).unlink(missing_ok=True)
+
+
+def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
+    """Floor, the campaign's steps and each peer, in turns; a peer whose rows differ ends the run."""
+    seconds: Series = {}
+    for _ in range(REPETITIONS):
+        say("floor")
+        _add(seconds, "floor", world.floor())
+        _add(seconds, "floor of partitions", world.floor_of_partitions())
+        world.forget_campaign()
+        for step in STEPS:
+            say(step)
+            took = world.step(step)
+            _note(took, step, seconds, peaks)
+        world.clean_up_ledger()
+        for peer in asked(world.customers):
+            say(peer)
+            _note(world.peer(peer), peer, seconds, peaks)
+    return seconds
+
+
+def _with_history(world: World, say: Say) -> dict[str, Series]:
+    """The same campaign alone and beside ten more windows of history."""
+    alone = _up_to_queue(world, say)
+    window: Window = world.window
+    for number in range(HISTORY_WINDOWS):
+        say(f"history, window {number + 1} of {HISTORY_WINDOWS}")
+        window = window.previous()
+        world.step("seed", window, min(HISTORY_CUSTOMERS, world.customers))
+    world.warm()
+    return {"alone": alone, "beside history": _up_to_queue(world, say)}
+
+
+def _up_to_queue(world: World, say: Say) -> Series:
+    seconds: Series = {"floor": []}
+    for _ in range(SEEDS):
+        world.forget_campaign()
+        _add(seconds, "floor", world.floor())
+        for step in STEPS[:-1]:
+            say(step)
+            _add(seconds, step, world.step(step)["seconds"])
+    return seconds
+
+
+def _note(took: dict[str, Any], name: str, seconds: Series, peaks: dict[str, float]) -> None:
+    _add(seconds, name, took["seconds"])
+    peaks[name] = max(peaks.get(name, 0), took["peak_mb"])
+
+
+def _add(seconds: Series, name: str, value: float) -> None:
+    seconds.setdefault(name, []).append(value)

@@ -1,0 +1,92 @@
+"""One piece of work in a process of its own, for its seconds and its peak memory: ``python -m benchmarks.step``."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.peers import PEERS
+from engage import database, sender
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.extract import extract
+from engage.message import Delivery, queue
+from engage.seed import seed
+from engage.settings import Settings
+from engage.window import Window
+
+RNG_SEED = 1
+LIBRARIES = {
+    "pandas": ["pandas"],
+    "Polars": ["polars", "pyarrow", "adbc_driver_manager.dbapi", "adbc_driver_postgresql.dbapi"],
+    "DuckDB": ["duckdb"],
+}
+"""Imported before the clock starts."""
+HASH_KEY = b"for benchmarks only, of no use to anybody"
+
+
+def now() -> datetime:
+    """The wall clock, as a task reads it."""
+    return datetime.now(UTC)
+
+
+def work(name: str, url: str, window: Window, customers: int) -> Callable[[], Any]:
+    """What is to be timed."""
+    if name in PEERS:
+        return lambda: PEERS[name](url, window)
+    engine = database.connect(url)
+    with engine.connect():
+        pass  # a task's connection is open before its step begins
+    steps: dict[str, Callable[[], Any]] = {
+        "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
+        "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark"),
+        "aggregate": lambda: aggregate(engine, window),
+        "bucket": lambda: bucket(engine, window),
+        "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),
+        "send": lambda: sender.send(engine, window, clock=now),
+    }
+    return steps[name]
+
+
+def timed(name: str, url: sa.URL, window: Window, customers: int) -> dict[str, Any]:
+    """Run ``work`` in a process of its own; returns ``seconds`` and ``peak_mb``."""
+    command = [sys.executable, "-m", "benchmarks.step", name, url.render_as_string(False), str(window.start.date())]
+    done = subprocess.run([*command, str(customers)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Time one piece of work and print what it took, as JSON."""
+    name, url, start, customers = sys.argv[1:]
+    for library in LIBRARIES.get(name, []):
+        import_module(library)
+    task = work(name, url, Window.named(start, now()), int(customers))
+    begun = time.perf_counter()
+    task()
+    seconds = time.perf_counter() - begun
+    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb()}))  # noqa: T201
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has had; ``ru_maxrss`` would begin with that of the process it came from."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+if __name__ == "__main__":
+    main()

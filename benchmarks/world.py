@@ -1,0 +1,181 @@
+"""The benchmark's database: seeded anew, warmed, scanned, copied from, compared."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.peers import ACTIVITY, BUCKET, KEYS, LANDING
+from benchmarks.step import now, timed
+from engage import database, embedded_postgres, migrations
+from engage.window import Window
+
+RESULTS = ("customer_activity", "customer_bucket", "message")
+EVENTS = ("app_session", "purchase")
+
+
+class Mismatch(Exception):
+    """A peer's rows are not Engage's."""
+
+
+@dataclass
+class World:
+    """One database with one window of ``customers`` customers' events."""
+
+    engine: sa.Engine
+    url: sa.URL
+    window: Window
+    customers: int
+
+    @property
+    def events(self) -> int:
+        """Sessions and purchases in the window."""
+        return sum(self.value(f"SELECT count(*) FROM {table} WHERE {self._within(table)}") for table in EVENTS)
+
+    @property
+    def messages(self) -> int:
+        """Messages that the campaign has sent."""
+        return int(self.value("SELECT count(*) FROM message WHERE status = 'accepted'"))
+
+    def step(self, name: str, window: Window | None = None, customers: int | None = None) -> dict[str, Any]:
+        """One of Engage's steps, in a process of its own."""
+        return timed(name, self.url, window or self.window, customers or self.customers)
+
+    def peer(self, name: str) -> dict[str, Any]:
+        """One peer's whole work, keys on its tables included; its rows have to be Engage's."""
+        self.run(LANDING)
+        took = timed(name, self.url, self.window, self.customers)
+        took["seconds"] += self.seconds(KEYS)
+        self.compare(name)
+        return took
+
+    def compare(self, peer: str) -> None:
+        """Hold what a peer has landed against Engage's rows, every one.
+
+        Raises:
+            Mismatch: they are not the same.
+        """
+        self._compare(peer, "customer_activity", "peer_activity", ", ".join(ACTIVITY))
+        self._compare(peer, "customer_bucket", "peer_bucket", ", ".join(BUCKET))
+
+    def _compare(self, name: str, ours: str, theirs: str, columns: str) -> None:
+        mine = f"SELECT {columns} FROM {ours} WHERE window_start = '{self.window.start.isoformat()}'"
+        other = f"SELECT {columns} FROM {theirs}"
+        for first, second in ((mine, other), (other, mine)):
+            if wrong := self.value(f"SELECT count(*) FROM ({first} EXCEPT {second}) AS difference"):
+                raise Mismatch(f"{name}: {wrong} rows of {theirs} differ from {ours}")
+
+    def floor(self) -> float:
+        """Seconds of the least that any answer needs: one scan of exactly the window's rows of both tables."""
+        within = {table: self._within(table) for table in EVENTS}
+        return self.seconds(
+            f"SELECT (SELECT count(*) FROM app_session WHERE {within['app_session']}), "
+            f"(SELECT (count(*), sum(amount_cents)) FROM purchase WHERE {within['purchase']})"
+        )
+
+    def floor_of_partitions(self) -> float:
+        """The same, for who knows that the window's rows are those of its partitions, and asks for no timestamp."""
+        sessions, purchases = (f"{table}_{self.window.key}" for table in EVENTS)
+        return self.seconds(
+            f"SELECT (SELECT count(*) FROM {sessions}), (SELECT (count(*), sum(amount_cents)) FROM {purchases})"
+        )
+
+    def _within(self, table: str) -> str:
+        column = {"app_session": "started_at", "purchase": "purchased_at"}[table]
+        return f"{column} >= '{self.window.start.isoformat()}' AND {column} < '{self.window.end.isoformat()}'"
+
+    def dump(self, folder: Path) -> None:
+        """Write the window's events into files, as the binary format of COPY has them."""
+        for table in EVENTS:
+            self.run(f"COPY (SELECT * FROM {table}_{self.window.key}) TO '{folder / table}' (FORMAT binary)")
+        os.sync()  # the disk is to be free when the clock starts
+        self.settle()
+
+    def raw_copy(self, folder: Path) -> float:
+        """Seconds of COPY, its commit included, from files into tables without partitions, keys or indexes."""
+        self.run("DROP TABLE IF EXISTS raw_app_session, raw_purchase")
+        create = ";".join(f"CREATE TABLE raw_{table} (LIKE {table})" for table in EVENTS)
+        copy = ";".join(f"COPY raw_{table} FROM '{folder / table}' (FORMAT binary)" for table in EVENTS)
+        seconds = self.seconds(f"{create};{copy}")
+        self.run("DROP TABLE raw_app_session, raw_purchase")
+        return seconds
+
+    def forget_seed(self) -> None:
+        """Remove the customers and the window's events, so that the next seed starts from nothing."""
+        self.forget_campaign()
+        tables = ", ".join(f"{table}_{self.window.key}" for table in EVENTS)
+        self.run(f"TRUNCATE customer; DROP TABLE IF EXISTS {tables}")
+
+    def forget_campaign(self) -> None:
+        """Remove what the steps wrote, so that they start from nothing."""
+        self.run("DELETE FROM campaign")
+        for table in RESULTS:
+            self.run(f"DROP TABLE IF EXISTS {table}_{self.window.key}")
+
+    def settle(self) -> None:
+        """Let nothing that was done before be written back while the next thing is timed."""
+        self._outside_transactions("CHECKPOINT")
+
+    def clean_up_ledger(self) -> None:
+        """Vacuum what sending has left behind, before autovacuum does while a peer is timed."""
+        self._outside_transactions(f"VACUUM (ANALYZE) message_{self.window.key}")
+        self.settle()
+
+    def _outside_transactions(self, command: str) -> None:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.exec_driver_sql(command)
+
+    def warm(self) -> None:
+        """What a database that has been up for a while has behind it: vacuum, statistics, a full cache."""
+        self._outside_transactions("VACUUM (ANALYZE)")
+        self.settle()
+        for _ in range(2):
+            self.floor()
+            self.value("SELECT count(*) FROM customer")
+
+    def seconds(self, statement: str) -> float:
+        """How long a statement takes, with the settings that Engage's steps run with."""
+        with self.engine.connect() as conn:
+            database.tune(conn)
+            begun = time.perf_counter()
+            conn.exec_driver_sql(statement)
+            conn.commit()
+            return time.perf_counter() - begun
+
+    def run(self, statement: str) -> None:
+        """Execute and commit."""
+        with self.engine.begin() as conn:
+            conn.exec_driver_sql(statement)
+
+    def value(self, query: str) -> Any:
+        """The first column of the first row."""
+        with self.engine.begin() as conn:
+            database.tune(conn)
+            return conn.exec_driver_sql(query).scalar_one()
+
+
+@contextmanager
+def world(host: str, customers: int) -> Iterator[World]:
+    """A database of its own for ``customers``, removed at the end."""
+    name = f"bench_{customers}"
+    admin = sa.create_engine(embedded_postgres.database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as conn:
+        conn.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+        conn.exec_driver_sql(f"CREATE DATABASE {name}")
+    url = sa.make_url(embedded_postgres.database_url(host, name))
+    engine = database.connect(url)
+    try:
+        migrations.upgrade(engine, now())
+        yield World(engine, url, Window.last_complete(now()), customers)
+    finally:
+        engine.dispose()
+        with admin.connect() as conn:
+            conn.exec_driver_sql(f"DROP DATABASE {name}")
+        admin.dispose()

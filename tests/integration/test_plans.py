@@ -1,0 +1,79 @@
+"""How Postgres goes about the large statements: window by window, piece by piece."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+
+from engage import database, events
+from engage.aggregate import activity
+from engage.partitions import HASH_MODULUS
+from engage.schema import EVENT_TIMES
+from engage.seed import Behaviour, seed
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def seeded(world):
+    """Two windows with enough events for the planner to care, and its statistics."""
+    for window in (world.window.previous(), world.window):
+        seed(world.engine, window, 4000, 1, hash_key=KEY, behaviour=Behaviour(sessions_per_week=10))
+    with world.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(sa.text("ANALYZE"))
+    return world
+
+
+def plan(world, statement):
+    """Every node of the plan with the settings of a step, as (node, its parent)."""
+    compiled = statement.compile(dialect=world.engine.dialect, compile_kwargs={"render_postcompile": True})
+    with world.engine.begin() as conn:
+        database.tune(conn)
+        conn.execute(sa.text("SET LOCAL max_parallel_workers_per_gather = 0"))  # how many work does not matter here
+        top = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()[0]["Plan"]
+    nodes = []
+
+    def walk(node, parent):
+        nodes.append((node, parent))
+        for child in node.get("Plans", []):
+            walk(child, node)
+
+    walk(top, None)
+    return nodes
+
+
+def scanned(nodes):
+    return [node["Relation Name"] for node, _ in nodes if "Relation Name" in node]
+
+
+def test_the_aggregate_reads_each_piece_of_its_window_once_and_of_no_other(seeded):
+    pieces = [f"{t.name}_{seeded.window.key}_{leaf:02}" for t in EVENT_TIMES for leaf in range(HASH_MODULUS)]
+    assert sorted(scanned(plan(seeded, activity(seeded.window)))) == sorted([*pieces, "customer"])
+
+
+def test_the_aggregate_groups_piece_by_piece(seeded):
+    nodes = plan(seeded, activity(seeded.window))
+    grouped = [
+        node["Plans"][0]["Relation Name"]
+        for node, _ in nodes
+        if node["Node Type"] == "Aggregate" and node.get("Partial Mode", "Simple") == "Simple"
+    ]
+    assert len(grouped) == len(set(grouped)) == len(EVENT_TIMES) * HASH_MODULUS
+
+
+def test_the_aggregate_compares_no_timestamps(seeded):
+    filters = " ".join(node.get("Filter", "") for node, _ in plan(seeded, activity(seeded.window)))
+    assert "amount_cents" in filters
+    assert not re.search("started_at|purchased_at", filters)
+
+
+def test_counting_the_window_reads_no_other(seeded):
+    statements = []
+    with seeded.engine.begin() as conn:
+        sa.event.listen(conn, "before_execute", lambda conn, statement, *rest: statements.append(statement))
+        events.count_window(conn, seeded.window)
+    assert len(statements) == len(EVENT_TIMES)
+    for statement in statements:
+        relations = scanned(plan(seeded, statement))
+        assert len(relations) == HASH_MODULUS
+        assert all(seeded.window.key in relation for relation in relations)

@@ -1,0 +1,60 @@
+"""The page that ``make bench`` writes is what its numbers say."""
+
+import pytest
+
+from benchmarks import document
+
+SIZE = {
+    "customers": 100_000,
+    "events": 4_800_000,
+    "messages": 50_000,
+    "equal": ["Polars", "DuckDB"],
+    "seconds": {
+        "seed": [2.0, 4.0],
+        "raw copy": [1.0, 3.0],
+        "floor": [1.0, 2.0, 1.0],
+        "floor of partitions": [0.5, 1.0, 0.5],
+        "extract": [0.5, 1.0, 0.5],
+        "aggregate": [2.0, 6.0, 3.0],
+        "bucket": [0.5, 1.0, 0.5],
+        "queue": [1.0, 2.0, 1.0],
+        "send": [5.0, 2.5, 10.0],
+        "Polars": [5.0, 7.0, 10.5],
+        "DuckDB": [5.0, 14.0, 7.0],
+    },
+    "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
+}
+MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
+MACHINE = {"cores": 2, "processor": "x", "memory_gb": 4, "system": "Linux", "postgres": "18", "python": "3.11"}
+
+
+def test_ratios_are_taken_within_each_turn():
+    found = document.ratios(SIZE)
+    assert found["aggregate / floor"] == "3.00"
+    assert found["extract + aggregate + bucket + queue / floor"] == "5.00"
+    assert found["Polars / (aggregate + bucket)"] == "2.0"
+    assert found["seed, events a second"] == "1,600,000"
+    assert found["seed / raw copy, by rate"] == "62%"
+    assert found["sandbox sending, messages a second"] == "10,000"
+    assert found["largest peak of a step, MB"] == "120"
+
+
+def test_growth_is_time_per_event():
+    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE, MILLION]})
+    assert "time per event / that at 100,000 | 0.10 |" in page
+
+
+def test_the_page_shows_every_measurement_and_airflows_share():
+    runs = [{"wall": 4.0, "steps": 1.0}, {"wall": 5.0, "steps": 1.0}, {"wall": 6.0, "steps": 1.5}]
+    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "airflow": runs})
+    for name in SIZE["seconds"]:
+        assert f"| {name} |" in page
+    assert "5.00 s (each: 4.00, 5.00, 6.00)" in page
+    assert "**4.00 s Airflow's**, 80%" in page
+
+
+@pytest.mark.parametrize("history", [{"floor": [1.0], **{step: [1.0] for step in document.PATH}}])
+def test_history_is_compared_with_the_campaign_alone(history):
+    beside = history | {"aggregate": [2.0]}
+    found = document.ratios(SIZE | {"history": {"alone": history, "beside history": beside}})
+    assert found["extract to queue beside ten windows of history / alone"] == "1.25"
