@@ -88,18 +88,21 @@ def seed(
     rng_seed = secrets.randbelow(2**32) if rng_seed is None else rng_seed
     partitions.ensure_windows(engine, [window])
     draws = _Draws(window, customers, rng_seed, behaviour)
+    writing = False
     try:
         with engine.begin() as conn:
             partitions.lock_seeding(conn)
             if _lock(conn, window):
                 return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
             _refuse_real_data(conn, window)
+            writing = True
             rows = _write(engine, conn, draws, hash_key, progress)
             partitions.swap_in_events(conn, window)
     except BaseException:
-        with engine.begin() as conn:  # what was written aside and committed there
-            partitions.lock_seeding(conn)
-            partitions.discard_events(conn, window)
+        if writing:
+            with engine.begin() as conn:  # what was written aside and committed there
+                partitions.lock_seeding(conn)
+                partitions.discard_events(conn, window)
         raise
     return SeedSummary(customers, rows[app_session], rows[purchase], rng_seed)
 
