@@ -54,7 +54,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "aggregate": lambda: aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),
-        "send": lambda: sender.send(engine, window, clock=now),
+        "send": lambda: sender.send(engine, window, sender.Means(now)),
     }
     return steps[name]
 

@@ -93,6 +93,6 @@ with DAG(
         """Queue the window's messages, and send those that may be sent."""
         from engage.message import message
 
-        return message(run.engine, run.window, delivery=run.delivery, clock=run.clock)
+        return message(run.engine, run.window, delivery=run.delivery, means=run.means)
 
     seed() >> extract() >> aggregate() >> bucket() >> message()

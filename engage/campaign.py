@@ -39,6 +39,8 @@ class Campaign:
     timings: dict[str, float]
     frozen_at: datetime | None
     halted_at: datetime | None
+    halted_by: str | None
+    halted_why: str | None
     sender_token: int
 
     @property
@@ -75,10 +77,7 @@ def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
     """
     with engine.begin() as conn:
         database.tune(conn)
-        found = find(conn, window, lock=True)
-        if found is None:
-            raise _not_found(window)
-        yield from _timed(Step(conn, found), name)
+        yield from _timed(Step(conn, _existing(conn, window)), name)
 
 
 @contextmanager
@@ -124,6 +123,8 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         timings=row.timings,
         frozen_at=row.frozen_at,
         halted_at=row.halted_at,
+        halted_by=row.halted_by,
+        halted_why=row.halted_why,
         sender_token=row.sender_token,
     )
 
@@ -137,6 +138,33 @@ def latest(conn: sa.Connection) -> Window | None:
 def update(conn: sa.Connection, window: Window, **values: Any) -> None:
     """Write columns of the window's campaign."""
     conn.execute(sa.update(campaign).where(campaign.c.window_start == window.start).values(**values))
+
+
+def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> None:
+    """Pull the brake: no message of the campaign is claimed any more. Halting again changes nothing.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    if _existing(conn, window).halted_at is None:
+        update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
+
+
+def resume(conn: sa.Connection, window: Window) -> None:
+    """Release the brake; what is queued is sent when ``message`` runs again.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    _existing(conn, window)
+    update(conn, window, halted_at=None, halted_by=None, halted_why=None)
+
+
+def _existing(conn: sa.Connection, window: Window) -> Campaign:
+    found = find(conn, window, lock=True)
+    if found is None:
+        raise _not_found(window)
+    return found
 
 
 def _not_found(window: Window) -> NotReady:

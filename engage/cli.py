@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from engage import customer, database, demo, embedded_postgres, local, migrations, settings, signals
+from engage import database, demo, embedded_postgres, local, migrations, phone, settings, signals
 from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
@@ -29,6 +29,7 @@ from engage.home import Home
 from engage.message import Delivery, message
 from engage.report import Report, report
 from engage.seed import MAX_CUSTOMERS, seed
+from engage.sender import Means
 from engage.window import Window
 
 app = typer.Typer(
@@ -147,7 +148,7 @@ def run(
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), clock=_now)
+        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), means=Means(_now))
         _print_report(report(engine, window))
     if done.note:
         console.print(done.note)
@@ -249,7 +250,7 @@ def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
 def _hash_key() -> bytes:
     """The key that belongs to the database: the embedded one has its own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
-    return customer.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
+    return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
 
 
 def _window(start: str | None) -> Window:

@@ -1,29 +1,68 @@
-"""Who a customer is to a phone network: the keyed hash of a phone number."""
+"""What a customer may ask for: not to be texted any more, and to be forgotten."""
 
 from __future__ import annotations
 
-import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
 
-from engage.errors import InputError
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
-PHONE_HASH_BYTES = 16
-
-
-def phone_hash(phone: str, key: bytes) -> bytes:
-    """The phone as 16 bytes that only a holder of ``key`` can recompute: HMAC-SHA-256, truncated (RFC 2104, §5)."""
-    return hmac.digest(key, phone.encode(), "sha256")[:PHONE_HASH_BYTES]
+from engage.errors import NotReady
+from engage.schema import EVENT_TIMES, customer, customer_activity, customer_bucket, message, suppression
 
 
-def hash_key(text: str | None) -> bytes:
-    """The key of ``phone_hash`` from the text of ``ENGAGE_HASH_KEY``.
+def suppress(conn: sa.Connection, phone_hash: bytes, *, reason: str, source: str, as_of: datetime) -> None:
+    """Never text a phone again; the first reason stays. ``reason`` is one of ``schema.SUPPRESSION_REASONS``."""
+    row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
+    conn.execute(insert(suppression).values(row).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What forgetting somebody has changed."""
+
+    known: bool
+    events: int
+    messages: int
+
+
+def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten:
+    """Remove what is known of a customer, and make what campaigns have computed and sent nobody's.
+
+    Their row and events are deleted. Their numbers, bucket and messages stay, without text, phone and provider's id,
+    under a random negative id that nothing leads to, so every campaign's counts stay right. Their phone is
+    suppressed by its keyed hash. Again: changes nothing.
 
     Raises:
-        InputError: missing, or too short to keep anybody from trying all numbers.
+        NotReady: a message to them is being handed over at this moment.
     """
-    if text is None or len(text) < 32:
-        raise InputError(
-            f"ENGAGE_HASH_KEY {'is not set' if not text else f'has {len(text)} characters'}; it takes a secret of 32 "
-            "or more, always the same for one database. Make one with: "
-            "python -c 'import secrets; print(secrets.token_hex(32))'"
-        )
-    return text.encode()
+    with engine.begin() as conn:
+        removed = conn.execute(
+            sa.delete(customer).where(customer.c.customer_id == customer_id).returning(customer.c.phone_hash)
+        ).all()
+        hashes = _blank_messages(conn, customer_id, as_of)
+        for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
+            suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
+        logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in EVENT_TIMES]
+        events = sum(conn.execute(delete).rowcount for delete in logs)
+        nobody = -secrets.randbelow(2**62) - 1
+        for table in (customer_activity, customer_bucket, message):
+            conn.execute(sa.update(table).where(table.c.customer_id == customer_id).values(customer_id=nobody))
+    return Forgotten(known=bool(removed), events=events, messages=len(hashes))
+
+
+def _blank_messages(conn: sa.Connection, customer_id: int, as_of: datetime) -> list[bytes | None]:
+    """Take what is personal out of a customer's messages; returns the phone of each."""
+    theirs = message.c.customer_id == customer_id
+    found = conn.execute(sa.select(message.c.phone_hash, message.c.status).where(theirs).with_for_update()).all()
+    if any(row.status == "sending" for row in found):
+        raise NotReady(f"A message to customer {customer_id} is being sent at this moment. Try again in a minute.")
+    conn.execute(
+        sa.update(message)
+        .where(theirs, message.c.status == "queued")
+        .values(status="skipped", reason="erased", settled_at=as_of)
+    )
+    conn.execute(sa.update(message).where(theirs).values(phone_hash=None, body=None, provider_message_id=None))
+    return [row.phone_hash for row in found]

@@ -12,6 +12,9 @@
     ├── NoValidEvents           customers, but not one valid event in the window
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken this campaign over
+    ├── TooManyMessages         more messages wait than one run may send
+    ├── ProviderRefuses         the provider takes no messages until somebody mends its account
+    ├── NotUnknown              only a message whose fate is unknown can be settled by hand
     ├── RunFailed               the run that the demonstration triggered did not succeed
     └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
 
@@ -58,6 +61,18 @@ class NotReady(EngageError):
 
 class Superseded(EngageError):
     """A newer sender owns the campaign; this one must stop."""
+
+
+class TooManyMessages(EngageError):
+    """More messages wait than ``max_messages_per_run`` allows."""
+
+
+class ProviderRefuses(EngageError):
+    """The provider takes nobody's messages."""
+
+
+class NotUnknown(EngageError):
+    """A message is not one whose fate is unknown."""
 
 
 class RunFailed(EngageError):

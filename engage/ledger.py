@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.schema import customer, message
+from engage.schema import message
+from engage.sms.twilio_codes import FILTERED
 from engage.window import Window
 
 
@@ -15,7 +17,8 @@ from engage.window import Window
 class MessageSummary:
     """The window's ledger by status and by reason.
 
-    ``frozen``: messages had begun to go out before this step. ``note``: why this run texts nobody, if so.
+    ``frozen``: messages had begun to go out before this step. ``resume_at``: when messages that had to be held may be
+    sent. ``note``: why this run texts nobody, if so.
     """
 
     by_status: dict[str, int]
@@ -23,6 +26,7 @@ class MessageSummary:
     accepted_now: int = 0
     frozen: bool = False
     halted: bool = False
+    resume_at: datetime | None = None
     note: str = ""
 
     @property
@@ -48,19 +52,11 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
     return MessageSummary(dict(by_status), dict(by_reason))
 
 
-def ineligible() -> sa.Case[str]:
-    """Why a customer may not be texted, or null. Asked when queueing and again when claiming: a late STOP wins.
-
-    An opt-out belongs to the phone: whoever shares it is not texted either.
-    """
-    same_phone = customer.alias("same_phone")
-    opted_out = sa.exists().where(
-        same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None)
-    )
-    return sa.case(
-        (customer.c.opted_out_at.is_not(None), "opted_out"),
-        (opted_out, "opted_out"),
-        (customer.c.consent_at.is_(None), "no_consent"),
-        (customer.c.phone.is_(None), "no_phone"),
-        else_=sa.cast(sa.null(), sa.Text),
-    )
+def filtered(conn: sa.Connection, window: Window) -> tuple[int, int]:
+    """How many of the window's messages networks have filtered out, and how many were handed over at all."""
+    handed = message.c.sending_at.is_not(None)
+    out = sa.func.count().filter(message.c.error_code == FILTERED)
+    row = conn.execute(
+        sa.select(out, sa.func.count().filter(handed)).where(message.c.window_start == window.start)
+    ).one()
+    return row[0], row[1]

@@ -13,14 +13,17 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage import campaign, ledger, partitions, schema, sender
+from engage import campaign, eligibility, ledger, partitions, phone, schema, sender
 from engage.bucket import TEXTED
+from engage.eligibility import Frequency
 from engage.errors import NotReady
 from engage.ledger import MessageSummary
 from engage.schema import customer, customer_bucket
-from engage.sender import Clock
+from engage.sender import Means
 from engage.settings import Settings
 from engage.window import Window
+
+BATCH = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,17 @@ class Delivery:
         return "too_late" if late and not self.send_late else None
 
 
-def message(engine: sa.Engine, window: Window, *, delivery: Delivery, clock: Clock) -> MessageSummary:
+def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Means) -> MessageSummary:
     """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
-
-    The provider is the one that the campaign's settings name.
 
     Raises:
         NotReady: ``bucket`` has not run.
-        Superseded: another sender has taken over; it goes on, this one stops.
+        EngageError: what ``sender.send`` raises.
     """
-    queued = queue(engine, window, delivery=delivery, as_of=clock())
+    queued = queue(engine, window, delivery=delivery, as_of=means.clock())
     if queued.note or not queued.unsettled:
         return queued
-    return replace(sender.send(engine, window, clock=clock), frozen=queued.frozen)
+    return replace(sender.send(engine, window, means), frozen=queued.frozen)
 
 
 def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime) -> MessageSummary:
@@ -67,7 +68,11 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
             return replace(summary, frozen=True, note=_note(window, held, delivery, frozen=True))
         if step.campaign.buckets is None:
             raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
-        rows = partitions.build(step.conn, schema.message, window, messages(window, held, as_of))
+        cap = eligibility.frequency(step.conn, window, step.settings, as_of)
+        query = messages(window, step.settings, held, as_of, cap)
+        rows = partitions.build(step.conn, schema.message, window, query)
+        if step.settings.strict:
+            _skip_invalid_phones(step.conn, rows, held)
         _skip_duplicate_phones(step.conn, rows, held)
         summary = ledger.summarise(step.conn, rows)
         if delivery.dry_run:
@@ -79,11 +84,17 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
         return replace(summary, note=_note(window, held, delivery, frozen=False))
 
 
-def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tuple[object, ...]]:
+def messages(
+    window: Window, settings: Settings, held: str | None, as_of: datetime, cap: Frequency | None = None
+) -> sa.Select[tuple[object, ...]]:
     """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 
     A customer in NONE gets no message and so no row. Who may not be texted has a row with the reason.
     """
+    reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(settings, cap)]
+    if settings.holdout_percent:
+        chosen = eligibility.held_out(window, customer.c.customer_id, settings.holdout_percent)
+        reasons.append(sa.case((chosen, "holdout"), else_=None))
     of_the_run = sa.cast(held, sa.Text)
     own = (
         sa.select(
@@ -91,7 +102,7 @@ def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tup
             customer_bucket.c.customer_id,
             customer_bucket.c.bucket,
             customer.c.phone_hash,
-            sa.cast(sa.func.coalesce(ledger.ineligible(), of_the_run), sa.Text).label("reason"),
+            sa.cast(sa.func.coalesce(*reasons, of_the_run), sa.Text).label("reason"),
         )
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id)
         .where(
@@ -112,6 +123,22 @@ def messages(window: Window, held: str | None, as_of: datetime) -> sa.Select[tup
     blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
     columns = [(blank | values)[c.name].label(c.name) for c in schema.message.columns]
     return sa.select(*columns).order_by(own.c.customer_id)
+
+
+def _skip_invalid_phones(conn: sa.Connection, rows: sa.Table, held: str | None) -> None:
+    """Skip numbers that cannot be anybody's. The database cannot tell, so they come by in batches."""
+    query = (
+        sa.select(rows.c.customer_id, customer.c.phone)
+        .join(customer, customer.c.customer_id == rows.c.customer_id)
+        .where(rows.c.reason.is_not_distinct_from(held))
+    )
+    with conn.execute(query, execution_options={"stream_results": True, "max_row_buffer": BATCH}) as found:
+        invalid = [customer_id for customer_id, number in found if not phone.is_valid(number)]
+    for first in range(0, len(invalid), BATCH):
+        ids = sa.literal(invalid[first : first + BATCH], ARRAY(sa.BigInteger))
+        conn.execute(
+            sa.update(rows).where(rows.c.customer_id == sa.any_(ids)).values(status="skipped", reason="invalid_phone")
+        )
 
 
 def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, held: str | None) -> None:

@@ -29,7 +29,7 @@ customer = sa.Table(
     _time("registered_at", nullable=False),
     sa.Column("name", sa.Text),
     sa.Column("phone", sa.Text, comment="E.164, or null"),
-    sa.Column("phone_hash", sa.LargeBinary, comment="engage.customer.phone_hash of phone; null with it"),
+    sa.Column("phone_hash", sa.LargeBinary, comment="engage.phone.phone_hash of phone; null with it"),
     sa.Column("locale", sa.Text),
     sa.Column("time_zone", sa.Text, comment="IANA name"),
     _time("consent_at"),
@@ -37,9 +37,25 @@ customer = sa.Table(
     _time("opted_out_at"),
     sa.Column("synthetic", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("(phone IS NULL) = (phone_hash IS NULL)", name="phone_hash"),
+    sa.CheckConstraint(r"phone ~ '^\+[1-9][0-9]{1,14}$'", name="phone"),
     # an opt-out belongs to a phone; few customers have one
     sa.Index("customer_opted_out_phone_hash_idx", "phone_hash", postgresql_where=sa.text("opted_out_at IS NOT NULL")),
     comment="One row per customer.",
+)
+
+SUPPRESSION_REASONS = ("stop", "provider", "erasure")
+
+suppression = sa.Table(
+    "suppression",
+    metadata,
+    sa.Column("phone_hash", sa.LargeBinary, primary_key=True),
+    sa.Column(
+        "reason", sa.Text, nullable=False, comment="stop: they said so; provider: it refuses; erasure: forgotten"
+    ),
+    sa.Column("source", sa.Text, nullable=False, comment="how Engage learnt of it"),
+    _time("suppressed_at", nullable=False),
+    sa.CheckConstraint(f"reason IN {SUPPRESSION_REASONS!r}", name="reason"),
+    comment="One row per phone that is never texted again. It outlives the customer's row, and holds no number.",
 )
 
 app_session = sa.Table(
@@ -82,7 +98,10 @@ campaign = sa.Table(
     sa.Column("timings", JSONB, nullable=False, server_default=sa.text("'{}'"), comment="seconds by step"),
     _time("opened_at", nullable=False),
     _time("frozen_at"),
+    _time("finished_at"),
     _time("halted_at"),
+    sa.Column("halted_by", sa.Text),
+    sa.Column("halted_why", sa.Text),
     sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
     sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
     comment="One row per window that a run has opened.",
@@ -116,7 +135,23 @@ customer_bucket = sa.Table(
     postgresql_partition_by="LIST (window_start)",
 )
 
-MESSAGE_STATUSES = ("queued", "sending", "accepted", "unknown", "skipped")
+MESSAGE_MOVES: dict[str, tuple[str, ...]] = {
+    "queued": ("sending", "skipped"),
+    "sending": ("accepted", "sent", "delivered", "undelivered", "failed", "queued", "unknown"),
+    "accepted": ("sent", "delivered", "undelivered", "failed"),
+    "sent": ("delivered", "undelivered", "failed"),
+    "unknown": ("accepted", "sent", "delivered", "undelivered", "failed"),
+    "delivered": (),
+    "undelivered": (),
+    "failed": (),
+    "skipped": (),
+}
+"""A message's statuses, and where each may go. The database refuses every other move (trigger ``message_move``).
+
+From ``sending`` a message goes back to ``queued`` only if the provider certainly has not taken it. A receipt may come
+before the sender has written down that the message was accepted, and may settle one whose fate was unknown.
+"""
+MESSAGE_STATUSES = tuple(MESSAGE_MOVES)
 
 message = sa.Table(
     "message",
@@ -131,10 +166,17 @@ message = sa.Table(
     sa.Column("provider_message_id", sa.Text),
     sa.Column("sender_token", sa.Integer, comment="campaign.sender_token of the sender that claimed it"),
     sa.Column("body", sa.Text, comment="the text as handed to the provider"),
-    sa.Column("error", sa.Text, comment="what went wrong when the outcome is unknown"),
+    sa.Column("segments", sa.SmallInteger, comment="how many the provider charges for the body"),
+    sa.Column("error", sa.Text, comment="what went wrong; holds no phone number"),
+    sa.Column("error_code", sa.Integer, comment="the provider's own number for it"),
     _time("queued_at", nullable=False),
     _time("sending_at"),
-    _time("settled_at"),
+    _time("unknown_at"),
+    _time("accepted_at"),
+    _time("sent_at"),
+    _time("settled_at"),  # delivered, undelivered, failed or skipped
+    sa.Column("settled_by", sa.Text, comment="the person who settled an unknown one"),
+    sa.Column("settled_why", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     sa.CheckConstraint(f"status IN {MESSAGE_STATUSES!r}", name="status"),
     sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from engage import campaign, events, partitions
-from engage.customer import phone_hash
 from engage.errors import InputError, SeedRefused
+from engage.phone import phone_hash
 from engage.schema import EVENT_TIMES, app_session, customer, purchase
 from engage.window import ANCHOR, LENGTH, WEEKS, Window
 

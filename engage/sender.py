@@ -3,257 +3,228 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from time import monotonic, perf_counter
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage import campaign, ledger, sms
-from engage.bucket import BOOST
-from engage.errors import NotReady, Superseded
+from engage import campaign, ledger, outbox, sms
+from engage.dispatch import Dispatch, Pace
+from engage.eligibility import Recipients
+from engage.errors import EngageError, ProviderRefuses
 from engage.ledger import MessageSummary
 from engage.schema import campaign as campaign_table
-from engage.schema import customer, message
 from engage.settings import Settings
-from engage.sms import OutgoingSms, SmsProvider
+from engage.sms import Outcome, SmsProvider
+from engage.sms.twilio_codes import FILTERED
 from engage.window import Window
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
-
-def send(
-    engine: sa.Engine, window: Window, *, clock: Clock, provider_named: Callable[[str], SmsProvider] = sms.provider
-) -> MessageSummary:
-    """Send what is queued, as the newest sender of the campaign. The first call freezes the campaign.
-
-    Raises:
-        NotReady: the campaign was computed anew since its messages were queued.
-        Superseded: a newer sender has taken over.
-    """
-    started = perf_counter()
-    taken = _take_over(engine, window, provider_named, clock())
-    if taken is None:
-        return replace(_summary(engine, window), halted=True, note=HALTED)
-    accepted, last, halted = 0, -(2**63), False
-    progress = _Progress(taken.waiting)
-    while not halted:
-        claim = _claim(engine, window, taken, after=last, now=clock())
-        halted = claim.halted
-        if claim.last is None:
-            break
-        last = claim.last
-        outcomes: list[_Outcome] = []
-        try:
-            outcomes.extend(_hand_over(taken.provider, row) for row in claim.rows)
-        finally:  # also when the task is cancelled or runs out of time: what is known must not become unknown
-            _record(engine, window, outcomes, token=taken.token, now=clock())
-        accepted += sum(outcome.provider_message_id is not None for outcome in outcomes)
-        progress(accepted)
-    _finish(engine, window, taken.token, perf_counter() - started)
-    return replace(_summary(engine, window), accepted_now=accepted, halted=halted, note=HALTED if halted else "")
-
+_BEFORE_ALL = -(2**63)
+LOOK_EVERY = 60.0
+"""Seconds after which a sender looks again at how fast it may go and how many messages were filtered out."""
+SAY_EVERY = 5.0
+ENOUGH_TO_TELL = 20
+"""Messages below which a share of filtered ones says nothing."""
+PAGE = 2000
+REST = timedelta(minutes=5)
+"""How long a provider that keeps asking for it is left alone, at least."""
 
 HALTED = "The campaign is halted: what is queued waits for it to be resumed."
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """A campaign in this sender's hands."""
+class Means:
+    """What sending needs besides the database."""
 
-    token: int
-    settings: Settings
-    provider: SmsProvider
-    waiting: int
-
-
-@dataclass(frozen=True)
-class _Claimed:
-    customer_id: int
-    phone: str
-    body: str
+    clock: Clock
+    provider_named: Callable[[str], SmsProvider] = sms.provider
+    """The provider that the campaign's settings name."""
+    current: Callable[[], Settings] | None = None
+    """The settings of the moment, of which how fast to send counts; without it the campaign's own do."""
 
 
-@dataclass(frozen=True)
-class _Claim:
-    rows: list[_Claimed] = field(default_factory=list)
-    last: int | None = None
-    halted: bool = False
+def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
+    """Send what is queued, as the newest sender of the campaign. The first call freezes the campaign.
 
+    ``resume_at`` of the summary is when messages that had to be held may be sent.
 
-@dataclass(frozen=True)
-class _Outcome:
-    customer_id: int
-    provider_message_id: str | None = None
-    error: str | None = None
-
-
-def _take_over(
-    engine: sa.Engine, window: Window, provider_named: Callable[[str], SmsProvider], now: datetime
-) -> _Taken | None:
-    """Become the campaign's only sender, and list what the last one left without an outcome; None while halted.
-
-    This freezes the campaign, so it has to be as the queue was made from: a step that has run since reopens it.
+    Raises:
+        NotReady: the campaign was computed anew since its messages were queued.
+        TooManyMessages: more wait than one run may send; nobody was texted.
+        Superseded: a newer sender has taken over.
+        ProviderRefuses: the provider takes no messages until somebody mends its account.
     """
-    with engine.begin() as conn:
-        found = campaign.find(conn, window, lock=True)
-        if found is None or found.settings is None or not (found.frozen or found.status == "queued"):
-            raise NotReady(
-                f"The campaign of the window {window} was computed anew after its messages had been queued, so none "
-                "is sent. Run its steps again, up to message."
-            )
-        if found.halted_at:
-            return None
-        provider = provider_named(found.settings.sms_provider)
-        token = found.sender_token + 1
-        campaign.update(conn, window, sender_token=token, frozen_at=found.frozen_at or now, status="sending")
-        abandoned = conn.execute(
-            sa.update(message)
-            .where(
-                message.c.window_start == window.start,
-                message.c.status == "sending",
-                message.c.sender_token < token,
-            )
-            .values(status="unknown", error="the sender stopped before it recorded an outcome", settled_at=now)
-        ).rowcount
-        if abandoned:
-            log.warning("%s messages of an earlier sender have an unknown outcome; they are not sent again", abandoned)
-        waiting = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
-        return _Taken(token, found.settings, provider, conn.execute(waiting).scalar_one())
-
-
-def _claim(engine: sa.Engine, window: Window, taken: _Taken, *, after: int, now: datetime) -> _Claim:
-    """Commit the next messages as ``sending``, before anything is handed over; skip who may no longer be texted.
-
-    Walking the ledger by customer id finds the next ones without an index on ``status``.
-    """
-    with engine.begin() as conn:
-        brake = conn.execute(
-            sa.select(campaign_table.c.sender_token, campaign_table.c.halted_at)
-            .where(campaign_table.c.window_start == window.start)
-            .with_for_update(read=True)
-        ).one()
-        if brake.sender_token != taken.token:
-            raise Superseded(f"Another sender has taken over the campaign of the window {window}; this one stops.")
-        if brake.halted_at:
-            return _Claim(halted=True)
-        picked = conn.execute(
-            sa.select(message.c.customer_id, message.c.phone_hash)
-            .where(message.c.window_start == window.start, message.c.status == "queued", message.c.customer_id > after)
-            .order_by(message.c.customer_id)
-            .limit(taken.provider.claim_size)
-            .with_for_update()
-        ).all()
-        if not picked:
-            return _Claim()
-        recipients = conn.execute(
-            sa.select(
-                customer.c.customer_id, customer.c.phone, customer.c.phone_hash, ledger.ineligible().label("reason")
-            ).where(customer.c.customer_id == sa.any_(_ids([row.customer_id for row in picked])))
-        ).all()
-        queued = {row.customer_id: row.phone_hash for row in picked}
-        reasons: dict[int, str | None] = dict.fromkeys(queued, "no_customer")
-        for row in recipients:
-            changed = None if row.phone_hash == queued[row.customer_id] else "phone_changed"
-            reasons[row.customer_id] = row.reason or changed
-        _skip(conn, window, reasons, now)
-        phones = {row.customer_id: row.phone for row in recipients if not reasons[row.customer_id]}
-        claimed = conn.execute(
-            sa.update(message)
-            .where(message.c.window_start == window.start, message.c.customer_id == sa.any_(_ids(list(phones))))
-            .values(
-                status="sending",
-                sender_token=taken.token,
-                sending_at=now,
-                provider=taken.provider.name,
-                body=_body(taken.settings),
-            )
-            .returning(message.c.customer_id, message.c.body)
-        ).all()
-        rows = [_Claimed(row.customer_id, phones[row.customer_id], row.body) for row in claimed]
-        return _Claim(rows, last=picked[-1].customer_id)
-
-
-def _body(settings: Settings) -> sa.Case[str]:
-    return sa.case((message.c.bucket == BOOST, settings.message_boost), else_=settings.message_reward)
-
-
-def _skip(conn: sa.Connection, window: Window, reasons: dict[int, str | None], now: datetime) -> None:
-    """Skip queued messages by customer id, where there is a reason to."""
-    for reason in {why for why in reasons.values() if why}:
-        ids = [customer_id for customer_id, why in reasons.items() if why == reason]
-        conn.execute(
-            sa.update(message)
-            .where(message.c.window_start == window.start, message.c.customer_id == sa.any_(_ids(ids)))
-            .values(status="skipped", reason=reason, settled_at=now)
-        )
-
-
-def _hand_over(provider: SmsProvider, row: _Claimed) -> _Outcome:
-    try:
-        return _Outcome(row.customer_id, provider_message_id=provider.send(OutgoingSms(row.phone, row.body)))
-    except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
-        return _Outcome(row.customer_id, error=type(exc).__name__)
-
-
-def _record(engine: sa.Engine, window: Window, outcomes: list[_Outcome], *, token: int, now: datetime) -> None:
-    """Write the outcomes. A superseded sender's late answer still settles the messages it had claimed itself."""
-    if not outcomes:
-        return
-    with engine.begin() as conn:
-        # The rows are found first and then updated by key alone: fresh statistics do not know of these states yet, and
-        # a plan that hoped for one row by state would compare a thousand with a thousand.
-        ours = (
-            sa.select(message.c.customer_id)
-            .where(
-                message.c.window_start == window.start,
-                message.c.customer_id == sa.any_(_ids([outcome.customer_id for outcome in outcomes])),
-                message.c.sender_token == token,
-                sa.or_(message.c.status == "sending", message.c.status == "unknown"),
-            )
-            .with_for_update()
-        )
-        open_ids = set(conn.execute(ours).scalars())
-        answers = _as_rows([outcome for outcome in outcomes if outcome.customer_id in open_ids])
-        conn.execute(
-            sa.update(message)
-            .where(message.c.window_start == window.start, message.c.customer_id == answers.c.customer_id)
-            .values(
-                status=sa.case((answers.c.provider_message_id.is_not(None), "accepted"), else_="unknown"),
-                provider_message_id=answers.c.provider_message_id,
-                error=answers.c.error,
-                settled_at=now,
-            )
-        )
-
-
-def _as_rows(outcomes: list[_Outcome]) -> sa.FromClause:
-    return (
-        sa.func.unnest(
-            _ids([outcome.customer_id for outcome in outcomes]),
-            _texts([outcome.provider_message_id for outcome in outcomes]),
-            _texts([outcome.error for outcome in outcomes]),
-        )
-        .table_valued("customer_id", "provider_message_id", "error")
-        .render_derived(name="answers")
+    taken = outbox.take_over(engine, window, means.provider_named, means.clock())
+    if taken is None:
+        return replace(_summary(engine, window), halted=True, note=HALTED)
+    sending = _Sending(engine, taken, means)
+    started = perf_counter()
+    sending.run()
+    _finish(engine, window, taken.token, perf_counter() - started, means.clock())
+    return replace(
+        _summary(engine, window),
+        accepted_now=sending.accepted,
+        halted=sending.halted,
+        resume_at=sending.resume_at,
+        note=HALTED if sending.halted else "",
     )
 
 
-def _finish(engine: sa.Engine, window: Window, token: int, seconds: float) -> None:
+class _Sending:
+    """One sender at work: messages found waiting, on their way, and answered."""
+
+    def __init__(self, engine: sa.Engine, taken: outbox.Taken, means: Means) -> None:
+        self.engine, self.taken, self.clock, self.current = engine, taken, means.clock, means.current
+        self.dispatch = Dispatch(taken.provider, Pace.of(taken.settings))
+        self.recipients = Recipients(taken.settings)
+        self.ready: deque[int] = deque()
+        self.after = _BEFORE_ALL
+        self.at_end = False
+        self.opens: datetime | None = None
+        self.accepted = 0
+        self.halted = False
+        self.resume_at: datetime | None = None
+        self.refused: str | None = None
+        self.unrecorded: list[outbox.Answer] = []
+        self.looked = self.said = monotonic()
+
+    def run(self) -> None:
+        """Until nothing is left that may be sent now."""
+        try:
+            self._look()
+            while not self._over():
+                self._step()
+        finally:  # also when the task is cancelled or runs out of time: what is known must not become unknown
+            self._wind_up()
+        if self.refused:
+            raise ProviderRefuses(
+                f"{self.taken.provider.name} takes no messages: {self.refused}. What is queued waits. Mend the "
+                "account, and run message again."
+            )
+
+    def _step(self) -> None:
+        if room := self.dispatch.room():
+            self._fill(room)
+            ids = [self.ready.popleft() for _ in range(min(room, len(self.ready)))]
+            if ids:
+                claim = outbox.claim(self.engine, self.taken, ids, self.clock())
+                self.halted = claim.halted
+                self.dispatch.hand_over(claim.rows)
+        self._record(self.dispatch.answers())
+        if monotonic() - self.looked >= LOOK_EVERY:
+            self._look()
+
+    def _over(self) -> bool:
+        if self.halted or self.refused:
+            return True
+        if self.dispatch.exhausted:
+            rest = max(REST, timedelta(seconds=self.dispatch.resting))
+            self.resume_at = self.clock() + rest
+            log.warning("The provider keeps asking for a pause; the rest waits until %s", self.resume_at)
+            return True
+        if not self.at_end or self.ready or self.dispatch.busy:
+            return False
+        if self.opens is None:
+            return True
+        if self.opens > self.clock():
+            self.resume_at = self.opens
+            return True
+        self.after, self.at_end, self.opens = _BEFORE_ALL, False, None  # hours have opened meanwhile
+        return False
+
+    def _fill(self, room: int) -> None:
+        """Walk on through the ledger until there is enough that may be sent now."""
+        while len(self.ready) < room and not self.at_end:
+            page = outbox.waiting(self.engine, self.taken.window, after=self.after, limit=PAGE)
+            self.at_end = len(page) < PAGE
+            self.after = page[-1].customer_id if page else self.after
+            now = self.clock()
+            for row in page:
+                moment = row.phone and self.recipients.moment(row.phone, row.time_zone, now)
+                if moment and moment.hold_until:
+                    self.opens = min(self.opens or moment.hold_until, moment.hold_until)
+                else:
+                    self.ready.append(row.customer_id)
+
+    def _record(self, answers: list[outbox.Answer]) -> None:
+        self.unrecorded += answers
+        if not self.unrecorded:
+            return
+        outbox.record(self.engine, self.taken, self.unrecorded, self.clock())
+        self.dispatch.settled(self.unrecorded)
+        self.unrecorded = []
+        for answer in answers:
+            outcome = answer.reply and answer.reply.outcome
+            if outcome is Outcome.ACCEPTED:
+                self.accepted += 1
+            elif outcome is Outcome.LATER:
+                self.ready.append(answer.customer_id)
+            elif outcome is Outcome.REFUSED and answer.reply:
+                self.refused = answer.reply.error
+        if any(answer.reply and answer.reply.error_code == FILTERED for answer in answers):
+            self._stop_if_filtered()
+        self._say()
+
+    def _look(self) -> None:
+        """Take note of what may change while sending: how fast it may go, and how many messages are filtered out."""
+        self.looked = monotonic()
+        self._stop_if_filtered()
+        if self.current is None:
+            return
+        try:
+            self.dispatch.pace = Pace.of(self.current())
+        except EngageError as exc:
+            log.warning("Sending goes on as fast as before: %s", exc)
+        except Exception as exc:  # noqa: BLE001 - a reader that is away must not end a send that is under way
+            log.warning("Sending goes on as fast as before, as its settings cannot be read: %s", type(exc).__name__)
+
+    def _stop_if_filtered(self) -> None:
+        """Halt the campaign if networks take it for spam: going on would cost the sender's number its good name."""
+        limit = self.taken.settings.max_filtered_percent
+        with self.engine.begin() as conn:
+            filtered, handed = ledger.filtered(conn, self.taken.window)
+            if handed < ENOUGH_TO_TELL or filtered * 100 <= limit * handed:
+                return
+            why = f"{filtered} of {handed} messages were filtered out as spam, more than max_filtered_percent {limit}"
+            campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock())
+        log.error("The campaign is halted: %s", why)
+
+    def _wind_up(self) -> None:
+        """Hand over nothing more, wait for what is on its way, and write down what became of it."""
+        self.dispatch.stop()
+        try:
+            self._record(self.dispatch.answers(final=True))
+            outbox.release(self.engine, self.taken, self.dispatch.handed, self.clock())
+        finally:
+            self.dispatch.close()
+
+    def _say(self) -> None:
+        """A log line now and then, so that a long send shows signs of life."""
+        if monotonic() - self.said >= SAY_EVERY:
+            self.said = monotonic()
+            log.info("%s of %s messages accepted", self.accepted, self.taken.waiting)
+
+
+def _finish(engine: sa.Engine, window: Window, token: int, seconds: float, now: datetime) -> None:
     took = sa.func.jsonb_build_object("send", sa.cast(round(seconds, 3), sa.Numeric))
     by_status = _summary(engine, window).by_status
     if by_status.get("unknown"):
         log.warning("%s messages have an unknown outcome; they are not sent again", by_status["unknown"])
+    done = not by_status.get("queued")
     with engine.begin() as conn:
         conn.execute(
             sa.update(campaign_table)
             .where(campaign_table.c.window_start == window.start, campaign_table.c.sender_token == token)
             .values(
-                status="sending" if by_status.get("queued") else "complete",
+                status="complete" if done else "sending",
+                finished_at=now if done else None,
                 timings=campaign_table.c.timings.op("||")(took),
             )
         )
@@ -262,23 +233,3 @@ def _finish(engine: sa.Engine, window: Window, token: int, seconds: float) -> No
 def _summary(engine: sa.Engine, window: Window) -> MessageSummary:
     with engine.begin() as conn:
         return ledger.summarise(conn, ledger.of(window))
-
-
-def _ids(values: list[int]) -> sa.ColumnElement[list[int]]:
-    return sa.literal(values, ARRAY(sa.BigInteger))
-
-
-def _texts(values: list[str | None]) -> sa.ColumnElement[list[str | None]]:
-    return sa.literal(values, ARRAY(sa.Text))
-
-
-class _Progress:
-    """A log line now and then, so that a long send shows signs of life."""
-
-    def __init__(self, total: int, every: float = 5.0) -> None:
-        self.total, self.every, self.said = total, every, monotonic()
-
-    def __call__(self, done: int) -> None:
-        if monotonic() - self.said >= self.every:
-            self.said = monotonic()
-            log.info("%s of %s messages accepted", done, self.total)

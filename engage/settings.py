@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic_core import PydanticCustomError
 
 from engage.errors import SettingsError
+from engage.quiet_hours import SendingHours
+from engage.template import Template
 
 PREFIX = "engage_"
 """An Airflow Variable's key is this and the setting's name."""
@@ -27,7 +30,24 @@ def _plain_number(value: object) -> object:
 
 Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(float, return_type=float)]
 Count = Annotated[int, BeforeValidator(_plain_number)]
-Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
+
+
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """A text that ``parse`` can read; its ValueError says why not."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError as exc:
+            raise PydanticCustomError("unreadable", "{reason}", {"reason": str(exc)}) from None
+        return text
+
+    return AfterValidator(check)
+
+
+MessageText = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S"), _read_by(Template.parse)]
+Hours = Annotated[str, _read_by(SendingHours.parse)]
+_A_TEXT = "a text of 1 to 1000 characters"
 
 
 class Settings(BaseModel):
@@ -50,25 +70,84 @@ class Settings(BaseModel):
         title="a whole number of days from 0 to 3650",
         description="Nobody is texted about a window that ended longer ago than this, unless a run says send_late.",
     )
-    message_boost: Text = Field(
+    message_boost: MessageText = Field(
         "We miss you! Show this text at the counter for 10% off your next meal. Reply STOP to opt out.",
-        title="a text of 1 to 1000 characters",
+        title=_A_TEXT,
         description="The text message for BOOST.",
     )
-    message_reward: Text = Field(
+    message_reward: MessageText = Field(
         "Thank you for being a regular! Your next dessert is on us. Reply STOP to opt out.",
-        title="a text of 1 to 1000 characters",
+        title=_A_TEXT,
         description="The text message for REWARD.",
     )
-    sms_provider: Literal["sandbox"] = Field(
+    max_segments: Annotated[Count, Field(ge=1, le=10)] = Field(
+        3,
+        title="a whole number from 1 to 10",
+        description="A message may take this many segments (160 plain characters, or 70 with others such as emoji).",
+    )
+    sending_hours: Hours = Field(
+        "8:00-21:00",
+        title="two times of one day such as 8:00-21:00, or 0:00-24:00 for always",
+        description="Nobody is texted at other hours than these, by the clock where they are.",
+    )
+    min_days_between_messages: Annotated[Count, Field(ge=0, le=3650)] = Field(
+        7,
+        title="a whole number of days from 0 to 3650",
+        description="Nobody is texted by two campaigns within fewer days than this; 0 is no limit.",
+    )
+    holdout_percent: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
+        Decimal(0),
+        title="a number from 0 to 100 with at most 2 decimals",
+        description="This share of the customers to be texted is not, to compare the others with.",
+    )
+    max_messages_per_run: Annotated[Count, Field(ge=0, le=1_000_000_000)] = Field(
+        0,
+        title="a whole number from 0 to 1000000000",
+        description="A run with more messages than this stops before the first one; 0 is no limit.",
+    )
+    messages_per_second: Annotated[Number, Field(ge=0, le=10_000, max_digits=15)] = Field(
+        Decimal(0),
+        title="a number from 0 to 10000 with at most 15 digits",
+        description="How fast messages are handed over; 0 is as fast as they are taken. Read again while sending.",
+    )
+    send_concurrency: Annotated[Count, Field(ge=1, le=100)] = Field(
+        10,
+        title="a whole number from 1 to 100",
+        description="How many messages are handed to the provider at the same time. Read again while sending.",
+    )
+    max_filtered_percent: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
+        Decimal(10),
+        title="a number from 0 to 100 with at most 2 decimals",
+        description="Once networks filter out a larger share of a campaign's messages as spam, it is halted.",
+    )
+    sms_provider: Literal["sandbox", "twilio"] = Field(
         "sandbox",
-        title="'sandbox'",
+        title="'sandbox' or 'twilio'",
         description="Who delivers the messages. The sandbox accepts every message and delivers none.",
     )
+    sandbox_strict: bool = Field(
+        False,
+        title="true or false",
+        description="Whether phone numbers and sending hours are checked for the sandbox too, as for a real provider.",
+    )
+
+    @property
+    def real(self) -> bool:
+        """Whether messages reach people."""
+        return self.sms_provider != "sandbox"
+
+    @property
+    def strict(self) -> bool:
+        """Whether phone numbers and sending hours are checked."""
+        return self.real or self.sandbox_strict
 
     @property
     def low_spend_cents(self) -> int:
         return int(self.low_spend_threshold * 100)
+
+    def message(self, bucket: str) -> str:
+        """The template for customers in ``bucket``, which is one that is texted."""
+        return str(getattr(self, f"message_{bucket.lower()}"))
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values; ``from_snapshot`` reads them back."""
@@ -89,17 +168,32 @@ def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) ->
         SettingsError: names every wrong value and what is allowed instead.
     """
     try:
-        return Settings.model_validate(dict(values))
+        settings = Settings.model_validate(dict(values))
     except ValidationError as exc:
         wrong = {str(error["loc"][0]): error for error in exc.errors()}
-    raise SettingsError("; ".join(_explain(name, values[name], label) for name in wrong) + ".")
+    else:
+        _refuse_long_messages(settings, label)
+        return settings
+    raise SettingsError("; ".join(_explain(name, values[name], wrong[name], label) for name in wrong) + ".")
 
 
-def _explain(name: str, value: object, label: Callable[[str], str]) -> str:
+def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
     field = Settings.model_fields.get(name)
     if field is None:
         return f"{label(name)} is not a setting; there are {', '.join(map(label, Settings.model_fields))}"
-    return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: it takes {field.title}"
+    why = f"{error['msg']}; it takes" if error["type"] == "unreadable" else "it takes"
+    return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: {why} {field.title}"
+
+
+def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:
+    for name in ("message_boost", "message_reward"):
+        needed = Template.parse(getattr(settings, name)).typical_segments()
+        if needed > settings.max_segments:
+            raise SettingsError(
+                f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
+                f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 if there "
+                "is any other, such as an emoji."
+            )
 
 
 def _shorten(text: str) -> str:
@@ -120,9 +214,10 @@ def from_variables(read: Callable[[str], str | None]) -> Settings:
 def default_variables() -> str:
     """The defaults as a file for ``airflow variables import``, with a description for each."""
     defaults = Settings().snapshot()
+    texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in defaults.items()}
     return json.dumps(
         {
-            PREFIX + name: {"value": defaults[name], "description": f"{field.description} Allowed: {field.title}."}
+            PREFIX + name: {"value": texts[name], "description": f"{field.description} Allowed: {field.title}."}
             for name, field in Settings.model_fields.items()
         },
         indent=2,

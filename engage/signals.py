@@ -48,5 +48,15 @@ def ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that it can leave everything in order."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt

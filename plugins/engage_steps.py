@@ -1,7 +1,8 @@
 """What every task of the DAG does around its one call into ``engage``.
 
 It works out which window the run is about, opens the database, and tells the scheduler what an outcome means:
-database trouble is retried, anything a person has to mend fails at once, nothing to do skips.
+database trouble is retried, anything a person has to mend fails at once, nothing to do skips, and what has to wait
+comes back later.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from engage.errors import EngageError, NoCustomers, RunError
 from engage.window import Window
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from engage.message import Delivery
+    from engage.sender import Means
     from engage.settings import Settings
+    from engage.sms import Account, SmsProvider
 
 CONNECTION = "engage_db"
+SMS_CONNECTION = "engage_sms"
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +55,9 @@ class Run:
 
     @property
     def hash_key(self) -> bytes:
-        from engage import customer
+        from engage import phone
 
-        return customer.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
+        return phone.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
 
     @property
     def delivery(self) -> Delivery:
@@ -63,9 +67,25 @@ class Run:
             backfill=self.run_type == "backfill", send_late=self.params["send_late"], dry_run=self.params["dry_run"]
         )
 
+    @property
+    def means(self) -> Means:
+        """What sending needs: the clock, the provider with its account, the Variables of the moment."""
+        from engage import sms
+        from engage.sender import Means
+
+        def provider_named(name: str) -> SmsProvider:
+            return sms.provider(name, self._sms_account)
+
+        return Means(lambda: datetime.now(UTC), provider_named, self.settings)
+
     @staticmethod
-    def clock() -> datetime:
-        return datetime.now(UTC)
+    def _sms_account() -> Account:
+        from airflow.sdk import BaseHook
+
+        from engage.sms import Account
+
+        connection = BaseHook.get_connection(SMS_CONNECTION)
+        return Account.from_parts(connection.login, connection.password, connection.extra_dejson)
 
     def settings(self) -> Settings:
         """The settings as operations staff have them in Airflow's Variables right now.
@@ -92,8 +112,11 @@ def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
 
     def decorate(function: Callable[[Run], Any]) -> Any:
         def run_step() -> dict[str, Any]:
+            from engage import signals
+
             try:
-                summary = asdict(function(_current_run()))
+                with signals.interrupting():
+                    summary = asdict(function(_current_run()))
             except NoCustomers as exc:
                 raise AirflowSkipException(str(exc)) from None
             except EngageError as exc:
@@ -102,7 +125,10 @@ def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
                 if is_permanent(exc):
                     raise AirflowFailException(f"The database refuses this, and would again: {exc}") from exc
                 raise
-            log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value != ""))
+            if summary.get("resume_at"):
+                log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
+                raise AirflowRescheduleException(summary["resume_at"])
+            log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
             return summary
 
         run_step.__doc__ = function.__doc__
@@ -113,7 +139,7 @@ def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
 
 def _current_run() -> Run:
     context = get_current_context()
-    dag_run, params, as_of = context["dag_run"], dict(context["params"]), Run.clock()
+    dag_run, params, as_of = context["dag_run"], dict(context["params"]), datetime.now(UTC)
     _refuse_unknown(set(dag_run.conf or {}), set(context["dag"].params))
     return Run(
         run_id=dag_run.run_id,

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from engage.sms.protocol import OutgoingSms, SmsProvider
+import os
+from collections.abc import Callable
+
+from engage.sms.account import Account
+from engage.sms.protocol import FoundSms, Outcome, OutgoingSms, Reply, SmsProvider
 from engage.sms.sandbox import SandboxProvider
 
-__all__ = ["OutgoingSms", "SmsProvider", "provider"]
-
-_PROVIDERS: dict[str, type[SmsProvider]] = {SandboxProvider.name: SandboxProvider}
+__all__ = ["Account", "FoundSms", "Outcome", "OutgoingSms", "Reply", "SmsProvider", "provider"]
 
 
-def provider(name: str) -> SmsProvider:
-    """The provider that the setting ``sms_provider`` names."""
-    return _PROVIDERS[name]()
+def _account_from_environment() -> Account:
+    return Account.from_url(os.environ.get("ENGAGE_SMS_URL"))
+
+
+def provider(name: str, account: Callable[[], Account] = _account_from_environment) -> SmsProvider:
+    """The provider that the setting ``sms_provider`` names; ``account`` is asked only if it needs one.
+
+    Raises:
+        InputError: the account is missing or not complete.
+    """
+    if name == SandboxProvider.name:
+        return SandboxProvider()
+    # a quarter of a second to import, which the sandbox need not wait for
+    from engage.sms.twilio import TwilioProvider  # noqa: PLC0415
+
+    return TwilioProvider(account())

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from engage import database, embedded_postgres, migrations
 from engage.aggregate import aggregate
 from engage.bucket import bucket
-from engage.customer import phone_hash
 from engage.extract import extract
 from engage.home import Home
 from engage.message import Delivery, message
+from engage.phone import phone_hash
 from engage.schema import app_session, customer, purchase
+from engage.sender import Means
 from engage.settings import Settings, validate
 from engage.window import Window
 
@@ -138,7 +139,7 @@ class World:
         return bucket(self.engine, self.window)
 
     def message(self, **delivery: bool) -> Any:
-        return message(self.engine, self.window, delivery=Delivery(**delivery), clock=lambda: self.now)
+        return message(self.engine, self.window, delivery=Delivery(**delivery), means=Means(lambda: self.now))
 
     def ledger(self) -> dict[int, str]:
         """``status`` or ``skipped/reason`` of the window's messages by customer."""

@@ -13,7 +13,7 @@ from engage import sender
 from engage.aggregate import aggregate
 from engage.errors import NotReady, Superseded
 from engage.message import Delivery, queue
-from engage.sms import OutgoingSms
+from engage.sms import Outcome, OutgoingSms, Reply
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Recorder:
 
     claim_size: int = 3
     name: str = "recorder"
+    concurrent: bool = False
     handed: list[OutgoingSms] = field(default_factory=list)
     at: dict[int, object] = field(default_factory=dict)
 
@@ -29,7 +30,7 @@ class Recorder:
         self.handed.append(sms)
         if action := self.at.get(len(self.handed)):
             action()
-        return f"id-{len(self.handed)}"
+        return Reply(Outcome.ACCEPTED, f"id-{len(self.handed)}")
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def queued(world):
 
 
 def send(world, provider):
-    return sender.send(world.engine, world.window, clock=lambda: world.now, provider_named=lambda name: provider)
+    return sender.send(world.engine, world.window, sender.Means(lambda: world.now, lambda name: provider))
 
 
 def fail():
@@ -154,7 +155,7 @@ def test_a_provider_that_cannot_be_made_freezes_nothing(queued):
         raise RuntimeError("no credentials")
 
     with pytest.raises(RuntimeError, match="no credentials"):
-        sender.send(queued.engine, queued.window, clock=lambda: queued.now, provider_named=no_credentials)
+        sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
     assert queued.value("SELECT frozen_at FROM campaign") is None
 
 
@@ -175,7 +176,7 @@ def test_a_cancelled_sender_records_what_was_accepted(queued):
     with pytest.raises(KeyboardInterrupt):
         send(queued, provider)
     assert list(queued.ledger().values()).count("accepted") == 3
-    assert send(queued, provider).by_status == {"accepted": 8, "unknown": 2}
+    assert send(queued, provider).by_status == {"accepted": 9, "unknown": 1}
 
 
 def test_a_halt_stops_within_one_claim_and_the_rest_waits(queued):
@@ -221,19 +222,20 @@ CRASHING = """
 import os, signal, sys
 from datetime import datetime
 from engage import database, sender
+from engage.sms import Outcome, Reply
 from engage.window import Window
 
 class Crashing:
-    name, claim_size, handed = "crashing", 3, 0
+    name, claim_size, concurrent, handed = "crashing", 3, False, 0
     def send(self, sms):
         Crashing.handed += 1
         if Crashing.handed == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return f"id-{Crashing.handed}"
+        return Reply(Outcome.ACCEPTED, f"id-{Crashing.handed}")
 
 url, start, now = sys.argv[1:]
 window, now = Window(datetime.fromisoformat(start)), datetime.fromisoformat(now)
-sender.send(database.connect(url), window, clock=lambda: now, provider_named=lambda name: Crashing())
+sender.send(database.connect(url), window, sender.Means(lambda: now, lambda name: Crashing()))
 """
 
 

@@ -6,6 +6,7 @@ from engage.aggregate import aggregate
 from engage.bucket import bucket
 from engage.message import Delivery, message
 from engage.seed import seed
+from engage.sender import Means
 
 KEY = b"k" * 32
 
@@ -15,7 +16,7 @@ def campaign(world):
     world.extract()
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
-    return message(world.engine, world.window, delivery=Delivery(send_late=True), clock=lambda: world.now)
+    return message(world.engine, world.window, delivery=Delivery(send_late=True), means=Means(lambda: world.now))
 
 
 def test_four_windows_at_once_give_what_they_give_one_by_one(world, in_window):

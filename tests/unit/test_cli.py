@@ -144,7 +144,7 @@ def refused(answer: Answer) -> str:
             "send_within_days=",
             "--set send_within_days is '', which is not allowed: it takes a whole number of days from 0 to 3650.",
         ),
-        ("sms_provider=twilio", "--set sms_provider is 'twilio', which is not allowed: it takes 'sandbox'."),
+        ("sms_provider=post", "--set sms_provider is 'post', which is not allowed: it takes 'sandbox' or 'twilio'."),
         (
             "low_spend_threshold",
             "--set low_spend_threshold has no value; write --set name=value, such as low_spend_threshold=120.",

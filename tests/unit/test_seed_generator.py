@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from engage import seed as seed_module
-from engage.customer import phone_hash
 from engage.errors import InputError
+from engage.phone import phone_hash
 from engage.schema import app_session, customer, purchase
 from engage.seed import BLOCK, MAX_CUSTOMERS, Behaviour, log_progress, seed, synthetic_customers
 from engage.window import ANCHOR, Window

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from engage.customer import PHONE_HASH_BYTES, hash_key, phone_hash
 from engage.errors import InputError
+from engage.phone import PHONE_HASH_BYTES, hash_key, phone_hash
 
 KEY = b"k" * 32
 

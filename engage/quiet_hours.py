@@ -1,0 +1,65 @@
+"""The hours of the day in which somebody may be texted, on the clocks of where they may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+_AHEAD = 8
+"""Days to look ahead for hours that are open everywhere; a week has every kind of day, one more for the time zones."""
+
+
+@dataclass(frozen=True)
+class SendingHours:
+    """From ``start`` up to ``end``, local time; an ``end`` of None is midnight."""
+
+    start: time
+    end: time | None
+
+    @classmethod
+    def parse(cls, text: str) -> SendingHours:
+        """Read ``8:00-21:00``.
+
+        Raises:
+            ValueError: not of that form, or not a span within one day.
+        """
+        match = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)\s*", text, re.ASCII)
+        if match is None:
+            raise ValueError("not two times of day with a dash between them")
+        start_hour, start_minute, end_hour, end_minute = map(int, match.groups())
+        end = None if (end_hour, end_minute) == (24, 0) else time(end_hour, end_minute)
+        hours = cls(time(start_hour, start_minute), end)
+        if end is not None and end <= hours.start:
+            raise ValueError("the end must come after the start")
+        return hours
+
+    def open(self, zones: Sequence[ZoneInfo], now: datetime) -> bool:
+        """Whether it is within the hours in every one of ``zones``."""
+        return all(self._open(now.astimezone(zone).time()) for zone in zones)
+
+    def opens_at(self, zones: Sequence[ZoneInfo], now: datetime) -> datetime | None:
+        """The next moment, ``now`` included, that is within the hours in every zone; None if there is no such."""
+        if self.open(zones, now):
+            return now
+        starts = (moment for zone in zones for moment in _daily(zone, self.start, now))
+        return min((moment for moment in starts if moment > now and self.open(zones, moment)), default=None)
+
+    def closes_at(self, zones: Sequence[ZoneInfo], now: datetime) -> datetime | None:
+        """The first moment after ``now`` at which the hours end in one of the zones; None if they never do."""
+        if self.end is None and self.start == time.min:
+            return None
+        ends = (moment for zone in zones for moment in _daily(zone, self.end or time.min, now))
+        return min(moment for moment in ends if moment > now)
+
+    def _open(self, local: time) -> bool:
+        return self.start <= local and (self.end is None or local < self.end)
+
+
+def _daily(zone: ZoneInfo, at: time, now: datetime) -> list[datetime]:
+    """When it is ``at`` in a zone on the days around ``now``; a time that a change of clocks skips is the one after."""
+    today = now.astimezone(zone).date()
+    days = (today + timedelta(days=number) for number in range(-1, _AHEAD))
+    return [datetime.combine(day, at, zone).astimezone(UTC) for day in days]
