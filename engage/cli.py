@@ -9,20 +9,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Annotated
 
 import sqlalchemy as sa
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from engage import database, demo, embedded_postgres, local, migrations, phone, settings, signals
+from engage import cli_messages, demo, local, migrations, phone, settings, signals
 from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
+from engage.cli_common import WindowStart, console, database, errors, now, window_named
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
 from engage.home import Home
@@ -30,7 +29,6 @@ from engage.message import Delivery, message
 from engage.report import Report, report
 from engage.seed import MAX_CUSTOMERS, seed
 from engage.sender import Means
-from engage.window import Window
 
 app = typer.Typer(
     help="Engage: every 8 weeks, from app activity to a text message for the customers who deserve one.",
@@ -41,13 +39,8 @@ app = typer.Typer(
 )
 db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 app.add_typer(db, name="db")
-console = Console()
-errors = Console(stderr=True)
-
-WindowStart = Annotated[
-    str | None,
-    typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
-]
+app.add_typer(cli_messages.messages, name="messages")
+app.add_typer(cli_messages.customers, name="customers")
 Port = Annotated[
     int, typer.Option(envvar="ENGAGE_PORT", min=1, max=65535, help="Port of Airflow's user interface on 127.0.0.1.")
 ]
@@ -90,8 +83,8 @@ def demo_(port: Port = 8080, customers: Customers = 10_000) -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema up to date and make the partitions of the current windows and the next two."""
-    with _database(upgraded=False) as engine:
-        migrations.upgrade(engine, _now())
+    with database(upgraded=False) as engine:
+        migrations.upgrade(engine, now())
     console.print("The database is up to date.")
 
 
@@ -102,8 +95,8 @@ def seed_(
     window_start: WindowStart = None,
 ) -> None:
     """Write synthetic customers, and their events of one window, into a database without real customers."""
-    window = _window(window_start)
-    with _database() as engine, Progress(console=console) as bar:
+    window = window_named(window_start)
+    with database() as engine, Progress(console=console) as bar:
         task = bar.add_task(f"Seeding {window}", total=customers)
         summary = seed(
             engine,
@@ -134,24 +127,26 @@ def run(
         bool, typer.Option("--send-late", help="Text people although the window is long over.")
     ] = False,
 ) -> None:
-    """Run one campaign without Airflow, through the sandbox: nobody is texted.
+    """Run one campaign without Airflow, or go on with one, by default through the sandbox, which texts nobody.
 
     Settings come from the defaults and --set, not from Airflow's Variables.
     """
     chosen = settings.validate(_assignments(set_ or []), label=lambda name: f"--set {name}")
-    window, now = _window(window_start), _now()
-    with _database() as engine:
+    window = window_named(window_start)
+    with database() as engine:
         try:
-            extract(engine, window, chosen, as_of=now, run_id="cli")
+            extract(engine, window, chosen, as_of=now(), run_id="cli")
         except NoCustomers as exc:
             console.print(str(exc))
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), means=Means(_now))
+        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), means=Means(now))
         _print_report(report(engine, window))
     if done.note:
         console.print(done.note)
+    if done.resume_at:
+        console.print(f"Some messages have to wait. Run the same again from {done.resume_at:%Y-%m-%d %H:%M} UTC on.")
 
 
 @app.command()
@@ -168,8 +163,8 @@ def report_(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Show what a campaign did, by default the latest."""
-    window = None if window_start is None else _window(window_start)
-    with _database() as engine:
+    window = None if window_start is None else window_named(window_start)
+    with database() as engine:
         found = report(engine, window)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
@@ -192,9 +187,6 @@ def main() -> None:
     except sa.exc.OperationalError as exc:
         _print_error(f"The database does not answer: {exc.orig}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("Stopped.")
-        sys.exit(130)
 
 
 def _print_error(sentence: str) -> None:
@@ -210,7 +202,7 @@ def _stack(port: int) -> Iterator[AirflowApi]:
     console.print("Starting Postgres and Airflow …")
     with local.stack(Home.default(port)) as stack:
         with stack.database() as engine:
-            migrations.upgrade(engine, _now())
+            migrations.upgrade(engine, now())
         airflow = AirflowApi(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()
@@ -228,37 +220,10 @@ def _serve(airflow: AirflowApi) -> None:
         console.print("Stopping …")
 
 
-@contextmanager
-def _database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
-    """The database that ENGAGE_DATABASE_URL names, or the embedded one.
-
-    With ``upgraded``, the embedded one is brought up to date and the other one must be.
-    """
-    if url := os.environ.get("ENGAGE_DATABASE_URL"):
-        engine = database.connect(url)
-        if upgraded:
-            migrations.require_current(engine)
-        yield engine
-        engine.dispose()
-        return
-    with embedded_postgres.engine(Home.default()) as engine:
-        if upgraded:
-            migrations.upgrade(engine, _now())
-        yield engine
-
-
 def _hash_key() -> bytes:
     """The key that belongs to the database: the embedded one has its own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
     return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
-
-
-def _window(start: str | None) -> Window:
-    return Window.last_complete(_now()) if start is None else Window.named(start, _now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:
@@ -288,6 +253,13 @@ def _print_report(found: Report) -> None:
     for reason, count in found.messages["skipped_by_reason"].items():
         messages.add_row("skipped", reason, f"{count:,}")
     console.print(messages)
+    for entry in found.messages["unknown"]:
+        console.print(
+            f"Unknown: customer {entry['customer_id']}, phone {entry['phone']}, {entry['sending_at'][:16]}: "
+            f"{entry['error']}"
+        )
+    if window["halted"]:
+        console.print(f"[red]Halted[/] {window['halted']}")
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")

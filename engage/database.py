@@ -17,15 +17,30 @@ STEP_SETTINGS = {
 def connect(url: str | sa.URL) -> sa.Engine:
     """An engine for ``url``, always on psycopg 3, that reads and writes times as UTC.
 
-    Errors do not show statements' values: they may be phone numbers, and errors end in logs.
+    Errors show neither statements' values nor rows: these may hold phone numbers, and errors end in logs.
     """
     url = sa.make_url(url).set(drivername="postgresql+psycopg")
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         connect_args={"options": f"{url.query.get('options', '')} -c timezone=UTC"},
         hide_parameters=True,
         pool_pre_ping=True,
     )
+    sa.event.listen(engine, "handle_error", _hide_rows)
+    return engine
+
+
+def _hide_rows(context: sa.engine.ExceptionContext) -> None:
+    """Take Postgres's DETAIL out of an error: it repeats the row or the key that was refused."""
+    original, wrapper = context.original_exception, context.sqlalchemy_exception
+    detail = getattr(getattr(original, "diag", None), "message_detail", None)
+    if detail:
+        for error in filter(None, (original, wrapper)):
+            error.args = tuple(_without(detail, argument) for argument in error.args)
+
+
+def _without(detail: str, argument: object) -> object:
+    return argument.replace(detail, "(not shown)") if isinstance(argument, str) else argument
 
 
 def tune(conn: sa.Connection) -> None:

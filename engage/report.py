@@ -13,6 +13,8 @@ from engage.errors import NotReady
 from engage.events import REASONS
 from engage.window import Window
 
+SHOWN = 20
+"""Unknown messages that a report names; ``messages --status unknown`` lists them all."""
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
 
 
@@ -47,6 +49,7 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         if found is None:
             raise NotReady(f"There is no campaign for the window {window}.")
         messages = ledger.summarise(conn, ledger.of(window))
+        unknown = ledger.entries(conn, window, status="unknown", limit=SHOWN) if "unknown" in messages.by_status else []
     return Report(
         window={
             "start": window.start.isoformat(),
@@ -54,6 +57,7 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
             "status": found.status,
             "run_id": found.run_id,
             "frozen_at": found.frozen_at and found.frozen_at.isoformat(),
+            "halted": found.halted_at and f"{found.halted_at.isoformat()} by {found.halted_by}: {found.halted_why}",
         },
         customers=found.customers,
         events=found.events,
@@ -63,7 +67,18 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
             "total": sum(messages.by_status.values()),
             "by_status": messages.by_status,
             "skipped_by_reason": messages.skipped_by_reason,
+            "segments": messages.segments,
+            "unknown": [_line(entry) for entry in unknown],
         },
         settings=found.settings.snapshot() if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
     )
+
+
+def _line(entry: ledger.Entry) -> dict[str, Any]:
+    return {
+        "customer_id": entry.customer_id,
+        "phone": entry.phone,
+        "sending_at": entry.times["sending"].isoformat(),
+        "error": entry.error,
+    }

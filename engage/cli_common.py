@@ -1,0 +1,55 @@
+"""What the commands share: the terminal, the database, the window, the clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+
+from engage import database as databases
+from engage import embedded_postgres, migrations
+from engage.home import Home
+from engage.window import Window
+
+console = Console()
+errors = Console(stderr=True)
+
+WindowStart = Annotated[
+    str | None,
+    typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
+]
+
+
+@contextmanager
+def database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
+    """The database that ENGAGE_DATABASE_URL names, or the embedded one.
+
+    With ``upgraded``, the embedded one is brought up to date and the other one must be.
+    """
+    if url := os.environ.get("ENGAGE_DATABASE_URL"):
+        engine = databases.connect(url)
+        if upgraded:
+            migrations.require_current(engine)
+        yield engine
+        engine.dispose()
+        return
+    with embedded_postgres.engine(Home.default()) as engine:
+        if upgraded:
+            migrations.upgrade(engine, now())
+        yield engine
+
+
+def window_named(start: str | None) -> Window:
+    """The window that ``--window-start`` names, by default the last complete one."""
+    return Window.last_complete(now()) if start is None else Window.named(start, now())
+
+
+def now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,152 @@
+"""Twilio's own SDK against a server that speaks Twilio's API: what each answer means."""
+
+import logging
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from engage.sms import Account, Outcome, OutgoingSms, Reply
+from engage.sms.twilio import TwilioProvider
+from tests import twilio_double
+from tests.twilio_double import Fault
+
+SMS = OutgoingSms("+12025550123", "Hello 🍔 & welcome", "20260914-7", timedelta(hours=2))
+
+
+@pytest.fixture
+def double():
+    with twilio_double.twilio_double() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(double):
+    return TwilioProvider(double.account, timeout=1.0)
+
+
+def test_a_message_is_posted_as_twilio_wants_it(double, provider):
+    reply = provider.send(SMS)
+    assert reply == Reply(Outcome.ACCEPTED, double.posts[0].sid)
+    assert double.posts[0].form == {
+        "To": "+12025550123", "From": "+12025550100", "Body": "Hello 🍔 & welcome", "ValidityPeriod": "7200",
+    }  # fmt: skip
+
+
+def test_a_messaging_service_and_a_callback_that_says_which_message_it_is_about(double):
+    account = Account(
+        twilio_double.SID,
+        twilio_double.TOKEN,
+        "MG" + "1" * 32,
+        status_callback="https://example.org/status?x=1",
+        api=double.url,
+    )
+    TwilioProvider(account).send(OutgoingSms("+12025550123", "Hello", "20260914-7"))
+    form = double.posts[0].form
+    assert form["MessagingServiceSid"] == "MG" + "1" * 32
+    assert form["StatusCallback"] == "https://example.org/status?x=1&message=20260914-7"
+    assert "From" not in form
+    assert "ValidityPeriod" not in form
+
+
+def test_a_message_is_never_valid_for_longer_than_twilio_allows(double, provider):
+    provider.send(OutgoingSms("+12025550123", "Hello", valid_for=timedelta(hours=13)))
+    provider.send(OutgoingSms("+12025550124", "Hello", valid_for=timedelta(milliseconds=3)))
+    assert [post.form["ValidityPeriod"] for post in double.posts] == ["36000", "1"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code", "suppress"),
+    [
+        (twilio_double.TOO_MANY, Outcome.LATER, 20429, False),
+        (Fault(429, None), Outcome.LATER, None, False),
+        (Fault(400, 21611), Outcome.LATER, 21611, False),
+        (twilio_double.UNSUBSCRIBED, Outcome.FAILED, 21610, True),
+        (twilio_double.UNREACHABLE, Outcome.FAILED, 21211, False),
+        (twilio_double.FILTERED, Outcome.FAILED, 30007, False),
+        (Fault(400, 99999), Outcome.FAILED, 99999, False),
+        (Fault(400, None), Outcome.FAILED, None, False),
+        (Fault(401, 20003), Outcome.REFUSED, 20003, False),
+        (Fault(403, None), Outcome.REFUSED, None, False),
+        (Fault(404, 20404), Outcome.REFUSED, 20404, False),
+        (Fault(400, 21606), Outcome.REFUSED, 21606, False),
+    ],
+)
+def test_what_an_error_means(double, provider, fault, outcome, code, suppress):
+    double.fault = lambda post: fault
+    reply = provider.send(SMS)
+    assert (reply.outcome, reply.error_code, reply.suppress) == (outcome, code, suppress)
+    assert reply.error
+    assert "555" not in reply.error
+
+
+def test_it_passes_on_how_long_to_leave_the_provider_alone(double, provider):
+    double.fault = lambda post: Fault(429, 20429, retry_after="17") if post.number == 1 else Fault(429, 20429)
+    assert provider.send(SMS).retry_after == 17.0
+    assert provider.send(SMS).retry_after is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        twilio_double.RESET,
+        Fault(delay=5.0, accepts=True),
+        twilio_double.BROKEN_AFTER_ACCEPTING,
+        Fault(503, 20503, accepts=True),
+        Fault(502, text="<html>bad gateway</html>", accepts=True),
+        Fault(201, text="not json", accepts=True),
+        Fault(201, text="{}", accepts=True),
+        Fault(307, text="{}", accepts=True),
+    ],
+    ids=["reset", "timeout", "500", "503", "html", "no json", "no id", "moved"],
+)
+def test_an_answer_that_leaves_it_open_is_an_exception(double, provider, fault):
+    double.fault = lambda post: fault
+    with pytest.raises(Exception):  # noqa: B017, PT011 - any exception means unknown, that is the protocol
+        provider.send(SMS)
+
+
+def test_a_provider_that_nobody_listens_for_may_be_tried_again():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        account = Account("AC1", "x", "+12025550100", api=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        assert TwilioProvider(account, timeout=1.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
+
+
+def test_a_certificate_that_is_not_trusted_stops_everything_and_marks_nothing_unknown(provider, monkeypatch):
+    import ssl
+
+    def untrusted(*args, **kwargs):
+        raise requests.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))
+
+    monkeypatch.setattr(requests.Session, "send", untrusted)
+    assert provider.send(SMS).outcome is Outcome.REFUSED
+
+
+def test_it_finds_what_it_has_sent_to_a_number_since(double, provider):
+    provider.send(SMS)
+    provider.send(OutgoingSms("+12025550124", "To somebody else"))
+    double.statuses[double.posts[0].sid] = "delivered"
+    [found] = provider.find("+12025550123", datetime.now(UTC) - timedelta(minutes=1))
+    assert (found.provider_message_id, found.status, found.body) == (double.posts[0].sid, "delivered", SMS.body)
+    assert provider.find("+12025550123", datetime.now(UTC) + timedelta(minutes=1)) == []
+
+
+def test_several_threads_may_send_with_one_provider(double, provider):
+    threads = [threading.Thread(target=provider.send, args=[SMS]) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(double.taken) == 10
+
+
+def test_nothing_of_a_message_or_the_token_is_logged_or_shown(double, provider, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    double.fault = lambda post: twilio_double.UNREACHABLE if post.number == 2 else None
+    replies = [provider.send(SMS), provider.send(SMS)]
+    shown = caplog.text + "".join(capfd.readouterr()) + repr([double.account, SMS, replies])
+    for secret in ("5550123", "welcome", twilio_double.TOKEN):
+        assert secret not in shown
