@@ -22,7 +22,12 @@ def connect(url: str | sa.URL) -> sa.Engine:
     url = sa.make_url(url).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(
         url,
-        connect_args={"options": f"{url.query.get('options', '')} -c timezone=UTC"},
+        connect_args={
+            "options": f"{url.query.get('options', '')} -c timezone=UTC",
+            # each statement is planned for its own values: a prepared one is planned for a list of ten ids, and a
+            # sender's lists are a hundred times as long
+            "prepare_threshold": None,
+        },
         hide_parameters=True,
         pool_pre_ping=True,
     )

@@ -78,13 +78,13 @@ class Dispatch:
                 self.handed.add(row.customer_id)
                 self._waiting.add(self._pool.submit(self._send, row, turn))
 
-    def answers(self, *, final: bool = False) -> list[Answer]:
-        """What has come back; waits a moment if there is nothing to do meanwhile, and ``final`` for everything."""
+    def answers(self, *, wait_a_moment: bool = False, final: bool = False) -> list[Answer]:
+        """What has come back; waits for it if there is nothing to do meanwhile, and ``final`` for everything."""
         if self._waiting:
-            timeout = None if final else (_POLL if not self.room() else 0.0)
+            timeout = None if final else _POLL * wait_a_moment
             done, self._waiting = wait(self._waiting, timeout, "ALL_COMPLETED" if final else FIRST_COMPLETED)
             self._done += [future.result() for future in done]
-        elif not self._done and not self.room():
+        elif wait_a_moment and not self._done and not self.room():
             self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
         found, self._done = self._done, []
         for answer in found:

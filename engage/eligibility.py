@@ -127,12 +127,16 @@ class Recipients:
     settings: Settings
 
     @cached_property
+    def _strict(self) -> bool:
+        return self.settings.strict
+
+    @cached_property
     def _hours(self) -> SendingHours:
         return SendingHours.parse(self.settings.sending_hours)
 
     def moment(self, number: str, time_zone: str | None, now: datetime) -> Moment:
         """Whether somebody may be texted at this moment."""
-        if not self.settings.strict:
+        if not self._strict:
             return _ANY_TIME
         if not phone.is_valid(number):
             return Moment(reason="invalid_phone")

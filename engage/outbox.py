@@ -6,25 +6,23 @@ Every change is committed before and after a message is handed over, never aroun
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-from engage import campaign, eligibility, template
+from engage import campaign, eligibility
 from engage import customer as customer_data
-from engage.bucket import TEXTED
-from engage.eligibility import Recipients
+from engage.compose import Composed, Composer
 from engage.errors import NotReady, Superseded, TooManyMessages
 from engage.schema import campaign as campaign_table
 from engage.schema import customer, customer_bucket, message
 from engage.segments import segments
 from engage.settings import Settings
 from engage.sms import Outcome, OutgoingSms, Reply, SmsProvider
-from engage.template import Template
 from engage.window import Window
 
 log = logging.getLogger(__name__)
@@ -38,10 +36,11 @@ class Taken:
     token: int
     settings: Settings
     provider: SmsProvider
+    composer: Composer
     waiting: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Waiting:
     """A queued message, and what says when it may be sent."""
 
@@ -50,7 +49,7 @@ class Waiting:
     time_zone: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Claimed:
     """A message committed as ``sending``, which nobody else will hand over."""
 
@@ -60,13 +59,17 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Claim:
-    """What came of claiming some messages: those to hand over, or that the campaign is halted."""
+    """What came of claiming some messages: those to hand over, or that the campaign is halted.
+
+    ``hold_until`` is when the first of those that have to wait may be sent.
+    """
 
     rows: Sequence[Claimed] = ()
+    hold_until: datetime | None = None
     halted: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answer:
     """What became of one claimed message; without a ``reply`` nobody knows, and ``error`` says what happened."""
 
@@ -114,7 +117,7 @@ def take_over(
         count = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
         waiting = conn.execute(count).scalar_one()
         _refuse_too_many(window, waiting, found.settings.max_messages_per_run)
-        return Taken(window, token, found.settings, provider, waiting)
+        return Taken(window, token, found.settings, provider, Composer(window, found.settings), waiting)
 
 
 def _abandon(conn: sa.Connection, window: Window, token: int, now: datetime) -> None:
@@ -135,17 +138,25 @@ def _refuse_too_many(window: Window, waiting: int, allowed: int) -> None:
         )
 
 
-def waiting(engine: sa.Engine, window: Window, *, after: int, limit: int) -> list[Waiting]:
-    """The next queued messages by customer id. Walking the ledger so needs no index on ``status``."""
+def waiting(engine: sa.Engine, taken: Taken, *, after: int, limit: int) -> list[Waiting]:
+    """The next queued messages by customer id. Walking the ledger so needs no index on ``status``.
+
+    Where the recipients are is left out if it does not matter to this campaign.
+    """
     query = (
-        sa.select(message.c.customer_id, customer.c.phone, customer.c.time_zone)
-        .join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
-        .where(message.c.window_start == window.start, message.c.status == "queued", message.c.customer_id > after)
+        sa.select(message.c.customer_id, sa.null(), sa.null())
+        .where(
+            message.c.window_start == taken.window.start, message.c.status == "queued", message.c.customer_id > after
+        )
         .order_by(message.c.customer_id)
         .limit(limit)
     )
+    if taken.settings.strict:
+        same = customer.c.customer_id == message.c.customer_id
+        columns = message.c.customer_id, customer.c.phone, customer.c.time_zone
+        query = query.with_only_columns(*columns).join(customer, same, isouter=True)
     with engine.begin() as conn:
-        return [Waiting(*row) for row in conn.execute(query)]
+        return [Waiting(*row) for row in conn.execute(query).all()]
 
 
 def claim(engine: sa.Engine, taken: Taken, ids: Sequence[int], now: datetime) -> Claim:
@@ -168,22 +179,18 @@ def claim(engine: sa.Engine, taken: Taken, ids: Sequence[int], now: datetime) ->
             )
         if brake.halted_at:
             return Claim(halted=True)
-        texts = _Texts(taken)
-        rows: list[Claimed] = []
-        skipped: dict[int, str] = {}
-        for row in conn.execute(_recipients(conn, taken, ids, now)):
-            reason, sms = (row.reason, None) if row.reason else texts.write(row, now)
-            if reason:
-                skipped[row.customer_id] = reason
-            elif sms:
-                rows.append(Claimed(row.customer_id, sms))
-        _skip(conn, taken.window, skipped, now)
+        found = conn.execute(_recipients(conn, taken, ids, now)).all()
+        fates = [Composed(reason=row.reason) if row.reason else taken.composer.compose(row, now) for row in found]
+        by_id = [(row.customer_id, fate) for row, fate in zip(found, fates, strict=True)]
+        rows = [Claimed(customer_id, fate.sms) for customer_id, fate in by_id if fate.sms]
+        _skip(conn, taken.window, {customer_id: fate.reason for customer_id, fate in by_id if fate.reason}, now)
         _mark_sending(conn, taken, rows, now)
-        return Claim(rows)
+        return Claim(rows, hold_until=min(filter(None, (fate.hold_until for fate in fates)), default=None))
 
 
 def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: datetime) -> sa.Select[tuple[object, ...]]:
     """The messages among ``ids`` that still wait, locked, with all that decides whether and what to send."""
+    wanted = _ids(ids)
     eligibility.take_turns(conn)
     cap = eligibility.frequency(conn, taken.window, taken.settings, now)
     reason = sa.case(
@@ -191,71 +198,50 @@ def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: date
         (customer.c.phone_hash.is_distinct_from(message.c.phone_hash), "phone_changed"),
         else_=None,
     )
-    return (
+    query = (
         sa.select(
             message.c.customer_id,
             message.c.bucket,
             customer.c.phone,
             customer.c.time_zone,
-            customer.c.name,
-            customer_bucket.c.total_spend_cents,
-            customer_bucket.c.avg_weekly_sessions,
             sa.func.coalesce(reason, eligibility.ineligible(taken.settings, cap)).label("reason"),
         )
-        .join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
-        .join(
-            customer_bucket,
-            sa.and_(
-                customer_bucket.c.window_start == taken.window.start,
-                customer_bucket.c.customer_id == message.c.customer_id,
-            ),
-        )
+        .join(customer, _same_and_in(customer.c.customer_id, wanted), isouter=True)
         .where(
             message.c.window_start == taken.window.start,
-            message.c.customer_id == sa.any_(_ids(ids)),
+            message.c.customer_id == sa.any_(wanted),
             message.c.status == "queued",
         )
         .with_for_update(of=message)
     )
+    if taken.composer.personal:
+        values = customer.c.name, customer_bucket.c.total_spend_cents, customer_bucket.c.avg_weekly_sessions
+        same = _same_and_in(customer_bucket.c.customer_id, wanted)
+        query = query.add_columns(*values).join(
+            customer_bucket, sa.and_(same, customer_bucket.c.window_start == taken.window.start)
+        )
+    return query
 
 
-class _Texts:
-    """Writes the campaign's messages."""
-
-    def __init__(self, taken: Taken) -> None:
-        self.taken = taken
-        self.recipients = Recipients(taken.settings)
-        self.templates = {bucket: Template.parse(taken.settings.message(bucket)) for bucket in TEXTED}
-
-    def write(self, row: sa.Row[Any], now: datetime) -> tuple[str | None, OutgoingSms | None]:
-        """A reason to skip the message, or the message; neither if it has to wait for the hours to open."""
-        moment = self.recipients.moment(row.phone, row.time_zone, now)
-        if moment.reason or moment.hold_until:
-            return moment.reason, None
-        parsed = self.templates[row.bucket]
-        known = parsed.placeholders and template.values(row.name, row.total_spend_cents, row.avg_weekly_sessions)
-        body = parsed.render(known or {})
-        if segments(body) > self.taken.settings.max_segments:
-            return "too_long", None
-        return None, OutgoingSms(row.phone, body, reference(self.taken.window, row.customer_id), moment.valid_for)
+def _same_and_in(customer_id: sa.ColumnElement[int], ids: sa.ColumnElement[list[int]]) -> sa.ColumnElement[bool]:
+    """The condition to join a message's customer; saying which ones twice keeps the planner from reading everybody."""
+    return sa.and_(customer_id == message.c.customer_id, customer_id == sa.any_(ids))
 
 
-def reference(window: Window, customer_id: int) -> str:
-    """Which message a provider's receipt is about: ``20260914-17``."""
-    return f"{window.key}-{customer_id}"
+def _each(rows: sa.FromClause, ids: Sequence[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    """The condition to update each message from its row of ``rows``; it says which ones twice for the same reason."""
+    return message.c.customer_id == rows.c.customer_id, message.c.customer_id == sa.any_(_ids(ids))
 
 
 def _mark_sending(conn: sa.Connection, taken: Taken, rows: Sequence[Claimed], now: datetime) -> None:
     if not rows:
         return
-    texts = _rows(
-        customer_id=(sa.BigInteger, [row.customer_id for row in rows]),
-        body=(sa.Text, [row.sms.body for row in rows]),
-        segments=(sa.SmallInteger, [segments(row.sms.body) for row in rows]),
+    texts = _table(
+        {"customer_id": row.customer_id, "body": row.sms.body, "segments": segments(row.sms.body)} for row in rows
     )
     conn.execute(
         sa.update(message)
-        .where(message.c.window_start == taken.window.start, message.c.customer_id == texts.c.customer_id)
+        .where(message.c.window_start == taken.window.start, *_each(texts, [row.customer_id for row in rows]))
         .values(
             status="sending",
             sender_token=taken.token,
@@ -287,64 +273,52 @@ def record(engine: sa.Engine, taken: Taken, answers: Sequence[Answer], now: date
         return
     with engine.begin() as conn:
         _suppress(conn, taken.window, [a.customer_id for a in answers if a.reply and a.reply.suppress], now)
-        # The rows are found first and then updated by key alone: fresh statistics do not know of these states yet, and
-        # a plan that hoped for one row by state would compare a thousand with a thousand.
-        ours = (
-            sa.select(message.c.customer_id, message.c.status)
-            .where(
-                message.c.window_start == taken.window.start,
-                message.c.customer_id == sa.any_(_ids([answer.customer_id for answer in answers])),
-                message.c.sender_token == taken.token,
-                message.c.status.notin_(("queued", "skipped")),
-            )
-            .with_for_update()
-        )
-        found = {row.customer_id: row.status for row in conn.execute(ours)}
-        _settle(conn, taken.window, [(a, found[a.customer_id]) for a in answers if a.customer_id in found], now)
+        _settle(conn, taken, answers, now)
 
 
-def _settle(conn: sa.Connection, window: Window, answers: Sequence[tuple[Answer, str]], now: datetime) -> None:
-    """Move messages on from the status that they are in."""
-    if not answers:
-        return
-    replies = [answer.reply or Reply(Outcome.LATER, error=answer.error) for answer, _ in answers]
-    moved = [_next_status(answer, status) for answer, status in answers]
-    told = _rows(
-        customer_id=(sa.BigInteger, [answer.customer_id for answer, _ in answers]),
-        status=(sa.Text, moved),
-        provider_message_id=(sa.Text, [reply.provider_message_id for reply in replies]),
-        error=(sa.Text, [reply.error for reply in replies]),
-        error_code=(sa.Integer, [reply.error_code for reply in replies]),
-    )
-    sa_now = sa.cast(now, sa.DateTime(timezone=True))
+def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: datetime) -> None:
+    """Move messages on from the status that they are in by now, and leave alone those that are not this sender's.
 
-    def when(column: sa.Column[Any], condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-        return sa.case((condition, sa_now), else_=column)
+    The rows are picked by key alone, and what else decides is a part of the new values: fresh statistics do not know
+    of these states yet, and a plan that hoped for one row by state would compare a thousand with a thousand.
+    """
+    told = _table(_told(answer) for answer in answers)
+    ours = sa.and_(message.c.sender_token == taken.token, message.c.status.notin_(("queued", "skipped")))
+    moves = sa.and_(ours, message.c.status.in_(("sending", "unknown")))
+    # another sender has listed an unknown one and may not send it again: what was not taken has failed
+    too_late = sa.and_(message.c.status == "unknown", told.c.status == "queued")
+    status = sa.case((~moves, message.c.status), (too_late, "failed"), else_=told.c.status)
+    moment = sa.cast(now, sa.DateTime(timezone=True))
+
+    def learnt(name: str) -> sa.ColumnElement[Any]:
+        return sa.case((ours, sa.func.coalesce(told.c[name], message.c[name])), else_=message.c[name])
+
+    def when(name: str, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+        return sa.case((condition, moment), else_=message.c[name])
 
     conn.execute(
         sa.update(message)
-        .where(message.c.window_start == window.start, message.c.customer_id == told.c.customer_id)
+        .where(message.c.window_start == taken.window.start, *_each(told, [answer.customer_id for answer in answers]))
         .values(
-            status=told.c.status,
-            provider_message_id=sa.func.coalesce(told.c.provider_message_id, message.c.provider_message_id),
-            error=sa.func.coalesce(told.c.error, message.c.error),
-            error_code=sa.func.coalesce(told.c.error_code, message.c.error_code),
-            queued_at=when(message.c.queued_at, told.c.status == "queued"),
-            unknown_at=when(message.c.unknown_at, told.c.status == "unknown"),
-            accepted_at=when(message.c.accepted_at, told.c.provider_message_id.is_not(None)),
-            settled_at=when(message.c.settled_at, told.c.status == "failed"),
+            status=status,
+            provider_message_id=learnt("provider_message_id"),
+            error=learnt("error"),
+            error_code=learnt("error_code"),
+            queued_at=when("queued_at", sa.and_(moves, told.c.status == "queued")),
+            unknown_at=when("unknown_at", sa.and_(moves, told.c.status == "unknown")),
+            accepted_at=when("accepted_at", sa.and_(ours, told.c.provider_message_id.is_not(None))),
+            settled_at=when("settled_at", sa.and_(moves, sa.or_(told.c.status == "failed", too_late))),
         )
     )
 
 
-def _next_status(answer: Answer, status: str) -> str:
-    """Where an answer moves a message that is in ``status`` by now."""
-    if status == "sending":
-        return answer.status
-    if status == "unknown" and answer.reply is not None:
-        # another sender has listed it, and may not send it again: what was not taken has failed
-        return "failed" if answer.status == "queued" else answer.status
-    return status
+def _told(answer: Answer) -> dict[str, Any]:
+    """What an answer says, as columns of the message."""
+    told: dict[str, Any] = {"customer_id": answer.customer_id, "status": answer.status}
+    if answer.reply is None:
+        return told | {"error": answer.error}
+    told["provider_message_id"] = answer.reply.provider_message_id
+    return told | {"error": answer.reply.error, "error_code": answer.reply.error_code}
 
 
 def release(engine: sa.Engine, taken: Taken, handed: Collection[int], now: datetime) -> None:
@@ -372,10 +346,14 @@ def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: date
         customer_data.suppress(conn, phone_hash, reason="provider", source="the provider's answer", as_of=now)
 
 
-def _rows(**columns: tuple[type[sa.types.TypeEngine[Any]], Sequence[Any]]) -> sa.FromClause:
-    """Rows of values as a table."""
-    arrays = [sa.literal(list(values), ARRAY(kind)) for kind, values in columns.values()]
-    return sa.func.unnest(*arrays).table_valued(*columns).render_derived(name="told")
+def _table(rows: Iterable[dict[str, Any]]) -> sa.FromClause:
+    """Values of some of the ledger's columns as a table; JSON, as it is quicker to write and read than arrays."""
+    columns = [sa.column(name, message.c[name].type) for name in _TOLD]
+    values = sa.func.json_to_recordset(sa.cast(list(rows), JSON))
+    return values.table_valued(*columns).render_derived(name="told", with_types=True)
+
+
+_TOLD = ("customer_id", "status", "body", "segments", "provider_message_id", "error", "error_code")
 
 
 def _ids(values: Sequence[int]) -> sa.ColumnElement[list[int]]:

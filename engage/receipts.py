@@ -22,7 +22,7 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class Receipt:
-    """One report on one message. ``status`` is one of the ledger's, ``reference`` is ``outbox.reference`` come back."""
+    """One report on one message. ``status`` is one of the ledger's, ``reference`` that of an ``OutgoingSms``."""
 
     reference: str
     provider_message_id: str

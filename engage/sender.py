@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic, perf_counter
@@ -92,7 +93,10 @@ class _Sending:
         self.halted = False
         self.resume_at: datetime | None = None
         self.refused: str | None = None
+        self.fresh: list[outbox.Answer] = []
         self.unrecorded: list[outbox.Answer] = []
+        self.recorder = ThreadPoolExecutor(1, "record")
+        self.recording: Future[None] | None = None
         self.looked = self.said = monotonic()
 
     def run(self) -> None:
@@ -110,14 +114,15 @@ class _Sending:
             )
 
     def _step(self) -> None:
-        if room := self.dispatch.room():
-            self._fill(room)
-            ids = [self.ready.popleft() for _ in range(min(room, len(self.ready)))]
-            if ids:
-                claim = outbox.claim(self.engine, self.taken, ids, self.clock())
-                self.halted = claim.halted
-                self.dispatch.hand_over(claim.rows)
-        self._record(self.dispatch.answers())
+        room = self.dispatch.room()
+        self._fill(room)
+        ids = [self.ready.popleft() for _ in range(min(room, len(self.ready)))]
+        if ids:
+            claim = outbox.claim(self.engine, self.taken, ids, self.clock())
+            self.halted = claim.halted
+            self._note(claim.hold_until)
+            self.dispatch.hand_over(claim.rows)
+        self._record(self.dispatch.answers(wait_a_moment=not ids))
         if monotonic() - self.looked >= LOOK_EVERY:
             self._look()
 
@@ -131,9 +136,14 @@ class _Sending:
             return True
         if not self.at_end or self.ready or self.dispatch.busy:
             return False
-        if self.opens is None:
-            return True
-        if self.opens > self.clock():
+        return self._nothing_left()
+
+    def _nothing_left(self) -> bool:
+        """Whether the end of the ledger is the end, now that nothing is on its way any more."""
+        if self.recording:
+            self._recorded()
+            return False
+        if self.opens is None or self.opens > self.clock():
             self.resume_at = self.opens
             return True
         self.after, self.at_end, self.opens = _BEFORE_ALL, False, None  # hours have opened meanwhile
@@ -142,24 +152,43 @@ class _Sending:
     def _fill(self, room: int) -> None:
         """Walk on through the ledger until there is enough that may be sent now."""
         while len(self.ready) < room and not self.at_end:
-            page = outbox.waiting(self.engine, self.taken.window, after=self.after, limit=PAGE)
+            page = outbox.waiting(self.engine, self.taken, after=self.after, limit=PAGE)
             self.at_end = len(page) < PAGE
             self.after = page[-1].customer_id if page else self.after
             now = self.clock()
             for row in page:
                 moment = row.phone and self.recipients.moment(row.phone, row.time_zone, now)
                 if moment and moment.hold_until:
-                    self.opens = min(self.opens or moment.hold_until, moment.hold_until)
+                    self._note(moment.hold_until)
                 else:
                     self.ready.append(row.customer_id)
 
+    def _note(self, hold_until: datetime | None) -> None:
+        """Some messages have to wait until then."""
+        if hold_until is not None:
+            self.opens = hold_until if self.opens is None else min(self.opens, hold_until)
+
     def _record(self, answers: list[outbox.Answer]) -> None:
-        self.unrecorded += answers
-        if not self.unrecorded:
+        """Let answers be written down while more messages are found and handed over."""
+        self.fresh += answers
+        if self.recording and (self.fresh or self.recording.done()):
+            self._recorded()
+        if self.fresh:
+            self.unrecorded, self.fresh = self.fresh, []
+            now = self.clock()
+            self.recording = self.recorder.submit(outbox.record, self.engine, self.taken, self.unrecorded, now)
+
+    def _recorded(self) -> None:
+        """Wait until the last answers are written down, and only then act on them."""
+        if self.recording is None:
             return
-        outbox.record(self.engine, self.taken, self.unrecorded, self.clock())
-        self.dispatch.settled(self.unrecorded)
-        self.unrecorded = []
+        recording, self.recording = self.recording, None
+        recording.result()
+        answers, self.unrecorded = self.unrecorded, []
+        self._act_on(answers)
+
+    def _act_on(self, answers: list[outbox.Answer]) -> None:
+        self.dispatch.settled(answers)
         for answer in answers:
             outcome = answer.reply and answer.reply.outcome
             if outcome is Outcome.ACCEPTED:
@@ -200,7 +229,11 @@ class _Sending:
         """Hand over nothing more, wait for what is on its way, and write down what became of it."""
         self.dispatch.stop()
         try:
-            self._record(self.dispatch.answers(final=True))
+            last = self.dispatch.answers(final=True)
+            self.recorder.shutdown()
+            answers = self.unrecorded + self.fresh + last
+            outbox.record(self.engine, self.taken, answers, self.clock())
+            self._act_on(answers)
             outbox.release(self.engine, self.taken, self.dispatch.handed, self.clock())
         finally:
             self.dispatch.close()

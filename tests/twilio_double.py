@@ -110,7 +110,7 @@ class TwilioDouble:
             self.posts.append(post)
         self.on_post(post)
         post.fault = self.fault(post)
-        if post.fault is None or post.fault.accepts or post.fault.status is None and not post.fault.reset:
+        if post.fault is None or post.fault.accepts or (post.fault.status is None and not post.fault.reset):
             post.sid = f"SM{post.number:032x}"
             self.statuses[post.sid] = "queued"
         return post

@@ -1,4 +1,7 @@
-"""What every way to send text messages has in common."""
+"""What every way to send text messages has in common.
+
+What there is one of for each message is not frozen: that would triple the time it takes to make.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from enum import Enum, auto
 from typing import Protocol
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class OutgoingSms:
     """One text message, ready to be handed over."""
 
     phone: str = field(repr=False)
     body: str = field(repr=False)
     reference: str = ""
-    """Comes back in the provider's receipts: which message of the ledger this is."""
+    """Comes back in the provider's receipts: which message of the ledger this is, such as ``20260914-17``."""
     valid_for: timedelta | None = None
     """The provider may not deliver it later than this; None leaves it to the provider."""
 
@@ -32,7 +35,7 @@ class Outcome(Enum):
     """It takes nobody's message, until a person has mended something."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Reply:
     """A provider's answer about one message."""
 
