@@ -152,7 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
     double: TwilioDouble
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the sender died while it wrote
+            self.close_connection = True
+            return
         if not self._allowed():
             return
         post = self.double.receive(dict(parse_qsl(body.decode())))

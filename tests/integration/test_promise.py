@@ -1,0 +1,405 @@
+"""The promise: at most one message per customer and campaign, whatever dies, hangs or fails, and nothing lost.
+
+The provider is a server that speaks Twilio's API; Twilio's own SDK sends to it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from engage import campaign, customer, ledger, sender
+from engage.errors import ProviderRefuses, Superseded, TooManyMessages
+from engage.message import Delivery, message, queue
+from engage.schema import message as messages
+from engage.settings import Settings
+from engage.sms.twilio import TwilioProvider
+from tests import twilio_double
+from tests.phones import fictional_phone
+from tests.twilio_double import Fault
+
+NOON_IN_NEW_YORK = datetime(2026, 11, 10, 17, tzinfo=UTC)
+CRASHES = 20
+
+
+@pytest.fixture
+def double():
+    with twilio_double.twilio_double() as running:
+        yield running
+
+
+@pytest.fixture
+def texting(world, double):
+    """A campaign of customers in New York, to be texted through the double."""
+    return Texting(world, double)
+
+
+class Texting:
+    def __init__(self, world, double):
+        world.now = NOON_IN_NEW_YORK
+        self.world, self.double = world, double
+        self.timeout = 5.0
+
+    def customers(self, number):
+        for n in range(number):
+            self.world.purchase(self.world.customer(phone=fictional_phone(n), time_zone="America/New_York"), 100)
+        return self
+
+    def queued(self, **settings):
+        """A new campaign, with its messages queued."""
+        self.world.execute(sa.text("DELETE FROM message"))
+        self.world.execute(sa.text("DELETE FROM campaign"))
+        self.world.computed(sms_provider="twilio", min_days_between_messages="0", **settings)
+        queue(self.world.engine, self.world.window, delivery=Delivery(), as_of=self.world.now)
+        return self
+
+    def means(self, current=None):
+        return sender.Means(
+            lambda: self.world.now, lambda name: TwilioProvider(self.double.account, self.timeout), current
+        )
+
+    def send(self, current=None):
+        return sender.send(self.world.engine, self.world.window, self.means(current))
+
+    def rerun(self, **delivery):
+        return message(self.world.engine, self.world.window, delivery=Delivery(**delivery), means=self.means())
+
+    def statuses(self):
+        return Counter(self.world.ledger().values())
+
+    def listed(self, status):
+        with self.world.engine.connect() as conn:
+            return {entry.customer_id for entry in ledger.entries(conn, self.world.window, status=status)}
+
+    def texted(self):
+        """Customers by how many POSTs came for them."""
+        ids = {fictional_phone(n): n + 1 for n in range(2200)}
+        return Counter({ids[phone]: count for phone, count in self.double.texted.items()})
+
+
+# --- crashes
+
+
+@pytest.fixture
+def crashing(world, url, double):
+    """Send in a process that is killed at a boundary; returns after its death."""
+    arguments = [url, world.window.start.isoformat(), NOON_IN_NEW_YORK.isoformat(), double.url]
+    secrets = {"SMS_SID": twilio_double.SID, "SMS_TOKEN": twilio_double.TOKEN, "SMS_SENDER": twilio_double.SENDER}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("crash.py")), *arguments],
+        env=os.environ | secrets | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+
+        def crash(boundary, at):
+            victim = None
+
+            def kill(post):
+                if boundary == "posted" and post.number == at:
+                    os.kill(victim, signal.SIGKILL)
+
+            double.on_post = kill
+            process.stdin.write(f"{boundary} {at}\n")
+            victim = int(process.stdout.readline())
+            ended = int(process.stdout.readline())
+            double.on_post = lambda post: None
+            return ended
+
+        yield crash
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("boundary", ["claimed", "committed", "posted", "answered", "recording"])
+def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_missing(texting, crashing, boundary):
+    customers = 12
+    texting.customers(customers)
+    for crash in range(CRASHES):
+        texting.double.posts.clear()
+        texting.queued(send_concurrency="3")
+        assert crashing(boundary, 1 + crash % 4) == -signal.SIGKILL
+        claimed, posted = texting.statuses()["sending"], set(texting.texted())
+
+        texting.send()
+
+        assert max(texting.texted().values()) == 1
+        unknown, accepted = texting.listed("unknown"), texting.listed("accepted")
+        assert unknown | accepted == set(range(1, customers + 1))
+        assert len(unknown) == claimed
+        assert posted <= unknown | accepted
+        assert accepted <= set(texting.texted())
+        if boundary == "claimed":
+            assert len(unknown) < customers  # what was not committed was not claimed
+        if boundary in {"posted", "answered"}:
+            assert unknown & posted
+        texting.send()
+        assert max(texting.texted().values()) == 1
+
+
+# --- two at once
+
+
+def test_two_senders_at_once_text_everybody_once(texting):
+    texting.customers(60).queued(send_concurrency="4")
+    texting.double.delay = 0.02
+    ended = []
+
+    def work():
+        try:
+            ended.append(texting.send())
+        except Superseded as exc:
+            ended.append(exc)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(texting.texted().values()) == {1}
+    assert texting.statuses()["queued"] == texting.statuses()["sending"] == 0
+    assert sum(isinstance(end, Superseded) for end in ended) == 1
+    assert texting.listed("accepted") | texting.listed("unknown") == set(range(1, 61))
+
+
+def test_an_orphan_stops_at_its_next_claim_and_its_answers_still_settle_what_it_had_claimed(texting):
+    texting.customers(20).queued(send_concurrency="2")
+    held = threading.Event()
+    texting.double.fault = lambda post: Fault(delay=1.5) if post.number <= 2 else None
+    texting.double.on_post = lambda post: held.set()
+    orphan_ended = []
+
+    def orphan():
+        try:
+            texting.send()
+        except Superseded:
+            orphan_ended.append(len(texting.double.posts))
+
+    thread = threading.Thread(target=orphan)
+    thread.start()
+    held.wait(10)
+    summary = texting.send()
+    assert summary.by_status.get("accepted", 0) < 20  # the orphan's are listed as unknown meanwhile
+    thread.join()
+    assert orphan_ended == [20]
+    assert set(texting.texted().values()) == {1}
+    assert texting.statuses() == {"accepted": 20}
+
+
+# --- faults
+
+
+def test_with_a_twentieth_of_each_fault_the_counts_add_up_and_nobody_is_taken_twice(texting):
+    texting.customers(400).queued(send_concurrency="40")
+    texting.timeout = 1.0
+    kinds = {
+        "too many": twilio_double.TOO_MANY,
+        "reset": twilio_double.RESET,
+        "timeout": Fault(delay=3.0, accepts=True),
+        "broken": twilio_double.BROKEN_AFTER_ACCEPTING,
+        "slow": Fault(delay=0.3),
+    }
+    drawn = [kind for kind in kinds for _ in range(20)] + [None] * 300
+    random.Random(4).shuffle(drawn)
+    struck = {}
+
+    def fault(post):
+        """The first POST for a number meets what was drawn for it; the next ones go well."""
+        if post.to in struck:
+            return None
+        struck[post.to] = drawn[len(struck)]
+        return kinds.get(struck[post.to])
+
+    texting.double.fault = fault
+    summary = texting.send()
+
+    assert Counter(struck.values()) == {None: 300} | dict.fromkeys(kinds, 20)
+    assert summary.by_status == {"accepted": 340, "unknown": 60}
+    uncertain = {phone for phone, kind in struck.items() if kind in {"reset", "timeout", "broken"}}
+    assert {fictional_phone(id_ - 1) for id_ in texting.listed("unknown")} == uncertain
+    assert max(Counter(post.to for post in texting.double.taken).values()) == 1
+    assert len(texting.double.posts) == 400 + 20  # each 429 was tried once more
+
+
+def test_a_provider_that_keeps_refusing_is_left_alone_and_the_task_comes_back_later(texting):
+    texting.customers(5).queued(send_concurrency="2")
+    texting.double.fault = lambda post: Fault(429, 20429, retry_after="90")
+    summary = texting.send()
+    assert summary.by_status == {"queued": 5}
+    assert (summary.resume_at - texting.world.now).total_seconds() == 300
+    texting.double.fault = lambda post: None
+    assert texting.send().by_status == {"accepted": 5}
+
+
+def test_nobody_listening_is_tried_again_and_nothing_becomes_unknown(texting):
+    texting.customers(3).queued()
+    from engage import dispatch
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dispatch, "PATIENCE", 2)
+        patched.setattr(texting.double, "url", "http://127.0.0.1:9")
+        assert texting.send().by_status == {"queued": 3}
+    assert texting.send().by_status == {"accepted": 3}
+
+
+def test_an_account_that_is_wrong_stops_everything_with_a_sentence_and_loses_nothing(texting):
+    texting.customers(30).queued(send_concurrency="4")
+    texting.double.fault = lambda post: Fault(401, 20003) if post.number > 8 else None
+    with pytest.raises(ProviderRefuses, match="the account or its token is wrong"):
+        texting.send()
+    assert set(texting.statuses()) == {"accepted", "queued"}
+    texting.double.fault = lambda post: None
+    assert texting.send().by_status == {"accepted": 30}
+
+
+def test_who_has_told_the_provider_to_stop_is_suppressed(texting):
+    texting.customers(3).queued()
+    texting.double.fault = lambda post: twilio_double.UNSUBSCRIBED if post.to == fictional_phone(1) else None
+    texting.send()
+    assert texting.world.rows("SELECT status, error_code, accepted_at FROM message WHERE customer_id = 2") == [
+        ("failed", 21610, None)
+    ]
+    assert texting.world.rows("SELECT reason FROM suppression") == [("provider",)]
+    texting.queued()
+    assert texting.world.ledger()[2] == "skipped/suppressed"
+
+
+def test_a_campaign_that_networks_filter_out_is_halted(texting):
+    texting.customers(200).queued(send_concurrency="5", max_filtered_percent="10")
+    texting.double.fault = lambda post: twilio_double.FILTERED if post.number % 4 == 0 else None
+    summary = texting.send()
+    assert summary.halted
+    assert 20 <= len(texting.double.posts) < 60
+    with texting.world.engine.connect() as conn:
+        found = campaign.find(conn, texting.world.window)
+    assert found.halted_by == "engage"
+    assert "filtered out as spam, more than max_filtered_percent 10" in found.halted_why
+
+
+# --- STOP, halt, caps
+
+
+def stop(texting, customer_id):
+    with texting.world.engine.begin() as conn:
+        theirs = sa.select(messages.c.phone_hash).where(messages.c.customer_id == customer_id)
+        phone_hash = conn.execute(theirs).scalar_one()
+        customer.suppress(conn, phone_hash, reason="stop", source="a test", as_of=texting.world.now)
+
+
+def test_a_stop_between_queueing_and_sending_wins(texting):
+    texting.customers(6).queued()
+    stop(texting, 4)
+    texting.send()
+    assert 4 not in texting.texted()
+    assert texting.world.ledger()[4] == "skipped/suppressed"
+
+
+def test_a_stop_while_the_campaign_is_being_sent_wins(texting):
+    texting.customers(30).queued(send_concurrency="2")
+    texting.double.on_post = lambda post: stop(texting, 25) if post.number == 5 else None
+    texting.send()
+    assert 25 not in texting.texted()
+    assert texting.world.ledger()[25] == "skipped/suppressed"
+    assert len(texting.texted()) == 29
+
+
+def test_a_halt_while_sending_stops_within_one_claim_and_resuming_sends_the_rest(texting):
+    texting.customers(40).queued(send_concurrency="3")
+
+    def pull(post):
+        if post.number == 6:
+            with texting.world.engine.begin() as conn:
+                campaign.halt(conn, texting.world.window, by="ada", why="a typo", as_of=texting.world.now)
+
+    texting.double.on_post = pull
+    summary = texting.send()
+    assert summary.halted
+    assert len(texting.double.posts) <= 6 + 3
+    assert texting.statuses() == {"accepted": len(texting.double.posts), "queued": 40 - len(texting.double.posts)}
+    assert texting.rerun().halted
+    with texting.world.engine.begin() as conn:
+        campaign.resume(conn, texting.world.window)
+    assert texting.rerun().by_status == {"accepted": 40}
+    assert set(texting.texted().values()) == {1}
+
+
+@pytest.mark.parametrize("again", [{}, {"backfill": True}, {"send_late": True}, {"dry_run": True}])
+def test_whatever_is_run_again_after_the_end_texts_nobody(texting, again):
+    texting.customers(10).queued()
+    texting.send()
+    before = texting.world.dump("campaign", "message", "customer_bucket")
+    texting.world.computed(low_spend_threshold="0", message_boost="Another text")
+    texting.rerun(**again)
+    assert len(texting.double.posts) == 10
+    assert texting.world.dump("campaign", "message", "customer_bucket") == before
+
+
+def test_more_messages_than_a_run_may_send_stop_it_before_the_first_one(texting):
+    texting.customers(6).queued(max_messages_per_run="5")
+    with pytest.raises(TooManyMessages, match=r"6 messages wait .* max_messages_per_run allows 5\. Nobody was texted"):
+        texting.send()
+    assert texting.double.posts == []
+    assert texting.world.rows("SELECT frozen_at, sender_token FROM campaign") == [(None, 0)]
+    texting.queued(max_messages_per_run="6")
+    assert texting.send().by_status == {"accepted": 6}
+
+
+# --- how fast
+
+
+def test_no_more_messages_a_second_than_allowed(texting):
+    texting.customers(150).queued(messages_per_second="100", send_concurrency="10")
+    texting.double.delay = 0.05
+    texting.send()
+    times = [post.at for post in texting.double.posts]
+    assert len(times) == 150
+    assert (len(times) - 1) / (times[-1] - times[0]) <= 101
+
+
+def test_how_fast_is_read_again_while_sending_and_a_wrong_value_changes_nothing(texting, monkeypatch, caplog):
+    monkeypatch.setattr(sender, "LOOK_EVERY", 0.1)
+    texting.customers(60).queued(messages_per_second="20", send_concurrency="3")
+    looks = []
+
+    def current():
+        looks.append(time.monotonic())
+        if len(looks) == 2:
+            return Settings(messages_per_second=0, send_concurrency=20)
+        if len(looks) > 2:
+            raise RuntimeError("Airflow does not answer")
+        return Settings(messages_per_second=20, send_concurrency=3)
+
+    texting.double.delay = 0.05
+    texting.send(current)
+    assert len(texting.texted()) == 60
+    slow = [post for post in texting.double.posts if post.at < looks[1]]
+    assert len(slow) < 10
+    assert texting.double.posts[-1].at - texting.double.posts[0].at < 2.5  # 20 a second would take 3 s
+    assert "as fast as before" in caplog.text or len(looks) == 2
+
+
+def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_its_way(texting):
+    texting.customers(40).queued(send_concurrency="4", messages_per_second="50")
+    texting.double.delay = 0.1
+
+    main = threading.get_ident()
+    texting.double.on_post = lambda post: signal.pthread_kill(main, signal.SIGINT) if post.number == 10 else None
+    with pytest.raises(KeyboardInterrupt):
+        texting.send()
+    posted = len(texting.double.posts)
+    assert posted < 20
+    assert texting.statuses() == {"accepted": posted, "queued": 40 - posted}
+    assert texting.send().by_status == {"accepted": 40}
+    assert set(texting.texted().values()) == {1}

@@ -1,0 +1,33 @@
+"""How many parts a text takes, by the numbers of 3GPP TS 23.038 and TS 23.040."""
+
+import pytest
+
+from engage.segments import segments
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", 1),
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),  # two septets each
+        ("€" * 81, 2),
+        ("a" * 152 + "€" + "a" * 152, 3),  # the euro is not cut in two: 152, then 2 + 151, and one more
+        ("ñàéÉßΩ" * 26, 1),
+        ("é" * 160, 1),
+        ("ê" * 70, 1),  # not in the basic alphabet
+        ("ê" * 71, 2),
+        ("ê" * 134, 2),
+        ("ê" * 135, 3),
+        ("😀" * 35, 1),
+        ("😀" * 36, 2),
+        ("😀" * 66, 2),  # 33 in each part: a pair is not cut in two
+        ("😀" * 67, 3),
+        ("a" * 159 + "’", 3),  # one typographic mark makes it 160 of UCS-2
+    ],
+)
+def test_a_text_takes_this_many_parts(text, parts):
+    assert segments(text) == parts

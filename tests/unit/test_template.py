@@ -1,0 +1,158 @@
+"""What a message template may say, and what becomes of the values in it."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engage import settings
+from engage.errors import SettingsError
+from engage.template import MAX_VALUE, OPT_OUT, PLACEHOLDERS, Template, clean, values
+
+ADA = values("Ada Lovelace", 12345, 5.125)
+
+
+def rendered(text: str, name: str | None = "Ada Lovelace") -> str:
+    return Template.parse(text).render(values(name, 12345, 5.125))
+
+
+def test_placeholders_are_filled_in():
+    text = "Hi {{ first_name }} ({{name}}), {{ total_spend }} in {{weekly_sessions}} visits. STOP ends this"
+    assert rendered(text) == "Hi Ada (Ada Lovelace), 123.45 in 5.1 visits. STOP ends this"
+
+
+def test_text_without_placeholders_is_kept_as_it_is():
+    text = "50 % off — «très bon» {one brace} %s 'quoted' 🍔\nNew line. Text STOP to end"
+    assert rendered(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("Come back!", f"Come back! {OPT_OUT}"),
+        ("Come back! Reply STOP to end", "Come back! Reply STOP to end"),
+        ("Hi {{ first_name }}", f"Hi Ada {OPT_OUT}"),
+        ("Please stop by", f"Please stop by {OPT_OUT}"),
+        ("NONSTOP fun", f"NONSTOP fun {OPT_OUT}"),
+        ("  ", OPT_OUT),
+    ],
+)
+def test_how_to_opt_out_is_said_once(text, ends):
+    assert rendered(text) == ends
+    assert rendered(Template.parse(text).render(ADA)) == ends
+
+
+def test_a_customer_named_stop_does_not_take_the_place_of_the_opt_out():
+    assert rendered("Hi {{ first_name }}", "STOP") == f"Hi STOP {OPT_OUT}"
+
+
+ATTACKS = [
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ name.__init__.__globals__ }}",
+    "{{ name['__class__'] }}",
+    "{{ 'a' * 2000000000 }}",
+    "{{ 10 ** 10 ** 10 }}",
+    "{{ 7*7 }}",
+    "{{ 7 }}",
+    "{% for x in range(10**9) %}a{% endfor %}",
+    "{% if name %}a{% endif %}",
+    "{% set name = 'x' %}",
+    "{% include '/etc/passwd' %}",
+    "{% import 'os' as os %}",
+    "{% macro m() %}{% endmacro %}",
+    "{{ name|upper }}",
+    "{{ name|attr('__class__') }}",
+    "{{ name() }}",
+    "{{ cycler.__init__ }}",
+    "{{ self }}",
+    "{{ config }}",
+    "{{ lipsum }}",
+    "{{ phone }}",
+    "{{ name if 1 else 2 }}",
+    "{{ name ~ name }}",
+    "{{ [name] }}",
+    "{{ loop }}",
+    "{{",
+    "{% ",
+    "{{ name",
+    "{{" + "(" * 480 + "name" + ")" * 480 + "}}",
+    "a\u202eb",
+    "a\u2066b",
+    "a\0b",
+    "a\x1bb",
+    "a\ud800b",
+]
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+@pytest.mark.parametrize("setting", ["message_boost", "message_reward"])
+def test_everything_else_is_refused_with_a_sentence_before_a_run_begins(text, setting):
+    with pytest.raises(SettingsError) as raised:
+        settings.validate({setting: text}, label=lambda name: f"The Airflow Variable engage_{name}")
+    assert str(raised.value).startswith(f"The Airflow Variable engage_{setting} is ")
+    assert len(str(raised.value)) < 500
+
+
+def test_the_sentence_says_what_is_allowed():
+    with pytest.raises(ValueError, match="Getattr") as raised:
+        Template.parse("{{ ''.__class__ }}")
+    for name in PLACEHOLDERS:
+        assert f"{{{{ {name} }}}}" in str(raised.value)
+
+
+def test_a_text_that_would_take_too_many_segments_is_refused_before_a_run_begins():
+    with pytest.raises(SettingsError, match=r"message_boost takes 4 segments .* max_segments allows 3"):
+        settings.validate({"message_boost": "x" * 460})
+    assert settings.validate({"message_boost": "x" * 460, "max_segments": "4"})
+
+
+def test_windows_line_ends_become_plain_ones():
+    assert rendered("one\r\ntwo STOP") == "one\ntwo STOP"
+
+
+# --- values
+
+
+def test_a_value_is_never_a_template():
+    assert rendered("Hi {{ name }} STOP", "{{7*7}}") == "Hi {{7*7}} STOP"
+    assert rendered("Hi {{ name }} STOP", "{{ total_spend }}") == "Hi {{ total_spend }} STOP"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ada\r\n\tLovelace", "Ada Lovelace"),
+        ("  Ada   Lovelace ", "Ada Lovelace"),
+        ("\u202eecalevoL adA\u202c", "ecalevoL adA"),
+        ("\u2066Ada\u2069\u200f\u200e", "Ada"),
+        ("A\x00d\x1ba\x7f", "Ada"),
+        ("A\u200bd\ufeffa", "Ada"),
+        ("Ada\u2028Lovelace", "Ada Lovelace"),
+        ("A\ue000da\U0010ffff", "Ada"),
+        ("Zoe\u0308", "Zoë"),
+        ("👩‍👩‍👧", "👩‍👩‍👧"),
+        ("محمد", "محمد"),
+        ("", "there"),
+        (None, "there"),
+        ("\u202e", "there"),
+        ("\n", "there"),
+    ],
+)
+def test_a_name_is_cleaned_of_what_nobody_sees(name, shown):
+    assert values(name, 0, 0)["name"] == shown
+
+
+def test_a_name_is_cut_to_what_a_text_can_bear():
+    assert clean("😀" * 10_000) == "😀" * MAX_VALUE
+    assert len(rendered("Hi {{ name }} STOP", "😀" * 10_000)) < 60
+    assert clean("a" * 10_000_000) == "a" * MAX_VALUE
+
+
+@given(st.text())
+def test_whatever_the_name_it_is_one_short_line_of_visible_characters(name):
+    shown = clean(name)
+    assert len(shown) <= MAX_VALUE
+    assert shown == " ".join(shown.split())
+    assert all(c in "\u200c\u200d" or unicodedata.category(c)[0] != "C" for c in shown)
+    assert clean(shown) == shown
