@@ -75,7 +75,7 @@ def frequency(conn: sa.Connection, window: Window, settings: Settings, now: date
 
 
 def ineligible(settings: Settings, cap: Frequency | None) -> sa.Case[str]:
-    """Why a customer may not be texted, or null.
+    """Why a customer may not be texted, or null; ``customer`` may be joined from the outside.
 
     An opt-out belongs to the phone: whoever shares it is not texted either.
     """
@@ -83,6 +83,7 @@ def ineligible(settings: Settings, cap: Frequency | None) -> sa.Case[str]:
     shares = sa.exists().where(same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None))
     suppressed = sa.exists().where(suppression.c.phone_hash == customer.c.phone_hash)
     reasons: list[tuple[sa.ColumnElement[bool], str]] = [
+        (customer.c.customer_id.is_(None), "no_customer"),
         (customer.c.opted_out_at.is_not(None), "opted_out"),
         (shares, "opted_out"),
         (suppressed, "suppressed"),

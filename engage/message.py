@@ -104,7 +104,7 @@ def messages(
             customer.c.phone_hash,
             sa.cast(sa.func.coalesce(*reasons, of_the_run), sa.Text).label("reason"),
         )
-        .join(customer, customer.c.customer_id == customer_bucket.c.customer_id)
+        .join(customer, customer.c.customer_id == customer_bucket.c.customer_id, isouter=True)
         .where(
             customer_bucket.c.window_start == window.start,
             customer_bucket.c.bucket == sa.any_(sa.literal(list(TEXTED), ARRAY(sa.Text))),

@@ -193,18 +193,14 @@ def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: date
     wanted = _ids(ids)
     eligibility.take_turns(conn)
     cap = eligibility.frequency(conn, taken.window, taken.settings, now)
-    reason = sa.case(
-        (customer.c.customer_id.is_(None), "no_customer"),
-        (customer.c.phone_hash.is_distinct_from(message.c.phone_hash), "phone_changed"),
-        else_=None,
-    )
+    changed = sa.case((customer.c.phone_hash.is_distinct_from(message.c.phone_hash), "phone_changed"), else_=None)
     query = (
         sa.select(
             message.c.customer_id,
             message.c.bucket,
             customer.c.phone,
             customer.c.time_zone,
-            sa.func.coalesce(reason, eligibility.ineligible(taken.settings, cap)).label("reason"),
+            sa.func.coalesce(eligibility.ineligible(taken.settings, cap), changed).label("reason"),
         )
         .join(customer, _same_and_in(customer.c.customer_id, wanted), isouter=True)
         .where(

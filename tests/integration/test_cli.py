@@ -71,3 +71,54 @@ def test_a_database_without_the_schema_is_named_as_such(engage):
     assert refused.returncode == 1
     assert "db upgrade" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engage, empty_url):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "20", "--rng-seed", "1")
+    engage("run", "--send-late", "--set", "low_spend_threshold=1000000")
+    start = json.loads(engage("report", "--json").stdout)["window"]["start"][:10]
+
+    listed = json.loads(engage("messages", "--status", "accepted", "--json").stdout)
+    assert listed
+    assert {entry["phone"][0] for entry in listed} == {"…"}
+    assert "+999" not in engage("messages").stdout
+    customer_id = str(listed[0]["customer_id"])
+
+    settle = ["messages", "resolve", customer_id, "--window-start", start, "--as", "failed", "--why", "they told us"]
+    refused = engage(*settle)
+    assert refused.returncode == 1
+    assert "is accepted, and only an unknown one can be settled" in refused.stderr
+    engine = database.connect(empty_url)
+    with engine.begin() as conn:
+        conn.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
+        conn.execute(sa.text(f"UPDATE message SET status = 'unknown' WHERE customer_id = {customer_id}"))
+    unknown = engage("messages", "--status", "unknown")
+    assert customer_id in unknown.stdout
+    assert f"Unknown: customer {customer_id}, phone …" in engage("report").stdout
+    assert engage(*settle, "--by", "ada").returncode == 0
+    assert "(ada: they told us)" in engage("messages", "--status", "failed").stdout
+
+    halted = engage("messages", "halt", "--window-start", start, "--why", "a typo", "--by", "ada")
+    assert halted.returncode == 0, halted.stderr
+    assert "by ada: a typo" in engage("report").stdout
+    assert engage("messages", "resume", "--window-start", start).returncode == 0
+    assert "Halted" not in engage("report").stdout
+
+    assert "0 found at the provider" in engage("messages", "reconcile", "--window-start", start).stdout
+    assert "is forgotten" in engage("customers", "forget", customer_id).stdout
+    assert "no customer" in engage("customers", "forget", customer_id).stdout
+    wrong = engage("messages", "--status", "lost")
+    assert wrong.returncode == 1
+    assert "There is no status 'lost'" in wrong.stderr
+    engine.dispose()
+
+
+def test_a_real_provider_without_an_account_is_refused_before_anything_is_sent(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "20", "--rng-seed", "1")
+    real = ["run", "--send-late", "--set", "sms_provider=twilio"]
+    assert json.loads(engage("report", "--json").stdout or "{}") == {}
+    done = engage(*real)
+    assert done.returncode == 0, done.stderr  # synthetic customers are never handed to it, so nothing waits
+    assert "synthetic" in done.stdout

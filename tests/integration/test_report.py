@@ -27,6 +27,8 @@ def test_it_says_what_a_campaign_did(world):
         "total": 2,
         "by_status": {"accepted": 1, "skipped": 1},
         "skipped_by_reason": {"no_phone": 1},
+        "segments": 1,
+        "unknown": [],
     }
     assert found["settings"]["low_spend_threshold"] == 120
     assert list(found["timings"]) == ["extract", "aggregate", "bucket", "queue", "send"]

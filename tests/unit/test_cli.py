@@ -18,7 +18,10 @@ from engage import cli, database, embedded_postgres, local
 from engage.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["up", "demo", "db", "db upgrade", "seed", "run", "clean", "report"]
+COMMANDS = [
+    "up", "demo", "db", "db upgrade", "seed", "run", "clean", "report", "customers", "customers forget",
+    "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
+]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 
 
