@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -9,8 +10,13 @@ from types import SimpleNamespace
 import engage_steps
 import pytest
 import sqlalchemy as sa
-from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
+from airflow.sdk import BaseHook, Variable
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+    ParamValidationError,
+)
 from engage_steps import Run, step, window_of
 from sqlalchemy import exc
 
@@ -315,3 +321,47 @@ def test_without_a_hash_key_there_is_a_sentence(task_context, monkeypatch):
         run = run_seen_by_a_task()
     with pytest.raises(InputError, match="ENGAGE_HASH_KEY is not set"):
         _ = run.hash_key
+
+
+# --- sending
+
+
+@dataclass(frozen=True)
+class Held:
+    resume_at: datetime | None
+
+
+def test_a_step_that_has_to_wait_comes_back_at_its_moment_instead_of_sleeping(task_context):
+    moment = datetime(2026, 2, 10, 13, tzinfo=UTC)
+    with task_context(), pytest.raises(AirflowRescheduleException) as raised:
+        body(lambda run: Held(moment))()
+    assert raised.value.reschedule_date == moment
+    with task_context():
+        assert body(lambda run: Held(None))() == {"resume_at": None}
+
+
+def test_the_sms_account_comes_from_the_connection(task_context, monkeypatch):
+    asked = []
+    connection = SimpleNamespace(login="AC1", password="hush", extra_dejson={"from": "+12025550100"})
+    monkeypatch.setattr(BaseHook, "get_connection", lambda name: asked.append(name) or connection)
+    with task_context():
+        means = run_seen_by_a_task().means
+    assert means.provider_named("sandbox").name == "sandbox"
+    assert asked == []
+    assert means.provider_named("twilio").name == "twilio"
+    assert asked == ["engage_sms"]
+
+
+def test_an_account_that_is_not_complete_fails_the_task_at_once_without_its_secret(task_context, monkeypatch):
+    connection = SimpleNamespace(login="AC1", password="hush", extra_dejson={})
+    monkeypatch.setattr(BaseHook, "get_connection", lambda name: connection)
+    with task_context(), pytest.raises(AirflowFailException, match="takes one of the options 'from'") as raised:
+        body(lambda run: run.means.provider_named("twilio"))()
+    assert "hush" not in str(raised.value)
+
+
+def test_sigterm_ends_a_step_as_ctrl_c_does_so_that_it_can_leave_everything_in_order(task_context):
+    before = signal.getsignal(signal.SIGTERM)
+    with task_context(), pytest.raises(KeyboardInterrupt):
+        body(lambda run: signal.raise_signal(signal.SIGTERM))()
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engage.errors import InputError
-from engage.phone import PHONE_HASH_BYTES, hash_key, phone_hash
+from engage.phone import PHONE_HASH_BYTES, hash_key, is_valid, masked, phone_hash, zones
 
 KEY = b"k" * 32
 
@@ -47,3 +47,40 @@ def test_the_error_does_not_show_the_key():
 @pytest.mark.parametrize("text", ["x" * 32, "0123456789abcdef" * 4, "é" * 32])
 def test_a_hash_key_of_32_characters_or_more_is_used_as_it_is(text):
     assert hash_key(text) == text.encode()
+
+
+@pytest.mark.parametrize(("phone", "shown"), [("+12025550123", "…23"), (None, ""), ("", "")])
+def test_a_masked_phone_shows_its_last_two_digits(phone, shown):
+    assert masked(phone) == shown
+
+
+@pytest.mark.parametrize(
+    ("phone", "valid"),
+    [
+        ("+12025550123", True),
+        ("+61491570156", True),
+        ("+999000000001", False),
+        ("+1202555", False),
+        ("2025550123", False),
+        ("", False),
+        ("+", False),
+        ("not a number", False),
+    ],
+)
+def test_a_phone_is_valid_if_somebody_can_have_it(phone, valid):
+    assert is_valid(phone) is valid
+
+
+@pytest.mark.parametrize(
+    ("phone", "time_zone", "names"),
+    [
+        ("+12025550123", "Asia/Kolkata", ["Asia/Kolkata"]),
+        ("+12025550123", None, ["America/New_York"]),
+        ("+12025550123", "Mars/Olympus", ["America/New_York"]),
+        ("+12025550123", "../../etc/passwd", ["America/New_York"]),
+        ("+999000000001", None, []),
+        ("nobody", None, []),
+    ],
+)
+def test_where_a_phone_may_be(phone, time_zone, names):
+    assert [zone.key for zone in zones(phone, time_zone)] == names

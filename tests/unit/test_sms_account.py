@@ -1,0 +1,77 @@
+"""The SMS account, as an Airflow connection or ENGAGE_SMS_URL gives it."""
+
+import pytest
+
+from engage import sms
+from engage.errors import InputError
+from engage.sms import Account
+from engage.sms.account import EXAMPLE
+from engage.sms.sandbox import SandboxProvider
+from engage.sms.twilio import TwilioProvider
+
+NUMBER = {"from": "+12025550100"}
+
+
+def test_a_connection_gives_an_account():
+    callback = "https://example.org/status"
+    assert Account.from_parts("AC1", "x", {**NUMBER, "status_callback": callback, "api_key": "SK1"}) == Account(
+        "AC1", "x", "+12025550100", status_callback=callback, api_key="SK1"
+    )
+    assert Account.from_parts("AC1", "x", {"messaging_service": "MG1"}).sender == "MG1"
+
+
+def test_a_url_gives_the_same():
+    url = "twilio://AC1:se%2Fcr%3Aet@api.twilio.com?from=%2B12025550100&api=http%3A%2F%2F127.0.0.1%3A99"
+    assert Account.from_url(url) == Account("AC1", "se/cr:et", "+12025550100", api="http://127.0.0.1:99")
+    assert Account.from_url(EXAMPLE).sender == "+12025550100"
+
+
+@pytest.mark.parametrize(
+    ("sid", "token", "options", "complaint"),
+    [
+        (None, "hush", NUMBER, "account SID as login"),
+        ("AC1", "", NUMBER, "its token as password"),
+        ("AC1", "hush", {}, "it has neither"),
+        ("AC1", "hush", NUMBER | {"messaging_service": "MG1"}, "it has both"),
+        ("AC1", "hush", NUMBER | {"colour": "red"}, "has the option 'colour'; there are from, messaging_service"),
+        ("AC1", "hush", NUMBER | {"api": "http://api.example.org"}, "'api' takes an https address"),
+        ("AC1", "hush", NUMBER | {"status_callback": "example.org"}, "'status_callback' takes an https address"),
+        ("AC1", "hush", NUMBER | {"api": "http://127.0.0.1.example.org"}, "takes an https address"),
+        ("AC1", "hush", NUMBER | {"api": "https://[oops"}, "takes an https address"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said_without_the_secret(sid, token, options, complaint):
+    with pytest.raises(InputError, match=complaint) as raised:
+        Account.from_parts(sid, token, options)
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        (None, "ENGAGE_SMS_URL is not set"),
+        ("", "ENGAGE_SMS_URL is not set"),
+        ("https://AC1:hush@api.twilio.com", "not of the form twilio://"),
+        ("twilio://[AC1:hush", "not of the form twilio://"),
+        ("twilio://AC1:hush@api.twilio.com", "it has neither"),
+        ("twilio://api.twilio.com?from=1", "account SID as login"),
+    ],
+)
+def test_a_url_that_cannot_be_is_refused_without_repeating_it(url, complaint):
+    with pytest.raises(InputError, match=complaint) as raised:
+        Account.from_url(url)
+    assert "hush" not in str(raised.value)
+
+
+def test_the_token_is_not_shown():
+    assert "hush" not in repr(Account("AC1", "hush", "+12025550100"))
+
+
+def test_the_sandbox_needs_no_account_and_twilio_does(monkeypatch):
+    monkeypatch.delenv("ENGAGE_SMS_URL", raising=False)
+    assert isinstance(sms.provider("sandbox"), SandboxProvider)
+    with pytest.raises(InputError, match="ENGAGE_SMS_URL is not set"):
+        sms.provider("twilio")
+    monkeypatch.setenv("ENGAGE_SMS_URL", EXAMPLE)
+    assert isinstance(sms.provider("twilio"), TwilioProvider)
+    assert isinstance(sms.provider("twilio", lambda: Account("AC1", "x", "MG1")), TwilioProvider)
