@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import airflow_run, document
+from benchmarks import airflow_run, document, pace
 from benchmarks.measure import measure
 from benchmarks.step import now
 from engage import embedded_postgres, signals
@@ -47,6 +47,8 @@ def main(
                 say = lambda text, size=size: status.update(f"{size:,} customers: {text}")  # noqa: E731
                 run["sizes"].append(measure(host, size, history=size == sizes[-1], say=say))
             console.print(f"{size:,} customers measured.")
+        with console.status("sending at a rate"):
+            run["pace"] = pace.measure(host)
     if airflow:
         with console.status("Airflow: warm runs of the DAG"):
             run["airflow"] = airflow_run.measure(Home(HOME / "stack", _free_port()), AIRFLOW_RUNS)

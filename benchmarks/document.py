@@ -13,7 +13,7 @@ PATH = STEPS[:-1]
 
 def page(run: dict[str, Any]) -> str:
     """The whole document, in Markdown."""
-    parts = [_intro(run), *(_size(size) for size in run["sizes"]), _ratios(run)]
+    parts = [_intro(run), *(_size(size) for size in run["sizes"]), _ratios(run), _pace(run["pace"])]
     if run.get("airflow"):
         parts.append(_airflow(run["airflow"]))
     return "\n".join(parts)
@@ -116,6 +116,18 @@ def _growth(sizes: list[dict[str, Any]]) -> str:
         return ""
     value = by_customers[1_000_000] / by_customers[100_000]
     return f"| 1,000,000 | extract to queue, time per event / that at 100,000 | {value:.2f} |"
+
+
+def _pace(pace: dict[str, Any]) -> str:
+    each = pace["each_second"][1:]
+    return f"""
+## Sending at a rate
+
+{pace["messages"]:,} messages through Twilio's SDK to a server on the same machine that answers after
+{pace["answer_after"] * 1000:.0f} ms, asked for {pace["asked"]} a second, ten at a time:
+**{pace["average"]:.1f} a second** on average, {min(each)} to {max(each)} in each second after the first, in which
+connections are made.
+"""
 
 
 def _airflow(runs: list[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 LOOK_AHEAD = 0.25
 """Seconds of messages that are taken up before their turn, so that a halt finds few of them on their way."""
 MAX_PAUSE = 60.0
+MAX_THREADS = 400
+"""More than are ever at once: some wait for their turn."""
 PATIENCE = 6
 """Pauses in a row after which a sender gives up for now."""
 _POLL = 0.2
@@ -47,13 +50,15 @@ class Dispatch:
         """Whether the provider has asked to be left alone too often."""
         self.resting = 0.0
         """Seconds of the longest pause that it has asked for when ``exhausted``."""
-        self._pool = ThreadPoolExecutor(100, "send") if provider.concurrent else None
+        self._pool = ThreadPoolExecutor(MAX_THREADS, "send") if provider.concurrent else None
         self._waiting: set[Future[Answer]] = set()
         self._done: list[Answer] = []
         self._next_turn = 0.0
         self._paused_until = 0.0
         self._pauses = 0
         self._stopping = threading.Event()
+        self._slots = threading.Condition()
+        self._active = 0
 
     def room(self) -> int:
         """How many messages may be handed over now."""
@@ -61,11 +66,11 @@ class Dispatch:
         if now < self._paused_until or self.exhausted:
             return 0
         room = self.provider.claim_size
+        rate, ahead = self.pace.per_second, max(0.0, self._next_turn - now)
         if self._pool is not None:
-            room = min(room, self.pace.at_once - len(self._waiting))
-        if self.pace.per_second:
-            ahead = max(0.0, self._next_turn - now)
-            room = min(room, max(int(ahead == 0), int((LOOK_AHEAD - ahead) * self.pace.per_second)))
+            room = min(room, self.pace.at_once + math.ceil(ahead * rate) - len(self._waiting))
+        if rate:
+            room = min(room, max(int(ahead == 0), int((LOOK_AHEAD - ahead) * rate)))
         return max(0, room)
 
     def hand_over(self, rows: Sequence[Claimed]) -> None:
@@ -103,6 +108,8 @@ class Dispatch:
     def stop(self) -> None:
         """Hand over nothing more; what has not begun comes back as not taken."""
         self._stopping.set()
+        with self._slots:
+            self._slots.notify_all()
 
     def close(self) -> None:
         """End the threads, once nothing is under way any more."""
@@ -119,13 +126,31 @@ class Dispatch:
         return max(self._paused_until, self._next_turn) - monotonic()
 
     def _send(self, row: Claimed, turn: float) -> Answer:
-        if self._stopping.wait(max(0.0, turn - monotonic())) if turn > monotonic() else self._stopping.is_set():
+        if not self._wait_for(turn):
             return Answer(row.customer_id, Reply(Outcome.LATER))
         self.handed.add(row.customer_id)
         try:
             return Answer(row.customer_id, self.provider.send(row.sms))
         except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
             return Answer(row.customer_id, error=type(exc).__name__)
+        finally:
+            self._leave_slot()
+
+    def _wait_for(self, turn: float) -> bool:
+        """Wait for a message's turn, and until fewer than ``at_once`` are being handed over; False when stopping."""
+        if turn > monotonic():
+            self._stopping.wait(turn - monotonic())
+        with self._slots:
+            self._slots.wait_for(lambda: self._active < self.pace.at_once or self._stopping.is_set())
+            if self._stopping.is_set():
+                return False
+            self._active += 1
+            return True
+
+    def _leave_slot(self) -> None:
+        with self._slots:
+            self._active -= 1
+            self._slots.notify()
 
     def _learn(self, answer: Answer) -> None:
         """Leave the provider alone for longer each time that it says so."""

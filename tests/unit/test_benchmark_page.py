@@ -25,6 +25,7 @@ SIZE = {
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
+PACE = {"asked": 100, "answer_after": 0.05, "messages": 1500, "average": 99.5, "each_second": [70, 99, 101]}
 MACHINE = {"cores": 2, "processor": "x", "memory_gb": 4, "system": "Linux", "postgres": "18", "python": "3.11"}
 
 
@@ -40,13 +41,13 @@ def test_ratios_are_taken_within_each_turn():
 
 
 def test_growth_is_time_per_event():
-    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE, MILLION]})
+    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE, MILLION], "pace": PACE})
     assert "time per event / that at 100,000 | 0.10 |" in page
 
 
 def test_the_page_shows_every_measurement_and_airflows_share():
     runs = [{"wall": 4.0, "steps": 1.0}, {"wall": 5.0, "steps": 1.0}, {"wall": 6.0, "steps": 1.5}]
-    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "airflow": runs})
+    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "airflow": runs, "pace": PACE})
     for name in SIZE["seconds"]:
         assert f"| {name} |" in page
     assert "5.00 s (each: 4.00, 5.00, 6.00)" in page

@@ -1,0 +1,66 @@
+"""How evenly messages go out at a rate that was asked for, to a provider that takes its time to answer."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.step import HASH_KEY, now
+from benchmarks.world import World
+from benchmarks.world import world as world_of
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.extract import extract
+from engage.message import Delivery, queue
+from engage.phone import phone_hash
+from engage.schema import customer, purchase
+from engage.settings import Settings
+from tests.phones import fictional_phone
+from tests.twilio_double import twilio_double
+
+RATE, ANSWER_AFTER, MESSAGES = 100, 0.05, 1_500
+
+
+def measure(host: str) -> dict[str, Any]:
+    """Send to a server on this machine that speaks Twilio's API; returns the average rate and that of each second."""
+    with world_of(host, MESSAGES) as world, twilio_double() as double:
+        _queued(world)
+        double.delay = ANSWER_AFTER
+        os.environ["ENGAGE_SMS_URL"] = double.sms_url
+        try:
+            world.step("send")
+        finally:
+            del os.environ["ENGAGE_SMS_URL"]
+        times = sorted(post.at for post in double.posts)
+    seconds = Counter(int(at - times[0]) for at in times)
+    return {
+        "asked": RATE,
+        "answer_after": ANSWER_AFTER,
+        "messages": len(times),
+        "average": (len(times) - 1) / (times[-1] - times[0]),
+        "each_second": [seconds[second] for second in range(int(times[-1] - times[0]))],
+    }
+
+
+def _queued(world: World) -> None:
+    """Customers who are nobody, and a campaign whose messages wait."""
+    settings = Settings(sms_provider="twilio", sending_hours="0:00-24:00", messages_per_second=RATE)
+    bought, since = world.window.start + timedelta(days=3), world.window.start - timedelta(days=30)
+    phones = [fictional_phone(n) for n in range(MESSAGES)]
+    people = [
+        {"customer_id": n, "registered_at": since, "consent_at": since, "phone": phone}
+        | {"phone_hash": phone_hash(phone, HASH_KEY), "time_zone": "America/New_York"}
+        for n, phone in enumerate(phones)
+    ]
+    bills = [{"customer_id": n, "purchased_at": bought, "amount_cents": 100} for n in range(MESSAGES)]
+    with world.engine.begin() as conn:
+        conn.execute(sa.insert(customer), people)
+        conn.execute(sa.insert(purchase), bills)
+    extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark")
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+    queue(world.engine, world.window, delivery=Delivery(send_late=True), as_of=now())

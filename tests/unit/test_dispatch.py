@@ -1,0 +1,174 @@
+"""How messages are handed over: never more at once or faster than allowed, and not at all while stopping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from engage import dispatch
+from engage.dispatch import Dispatch, Pace
+from engage.outbox import Answer, Claimed
+from engage.sms import Outcome, OutgoingSms, Reply
+
+ACCEPTED = Reply(Outcome.ACCEPTED, "id")
+
+
+class Provider:
+    """Answers as told, and takes note of how many messages are with it at once."""
+
+    name = "a provider"
+    claim_size = 1000
+
+    def __init__(self, answer: Callable[[], Reply] = lambda: ACCEPTED, *, concurrent: bool = True) -> None:
+        self.answer, self.concurrent = answer, concurrent
+        self.at: list[float] = []
+        self.now, self.most = 0, 0
+        self.lock = threading.Lock()
+
+    def send(self, sms: OutgoingSms) -> Reply:
+        with self.lock:
+            self.at.append(time.monotonic())
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            return self.answer()
+        finally:
+            with self.lock:
+                self.now -= 1
+
+    def find(self, phone, since):
+        return []
+
+
+def rows(number: int) -> list[Claimed]:
+    return [Claimed(n, OutgoingSms("+12025550123", "Hello")) for n in range(number)]
+
+
+def send_all(sending: Dispatch, number: int) -> list[Answer]:
+    """As a sender does it: whatever there is room for, until all have been answered."""
+    left, answered = rows(number), []
+    while left or sending.busy:
+        room = sending.room()
+        now, left = left[:room], left[room:]
+        sending.hand_over(now)
+        answered += sending.answers(wait_a_moment=not now)
+    sending.stop()
+    sending.close()
+    return answered
+
+
+def slowly() -> Reply:
+    time.sleep(0.02)
+    return ACCEPTED
+
+
+@pytest.mark.parametrize(("per_second", "at_once"), [(0, 1), (0, 7), (400, 3)])
+def test_never_more_at_once_than_allowed(per_second, at_once):
+    provider = Provider(slowly)
+    answered = send_all(Dispatch(provider, Pace(per_second, at_once)), 40)
+    assert sorted(answer.customer_id for answer in answered) == list(range(40))
+    assert provider.most <= at_once
+
+
+@pytest.mark.parametrize("concurrent", [True, False])
+def test_never_faster_than_allowed(concurrent):
+    provider = Provider(concurrent=concurrent)
+    send_all(Dispatch(provider, Pace(200, 10)), 60)
+    assert (len(provider.at) - 1) / (provider.at[-1] - provider.at[0]) <= 220  # a thread may begin some ms late
+
+
+def test_a_slow_message_holds_up_no_other():
+    stuck, release = threading.Event(), threading.Event()
+
+    def first_is_stuck() -> Reply:
+        if not stuck.is_set():
+            stuck.set()
+            release.wait(5)
+        return ACCEPTED
+
+    sending = Dispatch(Provider(first_is_stuck), Pace(0, 2))
+    sending.hand_over(rows(1))
+    stuck.wait(5)
+    answered: list[Answer] = []
+    for row in rows(10)[1:]:
+        while not sending.room():
+            answered += sending.answers(wait_a_moment=True)
+        sending.hand_over([row])
+    while len(answered) < 9:
+        answered += sending.answers(wait_a_moment=True)
+    assert {answer.customer_id for answer in answered} == set(range(1, 10))
+    release.set()
+    assert [answer.customer_id for answer in sending.answers(final=True)] == [0]
+    sending.close()
+
+
+def test_there_is_little_more_room_than_the_rate_needs():
+    sending = Dispatch(Provider(), Pace(2, 50))
+    assert sending.room() == 1  # one every half second: nothing is taken up long before its turn
+    sending.hand_over(rows(1))
+    assert sending.room() == 0
+    sending.stop()
+    sending.close()
+
+
+def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
+    provider = Provider()
+    sending = Dispatch(provider, Pace(4, 50))
+    sending.hand_over(rows(20))
+    while not provider.at:
+        time.sleep(0.01)
+    sending.stop()
+    answered = sending.answers(final=True)
+    taken = [answer for answer in answered if answer.status == "accepted"]
+    assert len(taken) == len(provider.at) < 5
+    assert len(answered) == 20
+    assert {answer.status for answer in answered} == {"accepted", "queued"}
+    sending.close()
+
+
+def test_a_provider_that_asks_for_it_is_left_alone_for_as_long():
+    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=30)), Pace(0, 1))
+    sending.hand_over(rows(1))
+    sending.answers(final=True)
+    assert sending.room() == 0
+    assert not sending.exhausted
+    sending.close()
+
+
+def test_a_provider_that_wants_more_than_a_minute_is_left_for_later():
+    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=dispatch.MAX_PAUSE + 1)), Pace(0, 1))
+    sending.hand_over(rows(1))
+    sending.answers(final=True)
+    assert sending.exhausted
+    assert sending.resting == dispatch.MAX_PAUSE + 1
+    sending.close()
+
+
+def test_refusals_that_were_under_way_together_are_one_reason_to_pause():
+    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER)), Pace(0, 50))
+    sending.hand_over(rows(50))
+    sending.answers(final=True)
+    assert not sending.exhausted
+    sending.close()
+
+
+def test_waiting_for_an_answer_is_no_busy_loop():
+    release = threading.Event()
+
+    def when_released() -> Reply:
+        release.wait(5)
+        return ACCEPTED
+
+    sending = Dispatch(Provider(when_released), Pace(0, 10))
+    sending.hand_over(rows(1))
+    begun, turns = time.monotonic(), 0
+    while time.monotonic() - begun < 0.5:
+        sending.answers(wait_a_moment=True)
+        turns += 1
+    release.set()
+    sending.answers(final=True)
+    sending.close()
+    assert turns < 20
