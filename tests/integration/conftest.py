@@ -22,6 +22,7 @@ from engage.schema import app_session, customer, purchase
 from engage.sender import Means
 from engage.settings import Settings, validate
 from engage.window import Window
+from tests.twilio_double import TwilioDouble, twilio_double
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
@@ -165,3 +166,10 @@ def in_window(engine: sa.Engine) -> Callable[[Window], World]:
 @pytest.fixture
 def defaults() -> Settings:
     return Settings()
+
+
+@pytest.fixture
+def double() -> Iterator[TwilioDouble]:
+    """A provider to send to."""
+    with twilio_double() as running:
+        yield running

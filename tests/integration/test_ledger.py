@@ -14,7 +14,6 @@ from engage.receipts import Receipt
 from engage.reconcile import Reconciled, reconcile
 from engage.schema import MESSAGE_MOVES, MESSAGE_STATUSES, message
 from engage.sms.twilio import TwilioProvider
-from tests import twilio_double
 from tests.phones import fictional_phone
 
 
@@ -184,12 +183,6 @@ def test_a_settled_message_is_not_sent_again(sent):
 
 
 # --- settled by asking the provider
-
-
-@pytest.fixture
-def double():
-    with twilio_double.twilio_double() as running:
-        yield running
 
 
 @pytest.fixture

@@ -34,12 +34,6 @@ CRASHES = 20
 
 
 @pytest.fixture
-def double():
-    with twilio_double.twilio_double() as running:
-        yield running
-
-
-@pytest.fixture
 def texting(world, double):
     """A campaign of customers in New York, to be texted through the double."""
     return Texting(world, double)

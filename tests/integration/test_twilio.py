@@ -17,12 +17,6 @@ SMS = OutgoingSms("+12025550123", "Hello 🍔 & welcome", "20260914-7", timedelt
 
 
 @pytest.fixture
-def double():
-    with twilio_double.twilio_double() as running:
-        yield running
-
-
-@pytest.fixture
 def provider(double):
     return TwilioProvider(double.account, timeout=1.0)
 
