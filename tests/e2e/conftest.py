@@ -42,7 +42,8 @@ def first_scheduled_run(fresh: Airflow) -> Run:
 
 @pytest.fixture(scope="session")
 def airflow(fresh: Airflow, first_scheduled_run: Run) -> Airflow:
-    """A stack with its DAG unpaused and nothing under way."""
+    """A stack with its DAG unpaused and nothing under way. Its campaigns may text the same people on one day."""
+    fresh.set_variable("engage_min_days_between_messages", "0")
     return fresh
 
 

@@ -116,6 +116,13 @@ class Airflow(AirflowApi):
         self.http.put(f"/api/v2/backfills/{backfill['id']}/cancel")
         return runs
 
+    def clear(self, run_id: str, *task_ids: str) -> Run:
+        """Clear tasks of a run, or all, and wait for its end."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True}
+        which = {"task_ids": list(task_ids)} if task_ids else {}
+        self.request("POST", f"dags/{DAG}/clearTaskInstances", json=body | which)
+        return self.wait_for(run_id)
+
     def set_variable(self, key: str, value: str) -> None:
         self.request("PATCH", f"variables/{key}", json={"key": key, "value": value})
 

@@ -221,3 +221,51 @@ def test_the_default_variables_read_back_as_the_defaults():
 @pytest.mark.parametrize("key", [f"engage_{name}" for name in Settings.model_fields])
 def test_airflow_masks_no_variable_of_ours(key):
     assert [word for word in MASKED if word in key] == []
+
+
+# --- how messages are sent
+
+NEW_NUMBERS = {
+    "max_segments": ("1", "10", "0"),
+    "min_days_between_messages": ("0", "3650", "3651"),
+    "holdout_percent": ("0", "100", "100.01"),
+    "max_messages_per_run": ("0", "1000000000", "1000000001"),
+    "messages_per_second": ("0", "10000", "10000.1"),
+    "send_concurrency": ("1", "100", "101"),
+    "max_filtered_percent": ("0", "100", "-0.01"),
+}
+
+
+@pytest.mark.parametrize("name", NEW_NUMBERS)
+def test_the_numbers_of_sending_have_ranges_that_their_errors_name(name):
+    least, most, outside = NEW_NUMBERS[name]
+    for value in (least, most):
+        assert getattr(from_variables(**{name: value}), name) == Decimal(value)
+    for value in (outside, "abc", "", "NaN", "1_0", True, "-1"):
+        with pytest.raises(SettingsError, match=f"^The Airflow Variable engage_{name} is .*: it takes a .*number"):
+            from_variables(**{name: value})
+
+
+@pytest.mark.parametrize(("text", "strict"), [("true", True), ("False", False), ("1", True), ("off", False)])
+def test_the_sandbox_may_be_strict(text, strict):
+    found = from_variables(sandbox_strict=text)
+    assert (found.real, found.strict) == (False, strict)
+
+
+@pytest.mark.parametrize("text", ["", "perhaps", "2", "None"])
+def test_strict_is_yes_or_no(text):
+    with pytest.raises(SettingsError, match=r"engage_sandbox_strict is .*: it takes true or false\.$"):
+        from_variables(sandbox_strict=text)
+
+
+def test_a_real_provider_is_always_strict():
+    found = from_variables(sms_provider="twilio", sandbox_strict="false")
+    assert (found.real, found.strict) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["", "21:00-8:00", "8-21", "always"])
+def test_sending_hours_that_cannot_be_are_refused_with_an_example(text):
+    with pytest.raises(
+        SettingsError, match=r"engage_sending_hours is .* it takes two times of one day such as 8:00-21"
+    ):
+        from_variables(sending_hours=text)
