@@ -150,14 +150,14 @@ def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datet
         update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
 
 
-def resume(conn: sa.Connection, window: Window) -> None:
+def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:
     """Release the brake; what is queued is sent when ``message`` runs again.
 
     Raises:
         NotReady: there is no such campaign.
     """
-    _existing(conn, window)
-    update(conn, window, halted_at=None, halted_by=None, halted_why=None)
+    if _existing(conn, window).halted_at is not None:
+        update(conn, window, halted_at=None, halted_by=None, halted_why=None, resumed_at=as_of)
 
 
 def _existing(conn: sa.Connection, window: Window) -> Campaign:

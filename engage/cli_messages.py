@@ -67,7 +67,7 @@ def resume(window_start: TheWindow) -> None:
     """Release the brake. What is queued goes out when the task `message` runs again."""
     window = Window.named(window_start, now())
     with database() as engine, engine.begin() as conn:
-        campaign.resume(conn, window)
+        campaign.resume(conn, window, as_of=now())
     console.print(f"The campaign of {window} may go on: clear its task message in Airflow, or use `engage run`.")
 
 

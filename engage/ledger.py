@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engage.errors import InputError, NotUnknown
 from engage.phone import masked
-from engage.schema import MESSAGE_MOVES, customer, message
+from engage.schema import MESSAGE_MOVES, campaign, customer, message
 from engage.sms.twilio_codes import FILTERED
 from engage.window import Window
 
@@ -60,9 +60,13 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
 
 
 def filtered(conn: sa.Connection, window: Window) -> tuple[int, int]:
-    """How many of the window's messages networks have filtered out, and how many were handed over at all."""
-    handed = message.c.sending_at.is_not(None)
-    out = sa.func.count().filter(message.c.error_code == FILTERED)
+    """How many of the window's messages networks have filtered out, and how many were handed over at all.
+
+    Only those since the campaign was last resumed: whoever did that has seen the others.
+    """
+    resumed = sa.select(campaign.c.resumed_at).where(campaign.c.window_start == window.start).scalar_subquery()
+    handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
+    out = sa.func.count().filter(handed, message.c.error_code == FILTERED)
     row = conn.execute(
         sa.select(out, sa.func.count().filter(handed)).where(message.c.window_start == window.start)
     ).one()

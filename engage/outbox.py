@@ -279,7 +279,9 @@ def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: d
     of these states yet, and a plan that hoped for one row by state would compare a thousand with a thousand.
     """
     told = _table(_told(answer) for answer in answers)
-    ours = sa.and_(message.c.sender_token == taken.token, message.c.status.notin_(("queued", "skipped")))
+    ours = sa.and_(
+        message.c.sender_token.is_not_distinct_from(taken.token), message.c.status.notin_(("queued", "skipped"))
+    )
     moves = sa.and_(ours, message.c.status.in_(("sending", "unknown")))
     # another sender has listed an unknown one and may not send it again: what was not taken has failed
     too_late = sa.and_(message.c.status == "unknown", told.c.status == "queued")

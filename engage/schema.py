@@ -102,6 +102,7 @@ campaign = sa.Table(
     _time("halted_at"),
     sa.Column("halted_by", sa.Text),
     sa.Column("halted_why", sa.Text),
+    _time("resumed_at"),
     sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
     sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
     comment="One row per window that a run has opened.",

@@ -122,7 +122,7 @@ class _Sending:
             self.halted = claim.halted
             self._note(claim.hold_until)
             self.dispatch.hand_over(claim.rows)
-        self._record(self.dispatch.answers(wait_a_moment=not ids))
+        self._record(self.dispatch.answers(wait_a_moment=not ids and (self.at_end or not room)))
         if monotonic() - self.looked >= LOOK_EVERY:
             self._look()
 
@@ -150,18 +150,19 @@ class _Sending:
         return False
 
     def _fill(self, room: int) -> None:
-        """Walk on through the ledger until there is enough that may be sent now."""
-        while len(self.ready) < room and not self.at_end:
-            page = outbox.waiting(self.engine, self.taken, after=self.after, limit=PAGE)
-            self.at_end = len(page) < PAGE
-            self.after = page[-1].customer_id if page else self.after
-            now = self.clock()
-            for row in page:
-                moment = row.phone and self.recipients.moment(row.phone, row.time_zone, now)
-                if moment and moment.hold_until:
-                    self._note(moment.hold_until)
-                else:
-                    self.ready.append(row.customer_id)
+        """Walk on through the ledger, a page at a time, if too little is known that may be sent now."""
+        if len(self.ready) >= room or self.at_end:
+            return
+        page = outbox.waiting(self.engine, self.taken, after=self.after, limit=PAGE)
+        self.at_end = len(page) < PAGE
+        self.after = page[-1].customer_id if page else self.after
+        now = self.clock()
+        for row in page:
+            moment = row.phone and self.recipients.moment(row.phone, row.time_zone, now)
+            if moment and moment.hold_until:
+                self._note(moment.hold_until)
+            else:
+                self.ready.append(row.customer_id)
 
     def _note(self, hold_until: datetime | None) -> None:
         """Some messages have to wait until then."""

@@ -23,7 +23,7 @@ from urllib3.exceptions import NewConnectionError
 
 from engage.sms.account import Account
 from engage.sms.protocol import FoundSms, Outcome, OutgoingSms, Reply
-from engage.sms.twilio_codes import LATER, REFUSED, STATUSES, UNSUBSCRIBED, describe
+from engage.sms.twilio_codes import FAILED, LATER, REFUSED, STATUSES, UNSUBSCRIBED, describe
 
 TIMEOUT = 10.0
 """Seconds to connect, and then again to answer. The SDK's own default is to wait for ever."""
@@ -107,7 +107,7 @@ class TwilioProvider:
         known = describe(code)
         if status == 429 or code in LATER:
             return Reply(Outcome.LATER, error=known or "too many requests", error_code=code, retry_after=retry_after)
-        if code in REFUSED or status in (401, 403, 404):
+        if code in REFUSED or (status in (401, 403, 404) and code not in FAILED):
             return Reply(Outcome.REFUSED, error=known or f"HTTP status {status}", error_code=code)
         error = known or f"refused with HTTP status {status}"
         return Reply(Outcome.FAILED, error=error, error_code=code, suppress=code == UNSUBSCRIBED)

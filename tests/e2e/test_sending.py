@@ -142,7 +142,7 @@ def test_a_halt_stops_a_run_within_a_claim_and_resuming_sends_the_rest(sending: 
     assert sending.airflow.clear(run_id, "message").state == "success"
     assert len(sending.double.posts) == posted
     with sending.campaigns.engine.begin() as conn:
-        campaign.resume(conn, HALTED)
+        campaign.resume(conn, HALTED, as_of=datetime.now(UTC))
     assert sending.airflow.clear(run_id, "message").state == "success"
     assert sending.texted() == [1] * PEOPLE
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -281,6 +281,13 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     assert found.halted_by == "engage"
     assert "filtered out as spam, more than max_filtered_percent 10" in found.halted_why
 
+    texting.double.fault = lambda post: None
+    with texting.world.engine.begin() as conn:
+        campaign.resume(conn, texting.world.window, as_of=texting.world.now + timedelta(minutes=1))
+    texting.world.now += timedelta(minutes=2)
+    assert not texting.send().halted  # whoever resumed it has seen those
+    assert set(texting.texted().values()) == {1}
+
 
 # --- STOP, halt, caps
 
@@ -324,7 +331,7 @@ def test_a_halt_while_sending_stops_within_one_claim_and_resuming_sends_the_rest
     assert texting.statuses() == {"accepted": len(texting.double.posts), "queued": 40 - len(texting.double.posts)}
     assert texting.rerun().halted
     with texting.world.engine.begin() as conn:
-        campaign.resume(conn, texting.world.window)
+        campaign.resume(conn, texting.world.window, as_of=texting.world.now)
     assert texting.rerun().by_status == {"accepted": 40}
     assert set(texting.texted().values()) == {1}
 

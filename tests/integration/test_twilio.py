@@ -61,6 +61,7 @@ def test_a_message_is_never_valid_for_longer_than_twilio_allows(double, provider
         (twilio_double.UNREACHABLE, Outcome.FAILED, False),
         (twilio_double.FILTERED, Outcome.FAILED, False),
         (Fault(400, 99999), Outcome.FAILED, False),
+        (Fault(403, 21408), Outcome.FAILED, False),
         (Fault(400, None), Outcome.FAILED, False),
         (Fault(401, 20003), Outcome.REFUSED, False),
         (Fault(403, None), Outcome.REFUSED, False),

@@ -26,7 +26,8 @@ COMMENT ON COLUMN suppression.source IS 'how Engage learnt of it';
 ALTER TABLE campaign
     ADD COLUMN finished_at timestamptz,
     ADD COLUMN halted_by text,
-    ADD COLUMN halted_why text;
+    ADD COLUMN halted_why text,
+    ADD COLUMN resumed_at timestamptz;
 
 ALTER TABLE message
     ADD COLUMN segments smallint,
@@ -80,7 +81,8 @@ ALTER TABLE message
     DROP CONSTRAINT message_status_check,
     ADD CONSTRAINT message_status_check CHECK (status IN ('queued', 'sending', 'accepted', 'unknown', 'skipped'));
 COMMENT ON COLUMN message.error IS 'what went wrong when the outcome is unknown';
-ALTER TABLE campaign DROP COLUMN finished_at, DROP COLUMN halted_by, DROP COLUMN halted_why;
+ALTER TABLE campaign DROP COLUMN finished_at, DROP COLUMN halted_by, DROP COLUMN halted_why,
+    DROP COLUMN resumed_at;
 DROP TABLE suppression;
 ALTER TABLE customer DROP CONSTRAINT customer_phone_check;
 COMMENT ON COLUMN customer.phone_hash IS 'engage.customer.phone_hash of phone; null with it';
