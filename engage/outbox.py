@@ -294,6 +294,7 @@ def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: d
     def when(name: str, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
         return sa.case((condition, moment), else_=message.c[name])
 
+    accepted = sa.and_(ours, message.c.accepted_at.is_(None), told.c.provider_message_id.is_not(None))
     conn.execute(
         sa.update(message)
         .where(message.c.window_start == taken.window.start, *_each(told, [answer.customer_id for answer in answers]))
@@ -304,7 +305,7 @@ def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: d
             error_code=learnt("error_code"),
             queued_at=when("queued_at", sa.and_(moves, told.c.status == "queued")),
             unknown_at=when("unknown_at", sa.and_(moves, told.c.status == "unknown")),
-            accepted_at=when("accepted_at", sa.and_(ours, told.c.provider_message_id.is_not(None))),
+            accepted_at=when("accepted_at", accepted),
             settled_at=when("settled_at", sa.and_(moves, sa.or_(told.c.status == "failed", too_late))),
         )
     )

@@ -19,11 +19,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign, customer, ledger, sender
+from engage import campaign, customer, ledger, outbox, receipts, sender
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
 from engage.message import Delivery, message, queue
+from engage.receipts import Receipt
 from engage.schema import message as messages
 from engage.settings import Settings
+from engage.sms import Outcome, Reply
 from engage.sms.twilio import TwilioProvider
 from tests import twilio_double
 from tests.phones import fictional_phone
@@ -404,3 +406,21 @@ def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_i
     assert texting.statuses() == {"accepted": posted, "queued": 40 - posted}
     assert texting.send().by_status == {"accepted": 40}
     assert set(texting.texted().values()) == {1}
+
+
+def test_writing_an_answer_down_twice_is_the_same_as_once_and_a_receipt_that_came_first_stays(texting):
+    texting.customers(2).queued()
+    world = texting.world
+    taken = outbox.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    outbox.claim(world.engine, taken, [1, 2], world.now)
+    receipt = Receipt(f"{world.window.key}-2", "id-2", "delivered")
+    assert receipts.apply(world.engine, receipt, as_of=world.now)
+    answers = [outbox.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
+    outbox.record(world.engine, taken, answers, world.now + timedelta(seconds=1))
+    before = world.dump("message")
+    outbox.record(world.engine, taken, answers, world.now + timedelta(seconds=2))
+    assert world.dump("message") == before
+    assert world.rows("SELECT status, accepted_at - sending_at FROM message ORDER BY customer_id") == [
+        ("accepted", timedelta(seconds=1)),
+        ("delivered", timedelta(0)),
+    ]
