@@ -45,7 +45,9 @@ def reconcile(
     counts = {"found": 0, "not_found": 0, "still_unknown": 0}
     providers: dict[str, SmsProvider] = {}
     for row in _unknown(engine, window):
-        provider = providers.setdefault(row.provider, provider_named(row.provider))
+        if row.provider not in providers:
+            providers[row.provider] = provider_named(row.provider)
+        provider = providers[row.provider]
         counts[_settle(engine, window, row, provider, as_of)] += 1
     return Reconciled(**counts)
 
@@ -72,7 +74,8 @@ def _settle(engine: sa.Engine, window: Window, row: Any,
         log.warning("The provider could not be asked about customer %s: %s", row.customer_id, type(exc).__name__)
         return "still_unknown"
     match = _match(remembered, row.body, row.sending_at)
-    if match is None and as_of - row.sending_at < GRACE:
+    other_text = any(found.created_at <= row.sending_at + GRACE for found in remembered)
+    if match is None and (other_text or as_of - row.sending_at < GRACE):  # a provider may have changed the text
         return "still_unknown"
     if match is None:
         settled = ledger.Settlement("failed", "the provider has not got it", by=BY)

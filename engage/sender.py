@@ -234,8 +234,9 @@ class _Sending:
             self.recorder.shutdown()
             answers = self.unrecorded + self.fresh + last
             outbox.record(self.engine, self.taken, answers, self.clock())
-            self._act_on(answers)
+            self.dispatch.settled(answers)
             outbox.release(self.engine, self.taken, self.dispatch.handed, self.clock())
+            self._act_on(answers)
         finally:
             self.dispatch.close()
 

@@ -101,7 +101,7 @@ class TwilioProvider:
     def _reply(exc: TwilioException, retry_after: float | None) -> Reply:
         """What an answer with an error means: was the message taken, and may it be offered again?"""
         status, code = getattr(exc, "status", None), getattr(exc, "code", None)
-        if not isinstance(status, int) or status < 400 or status >= 500:
+        if not isinstance(status, int) or status == 408 or not 400 <= status < 500:
             raise exc  # nobody can tell
         code = code if isinstance(code, int) and code != status else None
         known = describe(code)

@@ -219,11 +219,16 @@ def test_a_message_that_the_provider_has_gets_its_status(unknown, double, theirs
 
 
 def test_a_message_that_the_provider_never_got_has_failed_and_is_not_sent_again(unknown, double):
-    post(unknown, double, Body="another text")
     post(unknown, double, To=fictional_phone(1))
     assert ask(unknown, double).not_found == 1
     assert status(unknown) == "failed"
-    assert len(double.posts) == 2
+    assert len(double.posts) == 1
+
+
+def test_a_message_that_the_provider_has_with_another_text_stays_unknown(unknown, double):
+    post(unknown, double, Body="another text")
+    assert ask(unknown, double).still_unknown == 1
+    assert status(unknown) == "unknown"
 
 
 def test_an_attempt_of_a_moment_ago_stays_unknown(unknown, double):

@@ -90,12 +90,13 @@ def test_it_passes_on_how_long_to_leave_the_provider_alone(double, provider):
         Fault(delay=5.0, accepts=True),
         twilio_double.BROKEN_AFTER_ACCEPTING,
         Fault(503, 20503, accepts=True),
+        Fault(408, accepts=True),
         Fault(502, text="<html>bad gateway</html>", accepts=True),
         Fault(201, text="not json", accepts=True),
         Fault(201, text="{}", accepts=True),
         Fault(307, text="{}", accepts=True),
     ],
-    ids=["reset", "timeout", "500", "503", "html", "no json", "no id", "moved"],
+    ids=["reset", "timeout", "500", "503", "408", "html", "no json", "no id", "moved"],
 )
 def test_an_answer_that_leaves_it_open_is_an_exception(double, provider, fault):
     double.fault = lambda post: fault
