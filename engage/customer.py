@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from engage.errors import NotReady
-from engage.schema import EVENT_TIMES, customer, customer_activity, customer_bucket, message, suppression
+from engage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, message, suppression
 
 
 def suppress(conn: sa.Connection, phone_hash: bytes, *, reason: str, source: str, as_of: datetime) -> None:
@@ -45,7 +45,7 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten
         hashes = _blank_messages(conn, customer_id, as_of)
         for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
             suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
-        logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in EVENT_TIMES]
+        logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)
         nobody = -secrets.randbelow(2**62) - 1
         for table in (customer_activity, customer_bucket, message):

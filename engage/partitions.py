@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import tenacity
 from sqlalchemy.dialects.postgresql import REGCLASS
 
-from engage.schema import EVENT_TIMES, app_session
+from engage.schema import EVENT_TIMES, LOG_TIMES, app_session
 from engage.window import Window
 
 HASH_MODULUS = 32
@@ -71,14 +71,14 @@ def ensure(engine: sa.Engine, as_of: datetime) -> None:
 @retry_lock
 def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
     """Make the event partitions of ``windows`` where they are missing, moving their rows out of DEFAULT."""
-    wanted = [(table, window) for table in EVENT_TIMES for window in windows]
+    wanted = [(table, window) for table in LOG_TIMES for window in windows]
     with engine.begin() as conn:
         if all(_exists(conn, partition_name(*pair)) for pair in wanted):
             return
         wait_for_seeds(conn)
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ENSURE_LOCK)))
         _set_lock_timeout(conn)
-        for table in EVENT_TIMES:  # ATTACH would ask for it with a weaker lock already in hand: a deadlock for two
+        for table in LOG_TIMES:  # ATTACH would ask for it with a weaker lock already in hand: a deadlock for two
             _run(conn, f"LOCK TABLE ONLY {table.name} IN SHARE UPDATE EXCLUSIVE MODE")
         for table, window in wanted:
             if not _exists(conn, partition_name(table, window)):
@@ -115,7 +115,7 @@ def _attach_events(conn: sa.Connection, table: sa.Table, window: Window) -> None
 
 
 def _within(table: sa.Table, window: Window) -> str:
-    column = EVENT_TIMES[table].name
+    column = LOG_TIMES[table].name
     return f"{column} >= '{window.start.isoformat()}' AND {column} < '{window.end.isoformat()}'"
 
 

@@ -7,7 +7,7 @@ Migrations build these tables; a test compares the two.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = sa.MetaData(
     naming_convention={
@@ -78,8 +78,25 @@ purchase = sa.Table(
     postgresql_partition_by="RANGE (purchased_at)",
 )
 
+APP_EVENT_KINDS = ("viewed", "liked", "added_to_basket")
+
+app_event = sa.Table(
+    "app_event",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger),
+    _time("occurred_at"),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("item_id", sa.Text),
+    sa.CheckConstraint(f"kind IN {APP_EVENT_KINDS!r}", name="kind"),
+    comment="One row per other event of the app. A raw log, partitioned as app_session is, by occurred_at. "
+    "No campaign reads it yet.",
+    postgresql_partition_by="RANGE (occurred_at)",
+)
+
 EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purchased_at}
-"""The event tables and the column of each that says when the event happened."""
+"""The tables of events that a campaign counts, and the column of each that says when the event happened."""
+LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
+"""As ``EVENT_TIMES``, of all raw logs."""
 
 CAMPAIGN_STATUSES = ("extracted", "aggregated", "bucketed", "queued", "sending", "complete")
 
@@ -193,4 +210,47 @@ message = sa.Table(
     comment="The ledger: one row per window and customer in a bucket that is texted. One phone, one message.",
     postgresql_partition_by="LIST (window_start)",
     info={"fillfactor": 40},  # room for a message's next states beside its first, so that no index learns of them
+)
+
+API_SCOPES = ("events", "customers", "read")
+
+api_key = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True, comment="the part of the key that is no secret"),
+    sa.Column("name", sa.Text, nullable=False, comment="who uses it"),
+    sa.Column("secret_hash", sa.LargeBinary, nullable=False, comment="SHA-256 of the whole key"),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("requests_per_second", sa.Integer, nullable=False, comment="0 is no limit"),
+    _time("created_at", nullable=False),
+    _time("revoked_at"),
+    sa.CheckConstraint(f"scopes <@ ARRAY{list(API_SCOPES)!r}", name="scopes"),
+    comment="One row per key of the HTTP service, revoked ones included.",
+)
+
+intake_batch = sa.Table(
+    "intake_batch",
+    metadata,
+    sa.Column("key_id", sa.Text, nullable=False, comment="the api_key that sent it"),
+    sa.Column("idempotency_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False, comment="SHA-256 of what was sent"),
+    _time("accepted_at", nullable=False),
+    sa.Column("answer", JSONB, nullable=False, comment="what was answered, and is again"),
+    sa.PrimaryKeyConstraint("key_id", "idempotency_key"),
+    # rows come in the order of time, so a few pages of index find the expired ones
+    sa.Index("intake_batch_accepted_at_idx", "accepted_at", postgresql_using="brin"),
+    comment="One row per accepted batch of events, written with its events. Expires: see engage.maintain.",
+)
+
+TEXT_CLASSES = ("stop", "start", "help", "revocation", "other")
+
+inbound_sms = sa.Table(
+    "inbound_sms",
+    metadata,
+    sa.Column("provider_message_id", sa.Text, primary_key=True),
+    sa.Column("phone_hash", sa.LargeBinary, nullable=False),
+    sa.Column("text_class", sa.Text, nullable=False, comment="what the text asks for; revocation: in other words"),
+    _time("received_at", nullable=False),
+    sa.CheckConstraint(f"text_class IN {TEXT_CLASSES!r}", name="text_class"),
+    comment="One row per text that somebody sent to us, without the text: each is acted upon once.",
 )
