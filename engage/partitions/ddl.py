@@ -1,0 +1,63 @@
+"""What all partition DDL needs: names, and locks that are not waited for long."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+import tenacity
+
+from engage.window import Window
+
+LOCK_TIMEOUT = "2s"
+"""How long DDL may wait for its locks. Everybody else queues behind the waiting statement meanwhile."""
+
+BOUND = "window_bound"
+"""Name of the CHECK on a table built aside which says that its rows are the window's. It spares ATTACH a scan."""
+
+_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED = "55P03", "40P01"
+
+
+def _lock_not_available(exc: BaseException) -> bool:
+    state = getattr(exc.orig, "sqlstate", None) if isinstance(exc, sa.exc.OperationalError) else None
+    return state in {_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED}
+
+
+retry_lock = tenacity.retry(
+    retry=tenacity.retry_if_exception(_lock_not_available),
+    wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+    stop=tenacity.stop_after_delay(120),
+    reraise=True,
+)
+
+
+def partition_name(table: sa.Table, window: Window) -> str:
+    """Name of the window's partition of ``table``."""
+    return f"{table.name}_{window.key}"
+
+
+def of(table: sa.Table, window: Window) -> sa.Table:
+    """The window's partition of ``table`` as a table of its own, which the caller knows to exist.
+
+    Planned through it, a query groups and joins piece by piece and compares no timestamps; through the parent it does
+    neither (docs/decisions/performance.md).
+    """
+    return table.to_metadata(sa.MetaData(), name=partition_name(table, window))
+
+
+def fresh_name(table: sa.Table, window: Window) -> str:
+    """Name of the table aside that is to become the window's partition of ``table``."""
+    return f"{partition_name(table, window)}_fresh"
+
+
+def exists(conn: sa.Connection, name: str) -> bool:
+    """Whether there is a table of that name."""
+    return sa.inspect(conn).has_table(name)
+
+
+def set_lock_timeout(conn: sa.Connection) -> None:
+    """Let no statement of the transaction wait for a lock longer than ``LOCK_TIMEOUT``."""
+    run(conn, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+
+
+def run(conn: sa.Connection, ddl: str) -> None:
+    """Execute DDL, which takes no parameters."""
+    conn.exec_driver_sql(ddl)
