@@ -4,10 +4,11 @@ PYTHON ?= $(or $(firstword $(foreach python,python3 python3.14 python3.13 python
   $(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python)))),python3)
 CUSTOMERS ?= 10000
 ENGAGE_PORT ?= 8080
+ENGAGE_SERVICE_PORT ?= 8000
 SIZES ?= 10000,100000,1000000
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-export ENGAGE_PORT
+export ENGAGE_PORT ENGAGE_SERVICE_PORT
 
 .DEFAULT_GOAL := help
 
@@ -17,7 +18,7 @@ help: ## list the targets
 demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=10000] [ENGAGE_PORT=8080]
 	$(RUN) engage demo --customers $(CUSTOMERS)
 
-up: install ## serve Airflow and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
+up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up
 
 test: lint ## check style and types, then run every test

@@ -39,11 +39,13 @@ class AirflowApi:
             except httpx.HTTPError:
                 pass  # not yet
             time.sleep(0.2)
-        raise LocalError(f"Airflow was not healthy within {HEALTHY_WITHIN} s; its logs are in {self.stack.home.logs}.")
+        logs = self.stack.home.logs
+        raise LocalError(f"The stack was not healthy within {HEALTHY_WITHIN} s; its logs are in {logs}.")
 
     def _healthy(self) -> bool:
         # the api-server builds the part that tasks talk to on its first request, which takes seconds
         self.http.get("/execution/health").raise_for_status()
+        self.http.get(f"{self.stack.home.service_url}/readyz").raise_for_status()
         health = self.http.get("/api/v2/monitor/health").raise_for_status().json()
         return all(health[part]["status"] == "healthy" for part in ("metadatabase", "scheduler", "dag_processor"))
 

@@ -50,6 +50,16 @@ def rule(settings: Settings) -> sa.Case[str]:
     return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
 
 
+def why(name: str, settings: Settings) -> str:
+    """``rule`` in words, for a customer in the bucket ``name``."""
+    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    return {
+        BOOST: f"The spend is below {low}.",
+        REWARD: f"The spend is {low} or more, with more than {high} sessions a week.",
+        NONE: f"The spend is {low} or more, with {high} sessions a week or fewer.",
+    }[name]
+
+
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
     """The rows of ``customer_bucket`` for the window, with its columns in order."""
     return sa.select(

@@ -17,11 +17,11 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from engage import cli_messages, demo, local, migrations, phone, settings, signals
+from engage import cli_messages, cli_service, demo, local, migrations, settings, signals
 from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
-from engage.cli_common import WindowStart, console, database, errors, now, window_named
+from engage.cli_common import WindowStart, console, database, errors, hash_key, now, window_named
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
 from engage.home import Home
@@ -41,27 +41,33 @@ db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(cli_messages.messages, name="messages")
 app.add_typer(cli_messages.customers, name="customers")
+app.add_typer(cli_service.keys, name="keys")
+app.command()(cli_service.serve)
 Port = Annotated[
     int, typer.Option(envvar="ENGAGE_PORT", min=1, max=65535, help="Port of Airflow's user interface on 127.0.0.1.")
+]
+ServicePort = Annotated[
+    int,
+    typer.Option(envvar="ENGAGE_SERVICE_PORT", min=1, max=65535, help="Port of the HTTP service on 127.0.0.1."),
 ]
 Customers = Annotated[int, typer.Option(min=1, max=MAX_CUSTOMERS, help="How many synthetic customers.")]
 
 
 @app.command()
-def up(port: Port = 8080) -> None:
-    """Start Postgres and Airflow on this machine and serve until Ctrl-C."""
-    with _stack(port) as airflow:
+def up(port: Port = 8080, service_port: ServicePort = 8000) -> None:
+    """Start Postgres, Airflow and the HTTP service on this machine and serve until Ctrl-C."""
+    with _stack(port, service_port) as airflow:
         _print_address(airflow)
         _serve(airflow)
 
 
 @app.command("demo")
-def demo_(port: Port = 8080, customers: Customers = 10_000) -> None:
+def demo_(port: Port = 8080, service_port: ServicePort = 8000, customers: Customers = 10_000) -> None:
     """Start everything, run a campaign on synthetic customers, and show what it did.
 
     On a terminal it keeps serving until Ctrl-C; elsewhere it stops everything and ends.
     """
-    with _stack(port) as airflow:
+    with _stack(port, service_port) as airflow:
         console.print(f"Running a campaign with {customers:,} synthetic customers …")
         run = demo.run_demo(airflow, customers, console)
         with airflow.stack.database() as engine:
@@ -103,7 +109,7 @@ def seed_(
             window,
             customers,
             rng_seed,
-            hash_key=_hash_key(),
+            hash_key=hash_key(),
             progress=lambda done, total: bar.update(task, completed=done),
         )
     if summary.frozen:
@@ -195,14 +201,12 @@ def _print_error(sentence: str) -> None:
 
 
 @contextmanager
-def _stack(port: int) -> Iterator[AirflowApi]:
-    """The local stack with a migrated database, healthy and with its default Variables."""
+def _stack(port: int, service_port: int) -> Iterator[AirflowApi]:
+    """The local stack, healthy and with its default Variables."""
     if os.environ.get("ENGAGE_DATABASE_URL"):
         raise InputError("The local stack has a Postgres of its own. Unset ENGAGE_DATABASE_URL to start it.")
-    console.print("Starting Postgres and Airflow …")
-    with local.stack(Home.default(port)) as stack:
-        with stack.database() as engine:
-            migrations.upgrade(engine, now())
+    console.print("Starting Postgres, Airflow and the HTTP service …")
+    with local.stack(Home.default(port, service_port)) as stack:
         airflow = AirflowApi(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()
@@ -214,16 +218,10 @@ def _serve(airflow: AirflowApi) -> None:
     try:
         while True:
             for name in airflow.stack.keep_alive():
-                console.print(f"Airflow's {name} had died; it was started again.")
+                console.print(f"The {name} had died; it was started again.")
             time.sleep(1)
     except KeyboardInterrupt:
         console.print("Stopping …")
-
-
-def _hash_key() -> bytes:
-    """The key that belongs to the database: the embedded one has its own."""
-    embedded = not os.environ.get("ENGAGE_DATABASE_URL")
-    return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:
@@ -236,6 +234,7 @@ def _assignments(pairs: list[str]) -> dict[str, str]:
 def _print_address(airflow: AirflowApi) -> None:
     home = airflow.stack.home
     console.print(f"Airflow: {home.url}   user [bold]{local.ADMIN}[/]   password [bold]{home.secret('password')}[/]")
+    console.print(f"HTTP service: {home.service_url}   keys: python -m engage keys create")
 
 
 def _print_report(found: Report) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from engage import database as databases
-from engage import embedded_postgres, migrations
+from engage import embedded_postgres, migrations, phone
 from engage.home import Home
 from engage.window import Window
 
@@ -43,6 +43,12 @@ def database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
         if upgraded:
             migrations.upgrade(engine, now())
         yield engine
+
+
+def hash_key() -> bytes:
+    """The key that belongs to the database: the embedded one has its own."""
+    embedded = not os.environ.get("ENGAGE_DATABASE_URL")
+    return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
 
 
 def window_named(start: str | None) -> Window:

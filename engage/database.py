@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 STEP_SETTINGS = {
@@ -14,22 +16,25 @@ STEP_SETTINGS = {
 """Set for the length of a step's transaction only, so that one large statement gets what the server has."""
 
 
-def connect(url: str | sa.URL) -> sa.Engine:
+def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) -> sa.Engine:
     """An engine for ``url``, always on psycopg 3, that reads and writes times as UTC.
 
+    ``patience`` is how many seconds a statement may take; without it, any. ``pool`` sizes the engine's pool.
     Errors show neither statements' values nor rows: these may hold phone numbers, and errors end in logs.
     """
     url = sa.make_url(url).set(drivername="postgresql+psycopg")
+    limit = f" -c statement_timeout={int(patience * 1000)}" if patience else ""
     engine = sa.create_engine(
         url,
         connect_args={
-            "options": f"{url.query.get('options', '')} -c timezone=UTC",
+            "options": f"{url.query.get('options', '')} -c timezone=UTC{limit}",
             # each statement is planned for its own values: a prepared one is planned for a list of ten ids, and a
             # sender's lists are a hundred times as long
             "prepare_threshold": None,
         },
         hide_parameters=True,
         pool_pre_ping=True,
+        **pool,
     )
     sa.event.listen(engine, "handle_error", _hide_rows)
     return engine

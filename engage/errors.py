@@ -14,6 +14,8 @@
     ├── Superseded              another sender has taken this campaign over
     ├── TooManyMessages         more messages wait than one run may send
     ├── ProviderRefuses         the provider takes no messages until somebody mends its account
+    ├── NoSuchCustomer          nobody has this customer id
+    ├── SyntheticCustomer       a real customer would take the place of a synthetic one
     ├── NotUnknown              only a message whose fate is unknown can be settled by hand
     ├── RunFailed               the run that the demonstration triggered did not succeed
     └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
@@ -73,6 +75,14 @@ class ProviderRefuses(EngageError):
 
 class NotUnknown(EngageError):
     """A message is not one whose fate is unknown."""
+
+
+class NoSuchCustomer(EngageError):
+    """Nobody has this customer id."""
+
+
+class SyntheticCustomer(EngageError):
+    """The customer id belongs to a synthetic customer."""
 
 
 class RunFailed(EngageError):

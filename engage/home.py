@@ -21,18 +21,24 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Home:
-    """The folder with all state of the local stack, and the port of its user interface."""
+    """The folder with all state of the local stack, and the ports of its user interface and of its HTTP service."""
 
     path: Path
     port: int = 8080
+    service_port: int = 8000
 
     @classmethod
-    def default(cls, port: int = 8080) -> Home:
-        return cls(Path(os.environ.get("ENGAGE_HOME") or ROOT / ".engage").expanduser().resolve(), port)
+    def default(cls, port: int = 8080, service_port: int = 8000) -> Home:
+        path = Path(os.environ.get("ENGAGE_HOME") or ROOT / ".engage").expanduser().resolve()
+        return cls(path, port, service_port)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def service_url(self) -> str:
+        return f"http://127.0.0.1:{self.service_port}"
 
     @property
     def airflow(self) -> Path:

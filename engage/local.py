@@ -1,4 +1,4 @@
-"""One machine: Airflow's processes on the embedded Postgres, started together and stopped without a trace."""
+"""One machine: Airflow and the HTTP service on the embedded Postgres, started together and stopped without a trace."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from engage import signals
+from engage import migrations, signals
 from engage.embedded_postgres import (
     AIRFLOW_DATABASE,
     DATABASE,
@@ -30,7 +31,8 @@ from engage.home import ROOT, Home, locked, tail, write_json
 from engage.processes import STOP_SECONDS, end_leftovers, remember
 
 ADMIN = "admin"
-COMMANDS = {
+SERVICE = "service"
+AIRFLOW_COMMANDS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
@@ -41,7 +43,7 @@ MAX_RESTARTS = 5
 
 @dataclass
 class Stack:
-    """Airflow's processes on top of the folder's Postgres."""
+    """Airflow's processes and the service on top of the folder's Postgres."""
 
     home: Home
     host: str
@@ -87,15 +89,18 @@ class Stack:
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
+            "ENGAGE_DATABASE_URL": database_url(self.host, DATABASE),
             "ENGAGE_HASH_KEY": home.secret("hash"),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         }
 
     def prepare(self) -> None:
-        """Make the folders, the login and Airflow's own tables."""
+        """Make the folders, the login, Engage's tables and Airflow's own."""
         self.home.airflow.mkdir(exist_ok=True)
         self.home.logs.mkdir(exist_ok=True)
         write_json(self.home.airflow / "passwords.json", {ADMIN: self.home.secret("password")})
+        with self.database() as engine:
+            migrations.upgrade(engine, datetime.now(UTC))
         log = self.home.logs / "migrate.log"
         with log.open("wb") as output:
             done = subprocess.run(
@@ -110,7 +115,7 @@ class Stack:
 
     def start(self) -> None:
         """Start every process; they become healthy later."""
-        for name in COMMANDS:
+        for name in (*AIRFLOW_COMMANDS, SERVICE):
             self._start(name)
 
     def keep_alive(self) -> list[str]:
@@ -124,7 +129,7 @@ class Stack:
             self.restarts = [at for at in self.restarts if time.monotonic() - at < 600] + [time.monotonic()]
             if len(self.restarts) > MAX_RESTARTS:
                 log = self.home.logs / f"{name}.log"
-                raise LocalError(f"Airflow's {name} keeps dying; its log is {log}.\n{tail(log)}")
+                raise LocalError(f"The {name} keeps dying; its log is {log}.\n{tail(log)}")
             end_leftovers(self.home, of=self.processes[name].pid)  # a dead scheduler's workers would work on
             self._start(name)
         return died
@@ -132,7 +137,7 @@ class Stack:
     def _start(self, name: str) -> None:
         with (self.home.logs / f"{name}.log").open("ab") as output, signals.deferred():
             process = subprocess.Popen(
-                [*_airflow(), *COMMANDS[name]],
+                self._command(name),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -141,6 +146,11 @@ class Stack:
             )
             self.processes[name] = process
             remember(self.home, process.pid)
+
+    def _command(self, name: str) -> list[str]:
+        if name == SERVICE:
+            return [sys.executable, "-m", "engage", "serve", "--port", str(self.home.service_port)]
+        return [*_airflow(), *AIRFLOW_COMMANDS[name]]
 
     def stop(self) -> None:
         """Ask every process to end, then end whatever is left of them."""
@@ -165,7 +175,8 @@ def stack(home: Home) -> Iterator[Stack]:
     """
     with postgres(home, serving=True) as host:
         end_leftovers(home)
-        _check_port(home)
+        _check_port(home.port, "ENGAGE_PORT", 8080)
+        _check_port(home.service_port, "ENGAGE_SERVICE_PORT", 8000)
         create_databases(host)
         running = Stack(home, host)
         try:
@@ -177,17 +188,17 @@ def stack(home: Home) -> Iterator[Stack]:
                 running.stop()
 
 
-def _check_port(home: Home) -> None:
+def _check_port(port: int, variable: str, usual: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", home.port))
+            probe.bind(("127.0.0.1", port))
         except PermissionError as exc:
-            raise LocalError(f"Port {home.port} needs more rights than you have; choose one from 1024.") from exc
+            raise LocalError(f"Port {port} needs more rights than you have; choose one from 1024.") from exc
         except OSError as exc:
             raise LocalError(
-                f"Port {home.port} on 127.0.0.1 is in use. Free it, or choose another: make demo ENGAGE_PORT="
-                f"{home.port + 1 if home.port < 65535 else 8080}"
+                f"Port {port} on 127.0.0.1 is in use. Free it, or choose another: make demo "
+                f"{variable}={port + 1 if port < 65535 else usual}"
             ) from exc
 
 

@@ -13,6 +13,7 @@ from engage.home import Home, write_json
 
 STOP_SECONDS = 15
 
+_TITLES = ("airflow", "-m engage serve")
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
 
 
@@ -41,7 +42,7 @@ def _remembered(home: Home) -> list[dict[str, float]]:
 
 
 def _session(begun: dict[str, float]) -> Iterator[psutil.Process]:
-    """The living processes of Airflow's in the session that ``begun`` led.
+    """The living processes of Airflow's, or the service's, in the session that ``begun`` led.
 
     Numbers of processes are given out again, so everything known of ours has to fit before anything is ended.
     """
@@ -54,5 +55,5 @@ def _session(begun: dict[str, float]) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(*_GONE):
             ours = os.getsid(process.pid) == leader and process.create_time() >= begun["created"]
-            if ours and "airflow" in " ".join(process.cmdline()):
+            if ours and any(title in " ".join(process.cmdline()) for title in _TITLES):
                 yield process

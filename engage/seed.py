@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from engage import campaign, events, partitions
+from engage.binary_copy import copy_packed, copy_rows, microseconds, packed
 from engage.errors import InputError, SeedRefused
 from engage.phone import phone_hash
 from engage.schema import EVENT_TIMES, app_session, customer, purchase
@@ -37,7 +38,6 @@ TIME_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/
 GIVEN_NAMES = ("Ada", "Ben", "Chloe", "Dev", "Elif", "Femi", "Grace", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mia")
 FAMILY_NAMES = ("Abara", "Brandt", "Costa", "Diaz", "Evans", "Fischer", "Gupta", "Haddad", "Ito", "Jensen", "Khan")
 
-_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _CUSTOMER_STREAM = 0
 _STREAMS = {app_session: 1, purchase: 2}
 
@@ -201,7 +201,7 @@ def _copy_share(
 ) -> None:
     for table, rows in block.items():
         of_row = rows["value0"].astype(np.int64)
-        _copy_binary(conn, partitions.fresh_name(table, window), table, rows[mine[(of_row - 1) % BLOCK]])
+        copy_packed(conn, partitions.fresh_name(table, window), table, rows[mine[(of_row - 1) % BLOCK]])
 
 
 def _add_customers(conn: sa.Connection, first: int, count: int, hash_key: bytes) -> None:
@@ -211,20 +211,8 @@ def _add_customers(conn: sa.Connection, first: int, count: int, hash_key: bytes)
     if len(there) == count:
         return
     columns = synthetic_customers(first, count, hash_key)
-    with _cursor(conn).copy(f"COPY customer ({', '.join(columns)}) FROM STDIN (FORMAT binary)") as copy:
-        copy.set_types([_POSTGRES_TYPES[type(customer.c[name].type)] for name in columns])
-        for row in zip(*columns.values(), strict=True):
-            if row[0] not in there:
-                copy.write_row(row)
-
-
-_POSTGRES_TYPES: dict[type[Any], str] = {
-    sa.BigInteger: "int8",
-    sa.Boolean: "bool",
-    sa.DateTime: "timestamptz",
-    sa.LargeBinary: "bytea",
-    sa.Text: "text",
-}
+    missing = (row for row in zip(*columns.values(), strict=True) if row[0] not in there)
+    copy_rows(conn, customer, list(columns), missing)
 
 
 def synthetic_customers(first: int, count: int, hash_key: bytes) -> dict[str, list[Any]]:
@@ -270,10 +258,10 @@ class _Draws:
         stream = (_STREAMS[table], (self.window.start - ANCHOR) // LENGTH % 2**32, first)
         rng = np.random.default_rng(np.random.SeedSequence(self.rng_seed, spawn_key=stream))
         if table is app_session:
-            return _binary_rows(*_times(rng, self.window, first, count, self.behaviour.sessions_per_week))
+            return packed(*_times(rng, self.window, first, count, self.behaviour.sessions_per_week))
         ids, times = _times(rng, self.window, first, count, self.behaviour.purchases_per_week)
         amounts = rng.lognormal(self.behaviour.amount_mu, self.behaviour.amount_sigma, len(ids))
-        return _binary_rows(ids, times, np.rint(amounts * 100).astype(np.int64))
+        return packed(ids, times, np.rint(amounts * 100).astype(np.int64))
 
 
 def _times(
@@ -285,40 +273,6 @@ def _times(
     """
     per_customer = rng.poisson(per_week * WEEKS, BLOCK)
     ids = np.repeat(np.arange(first, first + BLOCK), per_customer)
-    microseconds = LENGTH // timedelta(microseconds=1)
-    start = (window.start - _POSTGRES_EPOCH) // timedelta(microseconds=1)
-    times = rng.integers(start, start + microseconds, len(ids))
+    times = rng.integers(microseconds(window.start), microseconds(window.end), len(ids))
     kept = int(per_customer[:count].sum())
     return ids[:kept], times[:kept]
-
-
-def _binary_rows(*columns: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """Rows of int64 columns in Postgres's binary COPY format: field count, then length and value of each.
-
-    https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format". A timestamptz is an int64 too.
-    """
-    fields = [(f"{kind}{n}", ">i4" if kind == "length" else ">i8") for n in range(len(columns)) for kind in _FIELD]
-    rows = np.empty(len(columns[0]), dtype=[("fields", ">i2"), *fields])
-    rows["fields"] = len(columns)
-    for n, values in enumerate(columns):
-        rows[f"length{n}"] = 8
-        rows[f"value{n}"] = values
-    return rows
-
-
-_FIELD = ("length", "value")
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
-
-
-def _copy_binary(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDArray[np.void]) -> None:
-    columns = ", ".join(c.name for c in table.columns)
-    with _cursor(conn).copy(f"COPY {target} ({columns}) FROM STDIN (FORMAT binary)") as copy:
-        copy.write(_COPY_HEADER)
-        copy.write(rows.view(np.uint8).data)
-        copy.write(_COPY_TRAILER)
-
-
-def _cursor(conn: sa.Connection) -> Any:
-    """psycopg's own cursor: COPY is not part of the DBAPI."""
-    return conn.connection.cursor()

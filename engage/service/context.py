@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from engage import phone
+from engage import database, phone
 from engage.errors import InputError
 from engage.service.metrics import Metrics
 from engage.sms import Account
 
 CURRENCY = "USD"
+CONNECTIONS = 10
+PATIENCE = 10.0
+"""Seconds that a statement may take, so that a request is answered in any case."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,13 @@ class Context:
             public_url=_public_url(os.environ.get("ENGAGE_PUBLIC_URL")),
             account=Account.from_url(url) if (url := os.environ.get("ENGAGE_SMS_URL")) else None,
         )
+
+
+def pooled(engine: sa.Engine) -> sa.Engine:
+    """Another engine for the same database that never has more than ``CONNECTIONS``, and never waits for long."""
+    return database.connect(
+        engine.url, patience=PATIENCE, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=2.0, pool_recycle=3600
+    )
 
 
 def _currency(code: str) -> str:

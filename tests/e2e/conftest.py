@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from engage import local, migrations, signals
+from engage import local, signals
 from engage.airflow_api import DAG
 from engage.home import Home
 from engage.settings import Settings
@@ -17,11 +16,9 @@ from tests.e2e.support import Airflow, Campaigns, CommandLine, Run, free_port, s
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """A stack with an empty database, its DAG still paused."""
-    home = Home(tmp_path_factory.mktemp("home"), free_port())
+    home = Home(tmp_path_factory.mktemp("home"), free_port(), free_port())
     with signals_kept(), local.stack(home) as stack:
         signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
-        with stack.database() as engine:
-            migrations.upgrade(engine, datetime.now(UTC))
         airflow = Airflow(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()

@@ -168,12 +168,14 @@ class CommandLine:
 
     home: Path
     port: int = field(default_factory=free_port)
+    service_port: int = field(default_factory=free_port)
     sessions: dict[int, float] = field(default_factory=dict)
     """Each session seen, by the number of its leader, with the time when that began: numbers are given out again."""
 
     @property
     def environment(self) -> dict[str, str]:
         mine = {"ENGAGE_HOME": str(self.home), "ENGAGE_PORT": str(self.port), "COLUMNS": "200", "NO_COLOR": "1"}
+        mine |= {"ENGAGE_SERVICE_PORT": str(self.service_port)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGAGE_")}
         return kept | mine
 

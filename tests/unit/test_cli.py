@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "seed", "run", "clean", "report", "customers", "customers forget",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
+    "serve", "keys", "keys create", "keys revoke", "keys list",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 

@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from engage import binary_copy
 from engage import seed as seed_module
+from engage.binary_copy import packed
 from engage.errors import InputError
 from engage.phone import phone_hash
 from engage.schema import app_session, customer, purchase
@@ -220,7 +222,7 @@ def decode(stream: bytes) -> list[tuple[int, ...]]:
 
 
 def stream_of(rows: np.ndarray) -> bytes:
-    return seed_module._COPY_HEADER + rows.tobytes() + seed_module._COPY_TRAILER
+    return binary_copy._HEADER + rows.tobytes() + binary_copy._TRAILER
 
 
 @pytest.mark.parametrize(
@@ -233,13 +235,13 @@ def stream_of(rows: np.ndarray) -> bytes:
     ],
 )
 def test_binary_rows_decode_to_the_values_they_were_made_of(given):
-    rows = seed_module._binary_rows(*np.array(given, dtype=np.int64).T)
+    rows = packed(*np.array(given, dtype=np.int64).T)
     assert decode(stream_of(rows)) == given
 
 
 def test_no_rows_are_an_empty_stream():
     nothing = np.array([], dtype=np.int64)
-    assert decode(stream_of(seed_module._binary_rows(nothing, nothing))) == []
+    assert decode(stream_of(packed(nothing, nothing))) == []
 
 
 @pytest.mark.parametrize("table", [app_session, purchase])

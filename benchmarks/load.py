@@ -1,0 +1,113 @@
+"""A client that sends batches of events over a few connections, as fast as they are taken or at a given rate.
+
+A process of its own: ``python -m benchmarks.load --help``. It prints one line of JSON. Latencies at a rate count from
+when a batch was due, so that a slow answer is not hidden by what waits behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+import uvloop
+
+BODIES = 64
+
+
+@dataclass
+class Tally:
+    """What the service answered."""
+
+    events: int = 0
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+
+
+def bodies(size: int, customers: int, start: datetime) -> list[bytes]:
+    """Batches of sessions and purchases, five to one, as the generator has them."""
+    draw = random.Random(20250106)  # noqa: S311 - made-up events
+    return [
+        json.dumps({"events": [_event(draw, customers, start) for _ in range(size)]}).encode() for _ in range(BODIES)
+    ]
+
+
+def _event(draw: random.Random, customers: int, start: datetime) -> dict[str, object]:
+    at = start + timedelta(seconds=draw.randrange(56 * 86_400))
+    event: dict[str, object] = {"customer_id": draw.randint(1, customers), "occurred_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+    if draw.randrange(6):
+        return {"type": "session", **event}
+    return {"type": "purchase", **event, "amount": f"{draw.lognormvariate(3, 1):.2f}", "currency": "USD"}
+
+
+async def run(arguments: argparse.Namespace) -> Tally:
+    """Send for the given time; returns once everything is answered."""
+    tally = Tally()
+    payloads = bodies(arguments.batch, arguments.customers, datetime.fromisoformat(arguments.start).replace(tzinfo=UTC))
+    begun = perf_counter()
+    every = arguments.batch * arguments.connections / arguments.rate if arguments.rate else 0.0
+    workers = [
+        _work(arguments, payloads, begun + every * n / arguments.connections, every, tally)
+        for n in range(arguments.connections)
+    ]
+    await asyncio.gather(*workers)
+    return tally
+
+
+async def _work(arguments: argparse.Namespace, payloads: list[bytes], due: float, every: float, tally: Tally) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", arguments.port)
+    key, end, draw = arguments.key, due + arguments.seconds, random.Random(due)  # noqa: S311
+    while (now := perf_counter()) < end and due < end:
+        if every and due > now:
+            await asyncio.sleep(due - now)
+        sent = due if every else perf_counter()
+        body = draw.choice(payloads)
+        head = (
+            f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+            f"Idempotency-Key: {uuid.uuid4()}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0]))
+        if answer.startswith(b"HTTP/1.1 200"):
+            tally.events += arguments.batch
+            tally.seconds.append(perf_counter() - sent)
+        else:
+            tally.refused += 1
+        due += every
+    writer.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--batch", type=int, default=500, help="events in a batch")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=0, help="events a second; 0 is as fast as they are taken")
+    parser.add_argument("--customers", type=int, default=1_000_000)
+    parser.add_argument("--start", default="2026-09-14", help="first day of the events' window")
+    arguments = parser.parse_args()
+    begun = perf_counter()
+    tally = uvloop.run(run(arguments))
+    took = perf_counter() - begun
+    sys.stdout.write(json.dumps(summary(tally, took)) + "\n")
+
+
+def summary(tally: Tally, took: float) -> dict[str, float]:
+    """Rates, and the latencies that half and 99% of the requests stayed below, in seconds."""
+    seconds = sorted(tally.seconds)
+    below = {f"p{p}": seconds[len(seconds) * p // 100] for p in (50, 99)} if seconds else {}
+    counts = {"events": tally.events, "requests": len(seconds), "refused": tally.refused, "took": took}
+    return counts | {"events_a_second": tally.events / took, "requests_a_second": len(seconds) / took} | below
+
+
+if __name__ == "__main__":
+    main()

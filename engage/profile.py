@@ -1,0 +1,137 @@
+"""What the app tells of a customer, and what it may ask about one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from engage import bucket, campaign
+from engage.errors import NoSuchCustomer, SyntheticCustomer
+from engage.phone import masked, phone_hash
+from engage.schema import customer, customer_activity, customer_bucket, message, suppression
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Profile:
+    """All that the app knows of a customer. ``phone`` is E.164; no ``consent_at`` is no consent."""
+
+    name: str | None = None
+    phone: str | None = field(default=None, repr=False)
+    locale: str | None = None
+    time_zone: str | None = None
+    registered_at: datetime | None = None
+    consent_at: datetime | None = None
+    consent_source: str | None = None
+
+
+def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
+    """Make the profile the customer's; returns whether they are new. Again: changes nothing.
+
+    A consent that is later than the customer's opt-out ends that. A suppressed phone stays suppressed.
+
+    Raises:
+        SyntheticCustomer: the id is one of the synthetic customers'.
+    """
+    values = {
+        "name": profile.name,
+        "phone": profile.phone,
+        "phone_hash": phone_hash(profile.phone, hash_key) if profile.phone else None,
+        "locale": profile.locale,
+        "time_zone": profile.time_zone,
+        "consent_at": profile.consent_at,
+        "consent_source": profile.consent_source,
+    }
+    given = {"registered_at": profile.registered_at} if profile.registered_at else {}
+    added = insert(customer).values(customer_id=customer_id, **({"registered_at": as_of} | given), **values)
+    if conn.execute(added.on_conflict_do_nothing()).rowcount:
+        return True
+    consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
+    opted_out_at = sa.case((customer.c.opted_out_at < consented, None), else_=customer.c.opted_out_at)
+    theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
+    done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
+    if not done.rowcount:
+        raise SyntheticCustomer(
+            f"Customer {customer_id} is a synthetic one, made by seeding. Real customers go into a database of their "
+            "own, or take an id that no synthetic one has."
+        )
+    return False
+
+
+def opt_out(conn: sa.Connection, customer_id: int, *, as_of: datetime) -> None:
+    """Never text the customer, or their phone, again until they consent anew. Again: the first time stays.
+
+    Raises:
+        NoSuchCustomer: there is none with this id.
+    """
+    since = sa.func.coalesce(customer.c.opted_out_at, as_of)
+    done = conn.execute(sa.update(customer).where(customer.c.customer_id == customer_id).values(opted_out_at=since))
+    if not done.rowcount:
+        raise _unknown(customer_id)
+
+
+def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
+    """What is known of a customer, the phone masked, and what the last campaign with them made of it.
+
+    Raises:
+        NoSuchCustomer: there is none with this id.
+    """
+    row = conn.execute(sa.select(customer).where(customer.c.customer_id == customer_id)).one_or_none()
+    if row is None:
+        raise _unknown(customer_id)
+    held = sa.select(sa.literal(1)).where(suppression.c.phone_hash == row.phone_hash)
+    return {
+        "customer_id": row.customer_id,
+        "registered_at": row.registered_at,
+        "name": row.name,
+        "phone": masked(row.phone) or None,
+        "locale": row.locale,
+        "time_zone": row.time_zone,
+        "consent": row.consent_at and {"at": row.consent_at, "source": row.consent_source},
+        "opted_out_at": row.opted_out_at,
+        "suppressed": row.phone_hash is not None and conn.execute(held).first() is not None,
+        "campaign": _last_campaign(conn, customer_id),
+    }
+
+
+def _last_campaign(conn: sa.Connection, customer_id: int) -> dict[str, Any] | None:
+    """The customer's numbers, bucket and message in the latest window that has them."""
+    theirs = customer_bucket.alias("theirs")
+    same = sa.and_(
+        customer_activity.c.customer_id == theirs.c.customer_id,
+        customer_activity.c.window_start == theirs.c.window_start,
+    )
+    texted = sa.and_(message.c.customer_id == theirs.c.customer_id, message.c.window_start == theirs.c.window_start)
+    query = (
+        sa.select(theirs, customer_activity.c.sessions, customer_activity.c.purchases, message.c.status,
+                  message.c.reason)
+        .join(customer_activity, same)
+        .join(message, texted, isouter=True)
+        .where(theirs.c.customer_id == customer_id)
+        .order_by(theirs.c.window_start.desc())
+        .limit(1)
+    )  # fmt: skip
+    row = conn.execute(query).one_or_none()
+    found = row and campaign.find(conn, Window(row.window_start))
+    if row is None or found is None or found.settings is None:
+        return None
+    return {
+        "window_start": found.window.start,
+        "window_end": found.window.end,
+        "status": found.status,
+        "sessions": row.sessions,
+        "purchases": row.purchases,
+        "total_spend": f"{row.total_spend_cents // 100}.{row.total_spend_cents % 100:02}",
+        "avg_weekly_sessions": row.avg_weekly_sessions,
+        "bucket": row.bucket,
+        "why": bucket.why(row.bucket, found.settings),
+        "message": row.status and {"status": row.status, "reason": row.reason},
+    }
+
+
+def _unknown(customer_id: int) -> NoSuchCustomer:
+    return NoSuchCustomer(f"There is no customer {customer_id}.")

@@ -1,0 +1,126 @@
+"""The events that a batch may hold, as the app sends them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from engage.events import MAX_AMOUNT_CENTS
+
+MAX_ID = 2**63 - 1
+MAX_EVENTS = 1000
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_TIME_IS = "a time such as 2026-09-14T12:30:00Z (RFC 3339; without a zone it is UTC), from the year 2000 on"
+
+
+def _time(value: object) -> datetime:
+    """An instant in UTC."""
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        try:
+            moment = datetime.fromisoformat(value.upper())
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            moment = datetime.min.replace(tzinfo=UTC)
+        if moment >= EARLIEST:
+            return moment
+    raise PydanticCustomError("invalid_time", f"It takes {_TIME_IS}.")
+
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": _TIME_IS}),
+]
+CustomerId = Annotated[int, Field(strict=True, ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("unprintable", "It may not hold control characters.")
+    return text
+
+
+Printable = AfterValidator(_printable)
+ItemId = Annotated[str, Field(strict=True, min_length=1, max_length=200, examples=["burger-17"]), Printable]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": False})
+
+    customer_id: CustomerId
+    occurred_at: Time
+
+
+class Session(_Event):
+    """The app was opened."""
+
+    type: Literal["session"]
+
+
+class Purchase(_Event):
+    """Something was bought. The amount is either ``amount`` with ``currency``, or ``amount_minor``."""
+
+    type: Literal["purchase"]
+    amount: str | None = Field(
+        None,
+        strict=True,
+        pattern=r"^[0-9]{1,11}(\.[0-9]{1,2})?$",
+        description="A decimal number as text, such as 12.50.",
+        examples=["12.50"],
+    )
+    amount_minor: int | None = Field(
+        None, strict=True, ge=0, le=MAX_AMOUNT_CENTS, description="Or the same in cents.", examples=[1250]
+    )
+    currency: str | None = Field(
+        None, strict=True, pattern="^[A-Z]{3}$", description="ISO 4217; required with amount.", examples=["USD"]
+    )
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Purchase:
+        if (self.amount is None) == (self.amount_minor is None):
+            raise PydanticCustomError("invalid_amount", "A purchase takes one of amount and amount_minor.")
+        if self.amount is not None and self.currency is None:
+            raise PydanticCustomError("invalid_currency", "An amount takes a currency.")
+        if self.cents > MAX_AMOUNT_CENTS:
+            raise PydanticCustomError("invalid_amount", "The largest amount is 10000000000.00.")
+        return self
+
+    @property
+    def cents(self) -> int:
+        """The amount in cents, exactly."""
+        if self.amount is None:
+            return self.amount_minor or 0
+        whole, _, part = self.amount.partition(".")
+        return int(whole) * 100 + int(part.ljust(2, "0"))
+
+
+class AppEvent(_Event):
+    """The customer looked at an item, liked it, or put it in the basket."""
+
+    type: Literal["viewed", "liked", "added_to_basket"]
+    item_id: ItemId
+
+
+Event = Annotated[Session | Purchase | AppEvent, Field(discriminator="type")]
+
+
+class EventBatch(BaseModel):
+    """A batch as a client sends it; its events are checked one by one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: list[Any] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+class DocumentedBatch(BaseModel):
+    """Events of the app, in any order, of any customers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: list[Event] = Field(min_length=1, max_length=MAX_EVENTS)

@@ -1,0 +1,104 @@
+"""Errors as the service answers them: RFC 9457 problem details, each with a sentence that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "1"
+AWAY = "The database does not answer at the moment. Nothing was changed; send the same again in a second."
+
+
+class RowProblem(BaseModel):
+    """What is wrong with one part of a request."""
+
+    index: int | None = Field(None, description="Which event of the batch, from 0.")
+    field: str | None = Field(None, description="Which of its fields.")
+    reason: str = Field(description="A short name to count by.", examples=["invalid_amount"])
+    detail: str = Field(description="What is allowed.")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="What was wrong and what to do.")
+    errors: list[RowProblem] | None = Field(None, description="One for each wrong part.")
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
+) -> HTTPException:
+    """An error to raise."""
+    return HTTPException(status, {"detail": detail, "errors": errors}, dict(headers or {}))
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for its OpenAPI description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def answer(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
+) -> Response:
+    """An error as a response."""
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if errors:
+        body["errors"] = errors
+    return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
+
+
+_STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409}
+
+
+def install(app: FastAPI) -> None:
+    """Let every error that a route can end with be answered so."""
+    app.add_exception_handler(StarletteHTTPException, _raised)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(EngageError, _refused)
+    for away in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(away, _away)
+
+
+def _raised(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, StarletteHTTPException)
+    detail: Any = exc.detail
+    if isinstance(detail, dict):
+        return answer(exc.status_code, detail["detail"], exc.headers, detail["errors"])
+    return answer(exc.status_code, _sentence(exc), exc.headers)
+
+
+def _sentence(exc: StarletteHTTPException) -> str:
+    known = {404: "There is nothing at this address; /docs lists what there is.", 405: "Not with this method."}
+    return known.get(exc.status_code, exc.detail)
+
+
+def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    errors = [
+        {"field": ".".join(map(str, error["loc"][1:])) or None, "reason": error["type"], "detail": error["msg"]}
+        for error in exc.errors()
+    ]
+    return answer(422, "The request is not of the form that /docs describes.", errors=errors)
+
+
+def _refused(request: Request, exc: Exception) -> Response:
+    return answer(_STATUSES[type(exc)], str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
+
+
+def _away(request: Request, exc: Exception) -> Response:
+    return answer(503, AWAY, {"Retry-After": RETRY_AFTER})
