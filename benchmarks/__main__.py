@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import airflow_run, document, pace
+from benchmarks import airflow_run, document, intake, pace
 from benchmarks.measure import measure
 from benchmarks.step import now
 from engage import embedded_postgres, signals
@@ -49,9 +49,11 @@ def main(
             console.print(f"{size:,} customers measured.")
         with console.status("sending at a rate"):
             run["pace"] = pace.measure(host)
+        with console.status("events over HTTP"):
+            run["intake"] = intake.measure(host)
     if airflow:
         with console.status("Airflow: warm runs of the DAG"):
-            run["airflow"] = airflow_run.measure(Home(HOME / "stack", _free_port()), AIRFLOW_RUNS)
+            run["airflow"] = airflow_run.measure(Home(HOME / "stack", _free_port(), _free_port()), AIRFLOW_RUNS)
     json_.parent.mkdir(parents=True, exist_ok=True)
     json_.write_text(json.dumps(run, indent=2))
     written = document.page(json.loads(json_.read_text()))

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from benchmarks.step import HASH_KEY, RNG_SEED, now
-from engage import campaign, local, migrations
+from engage import campaign, local
 from engage.airflow_api import AirflowApi
 from engage.errors import RunFailed
 from engage.home import Home
@@ -23,7 +23,6 @@ def measure(home: Home, repetitions: int) -> list[dict[str, Any]]:
         windows.append(windows[-1].previous())
     with local.stack(home) as stack:
         with stack.database() as engine:
-            migrations.upgrade(engine, now())
             for window in windows:
                 seed(engine, window, CUSTOMERS, RNG_SEED, hash_key=HASH_KEY)
         airflow = AirflowApi(stack)

@@ -13,7 +13,13 @@ PATH = STEPS[:-1]
 
 def page(run: dict[str, Any]) -> str:
     """The whole document, in Markdown."""
-    parts = [_intro(run), *(_size(size) for size in run["sizes"]), _ratios(run), _pace(run["pace"])]
+    parts = [
+        _intro(run),
+        *(_size(size) for size in run["sizes"]),
+        _ratios(run),
+        _pace(run["pace"]),
+        _intake(run["intake"]),
+    ]
     if run.get("airflow"):
         parts.append(_airflow(run["airflow"]))
     return "\n".join(parts)
@@ -128,6 +134,23 @@ def _pace(pace: dict[str, Any]) -> str:
 **{pace["average"]:.1f} a second** on average, {min(each)} to {max(each)} in each second after the first, in which
 connections are made.
 """
+
+
+def _intake(intake: dict[str, Any]) -> str:
+    lines = [
+        "\n## Events over HTTP\n",
+        "The service, its Postgres and the client that sends, in processes of their own on this machine; a batch is "
+        "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the rows are "
+        "counted: those acknowledged\nare there, and no others. "
+        f"A raw COPY of the same {intake['rows']:,} rows takes in **{intake['raw_copy']:,.0f} a second**.\n",
+        "| | events a second | requests a second | half within, ms | 99% within, ms | refused |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, run in intake["runs"].items():
+        rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
+        times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
+        lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+    return "\n".join(lines) + "\n"
 
 
 def _airflow(runs: list[dict[str, Any]]) -> str:

@@ -25,6 +25,8 @@ SIZE = {
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
+LOAD = {"events_a_second": 40_000.4, "requests_a_second": 80.2, "p50": 0.0102, "p99": 0.0501, "refused": 3}
+INTAKE = {"runs": {"batches of 500": LOAD}, "promised": 40_000, "rows": 1_000, "raw_copy": 2_000_000.4}
 PACE = {"asked": 100, "answer_after": 0.05, "messages": 1500, "average": 99.5, "each_second": [70, 99, 101]}
 MACHINE = {"cores": 2, "processor": "x", "memory_gb": 4, "system": "Linux", "postgres": "18", "python": "3.11"}
 
@@ -41,17 +43,21 @@ def test_ratios_are_taken_within_each_turn():
 
 
 def test_growth_is_time_per_event():
-    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE, MILLION], "pace": PACE})
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE, MILLION], "pace": PACE, "intake": INTAKE}
+    page = document.page(run)
     assert "time per event / that at 100,000 | 0.10 |" in page
 
 
 def test_the_page_shows_every_measurement_and_airflows_share():
     runs = [{"wall": 4.0, "steps": 1.0}, {"wall": 5.0, "steps": 1.0}, {"wall": 6.0, "steps": 1.5}]
-    page = document.page({"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "airflow": runs, "pace": PACE})
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "airflow": runs, "pace": PACE, "intake": INTAKE}
+    page = document.page(run)
     for name in SIZE["seconds"]:
         assert f"| {name} |" in page
     assert "5.00 s (each: 4.00, 5.00, 6.00)" in page
     assert "**4.00 s Airflow's**, 80%" in page
+    assert "| batches of 500 | 40,000 | 80 | 10.2 | 50.1 | 3 |" in page
+    assert "1,000 rows takes in **2,000,000 a second**" in page
 
 
 @pytest.mark.parametrize("history", [{"floor": [1.0], **{step: [1.0] for step in document.PATH}}])

@@ -1,0 +1,87 @@
+"""How much the HTTP service takes in: large batches, half of the rate promised, single events; beside a raw COPY."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.step import HASH_KEY, now
+from benchmarks.world import EVENTS, World
+from benchmarks.world import world as world_of
+from engage import api_keys, partitions
+
+PROMISED = 40_000
+"""Events a second."""
+SECONDS = 10
+RUNS = {
+    "batches of 500": ["--batch", "500"],
+    "batches of 500, at half the rate promised": ["--batch", "500", "--rate", str(PROMISED // 2)],
+    "single events": ["--batch", "1", "--connections", "32"],
+}
+
+
+def measure(host: str) -> dict[str, Any]:
+    """Send to a real service from another process, on this machine, and count what is stored."""
+    with world_of(host, 1_000_000) as world:
+        partitions.ensure_windows(world.engine, [world.window])
+        with world.engine.begin() as conn:
+            key = api_keys.create(conn, "benchmark", ["events"], 0, as_of=now())
+        with _service(world) as port:
+            runs = {name: _load(world, port, key, options) for name, options in RUNS.items()}
+        stored = world.events
+        if stored != (sent := sum(run["events"] for run in runs.values())):
+            raise AssertionError(f"{sent} events were acknowledged and {stored} are stored")
+        with tempfile.TemporaryDirectory(dir=world.value("SELECT current_setting('data_directory')")) as folder:
+            Path(folder).chmod(0o777)  # the server writes there, as another user
+            world.dump(Path(folder))
+            seconds = world.raw_copy(Path(folder))
+            for table in EVENTS:
+                (Path(folder) / table).unlink()
+        return {"runs": runs, "promised": PROMISED, "rows": stored, "raw_copy": stored / seconds}
+
+
+def _load(world: World, port: int, key: str, options: list[str]) -> dict[str, float]:
+    start = f"{world.window.start:%Y-%m-%d}"
+    common = ["--port", str(port), "--key", key, "--seconds", str(SECONDS), "--start", start]
+    command = [sys.executable, "-m", "benchmarks.load", *common, *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def _service(world: World) -> Iterator[int]:
+    """``python -m engage serve`` on the world's database."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    url = world.url.render_as_string(hide_password=False)
+    environment = os.environ | {"ENGAGE_DATABASE_URL": url, "ENGAGE_HASH_KEY": HASH_KEY.decode()}
+    command = [sys.executable, "-m", "engage", "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_until_ready(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError("the service was not ready within 60 s")

@@ -1,0 +1,117 @@
+"""The HTTP service as the app uses it: the lines of docs/api.md, and events that end in a campaign's totals."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from engage.home import ROOT
+from tests.e2e.support import Airflow, Campaigns, past_window
+
+WINDOW = past_window(7)
+CUSTOMERS = {50_000_001: (3, ["40.00", "59.99"]), 50_000_002: (48, ["100.00"]), 50_000_003: (40, ["250.50"])}
+"""Sessions and amounts by customer."""
+BUCKETS = {50_000_001: "BOOST", 50_000_002: "REWARD", 50_000_003: "NONE"}
+
+
+@pytest.fixture(scope="module")
+def environment(airflow: Airflow) -> dict[str, str]:
+    """What somebody who works beside the running stack has set."""
+    home = airflow.stack.home
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGAGE_")}
+    return kept | {"ENGAGE_HOME": str(home.path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def service(airflow: Airflow, environment: dict[str, str]) -> Iterator[httpx.Client]:
+    scopes = [word for scope in ("events", "customers", "read") for word in ("--scope", scope)]
+    command = [sys.executable, "-m", "engage", "keys", "create", "tests", *scopes]
+    key = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=airflow.stack.home.service_url, headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def nobody_stays(service: httpx.Client) -> Iterator[None]:
+    """Nobody may seed beside real customers, so they go again."""
+    yield
+    for customer_id in CUSTOMERS:
+        service.delete(f"/v1/customers/{customer_id}").raise_for_status()
+
+
+def test_every_curl_line_of_the_documentation_works(airflow: Airflow, environment: dict[str, str]) -> None:
+    if shutil.which("curl") is None:
+        missing = "NOT TESTED: the lines of docs/api.md. There is no curl."
+        if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / "docs" / "api.md").read_text(), re.M)
+    script = "".join(blocks).replace(".venv/bin/python", sys.executable)
+    script = script.replace("http://127.0.0.1:8000", airflow.stack.home.service_url)
+    script = re.sub(r"^    ", "", script, flags=re.M).replace("curl -sS", "echo; curl -sS --fail-with-body")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert script.count("curl") == 8
+    assert '{"accepted":3,"rejected":[]}' in done.stdout
+    assert '"phone":"…23"' in done.stdout
+    assert '{"status":"ready"}' in done.stdout
+    assert 'engage_events_total{type="session"}' in done.stdout
+
+
+def test_events_that_the_app_sends_are_in_the_next_campaigns_totals(
+    airflow: Airflow, campaigns: Campaigns, service: httpx.Client, nobody_stays: None
+) -> None:
+    at = (WINDOW.start + timedelta(days=3)).isoformat()
+    consent = {"source": "app", "at": at}
+    for customer_id in CUSTOMERS:
+        body = {"registered_at": at, "consent": consent}
+        assert service.put(f"/v1/customers/{customer_id}", json=body).status_code == 201
+    batch = {"events": [event for customer_id in CUSTOMERS for event in _events(customer_id, at)]}
+    for _ in range(2):
+        answer = service.post("/v1/events", json=batch, headers={"Idempotency-Key": "batch-1"})
+        assert (answer.status_code, answer.json()["accepted"]) == (200, len(batch["events"]))
+
+    run = airflow.run(window_start=WINDOW.start.date().isoformat())
+
+    assert run.state == "success", run.states
+    query = """SELECT customer_id, sessions, total_spend_cents FROM customer_activity
+               WHERE window_start = :start AND customer_id = ANY(:ids)"""
+    found = campaigns.rows(query, start=WINDOW.start, ids=list(CUSTOMERS))
+    assert {row[0]: (row[1], row[2]) for row in found} == {
+        customer_id: (sessions, sum(int(amount.replace(".", "")) for amount in amounts))
+        for customer_id, (sessions, amounts) in CUSTOMERS.items()
+    }
+    for customer_id, bucket in BUCKETS.items():
+        assert service.get(f"/v1/customers/{customer_id}").json()["campaign"]["bucket"] == bucket
+
+
+def _events(customer_id: int, at: str) -> list[dict[str, Any]]:
+    sessions, amounts = CUSTOMERS[customer_id]
+    event = {"customer_id": customer_id, "occurred_at": at}
+    bought = [{"type": "purchase", **event, "amount": amount, "currency": "USD"} for amount in amounts]
+    return [{"type": "session", **event}] * sessions + bought
+
+
+def test_the_log_of_the_service_names_keys_and_routes_and_nobody(airflow: Airflow, service: httpx.Client) -> None:
+    service.get("/v1/customers/50000099")
+    lines = [json.loads(line) for line in (airflow.stack.home.logs / "service.log").read_text().splitlines()]
+    assert any(line.get("route") == "/v1/customers/{customer_id}" and line["status"] == 404 for line in lines)
+    assert not any("50000099" in json.dumps(line) for line in lines)
