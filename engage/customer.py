@@ -10,13 +10,25 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from engage.errors import NotReady
-from engage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, message, suppression
+from engage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, inbound_sms, message, suppression
 
 
 def suppress(conn: sa.Connection, phone_hash: bytes, *, reason: str, source: str, as_of: datetime) -> None:
-    """Never text a phone again; the first reason stays. ``reason`` is one of ``schema.SUPPRESSION_REASONS``."""
+    """Never text a phone again. ``reason`` is one of ``schema.SUPPRESSION_REASONS``.
+
+    The first reason stays, but for an erasure, which takes the place of the others: it is the one that no START ends.
+    """
     row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
-    conn.execute(insert(suppression).values(row).on_conflict_do_nothing())
+    outranks = sa.and_(sa.literal(reason) == "erasure", suppression.c.reason != "erasure")
+    conn.execute(
+        insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=outranks)
+    )
+
+
+def allow_again(conn: sa.Connection, phone_hash: bytes) -> None:
+    """Take a phone off the list because its owner says so; one that was forgotten stays on it."""
+    theirs = suppression.c.phone_hash == phone_hash
+    conn.execute(sa.delete(suppression).where(theirs, suppression.c.reason != "erasure"))
 
 
 @dataclass(frozen=True)
@@ -31,9 +43,9 @@ class Forgotten:
 def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten:
     """Remove what is known of a customer, and make what campaigns have computed and sent nobody's.
 
-    Their row and events are deleted. Their numbers, bucket and messages stay, without text, phone and provider's id,
-    under a random negative id that nothing leads to, so every campaign's counts stay right. Their phone is
-    suppressed by its keyed hash. Again: changes nothing.
+    Their row, their events and what is noted of their texts to us are deleted. Their numbers, bucket and messages stay,
+    without text, phone and provider's id, under a random negative id that nothing leads to, so every campaign's counts
+    stay right. Their phone is suppressed by its keyed hash. Again: changes nothing.
 
     Raises:
         NotReady: a message to them is being handed over at this moment.
@@ -44,6 +56,7 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten
         ).all()
         hashes = _blank_messages(conn, customer_id, as_of)
         for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
+            conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
             suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)

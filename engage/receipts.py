@@ -13,10 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage import ledger
+from engage import customer, ledger
 from engage.errors import WindowError
 from engage.schema import MESSAGE_MOVES, message
-from engage.sms.twilio_codes import describe
+from engage.sms.twilio_codes import UNSUBSCRIBED, describe
 from engage.window import Window
 
 
@@ -34,23 +34,25 @@ def apply(engine: sa.Engine, receipt: Receipt, *, as_of: datetime) -> bool:
     """Move the message on; returns False if the ledger knows no such message.
 
     A receipt for a message whose fate was unknown, or whose sender has not yet written down that it was accepted,
-    settles it: the provider has it.
+    settles it: the provider has it. If it says that the phone's owner has told the provider to stop, they are not
+    texted again; a copy that comes later does not say so once more.
     """
     with engine.begin() as conn:
         found = _find(conn, receipt)
         if found is None:
             return False
-        window, customer_id, status = found
-        moves = receipt.status in MESSAGE_MOVES[status]
+        moves = receipt.status in MESSAGE_MOVES[found.status]
         conn.execute(
             sa.update(message)
-            .where(message.c.window_start == window.start, message.c.customer_id == customer_id)
+            .where(message.c.window_start == found.window_start, message.c.customer_id == found.customer_id)
             .values(_changes(receipt, as_of, moves=moves))
         )
+        if moves and receipt.error_code == UNSUBSCRIBED:
+            customer.suppress(conn, found.phone_hash, reason="provider", source="the provider's receipt", as_of=as_of)
         return True
 
 
-def _find(conn: sa.Connection, receipt: Receipt) -> tuple[Window, int, str] | None:
+def _find(conn: sa.Connection, receipt: Receipt) -> sa.Row[Any, Any, Any, Any] | None:
     """The message that the receipt is about, locked; a message that has another id at the provider is none."""
     match = re.fullmatch(r"(\d{8})-(-?\d{1,18})", receipt.reference, re.ASCII)
     if match is None:
@@ -59,8 +61,8 @@ def _find(conn: sa.Connection, receipt: Receipt) -> tuple[Window, int, str] | No
         window, customer_id = Window(datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC)), int(match[2])
     except (ValueError, WindowError):
         return None
-    row = conn.execute(
-        sa.select(message.c.status)
+    return conn.execute(
+        sa.select(message.c.window_start, message.c.customer_id, message.c.status, message.c.phone_hash)
         .where(
             message.c.window_start == window.start,
             message.c.customer_id == customer_id,
@@ -69,7 +71,6 @@ def _find(conn: sa.Connection, receipt: Receipt) -> tuple[Window, int, str] | No
         )
         .with_for_update()
     ).one_or_none()
-    return None if row is None else (window, customer_id, row.status)
 
 
 def _changes(receipt: Receipt, as_of: datetime, *, moves: bool) -> dict[str, Any]:

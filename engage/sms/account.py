@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from engage.errors import InputError
 
 TWILIO_API = "https://api.twilio.com"
-_OPTIONS = ("from", "messaging_service", "status_callback", "api_key", "api")
+_OPTIONS = ("from", "messaging_service", "status_callback", "api_key", "auth_token", "api")
 EXAMPLE = "twilio://ACCOUNT_SID:AUTH_TOKEN@api.twilio.com?from=%2B12025550100"
 
 
@@ -24,7 +24,14 @@ class Account:
     status_callback: str | None = None
     api_key: str | None = None
     """With one, ``token`` is the key's secret instead of the account's."""
+    auth_token: str | None = field(default=None, repr=False)
+    """The account's own token beside an API key."""
     api: str = TWILIO_API
+
+    @property
+    def signing_token(self) -> str | None:
+        """What Twilio signs its requests to us with: the account's own token. An API key's secret is of no use here."""
+        return self.auth_token or (None if self.api_key else self.token)
 
     @classmethod
     def from_parts(cls, sid: str | None, token: str | None, options: Mapping[str, Any]) -> Account:
@@ -44,7 +51,8 @@ class Account:
                 f"has {'both' if senders else 'neither'}."
             )
         urls = {name: _url(name, options[name]) for name in ("status_callback", "api") if options.get(name)}
-        return cls(sid, token, senders[0], api_key=options.get("api_key"), **urls)
+        keys = {name: str(options[name]) for name in ("api_key", "auth_token") if options.get(name)}
+        return cls(sid, token, senders[0], **keys, **urls)
 
     @classmethod
     def from_url(cls, url: str | None) -> Account:

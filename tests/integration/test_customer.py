@@ -3,9 +3,12 @@
 import pytest
 import sqlalchemy as sa
 
-from engage import customer
+from engage import customer, inbound
 from engage.errors import NotReady
+from engage.inbound import InboundSms
 from engage.message import Delivery, queue
+from engage.phone import phone_hash
+from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
 
 COUNTS = """SELECT (SELECT count(*) FROM customer_activity), (SELECT sum(total_spend_cents) FROM customer_activity),
@@ -20,6 +23,7 @@ TABLES = (
     "message",
     "campaign",
     "suppression",
+    "inbound_sms",
 )
 
 
@@ -106,6 +110,26 @@ def test_a_customer_without_a_phone_can_be_forgotten(world):
     world.message()
     assert customer.forget(world.engine, 1, as_of=world.now).known
     assert world.rows("SELECT * FROM suppression") == []
+
+
+def test_what_is_noted_of_their_texts_is_forgotten_too_and_of_nobody_elses(texted):
+    for n in range(2):
+        text = InboundSms(f"SM{n}", phone_hash(fictional_phone(n), KEY), "other")
+        inbound.receive(texted.engine, text, as_of=texted.now)
+    forget(texted)
+    assert texted.rows("SELECT provider_message_id FROM inbound_sms") == [("SM1",)]
+
+
+def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_kept(texted):
+    for n, (first, second) in enumerate([("stop", "erasure"), ("erasure", "stop"), ("stop", "provider")]):
+        with texted.engine.begin() as conn:
+            for reason in (first, second):
+                customer.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
+    assert texted.rows("SELECT reason, source FROM suppression ORDER BY phone_hash") == [
+        ("erasure", "as erasure"),
+        ("erasure", "as erasure"),
+        ("stop", "as stop"),
+    ]
 
 
 def test_nobody_can_be_forgotten(world):

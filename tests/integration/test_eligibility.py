@@ -29,7 +29,7 @@ def test_a_suppressed_phone_is_not_texted(world):
     world.purchase(world.customer(), 100)
     with world.engine.begin() as conn:
         phone_hash = conn.execute(sa.text("SELECT phone_hash FROM customer")).scalar_one()
-        for reason in ("stop", "erasure"):
+        for reason in ("stop", "provider"):
             customer.suppress(conn, phone_hash, reason=reason, source="a test", as_of=world.now)
     world.computed()
     world.message()

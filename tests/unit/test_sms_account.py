@@ -27,6 +27,20 @@ def test_a_url_gives_the_same():
 
 
 @pytest.mark.parametrize(
+    ("options", "token"),
+    [
+        ({}, "password"),
+        ({"auth_token": "own"}, "own"),
+        ({"api_key": "SK1", "auth_token": "own"}, "own"),
+        ({"api_key": "SK1"}, None),
+        ({"api_key": "SK1", "auth_token": ""}, None),
+    ],
+)
+def test_requests_are_signed_with_the_accounts_own_token_and_never_with_an_api_keys_secret(options, token):
+    assert Account.from_parts("AC1", "password", NUMBER | options).signing_token == token
+
+
+@pytest.mark.parametrize(
     ("sid", "token", "options", "complaint"),
     [
         (None, "hush", NUMBER, "account SID as login"),
@@ -64,7 +78,7 @@ def test_a_url_that_cannot_be_is_refused_without_repeating_it(url, complaint):
 
 
 def test_the_token_is_not_shown():
-    assert "hush" not in repr(Account("AC1", "hush", "+12025550100"))
+    assert "hush" not in repr(Account("AC1", "hush", "+12025550100", auth_token="hush too"))
 
 
 def test_the_sandbox_needs_no_account_and_twilio_does(monkeypatch):
