@@ -72,8 +72,6 @@ def test_counting_the_window_reads_no_other(seeded):
     with seeded.engine.begin() as conn:
         sa.event.listen(conn, "before_execute", lambda conn, statement, *rest: statements.append(statement))
         events.count_window(conn, seeded.window)
-    assert len(statements) == len(EVENT_TIMES)
-    for statement in statements:
-        relations = scanned(plan(seeded, statement))
-        assert len(relations) == HASH_MODULUS
-        assert all(seeded.window.key in relation for relation in relations)
+    reads = [scanned(plan(seeded, statement)) for statement in statements]
+    assert sorted(map(len, reads)) == [1, 1, HASH_MODULUS, HASH_MODULUS]  # nobody's events lie in one piece
+    assert all(seeded.window.key in relation for relations in reads for relation in relations)
