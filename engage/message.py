@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage import campaign, eligibility, ledger, partitions, phone, schema, sender
+from engage import campaign, eligibility, ledger, outbox, partitions, phone, schema, sender
 from engage.bucket import TEXTED
 from engage.eligibility import Frequency
 from engage.errors import NotReady
@@ -64,8 +64,7 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
     with campaign.step(engine, window, "queue") as step:
         held = delivery.held(window, step.settings, as_of)
         if step.campaign.frozen:
-            summary = ledger.summarise(step.conn, ledger.of(window))
-            return replace(summary, frozen=True, note=_note(window, held, delivery, frozen=True))
+            return replace(_as_it_stands(step, window, as_of), note=_note(window, held, delivery, frozen=True))
         if step.campaign.buckets is None:
             raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
         cap = eligibility.frequency(step.conn, window, step.settings, as_of)
@@ -82,6 +81,15 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
             partitions.swap_in(step.conn, schema.message, window)
             step.save(status="queued" if summary.unsettled else "complete")
         return replace(summary, note=_note(window, held, delivery, frozen=False))
+
+
+def _as_it_stands(step: campaign.Step, window: Window, as_of: datetime) -> MessageSummary:
+    """A frozen campaign's ledger, once what senders that are gone have left in it is listed as unknown."""
+    outbox.abandon(step.conn, window, as_of)
+    summary = ledger.summarise(step.conn, ledger.of(window))
+    if not summary.unsettled and step.campaign.status == "sending":  # nothing is left for a sender to end it
+        campaign.update(step.conn, window, status="complete", finished_at=as_of)
+    return replace(summary, frozen=True)
 
 
 def messages(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from engage import campaign, eligibility
 from engage import customer as customer_data
+from engage.campaign import Campaign
 from engage.compose import Composed, Composer
 from engage.errors import NotReady, Superseded, TooManyMessages
 from engage.schema import campaign as campaign_table
@@ -26,6 +27,9 @@ from engage.sms import Outcome, OutgoingSms, Reply, SmsProvider
 from engage.window import Window
 
 log = logging.getLogger(__name__)
+
+HELD_AT_MOST = timedelta(minutes=5)
+"""Far longer than a living sender holds a message: its turn, the provider's time to answer, and writing that down."""
 
 
 @dataclass(frozen=True)
@@ -95,35 +99,63 @@ def take_over(
 ) -> Taken | None:
     """Become the campaign's only sender, and list what the last one left without an outcome; None while halted.
 
-    This freezes the campaign, so it has to be as the queue was made from: a step that has run since reopens it.
+    The list is made first and stays, whatever comes of the rest. Only the rest freezes the campaign, which has to be as
+    the queue was made from: a step that has run since reopens it.
 
     Raises:
         NotReady: the campaign was computed anew since its messages were queued.
-        TooManyMessages: more wait than ``max_messages_per_run`` allows; nothing was changed.
+        TooManyMessages: more wait than ``max_messages_per_run`` allows; the campaign stays as open as it was.
+        Superseded: another sender has taken over in this moment.
     """
+    token = _supersede(engine, window, now)
     with engine.begin() as conn:
-        found = campaign.find(conn, window, lock=True)
-        if found is None or found.settings is None or not (found.frozen or found.status == "queued"):
-            raise NotReady(
-                f"The campaign of the window {window} was computed anew after its messages had been queued, so none "
-                "is sent. Run its steps again, up to message."
-            )
+        found, settings = _sendable(conn, window)
+        if found.sender_token != token:
+            raise _superseded(window)
         if found.halted_at:
             return None
-        provider = provider_named(found.settings.sms_provider)
-        token = found.sender_token + 1
-        campaign.update(conn, window, sender_token=token, frozen_at=found.frozen_at or now, status="sending")
-        _abandon(conn, window, token, now)
+        provider = provider_named(settings.sms_provider)
+        campaign.update(conn, window, frozen_at=found.frozen_at or now, status="sending")
         count = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
         waiting = conn.execute(count).scalar_one()
-        _refuse_too_many(window, waiting, found.settings.max_messages_per_run)
-        return Taken(window, token, found.settings, provider, Composer(window, found.settings), waiting)
+        _refuse_too_many(window, waiting, settings.max_messages_per_run)
+        return Taken(window, token, settings, provider, Composer(window, settings), waiting)
 
 
-def _abandon(conn: sa.Connection, window: Window, token: int, now: datetime) -> None:
+def _supersede(engine: sa.Engine, window: Window, now: datetime) -> int:
+    """Stop every earlier sender, and list what they have left; returns the new sender's token."""
+    with engine.begin() as conn:
+        found, _ = _sendable(conn, window)
+        token = found.sender_token + 1
+        campaign.update(conn, window, sender_token=token)
+        abandon(conn, window, now, token=token)
+        return token
+
+
+def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
+    """The campaign, locked, with its settings."""
+    found = campaign.find(conn, window, lock=True)
+    if found is None or found.settings is None or not (found.frozen or found.status == "queued"):
+        raise NotReady(
+            f"The campaign of the window {window} was computed anew after its messages had been queued, so none "
+            "is sent. Run its steps again, up to message."
+        )
+    return found, found.settings
+
+
+def _superseded(window: Window) -> Superseded:
+    return Superseded(f"Another sender has taken over the campaign of the window {window}; this one stops.")
+
+
+def abandon(conn: sa.Connection, window: Window, now: datetime, *, token: int | None = None) -> None:
+    """List as unknown what a sender that is gone has left: one before ``token``'s, or one that is not heard of.
+
+    Without a ``token`` no living sender is disturbed. Should one be that slow, its answer still settles the message.
+    """
+    gone = message.c.sending_at < now - HELD_AT_MOST if token is None else message.c.sender_token < token
     left = conn.execute(
         sa.update(message)
-        .where(message.c.window_start == window.start, message.c.status == "sending", message.c.sender_token < token)
+        .where(message.c.window_start == window.start, message.c.status == "sending", gone)
         .values(status="unknown", error="the sender stopped before it recorded an outcome", unknown_at=now)
     ).rowcount
     if left:
@@ -174,9 +206,7 @@ def claim(engine: sa.Engine, taken: Taken, ids: Sequence[int], now: datetime) ->
             .with_for_update(read=True)
         ).one()
         if brake.sender_token != taken.token:
-            raise Superseded(
-                f"Another sender has taken over the campaign of the window {taken.window}; this one stops."
-            )
+            raise _superseded(taken.window)
         if brake.halted_at:
             return Claim(halted=True)
         found = conn.execute(_recipients(conn, taken, ids, now)).all()

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage import ledger
+from engage import ledger, outbox
 from engage.errors import NotUnknown
 from engage.schema import customer, message
 from engage.sms import FoundSms, SmsProvider
@@ -39,12 +39,12 @@ def reconcile(
 ) -> Reconciled:
     """Settle the window's unknown messages: as the provider has them, or as failed if it has never got them.
 
-    Nothing is sent. A message whose customer is gone or has another phone now, or whose attempt was a moment ago, stays
-    unknown. Again: finds only what is still unknown.
+    What a sender that is gone has left is among them. Nothing is sent. A message whose customer is gone or has another
+    phone now, or whose attempt was a moment ago, stays unknown. Again: finds only what is still unknown.
     """
     counts = {"found": 0, "not_found": 0, "still_unknown": 0}
     providers: dict[str, SmsProvider] = {}
-    for row in _unknown(engine, window):
+    for row in _unknown(engine, window, as_of):
         if row.provider not in providers:
             providers[row.provider] = provider_named(row.provider)
         provider = providers[row.provider]
@@ -52,7 +52,7 @@ def reconcile(
     return Reconciled(**counts)
 
 
-def _unknown(engine: sa.Engine, window: Window) -> Sequence[Any]:
+def _unknown(engine: sa.Engine, window: Window, as_of: datetime) -> Sequence[Any]:
     same_phone = sa.and_(customer.c.customer_id == message.c.customer_id, customer.c.phone_hash == message.c.phone_hash)
     query = (
         sa.select(message.c.customer_id, message.c.provider, message.c.body, message.c.sending_at, customer.c.phone)
@@ -61,6 +61,7 @@ def _unknown(engine: sa.Engine, window: Window) -> Sequence[Any]:
         .order_by(message.c.customer_id)
     )
     with engine.begin() as conn:
+        outbox.abandon(conn, window, as_of)
         return conn.execute(query).all()
 
 

@@ -52,7 +52,7 @@ class Means:
 
 
 def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
-    """Send what is queued, as the newest sender of the campaign. The first call freezes the campaign.
+    """Send what is queued, as the newest sender of the campaign. The first call that may send freezes the campaign.
 
     ``resume_at`` of the summary is when messages that had to be held may be sent.
 

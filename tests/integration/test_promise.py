@@ -354,7 +354,7 @@ def test_more_messages_than_a_run_may_send_stop_it_before_the_first_one(texting)
     with pytest.raises(TooManyMessages, match=r"6 messages wait .* max_messages_per_run allows 5\. Nobody was texted"):
         texting.send()
     assert texting.double.posts == []
-    assert texting.world.rows("SELECT frozen_at, sender_token FROM campaign") == [(None, 0)]
+    assert texting.world.rows("SELECT frozen_at, status FROM campaign") == [(None, "queued")]
     texting.queued(max_messages_per_run="6")
     assert texting.send().by_status == {"accepted": 6}
 

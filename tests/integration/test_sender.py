@@ -5,14 +5,16 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from engage import sender
+from engage import outbox, sender
 from engage.aggregate import aggregate
 from engage.errors import NotReady, Superseded
 from engage.message import Delivery, queue
+from engage.reconcile import reconcile
 from engage.sms import Outcome, OutgoingSms, Reply
 
 
@@ -249,3 +251,80 @@ def test_after_a_crash_the_claimed_messages_are_unknown_and_the_rest_is_sent(que
     assert summary.by_status == {"accepted": 7, "unknown": 3}
     assert sorted(sms.phone[-2:] for sms in provider.handed) == ["07", "08", "09", "10"]
     assert queued.value("SELECT count(*) FROM message WHERE status = 'unknown' AND error IS NOT NULL") == 3
+
+
+# --- what a sender that is gone has left
+
+
+def claimed(world, ids):
+    """A sender that has claimed messages, and is heard of no more unless the test says so."""
+    taken = outbox.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+    outbox.claim(world.engine, taken, ids, world.now)
+    return taken
+
+
+def test_what_a_dead_sender_left_is_listed_while_the_campaign_is_halted(queued):
+    claimed(queued, [1, 2, 3])
+    queued.execute(sa.text("UPDATE campaign SET halted_at = now()"))
+    summary = send(queued, Recorder())
+    assert summary.halted
+    assert summary.by_status == {"unknown": 3, "queued": 7}
+
+
+def test_what_a_dead_sender_left_is_listed_although_no_provider_can_be_made(queued):
+    def no_credentials(name):
+        raise RuntimeError("no credentials")
+
+    claimed(queued, [1, 2, 3])
+    with pytest.raises(RuntimeError, match="no credentials"):
+        sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
+    assert list(queued.ledger().values()).count("unknown") == 3
+
+
+WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
+
+
+@pytest.mark.parametrize("delivery", WILL_NOT_SEND)
+def test_a_run_that_will_not_send_lists_what_no_living_sender_can_still_hold(queued, delivery):
+    claimed(queued, [1, 2, 3])
+    queued.now += outbox.HELD_AT_MOST
+    assert queued.message(**delivery).by_status == {"sending": 3, "queued": 7}
+    queued.now += timedelta(seconds=1)
+    assert queued.message(**delivery).by_status == {"unknown": 3, "queued": 7}
+
+
+@pytest.mark.parametrize("delivery", WILL_NOT_SEND)
+def test_a_run_that_will_not_send_stops_no_living_sender(queued, delivery):
+    provider = Recorder()
+    provider.at[2] = lambda: queued.message(**delivery)
+    assert send(queued, provider).by_status == {"accepted": 10}
+
+
+def test_a_slow_answer_still_settles_what_was_listed_as_unknown_meanwhile(queued):
+    taken = claimed(queued, [1, 2])
+    queued.now += outbox.HELD_AT_MOST * 2
+    assert queued.message(dry_run=True).by_status == {"unknown": 2, "queued": 8}
+    answers = [outbox.Answer(1, Reply(Outcome.ACCEPTED, "id-1")), outbox.Answer(2, Reply(Outcome.LATER))]
+    outbox.record(queued.engine, taken, answers, queued.now)
+    assert queued.ledger()[1] == "accepted"
+    assert queued.ledger()[2] == "failed"  # once listed, a message is not sent again
+
+
+def test_a_campaign_is_complete_once_the_last_of_what_a_dead_sender_left_is_listed(queued):
+    claimed(queued, list(range(1, 11)))
+    queued.now += outbox.HELD_AT_MOST * 2
+    assert queued.message(dry_run=True).by_status == {"unknown": 10}
+    assert queued.rows("SELECT status, finished_at FROM campaign") == [("complete", queued.now)]
+
+
+def test_reconciling_looks_at_what_a_dead_sender_left_as_well(queued):
+    def ask():
+        done = reconcile(queued.engine, queued.window, lambda name: Recorder(), as_of=queued.now)
+        return done.still_unknown
+
+    claimed(queued, [1, 2, 3])
+    assert ask() == 0
+    queued.now += outbox.HELD_AT_MOST * 2
+    assert ask() == 3
+    assert list(queued.ledger().values()).count("unknown") == 3
+    assert queued.value("SELECT sender_token FROM campaign") == 1
