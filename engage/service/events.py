@@ -17,7 +17,7 @@ from engage.intake import Batch, Taken
 from engage.service.body import parse, route_for
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
-from engage.service.problems import AWAY, RETRY_AFTER, RowProblem, documented, problem
+from engage.service.problems import AWAY, RETRY_AFTER, RowProblem, documented, named, problem
 
 CLOCKS_DIFFER_BY = timedelta(days=1)
 """How far in the future an event may be, as a phone's clock or zone may be wrong. It counts once it is past."""
@@ -131,19 +131,24 @@ def _one(row: object) -> Any:
     try:
         return _event.validate_python(row)
     except ValidationError as exc:
-        return _problems(exc)[0]
+        return _problems(exc, below=1)[0]
 
 
-def _problems(exc: ValidationError) -> list[dict[str, Any]]:
-    """What is wrong, without repeating what was sent."""
+def _problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
+    """What is wrong, without repeating what was sent; ``below`` is how many names lead to a field's."""
     found = []
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        names = [name for name in error["loc"] if isinstance(name, str)]
-        field = names[-1] if names else None
-        found.append({"field": field, "reason": _REASONS.get(field or "", error["type"]), "detail": error["msg"]})
+        kind, detail = error["type"], error["msg"]
+        if kind in _NO_EVENT:
+            kind, detail = "invalid_type", _TYPES
+        field = named(error["loc"][below:]) or _FIELDS.get(kind)
+        found.append({"field": field, "reason": _REASONS.get(field or "", kind), "detail": detail})
     return found
 
 
+_NO_EVENT = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
+_TYPES = "An event has a type: session, purchase, viewed, liked or added_to_basket."
+_FIELDS = {"invalid_type": "type", "invalid_amount": "amount", "invalid_currency": "currency"}
 _REASONS = {
     "customer_id": "missing_customer",
     "occurred_at": "invalid_time",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -62,6 +63,13 @@ def answer(
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
 
 
+def named(names: Iterable[int | str]) -> str | None:
+    """The name of a field, unless a client has made up one that nobody wants to read in an answer or a log."""
+    name = ".".join(map(str, names))
+    return name if _NAME.fullmatch(name) else None
+
+
+_NAME = re.compile(r"[\w.-]{1,80}", re.ASCII)
 _STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409}
 
 
@@ -90,8 +98,7 @@ def _sentence(exc: StarletteHTTPException) -> str:
 def _invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
     errors = [
-        {"field": ".".join(map(str, error["loc"][1:])) or None, "reason": error["type"], "detail": error["msg"]}
-        for error in exc.errors()
+        {"field": named(error["loc"][1:]), "reason": error["type"], "detail": error["msg"]} for error in exc.errors()
     ]
     return answer(422, "The request is not of the form that /docs describes.", errors=errors)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,6 +24,9 @@ from engage.sender import Means
 from engage.settings import Settings, validate
 from engage.window import Window
 from tests.twilio_double import TwilioDouble, twilio_double
+
+if TYPE_CHECKING:
+    from tests.integration.service import Inside, Process
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
@@ -173,3 +177,21 @@ def double() -> Iterator[TwilioDouble]:
     """A provider to send to."""
     with twilio_double() as running:
         yield running
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[Inside]:
+    """The service inside this process, and somebody with a key who calls it."""
+    from tests.integration.service import inside
+
+    with inside(world) as found:
+        yield found
+
+
+@pytest.fixture
+def serve(url: str, engine: sa.Engine, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts the service as a process of its own, on the test's database."""
+    from tests.integration.service import make_key, processes
+
+    with processes(url, make_key(engine), tmp_path) as start:
+        yield start
