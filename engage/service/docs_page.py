@@ -7,10 +7,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
+
+def _code(text: str | None) -> Markup:
+    """Text with `code` in it, as HTML."""
+    pieces = (text or "").split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(pieces))
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """What a field takes, in a word or two."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "const" in schema or "enum" in schema:
+        return ", ".join(map(str, schema.get("enum") or [schema["const"]]))
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    return str(schema.get("format") or schema.get("type", "any"))
+
+
 _templates = Environment(loader=PackageLoader("engage.service"), autoescape=True, trim_blocks=True)
+_templates.filters |= {"code": _code, "kind": _kind}
 
 
 def docs_page(api: Mapping[str, Any]) -> str:
