@@ -33,6 +33,8 @@ LOOK_EVERY = 60.0
 SAY_EVERY = 5.0
 ENOUGH_TO_TELL = 20
 """Messages below which a share of filtered ones says nothing."""
+UNKNOWN_IN_A_ROW = 20
+"""Messages in a row whose fate nobody knows, after which a person has to look at the provider."""
 PAGE = 2000
 REST = timedelta(minutes=5)
 """How long a provider that keeps asking for it is left alone, at least."""
@@ -90,6 +92,7 @@ class _Sending:
         self.at_end = False
         self.opens: datetime | None = None
         self.accepted = 0
+        self.unknown_in_a_row = 0
         self.halted = False
         self.resume_at: datetime | None = None
         self.refused: str | None = None
@@ -192,6 +195,7 @@ class _Sending:
         self.dispatch.settled(answers)
         for answer in answers:
             outcome = answer.reply and answer.reply.outcome
+            self._stop_if_unknown(outcome)
             if outcome is Outcome.ACCEPTED:
                 self.accepted += 1
             elif outcome is Outcome.LATER:
@@ -214,6 +218,19 @@ class _Sending:
             log.warning("Sending goes on as fast as before: %s", exc)
         except Exception as exc:  # noqa: BLE001 - a reader that is away must not end a send that is under way
             log.warning("Sending goes on as fast as before, as its settings cannot be read: %s", type(exc).__name__)
+
+    def _stop_if_unknown(self, outcome: Outcome | None) -> None:
+        """Halt the campaign if one message after the other has no known outcome: the rest would have none either."""
+        if outcome is Outcome.LATER:  # says nothing of what became of a message
+            return
+        self.unknown_in_a_row = self.unknown_in_a_row + 1 if outcome is None else 0
+        if self.unknown_in_a_row != UNKNOWN_IN_A_ROW:
+            return
+        why = f"nobody knows what became of {UNKNOWN_IN_A_ROW} messages in a row: the provider fails or does not answer"
+        with self.engine.begin() as conn:
+            campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock())
+        self.halted = True
+        log.error("The campaign is halted: %s", why)
 
     def _stop_if_filtered(self) -> None:
         """Halt the campaign if networks take it for spam: going on would cost the sender's number its good name."""

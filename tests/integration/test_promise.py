@@ -291,6 +291,32 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     assert set(texting.texted().values()) == {1}
 
 
+def test_a_provider_that_tells_of_no_message_what_became_of_it_halts_the_campaign(texting):
+    texting.customers(120).queued(send_concurrency="5")
+    texting.double.fault = lambda post: twilio_double.BROKEN_AFTER_ACCEPTING if post.number > 30 else None
+    summary = texting.send()
+    posted = len(texting.double.posts)
+    assert summary.halted
+    assert 30 + 20 <= posted < 30 + 20 + 15  # some more were on their way
+    assert texting.statuses() == {"accepted": 30, "unknown": posted - 30, "queued": 120 - posted}
+    with texting.world.engine.connect() as conn:
+        found = campaign.find(conn, texting.world.window)
+    assert found.halted_by == "engage"
+    assert "what became of 20 messages in a row" in found.halted_why
+
+    with texting.world.engine.begin() as conn:
+        campaign.resume(conn, texting.world.window, as_of=texting.world.now)
+    texting.double.fault = lambda post: twilio_double.BROKEN_AFTER_ACCEPTING if post.number <= posted + 10 else None
+    assert texting.send().by_status == {"accepted": 120 - (posted - 30 + 10), "unknown": posted - 30 + 10}
+    assert set(texting.texted().values()) == {1}
+
+
+def test_unknown_outcomes_with_others_between_them_halt_nothing(texting):
+    texting.customers(80).queued(send_concurrency="1")
+    texting.double.fault = lambda post: twilio_double.RESET if post.number % 20 else None
+    assert texting.send().by_status == {"accepted": 4, "unknown": 76}
+
+
 # --- STOP, halt, caps
 
 
