@@ -34,10 +34,12 @@ def database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
     """
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
         engine = databases.connect(url)
-        if upgraded:
-            migrations.require_current(engine)
-        yield engine
-        engine.dispose()
+        try:
+            if upgraded:
+                migrations.require_current(engine)
+            yield engine
+        finally:
+            engine.dispose()
         return
     with embedded_postgres.engine(Home.default()) as engine:
         if upgraded:

@@ -48,7 +48,7 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
     }
     given = {"registered_at": profile.registered_at} if profile.registered_at else {}
     added = insert(customer).values(customer_id=customer_id, **({"registered_at": as_of} | given), **values)
-    if conn.execute(added.on_conflict_do_nothing()).rowcount:
+    if conn.execute(added.on_conflict_do_nothing().returning(customer.c.customer_id)).first():
         return True
     consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
     opted_out_at = sa.case((customer.c.opted_out_at < consented, None), else_=customer.c.opted_out_at)

@@ -85,7 +85,7 @@ def configure_logs() -> None:
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
     shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, stamp]
     shown: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # others show variables
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
