@@ -13,6 +13,7 @@
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken this campaign over
     ├── TooManyMessages         more messages wait than one run may send
+    ├── TooLate                 messages still wait of a window that ended too long ago to text anybody
     ├── ProviderRefuses         the provider takes no messages until somebody mends its account
     ├── NoSuchCustomer          nobody has this customer id
     ├── SyntheticCustomer       a real customer would take the place of a synthetic one
@@ -67,6 +68,10 @@ class Superseded(EngageError):
 
 class TooManyMessages(EngageError):
     """More messages wait than ``max_messages_per_run`` allows."""
+
+
+class TooLate(EngageError):
+    """Messages still wait, and the window ended more than ``send_within_days`` ago."""
 
 
 class ProviderRefuses(EngageError):

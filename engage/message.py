@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engage import campaign, eligibility, ledger, outbox, partitions, phone, schema, sender
 from engage.bucket import TEXTED
 from engage.eligibility import Frequency
-from engage.errors import NotReady
+from engage.errors import NotReady, TooLate
 from engage.ledger import MessageSummary
 from engage.schema import customer, customer_bucket
 from engage.sender import Means
@@ -46,7 +46,7 @@ def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Mea
     """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
 
     Raises:
-        NotReady: ``bucket`` has not run.
+        NotReady, TooLate: what ``queue`` raises.
         EngageError: what ``sender.send`` raises.
     """
     queued = queue(engine, window, delivery=delivery, as_of=means.clock())
@@ -60,27 +60,38 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
 
     Raises:
         NotReady: ``bucket`` has not run.
+        TooLate: messages had begun to go out, and it is too late now for those that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
         held = delivery.held(window, step.settings, as_of)
         if step.campaign.frozen:
-            return replace(_as_it_stands(step, window, as_of), note=_note(window, held, delivery, frozen=True))
-        if step.campaign.buckets is None:
-            raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
-        cap = eligibility.frequency(step.conn, window, step.settings, as_of)
-        query = messages(window, step.settings, held, as_of, cap)
-        rows = partitions.build(step.conn, schema.message, window, query)
-        if step.settings.strict:
-            _skip_invalid_phones(step.conn, rows, held)
-        _skip_duplicate_phones(step.conn, rows, held)
-        summary = ledger.summarise(step.conn, rows)
-        if delivery.dry_run:
-            partitions.discard(step.conn, schema.message, window)
-            partitions.clear(step.conn, schema.message, window)
+            summary = _as_it_stands(step, window, as_of)
         else:
-            partitions.swap_in(step.conn, schema.message, window)
-            step.save(status="queued" if summary.unsettled else "complete")
-        return replace(summary, note=_note(window, held, delivery, frozen=False))
+            summary = _anew(step, window, delivery, held, as_of)
+    if summary.frozen and held == "too_late" and not delivery.dry_run:
+        _refuse_to_leave(window, summary.by_status.get("queued", 0), step.settings.send_within_days)
+    return replace(summary, note=_note(window, held, delivery, frozen=summary.frozen))
+
+
+def _anew(step: campaign.Step, window: Window, delivery: Delivery,
+          held: str | None, as_of: datetime) -> MessageSummary:  # fmt: skip
+    """An open campaign's ledger, made from its buckets; a dry run leaves none."""
+    if step.campaign.buckets is None:
+        raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
+    cap = eligibility.frequency(step.conn, window, step.settings, as_of)
+    query = messages(window, step.settings, held, as_of, cap)
+    rows = partitions.build(step.conn, schema.message, window, query)
+    if step.settings.strict:
+        _skip_invalid_phones(step.conn, rows, held)
+    _skip_duplicate_phones(step.conn, rows, held)
+    summary = ledger.summarise(step.conn, rows)
+    if delivery.dry_run:
+        partitions.discard(step.conn, schema.message, window)
+        partitions.clear(step.conn, schema.message, window)
+    else:
+        partitions.swap_in(step.conn, schema.message, window)
+        step.save(status="queued" if summary.unsettled else "complete")
+    return summary
 
 
 def _as_it_stands(step: campaign.Step, window: Window, as_of: datetime) -> MessageSummary:
@@ -90,6 +101,17 @@ def _as_it_stands(step: campaign.Step, window: Window, as_of: datetime) -> Messa
     if not summary.unsettled and step.campaign.status == "sending":  # nothing is left for a sender to end it
         campaign.update(step.conn, window, status="complete", finished_at=as_of)
     return replace(summary, frozen=True)
+
+
+def _refuse_to_leave(window: Window, waiting: int, days: int) -> None:
+    """A run must not end well while messages wait that no later run would send by itself."""
+    if waiting:
+        raise TooLate(
+            f"{waiting} {'message' if waiting == 1 else 'messages'} of the window {window} still "
+            f"{'waits' if waiting == 1 else 'wait'} to be sent, but the window ended longer ago than "
+            f"engage_send_within_days ({days}) allows, so this run has texted nobody. To send what waits, trigger a "
+            "run of this window with send_late."
+        )
 
 
 def messages(

@@ -224,13 +224,16 @@ def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: date
     eligibility.take_turns(conn)
     cap = eligibility.frequency(conn, taken.window, taken.settings, now)
     changed = sa.case((customer.c.phone_hash.is_distinct_from(message.c.phone_hash), "phone_changed"), else_=None)
+    reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(taken.settings, cap), changed]
+    if taken.composer.personal:
+        reasons.append(sa.case((customer_bucket.c.customer_id.is_(None), "no_bucket"), else_=None))
     query = (
         sa.select(
             message.c.customer_id,
             message.c.bucket,
             customer.c.phone,
             customer.c.time_zone,
-            sa.func.coalesce(eligibility.ineligible(taken.settings, cap), changed).label("reason"),
+            sa.func.coalesce(*reasons).label("reason"),
         )
         .join(customer, _same_and_in(customer.c.customer_id, wanted), isouter=True)
         .where(
@@ -243,9 +246,8 @@ def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: date
     if taken.composer.personal:
         values = customer.c.name, customer_bucket.c.total_spend_cents, customer_bucket.c.avg_weekly_sessions
         same = _same_and_in(customer_bucket.c.customer_id, wanted)
-        query = query.add_columns(*values).join(
-            customer_bucket, sa.and_(same, customer_bucket.c.window_start == taken.window.start)
-        )
+        of_window = customer_bucket.c.window_start == taken.window.start
+        query = query.add_columns(*values).join(customer_bucket, sa.and_(same, of_window), isouter=True)
     return query
 
 

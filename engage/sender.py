@@ -194,7 +194,7 @@ class _Sending:
     def _act_on(self, answers: list[outbox.Answer]) -> None:
         self.dispatch.settled(answers)
         for answer in answers:
-            outcome = answer.reply and answer.reply.outcome
+            outcome = answer.reply.outcome if answer.reply else None
             self._stop_if_unknown(outcome)
             if outcome is Outcome.ACCEPTED:
                 self.accepted += 1

@@ -3,7 +3,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.errors import NotReady
+from engage import sender
+from engage.errors import NotReady, TooLate
+from engage.message import Delivery, queue
 
 ACCEPTED = {"accepted": 1}
 
@@ -140,6 +142,49 @@ def test_a_late_window_says_first_who_may_not_be_texted_anyway(world, ada):
     world.computed()
     world.message()
     assert world.ledger() == {ada: "skipped/too_late", other: "skipped/opted_out"}
+
+
+@pytest.fixture
+def left_waiting(world, ada, ben):
+    """A campaign that has begun to be sent, with Ada's message still waiting, of a window that is too long over now."""
+    world.computed()
+    world.message()
+    world.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
+    world.execute(sa.text(f"UPDATE message SET status = 'queued' WHERE customer_id = {ada}"))
+    world.execute(sa.text("UPDATE campaign SET status = 'sending', finished_at = null"))
+    world.now = world.window.end + timedelta(days=8)
+    return world
+
+
+def test_a_run_that_comes_too_late_for_what_still_waits_fails_and_says_how_to_send_it(left_waiting, ada, ben):
+    with pytest.raises(TooLate, match=r"1 message .* still waits .* \(7\) allows.* texted nobody.* send_late"):
+        left_waiting.message()
+    assert left_waiting.ledger() == {ada: "queued", ben: "accepted"}
+    assert left_waiting.message(send_late=True).by_status == {"accepted": 2}
+    assert "send_late" in left_waiting.message().note
+
+
+@pytest.mark.parametrize("delivery", [{"backfill": True}, {"dry_run": True}])
+def test_a_run_that_would_not_send_anyway_does_not_mind_what_still_waits(left_waiting, ada, ben, delivery):
+    assert left_waiting.message(**delivery).note
+    assert left_waiting.ledger() == {ada: "queued", ben: "accepted"}
+
+
+def test_a_run_that_comes_too_late_lists_what_a_dead_sender_left(left_waiting, ada, ben):
+    left_waiting.execute(sa.text(f"UPDATE message SET status = 'sending' WHERE customer_id = {ben}"))
+    with pytest.raises(TooLate):
+        left_waiting.message()
+    assert left_waiting.ledger() == {ada: "queued", ben: "unknown"}
+    left_waiting.execute(sa.text(f"UPDATE message SET status = 'sending' WHERE customer_id = {ada}"))
+    assert left_waiting.message().by_status == {"unknown": 2}
+
+
+def test_a_personal_text_without_the_numbers_it_speaks_of_is_skipped(world, ada, ben):
+    world.computed(message_boost="You spent {{ total_spend }}")
+    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    world.execute(sa.text(f"DELETE FROM customer_bucket WHERE customer_id = {ada}"))
+    sender.send(world.engine, world.window, sender.Means(lambda: world.now))
+    assert world.ledger() == {ada: "skipped/no_bucket", ben: "accepted"}
 
 
 @pytest.mark.parametrize("send_late", [False, True])
