@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.datastructures import ImmutableMultiDict
+from starlette.datastructures import URL, ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from engage import inbound, phone, receipts
@@ -113,8 +113,7 @@ def _signed(context: Context) -> Callable[[Request], Coroutine[Any, Any, Form]]:
 
     async def form(request: Request) -> Form:
         found = ImmutableMultiDict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
-        signature = request.headers.get("X-Twilio-Signature", "")
-        if not token or not _genuine(token, _address(context, request), found, signature):
+        if not token or not _genuine(token, context.public_url, request, found):
             raise problem(403, "The signature is not one of this installation's Twilio account for this address.")
         if not account or found.get("AccountSid") != account.sid:
             raise problem(403, "This is about another account at Twilio than this installation's.")
@@ -123,19 +122,19 @@ def _signed(context: Context) -> Callable[[Request], Coroutine[Any, Any, Form]]:
     return form
 
 
-def _address(context: Context, request: Request) -> str:
-    """The address that Twilio called. What a proxy says of it is not asked: a client can say the same."""
-    if context.public_url is None:
-        return str(request.url)
-    query = request.url.query
-    return f"{context.public_url}{request.url.path}{'?' if query else ''}{query}"
-
-
-def _genuine(token: str, address: str, form: Form, signature: str) -> bool:
+def _genuine(token: str, public_url: str | None, request: Request, form: Form) -> bool:
+    signature = request.headers.get("X-Twilio-Signature", "")
     try:
-        return bool(RequestValidator(token).validate(address, form, signature))
-    except ValueError:  # an address that is none, out of the header Host
+        return bool(RequestValidator(token).validate(_address(public_url, request.url), form, signature))
+    except ValueError:  # what the client calls its address is none
         return False
+
+
+def _address(public_url: str | None, url: URL) -> str:
+    """The address that Twilio called. What a proxy says of it is not asked: a client can say the same."""
+    if public_url is None:
+        return str(url)
+    return f"{public_url}{url.path}{'?' if url.query else ''}{url.query}"
 
 
 # --- what /docs says

@@ -197,6 +197,16 @@ def test_without_a_public_address_the_requests_own_counts(world, path, form):
 
 
 @both
+@pytest.mark.parametrize("public_url", [None, PUBLIC])
+@pytest.mark.parametrize("odd", [{"query_string": b"\xff=\xfe"}, {"headers": [(b"host", b"\xff[:99999999")]}])
+def test_an_address_that_is_none_is_refused(world, path, form, public_url, odd):
+    service = Service(world, public_url=public_url)
+    whole = service.app
+    service.app = lambda scope, receive, send: whole(scope | odd, receive, send)
+    refused(service, service.post(path, form))
+
+
+@both
 @pytest.mark.parametrize("account", [None, replace(ACCOUNT, api_key="SK1")], ids=["none", "api key"])
 def test_without_a_token_to_check_signatures_with_all_are_refused(world, caplog, path, form, account):
     service = Service(world, account=account)
