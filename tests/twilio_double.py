@@ -1,7 +1,7 @@
 """A provider to send to in tests: an HTTP server on 127.0.0.1 that speaks Twilio's Messages API.
 
 Form-encoded POST with basic auth, JSON answers and errors, Retry-After, slow answers, resets, errors after accepting,
-the list of messages to a number, and status callbacks signed with the account's token.
+the list of messages to a number page by page, and status callbacks signed with the account's token.
 https://www.twilio.com/docs/messaging/api/message-resource
 """
 
@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 
@@ -76,6 +76,8 @@ class TwilioDouble:
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
+        self.listed: list[dict[str, str]] = []
+        """What was asked for, page by page, with each GET of the messages to a number."""
         self.unauthorised = 0
         self.delay = 0.0
         self.fault: Callable[[Post], Fault | None] = lambda post: None
@@ -173,9 +175,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._allowed():
             return
-        to = parse_qs(urlsplit(self.path).query).get("To", [""])[0]
-        found = [self.double.as_json(post) for post in self.double.taken if post.to == to]
-        self._answer(200, {"messages": found[::-1], "next_page_uri": None, "page_size": 50, "page": 0})
+        asked = dict(parse_qsl(urlsplit(self.path).query))
+        self.double.listed.append(asked)
+        found = [self.double.as_json(post) for post in self.double.taken if post.to == asked.get("To")][::-1]
+        size, page = int(asked.get("PageSize", 50)), int(asked.get("Page", 0))
+        more = f"{urlsplit(self.path).path}?{urlencode(asked | {'Page': page + 1, 'PageToken': f'PA{page + 1}'})}"
+        self._answer(
+            200,
+            {
+                "messages": found[page * size : (page + 1) * size],
+                "next_page_uri": more if len(found) > (page + 1) * size else None,
+                "page_size": size,
+                "page": page,
+            },
+        )
 
     def _allowed(self) -> bool:
         wanted = "Basic " + base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()

@@ -78,5 +78,8 @@ class SmsProvider(Protocol):
         ...
 
     def find(self, phone: str, since: datetime) -> list[FoundSms]:
-        """The messages to ``phone`` that the provider got since then."""
+        """All messages to ``phone`` that the provider got since then.
+
+        Any exception means that it cannot tell them all.
+        """
         ...

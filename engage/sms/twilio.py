@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import requests
@@ -25,10 +25,16 @@ from engage.sms.account import Account
 from engage.sms.protocol import FoundSms, Outcome, OutgoingSms, Reply
 from engage.sms.twilio_codes import FAILED, LATER, REFUSED, STATUSES, UNSUBSCRIBED, describe
 
+if TYPE_CHECKING:
+    from twilio.rest.api.v2010.account.message import MessageInstance
+
 TIMEOUT = 10.0
 """Seconds to connect, and then again to answer. The SDK's own default is to wait for ever."""
 MAX_VALIDITY = timedelta(hours=10)
 """https://www.twilio.com/docs/api/errors/90007"""
+PAGE = 100
+MAX_LISTED = 1000
+"""Messages to one number that are looked through at most: a number with more is not a customer's."""
 
 _silent = logging.Logger("twilio, whose log repeats phone numbers and texts", logging.CRITICAL + 1)
 
@@ -62,7 +68,6 @@ class TwilioProvider:
         return Reply(Outcome.ACCEPTED, sent.sid)
 
     def find(self, phone: str, since: datetime) -> list[FoundSms]:
-        _, client = self._client()
         return [
             FoundSms(
                 provider_message_id=str(found.sid),
@@ -71,9 +76,23 @@ class TwilioProvider:
                 body=found.body or "",
                 error_code=found.error_code,
             )
-            for found in client.messages.list(to=phone, limit=50)
+            for found in self._listed(phone, since)
             if found.date_created and found.date_created >= since and "inbound" not in str(found.direction)
         ]
+
+    def _listed(self, phone: str, since: datetime) -> Iterator[MessageInstance]:
+        """The messages to a number, page by page, until they are too old.
+
+        They are sorted by when they were sent, the newest first, and one may have waited for that as long as it was
+        valid; so one from before ``since`` is not the end yet.
+        """
+        _, client = self._client()
+        for looked_at, found in enumerate(client.messages.stream(to=phone, page_size=PAGE)):
+            if found.date_created and found.date_created < since - MAX_VALIDITY:
+                return
+            if looked_at == MAX_LISTED:
+                raise LookupError(f"more than {MAX_LISTED} messages to one number to look through")
+            yield found
 
     def _client(self) -> tuple[_Http, Client]:
         """This thread's own: connections are kept open, and not shared."""

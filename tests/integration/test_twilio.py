@@ -130,6 +130,37 @@ def test_it_finds_what_it_has_sent_to_a_number_since(double, provider):
     assert provider.find("+12025550123", datetime.now(UTC) + timedelta(minutes=1)) == []
 
 
+NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
+
+
+def texted(double, *, hours, body="Hello"):
+    """A message that the provider has taken so many hours ago; the newest has to come last."""
+    double.receive({"To": "+12025550123", "Body": body}).created_at = NOW - timedelta(hours=hours)
+
+
+def test_it_finds_a_message_however_many_the_number_has_got_since(double, provider):
+    for body, number in [("long before", 200), ("ours", 1), ("after it", 230)]:
+        for _ in range(number):
+            texted(double, hours={"long before": 40, "ours": 2, "after it": 1}[body], body=body)
+    found = provider.find("+12025550123", NOW - timedelta(hours=3))
+    assert [sms.body for sms in found] == ["after it"] * 230 + ["ours"]
+    assert len(double.listed) == 3  # and no page beyond the one where they become too old
+
+
+def test_a_message_that_waited_at_the_provider_does_not_hide_those_after_it(double, provider):
+    """Twilio sorts by when a message was sent, which may be hours after it was created."""
+    texted(double, hours=2, body="ours")
+    texted(double, hours=9, body="waited")
+    assert [sms.body for sms in provider.find("+12025550123", NOW - timedelta(hours=3))] == ["ours"]
+
+
+def test_a_number_with_too_many_messages_to_look_at_is_said_to_be_one(double, provider):
+    for _ in range(1001):
+        texted(double, hours=1)
+    with pytest.raises(LookupError, match="more than 1000 messages"):
+        provider.find("+12025550123", NOW - timedelta(hours=3))
+
+
 def test_several_threads_may_send_with_one_provider(double, provider):
     threads = [threading.Thread(target=provider.send, args=[SMS]) for _ in range(10)]
     for thread in threads:
