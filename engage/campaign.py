@@ -2,7 +2,8 @@
 
 A campaign is open until its first message is claimed, and frozen from then on. Until then re-running a step replaces
 what it wrote before; from then on re-running it changes nothing, so that what people were texted and why stays
-explainable. A step holds the row's lock while it writes, so two runs of one window take turns.
+explainable. It is frozen as well once its window's events are dropped, as nothing could be computed from what is left.
+A step holds the row's lock while it writes, so two runs of one window take turns.
 """
 
 from __future__ import annotations
@@ -138,6 +139,12 @@ def latest(conn: sa.Connection) -> Window | None:
 def update(conn: sa.Connection, window: Window, **values: Any) -> None:
     """Write columns of the window's campaign."""
     conn.execute(sa.update(campaign).where(campaign.c.window_start == window.start).values(**values))
+
+
+def close(conn: sa.Connection, window: Window, as_of: datetime) -> None:
+    """Freeze a complete campaign that has texted nobody, for good. Any other that is complete is frozen already."""
+    columns = (campaign.c.frozen_at, campaign.c.finished_at)
+    update(conn, window, **{column.name: sa.func.coalesce(column, as_of) for column in columns})
 
 
 def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> None:

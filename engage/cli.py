@@ -25,6 +25,7 @@ from engage.cli_common import WindowStart, console, database, errors, hash_key, 
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
 from engage.home import Home
+from engage.maintain import maintain
 from engage.message import Delivery, message
 from engage.report import Report, report
 from engage.seed import MAX_CUSTOMERS, seed
@@ -153,6 +154,24 @@ def run(
         console.print(done.note)
     if done.resume_at:
         console.print(f"Some messages have to wait. Run the same again from {done.resume_at:%Y-%m-%d %H:%M} UTC on.")
+
+
+@app.command("maintain")
+def maintain_(
+    keep_windows: Annotated[
+        int, typer.Option(help="Keep the events of so many complete windows.")
+    ] = settings.Settings().keep_windows,
+) -> None:
+    """Make partitions ahead, and delete what was kept long enough: what the DAG engage_maintenance does every day."""
+    chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
+    with database() as engine:
+        done = maintain(engine, chosen.keep_windows, as_of=now())
+    console.print(
+        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts and "
+        f"{done.late_events:,} late events."
+    )
+    console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
+    console.print(f"Windows as old, kept as no campaign of theirs is complete: {', '.join(done.kept) or 'none'}")
 
 
 @app.command()

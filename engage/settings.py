@@ -130,6 +130,11 @@ class Settings(BaseModel):
         title="true or false",
         description="Whether phone numbers and sending hours are checked for the sandbox too, as for a real provider.",
     )
+    keep_windows: Annotated[Count, Field(ge=1, le=1000)] = Field(
+        13,
+        title="a whole number of windows from 1 to 1000",
+        description="Events older than the last so many complete windows are deleted once their campaign is complete.",
+    )
 
     @property
     def real(self) -> bool:

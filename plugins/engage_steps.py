@@ -1,6 +1,6 @@
-"""What every task of the DAG does around its one call into ``engage``.
+"""What every task does around its one call into ``engage``.
 
-It works out which window the run is about, opens the database, and tells the scheduler what an outcome means:
+It works out which window the run is about, if any, opens the database, and tells the scheduler what an outcome means:
 database trouble is retried, anything a person has to mend fails at once, nothing to do skips, and what has to wait
 comes back later.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
@@ -23,6 +23,7 @@ from engage.window import Window
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from airflow.sdk import Context
 
     from engage.message import Delivery
     from engage.sender import Means
@@ -34,15 +35,13 @@ SMS_CONNECTION = "engage_sms"
 
 log = logging.getLogger(__name__)
 
+J = TypeVar("J", bound="Job")
+
 
 @dataclass(frozen=True)
-class Run:
-    """A DAG run as the steps see it."""
+class Job:
+    """What any task has at hand: the time, the database, the settings."""
 
-    run_id: str
-    run_type: str
-    window: Window
-    params: dict[str, Any]
     as_of: datetime
 
     @cached_property
@@ -52,6 +51,35 @@ class Run:
         from engage import database
 
         return database.connect(PostgresHook(CONNECTION).sqlalchemy_url)
+
+    def settings(self) -> Settings:
+        """The settings as operations staff have them in Airflow's Variables right now.
+
+        Raises:
+            RuntimeError: Airflow has a Variable but does not give it. It answers a failing API as a missing Variable,
+                and the default in its place would text people by thresholds that nobody chose.
+        """
+        from engage import settings
+
+        listed = set(Variable.keys(prefix=settings.PREFIX))
+
+        def read(key: str) -> str | None:
+            value: str | None = Variable.get(key, default=None)
+            if value is None and key in listed:
+                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; trying again.")
+            return value
+
+        return settings.from_variables(read)
+
+
+@dataclass(frozen=True)
+class Run(Job):
+    """A DAG run about a window, as the steps see it."""
+
+    run_id: str
+    run_type: str
+    window: Window
+    params: dict[str, Any]
 
     @property
     def hash_key(self) -> bytes:
@@ -87,36 +115,25 @@ class Run:
         connection = BaseHook.get_connection(SMS_CONNECTION)
         return Account.from_parts(connection.login, connection.password, connection.extra_dejson)
 
-    def settings(self) -> Settings:
-        """The settings as operations staff have them in Airflow's Variables right now.
-
-        Raises:
-            RuntimeError: Airflow has a Variable but does not give it. It answers a failing API as a missing Variable,
-                and the default in its place would text people by thresholds that nobody chose.
-        """
-        from engage import settings
-
-        listed = set(Variable.keys(prefix=settings.PREFIX))
-
-        def read(key: str) -> str | None:
-            value: str | None = Variable.get(key, default=None)
-            if value is None and key in listed:
-                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; trying again.")
-            return value
-
-        return settings.from_variables(read)
-
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
     """Make a task of a function that takes the ``Run`` and returns a summary, which becomes the task's XCom."""
+    return _task_with(_current_run, options)
 
-    def decorate(function: Callable[[Run], Any]) -> Any:
+
+def job(**options: Any) -> Callable[[Callable[[Job], Any]], Any]:
+    """As ``step``, of a function that is about no window: it takes the ``Job``."""
+    return _task_with(_current_job, options)
+
+
+def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[Callable[[J], Any]], Any]:
+    def decorate(function: Callable[[J], Any]) -> Any:
         def run_step() -> dict[str, Any]:
             from engage import signals
 
             try:
                 with signals.interrupting():
-                    summary = asdict(function(_current_run()))
+                    summary = asdict(function(current()))
             except NoCustomers as exc:
                 raise AirflowSkipException(str(exc)) from None
             except EngageError as exc:
@@ -137,10 +154,14 @@ def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
     return decorate
 
 
+def _current_job() -> Job:
+    _current_context()
+    return Job(as_of=datetime.now(UTC))
+
+
 def _current_run() -> Run:
-    context = get_current_context()
+    context = _current_context()
     dag_run, params, as_of = context["dag_run"], dict(context["params"]), datetime.now(UTC)
-    _refuse_unknown(set(dag_run.conf or {}), set(context["dag"].params))
     return Run(
         run_id=dag_run.run_id,
         run_type=dag_run.run_type.value,
@@ -148,6 +169,12 @@ def _current_run() -> Run:
         params=params,
         as_of=as_of,
     )
+
+
+def _current_context() -> Context:
+    context = get_current_context()
+    _refuse_unknown(set(context["dag_run"].conf or {}), set(context["dag"].params))
+    return context
 
 
 def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window:
@@ -177,7 +204,7 @@ def _refuse_unknown(given: set[str], known: set[str]) -> None:
     if unknown := sorted(given - known):
         raise RunError(
             f"The run was triggered with {', '.join(map(repr, unknown))}, which Engage does not know; it knows "
-            f"{', '.join(sorted(known))}."
+            f"{', '.join(sorted(known)) or 'no parameter'}."
         )
 
 

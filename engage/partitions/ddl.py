@@ -43,6 +43,11 @@ def of(table: sa.Table, window: Window) -> sa.Table:
     return table.to_metadata(sa.MetaData(), name=partition_name(table, window))
 
 
+def default_of(table: sa.Table) -> sa.Table:
+    """The DEFAULT partition of a raw log as a table of its own."""
+    return table.to_metadata(sa.MetaData(), name=f"{table.name}_default")
+
+
 def fresh_name(table: sa.Table, window: Window) -> str:
     """Name of the table aside that is to become the window's partition of ``table``."""
     return f"{partition_name(table, window)}_fresh"

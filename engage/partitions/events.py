@@ -6,13 +6,23 @@ without a timestamp, lie in the DEFAULT partition: reads through the parent are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import REGCLASS
 
-from engage.partitions.ddl import BOUND, exists, fresh_name, partition_name, retry_lock, run, set_lock_timeout
+from engage.partitions.ddl import (
+    BOUND,
+    default_of,
+    exists,
+    fresh_name,
+    partition_name,
+    retry_lock,
+    run,
+    set_lock_timeout,
+)
 from engage.schema import EVENT_TIMES, LOG_TIMES, app_session
 from engage.window import Window
 
@@ -50,7 +60,7 @@ def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
 
 def _create_event_partition(conn: sa.Connection, table: sa.Table, window: Window) -> None:
     """Build aside, fill from DEFAULT, attach: unlike CREATE … PARTITION OF, this waits for no open writer."""
-    name, default = partition_name(table, window), f"{table.name}_default"
+    name, default = partition_name(table, window), default_of(table).name
     _create_hashed(conn, table, name)
     # nobody may slip a row of this range into DEFAULT between the move and the attach
     run(conn, f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE")
@@ -157,3 +167,24 @@ def lock_customers(conn: sa.Connection) -> None:
     """Let nobody add or change a customer until the commit; raises if that takes long."""
     set_lock_timeout(conn)
     run(conn, "LOCK TABLE customer IN SHARE ROW EXCLUSIVE MODE")
+
+
+def windows_of(conn: sa.Connection, log: sa.Table) -> set[Window]:
+    """The windows that have a partition of ``log``."""
+    keys = (re.fullmatch(rf"{log.name}_(\d{{8}})", name) for name in sa.inspect(conn).get_table_names())
+    return {Window(datetime.fromisoformat(key[1])) for key in keys if key}
+
+
+def lock_log(conn: sa.Connection, log: sa.Table) -> None:
+    """Let nobody at all at one of the raw logs until the commit; raises if that takes long.
+
+    Whoever writes into the log or reads it by way of the parent has to be done with it, or has not begun, and so
+    cannot be in a deadlock with a ``drop_events`` that follows.
+    """
+    set_lock_timeout(conn)
+    run(conn, f"LOCK TABLE ONLY {log.name} IN ACCESS EXCLUSIVE MODE")
+
+
+def drop_events(conn: sa.Connection, log: sa.Table, window: Window) -> None:
+    """Drop the window's partition of a log that ``lock_log`` holds, if there is one. Later rows go to DEFAULT."""
+    run(conn, f"DROP TABLE IF EXISTS {partition_name(log, window)}")

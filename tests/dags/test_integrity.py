@@ -11,12 +11,16 @@ from airflow.exceptions import ParamValidationError
 from engage.window import ANCHOR
 
 ROOT = Path(__file__).resolve().parents[2]
-DAG_IDS = {"customer_engagement"}
+DAG_IDS = {"customer_engagement", "engage_maintenance"}
 TASKS = ["seed", "extract", "aggregate", "bucket", "message"]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 PLUGIN_FILES = sorted((ROOT / "plugins").glob("**/*.py"))
 
-every_task = pytest.mark.parametrize("task_id", TASKS)
+every_dag = pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+every_task = pytest.mark.parametrize(
+    ("dag_id", "task_id"),
+    [*(("customer_engagement", task_id) for task_id in TASKS), ("engage_maintenance", "maintain")],
+)
 
 
 def test_the_dag_files_import_without_an_error(dag_bag):
@@ -35,58 +39,77 @@ def test_a_dag_file_is_a_table_of_contents(file):
     assert ast.get_docstring(ast.parse(text))
 
 
-def test_the_dag_explains_itself_and_each_task(dag):
-    assert "Every 8 weeks" in dag.doc_md
+@every_dag
+def test_a_dag_explains_itself_and_each_task(dag_bag, dag_id):
+    dag = dag_bag.dags[dag_id]
+    assert dag.doc_md.startswith("### ")
     for task in dag.tasks:
         assert f"`{task.task_id}`" in dag.doc_md
         assert task.doc_md
 
 
 def test_the_tasks_form_a_chain(dag):
+    assert "Every 8 weeks" in dag.doc_md
     assert dag.task_ids == TASKS
     assert [dag.get_task(task_id).downstream_task_ids for task_id in TASKS] == [
         {"extract"}, {"aggregate"}, {"bucket"}, {"message"}, set(),
     ]  # fmt: skip
 
 
-def test_one_run_at_a_time_and_no_catching_up(dag):
+def test_maintenance_is_one_task_a_day(dag_bag):
+    dag = dag_bag.dags["engage_maintenance"]
+    assert dag.task_ids == ["maintain"]
+    assert dag.schedule == "@daily"
+    assert dict(dag.params.dump()) == {}
+
+
+@every_dag
+def test_one_run_at_a_time_and_no_catching_up(dag_bag, dag_id):
+    dag = dag_bag.dags[dag_id]
     assert dag.max_active_runs == 1
     assert dag.catchup is False
 
 
-def test_the_dag_starts_at_the_anchor(dag):
+@every_dag
+def test_a_dag_starts_at_the_anchor(dag_bag, dag_id):
+    dag = dag_bag.dags[dag_id]
     assert dag.start_date == ANCHOR == datetime(2025, 1, 6, tzinfo=UTC)
     assert dag.end_date is None
 
 
-def test_the_dag_can_be_found_by_owner_and_tags(dag):
-    assert dag.owner == "engage"
-    assert dag.tags == {"engage", "marketing", "sms"}
+@pytest.mark.parametrize(
+    ("dag_id", "tags"),
+    [("customer_engagement", {"engage", "marketing", "sms"}), ("engage_maintenance", {"engage", "maintenance"})],
+)
+def test_a_dag_can_be_found_by_owner_and_tags(dag_bag, dag_id, tags):
+    assert dag_bag.dags[dag_id].owner == "engage"
+    assert dag_bag.dags[dag_id].tags == tags
 
 
 @every_task
-def test_a_task_is_retried_with_growing_pauses(dag, task_id):
-    task = dag.get_task(task_id)
+def test_a_task_is_retried_with_growing_pauses(dag_bag, dag_id, task_id):
+    task = dag_bag.dags[dag_id].get_task(task_id)
     assert task.retries >= 2
     assert task.retry_exponential_backoff
     assert timedelta(0) < task.retry_delay < task.max_retry_delay <= timedelta(hours=1)
 
 
 @every_task
-def test_a_task_cannot_run_for_ever(dag, task_id):
-    assert timedelta(0) < dag.get_task(task_id).execution_timeout <= timedelta(hours=12)
+def test_a_task_cannot_run_for_ever(dag_bag, dag_id, task_id):
+    assert timedelta(0) < dag_bag.dags[dag_id].get_task(task_id).execution_timeout <= timedelta(hours=12)
 
 
 @every_task
-def test_a_task_runs_only_after_the_ones_before_it(dag, task_id):
+def test_a_task_runs_only_after_the_ones_before_it(dag_bag, dag_id, task_id):
     """``seed`` skips itself, and that must not skip the others."""
-    assert dag.get_task(task_id).trigger_rule == ("none_failed" if task_id == "extract" else "all_success")
+    task = dag_bag.dags[dag_id].get_task(task_id)
+    assert task.trigger_rule == ("none_failed" if task_id == "extract" else "all_success")
 
 
 @every_task
-def test_a_task_does_not_wait_for_earlier_runs(dag, task_id):
+def test_a_task_does_not_wait_for_earlier_runs(dag_bag, dag_id, task_id):
     """A failed window must not hold up the next one."""
-    assert not dag.get_task(task_id).depends_on_past
+    assert not dag_bag.dags[dag_id].get_task(task_id).depends_on_past
 
 
 # --- serialisation

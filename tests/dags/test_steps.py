@@ -17,7 +17,8 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
     ParamValidationError,
 )
-from engage_steps import Run, step, window_of
+from airflow.sdk.execution_time.context import set_current_context
+from engage_steps import Job, Run, job, step, window_of
 from sqlalchemy import exc
 
 from engage import errors
@@ -365,3 +366,56 @@ def test_sigterm_ends_a_step_as_ctrl_c_does_so_that_it_can_leave_everything_in_o
     with task_context(), pytest.raises(KeyboardInterrupt):
         body(lambda run: signal.raise_signal(signal.SIGTERM))()
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+# --- tasks that are about no window
+
+
+@pytest.fixture
+def maintenance(dag_bag):
+    """The context of a run of the DAG of maintenance, entered with a conf."""
+
+    def entered(conf=None):
+        dag_run = SimpleNamespace(conf=conf)
+        return set_current_context({"dag": dag_bag.dags["engage_maintenance"], "dag_run": dag_run, "params": {}})
+
+    return entered
+
+
+def test_a_job_has_the_time_and_the_settings_of_the_moment(maintenance, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "20"})
+    before, seen = datetime.now(UTC), []
+    with maintenance():
+        assert job()(lambda job: seen.append(job) or Summary(1)).function() == {"customers": 1, "note": ""}
+    assert type(seen[0]) is Job
+    assert before <= seen[0].as_of <= datetime.now(UTC)
+    assert seen[0].settings().keep_windows == 20
+
+
+def test_a_jobs_error_for_a_person_fails_it_at_once(maintenance, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "0"})
+    with maintenance(), pytest.raises(AirflowFailException, match="engage_keep_windows is '0', which is not allowed"):
+        job()(lambda job: job.settings()).function()
+
+
+def test_a_job_takes_no_parameters(maintenance):
+    with maintenance({"keep_windows": 1}), pytest.raises(AirflowFailException) as raised:
+        job()(lambda job: Summary(1)).function()
+    assert str(raised.value) == (
+        "The run was triggered with 'keep_windows', which Engage does not know; it knows no parameter."
+    )
+
+
+def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag_bag, monkeypatch):
+    from engage import maintain
+
+    called = []
+    variables(monkeypatch, {"engage_keep_windows": "20"})
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(maintain, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
+    before = datetime.now(UTC)
+    with maintenance():
+        dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
+    [(engine, keep_windows, as_of)] = called
+    assert (engine, keep_windows) == ("the database", 20)
+    assert before <= as_of <= datetime.now(UTC)

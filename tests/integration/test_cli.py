@@ -58,6 +58,26 @@ def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
     assert counts[0] == counts[1] == report["messages"]["total"]
 
 
+def test_maintenance_says_what_it_did(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "20", "--rng-seed", "1", "--window-start", "2025-03-03")
+    kept = engage("maintain", "--keep-windows", "1")
+    assert kept.returncode == 0
+    assert "kept as no campaign of theirs is complete: 2025-03-03\n" in kept.stdout
+    assert "The events of 2025-03-03 to 2025-04-28 are old enough to go" in kept.stderr
+    engage("run", "--window-start", "2025-03-03")
+    gone = engage("maintain", "--keep-windows", "1")
+    assert "Windows whose events were dropped: 2025-03-03\n" in gone.stdout
+    assert "Deleted 0 idempotency keys, 0 records of customers' texts" in gone.stdout
+    assert gone.stderr == ""
+
+
+def test_a_retention_that_cannot_be_is_refused(engage):
+    refused = engage("maintain", "--keep-windows", "0")
+    assert refused.returncode == 1
+    assert "--keep-windows is 0, which is not allowed: it takes a whole number of windows from 1 to" in refused.stderr
+
+
 def test_a_window_that_is_not_complete_is_refused(engage):
     engage("db", "upgrade")
     refused = engage("run", "--window-start", "2099-11-16")

@@ -165,7 +165,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set sms_provider, "
-        "--set sandbox_strict."
+        "--set sandbox_strict, --set keep_windows."
     )
 
 
@@ -233,11 +233,12 @@ NEW_NUMBERS = {
     "messages_per_second": ("0", "10000", "10000.1"),
     "send_concurrency": ("1", "100", "101"),
     "max_filtered_percent": ("0", "100", "-0.01"),
+    "keep_windows": ("1", "1000", "0"),
 }
 
 
 @pytest.mark.parametrize("name", NEW_NUMBERS)
-def test_the_numbers_of_sending_have_ranges_that_their_errors_name(name):
+def test_the_other_numbers_have_ranges_that_their_errors_name(name):
     least, most, outside = NEW_NUMBERS[name]
     for value in (least, most):
         assert getattr(from_variables(**{name: value}), name) == Decimal(value)
