@@ -60,7 +60,7 @@ def create_app(context: Context) -> FastAPI:
 
 
 def _health(context: Context) -> APIRouter:
-    router = APIRouter(tags=["health"])
+    router = APIRouter(route_class=StrictRoute, tags=["health"])
 
     @router.get("/healthz", summary="Is the process alive?")
     async def healthz() -> dict[str, str]:

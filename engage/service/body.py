@@ -6,18 +6,21 @@ import asyncio
 import json
 import zlib
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from engage.service.problems import problem
+from engage.service.problems import AWAY, RETRY_AFTER, problem
 
 MAX_BYTES = 1_000_000
 """Of a body, as it is sent and as it is once unpacked."""
 SECONDS = 10.0
 """For a body to arrive."""
+ANSWER_WITHIN = 15.0
+"""Seconds until a client is told to try again. What it asked for may be done all the same."""
+T = TypeVar("T")
 _GZIP = zlib.MAX_WBITS | 16
 # the connection ends with the answer: nobody reads the rest
 _CLOSE = {"Connection": "close"}
@@ -118,7 +121,10 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that lets nobody in, and reads no body, before ``StrictRoute.scope`` has been asked for."""
+    """A route that lets nobody in, and reads no body, before ``StrictRoute.scope`` has been asked for.
+
+    It answers in time, also if a thread of it waits for a database that is never going to say anything.
+    """
 
     scope: str | None = None
 
@@ -127,13 +133,21 @@ class StrictRoute(APIRoute):
 
         async def strict(request: Request) -> Response:
             if self.scope is not None:
-                request.state.key = await request.app.state.keys.admit(request, self.scope)
+                request.state.key = await _in_time(request.app.state.keys.admit(request, self.scope))
             request = StrictRequest(request.scope, request.receive)
             if request.method not in ("GET", "HEAD"):
                 await request.body()
-            return await handle(request)
+            return await _in_time(handle(request))
 
         return strict
+
+
+async def _in_time(answer: Coroutine[Any, Any, T]) -> T:
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return await answer
+    except TimeoutError:
+        raise problem(503, AWAY, {"Retry-After": RETRY_AFTER}) from None
 
 
 def route_for(scope: str) -> type[StrictRoute]:

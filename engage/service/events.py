@@ -17,12 +17,10 @@ from engage.intake import Batch, Taken
 from engage.service.body import parse, route_for
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
-from engage.service.problems import AWAY, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.service.problems import NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
 
 CLOCKS_DIFFER_BY = timedelta(days=1)
 """How far in the future an event may be, as a phone's clock or zone may be wrong. It counts once it is past."""
-ANSWER_WITHIN = 15.0
-"""Seconds until a client is told to try again. Its batch may be written all the same, and is then found again."""
 _events = TypeAdapter(list[Event])
 _event: TypeAdapter[Any] = TypeAdapter(Event)
 
@@ -183,20 +181,18 @@ async def _written(request: Request, context: Context, batch: Batch) -> Taken:
     """What became of the batch, once that is committed.
 
     Raises:
-        HTTPException: 503 if nobody can say.
+        HTTPException: 503 if too many wait.
     """
     future = request.app.state.writer.submit(batch)
     if future is None:
         context.metrics.batches.labels("overloaded").inc()
         raise problem(503, "Too many batches wait to be stored. Send this one again.", {"Retry-After": RETRY_AFTER})
     try:
-        async with asyncio.timeout(ANSWER_WITHIN):
-            taken: Taken = await future
-            return taken
-    except TimeoutError:
+        taken: Taken = await future
+    except (asyncio.CancelledError, *NO_ANSWER):
         context.metrics.batches.labels("unavailable").inc()
-        detail = f"{AWAY.partition('.')[0]}. Send this batch again with its key: it is stored once, whatever happened."
-        raise problem(503, detail, {"Retry-After": RETRY_AFTER}) from None
+        raise
+    return taken
 
 
 def _answered(context: Context, batch: Batch, taken: Taken) -> Response:

@@ -19,7 +19,10 @@ from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustom
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
-AWAY = "The database does not answer at the moment. Nothing was changed; send the same again in a second."
+AWAY = "The database does not answer at the moment. Send the same again in a second; nothing is done twice."
+
+NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout)
+"""How SQLAlchemy says that the database is away, busy or too slow."""
 
 
 class RowProblem(BaseModel):
@@ -78,7 +81,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EngageError, _refused)
-    for away in (OperationalError, InterfaceError, PoolTimeout):
+    for away in NO_ANSWER:
         app.add_exception_handler(away, _away)
 
 

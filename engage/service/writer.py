@@ -11,12 +11,12 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 import structlog
 
 from engage import intake
 from engage.intake import Batch, Taken
 from engage.service.context import Context
+from engage.service.problems import NO_ANSWER
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Writer:
         try:
             with self._context.engine.begin() as conn:
                 return intake.store(conn, batches, self._context.clock())
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+        except NO_ANSWER:
             raise
         except Exception as exc:  # noqa: BLE001 - one that the database refuses must not take the others with it
             if len(batches) == 1:

@@ -26,6 +26,7 @@ from engage.window import Window
 from tests.twilio_double import TwilioDouble, twilio_double
 
 if TYPE_CHECKING:
+    from tests.integration.forked import Forked
     from tests.integration.service import Inside, Process
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
@@ -194,4 +195,14 @@ def serve(url: str, engine: sa.Engine, tmp_path: Path) -> Iterator[Callable[...,
     from tests.integration.service import make_key, processes
 
     with processes(url, make_key(engine), tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def fork(url: str, engine: sa.Engine, tmp_path: Path) -> Iterator[Callable[..., Forked]]:
+    """As ``serve``, at once, and with other limits if need be."""
+    from tests.integration.forked import forked
+    from tests.integration.service import make_key
+
+    with forked(url, make_key(engine), tmp_path) as start:
         yield start

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -148,16 +148,16 @@ class _Called:
 
 
 class Process(Api):
-    """The service as ``python -m engage serve``, or as another program that serves on the port it is given."""
+    """The service as ``python -m engage serve``."""
 
-    def __init__(self, url: str, key: str, log: Path, program: Sequence[str], port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, url: str, key: str, log: Path) -> None:
+        self.port = free_port()
         super().__init__(httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30), key)
         self.log = log
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, *program, "--port", str(self.port)],
-                env=os.environ | _environment(url),
+                [sys.executable, "-m", "engage", "serve", "--port", str(self.port)],
+                env=os.environ | environment(url),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -194,9 +194,8 @@ def processes(url: str, key: str, folder: Path) -> Iterator[Callable[..., Proces
     """Starts services on one database; they end with the block."""
     started: list[Process] = []
 
-    def start(*program: str, port: int | None = None) -> Process:
-        log = folder / f"service-{len(started)}.log"
-        started.append(Process(url, key, log, program or ("-m", "engage", "serve"), port))
+    def start() -> Process:
+        started.append(Process(url, key, folder / f"service-{len(started)}.log"))
         return started[-1]
 
     try:
@@ -212,7 +211,8 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
+    """The variables of a service on a database."""
     return {
         "ENGAGE_DATABASE_URL": url,
         "ENGAGE_HASH_KEY": HASH_KEY,
