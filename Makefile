@@ -13,7 +13,7 @@ export ENGAGE_PORT ENGAGE_SERVICE_PORT
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=10000] [ENGAGE_PORT=8080]
 	$(RUN) engage demo --customers $(CUSTOMERS)
@@ -24,6 +24,12 @@ up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make u
 test: lint ## check style and types, then run every test
 	$(RUN) pytest -n 2 tests/unit tests/dags tests/integration
 	$(RUN) pytest -n 2 --dist loadfile tests/e2e
+
+test-compose: $(VENV)/tests-installed ## try the server stack of docker-compose.yaml, minutes; takes docker
+	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose
+
+env: ## write .env, the secrets of a server
+	@$(PYTHON) deploy/env.py .env
 
 bench: $(VENV)/benchmarks-installed ## measure against a plain scan and against peers, minutes: make bench [SIZES=10000,100000,1000000]
 	$(RUN) benchmarks --customers $(SIZES)
@@ -41,7 +47,8 @@ install: $(VENV)/installed ## install the requirements into .venv
 
 lock: $(VENV)/tests-installed ## write constraints.txt anew from the requirements
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
-	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt benchmarks/requirements.txt -o constraints.txt
+	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt benchmarks/requirements.txt \
+	  deploy/requirements.txt -o constraints.txt
 
 clean: ## remove the local stack's data
 	@rm -rf .engage-bench
@@ -70,4 +77,4 @@ if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(VENV)/bi
 else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt; fi
 endef
 
-.PHONY: help demo up test bench lint format install lock clean
+.PHONY: help demo up test test-compose env bench lint format install lock clean

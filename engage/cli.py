@@ -95,6 +95,12 @@ def upgrade() -> None:
     console.print("The database is up to date.")
 
 
+@app.command()
+def variables() -> None:
+    """Print the default Variables, as `airflow variables import` reads them."""
+    print(settings.default_variables())
+
+
 @app.command("seed")
 def seed_(
     customers: Customers = 10_000,

@@ -19,7 +19,8 @@ from engage.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    "up", "demo", "db", "db upgrade", "seed", "run", "maintain", "clean", "report", "customers", "customers forget",
+    "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "report",
+    "customers", "customers forget",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list",
 ]  # fmt: skip
