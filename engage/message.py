@@ -88,6 +88,7 @@ def _anew(step: campaign.Step, window: Window, delivery: Delivery,
     if delivery.dry_run:
         partitions.discard(step.conn, schema.message, window)
         partitions.clear(step.conn, schema.message, window)
+        step.save(status="bucketed")  # so that nobody takes over the queue that was here
     else:
         partitions.swap_in(step.conn, schema.message, window)
         step.save(status="queued" if summary.unsettled else "complete")

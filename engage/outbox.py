@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 HELD_AT_MOST = timedelta(minutes=5)
 """Far longer than a living sender holds a message: its turn, the provider's time to answer, and writing that down."""
+_OUTCOMES_LOCK = 0x6F757463  # "outc"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def take_over(
     the queue was made from: a step that has run since reopens it.
 
     Raises:
-        NotReady: the campaign was computed anew since its messages were queued.
+        NotReady: the campaign was computed anew, or tried out, since its messages were queued.
         TooManyMessages: more wait than ``max_messages_per_run`` allows; the campaign stays as open as it was.
         Superseded: another sender has taken over in this moment.
     """
@@ -137,8 +138,8 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
     found = campaign.find(conn, window, lock=True)
     if found is None or found.settings is None or not (found.frozen or found.status == "queued"):
         raise NotReady(
-            f"The campaign of the window {window} was computed anew after its messages had been queued, so none "
-            "is sent. Run its steps again, up to message."
+            f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
+            "messages had been queued, so none is sent. Run its steps again, up to message."
         )
     return found, found.settings
 
@@ -152,6 +153,7 @@ def abandon(conn: sa.Connection, window: Window, now: datetime, *, token: int | 
 
     Without a ``token`` no living sender is disturbed. Should one be that slow, its answer still settles the message.
     """
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_OUTCOMES_LOCK, int(window.key))))
     gone = message.c.sending_at < now - HELD_AT_MOST if token is None else message.c.sender_token < token
     left = conn.execute(
         sa.update(message)
@@ -300,8 +302,18 @@ def record(engine: sa.Engine, taken: Taken, answers: Sequence[Answer], now: date
     if not answers:
         return
     with engine.begin() as conn:
-        _suppress(conn, taken.window, [a.customer_id for a in answers if a.reply and a.reply.suppress], now)
+        _begin_outcomes(conn, taken.window)
         _settle(conn, taken, answers, now)
+        _suppress(conn, taken.window, [a.customer_id for a in answers if a.reply and a.reply.suppress], now)
+
+
+def _begin_outcomes(conn: sa.Connection, window: Window) -> None:
+    """Until the commit nobody abandons messages, who would change the same ones in another order: a deadlock.
+
+    The campaign's row is no help. Whoever shares it goes ahead of who waits for it, so a sender that held it while it
+    claims and while it writes down, in turns, might keep a halt waiting to the end.
+    """
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_OUTCOMES_LOCK, int(window.key))))
 
 
 def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: datetime) -> None:
@@ -355,6 +367,7 @@ def _told(answer: Answer) -> dict[str, Any]:
 def release(engine: sa.Engine, taken: Taken, handed: Collection[int], now: datetime) -> None:
     """Put back what was claimed and never handed over, when a sender has to stop: all but ``handed``."""
     with engine.begin() as conn:
+        _begin_outcomes(conn, taken.window)
         conn.execute(
             sa.update(message)
             .where(

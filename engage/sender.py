@@ -59,7 +59,7 @@ def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
     ``resume_at`` of the summary is when messages that had to be held may be sent.
 
     Raises:
-        NotReady: the campaign was computed anew since its messages were queued.
+        NotReady: the campaign was computed anew, or tried out, since its messages were queued.
         TooManyMessages: more wait than one run may send; nobody was texted.
         Superseded: a newer sender has taken over.
         ProviderRefuses: the provider takes no messages until somebody mends its account.

@@ -3,6 +3,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -131,14 +133,15 @@ def test_an_opt_out_of_somebody_with_the_same_phone_wins_too(queued):
     assert queued.ledger()[5] == "skipped/opted_out"
 
 
-@pytest.mark.parametrize("step", ["extract", "aggregate", "queue as a backfill"])
+@pytest.mark.parametrize("step", ["extract", "aggregate", "queue as a backfill", "queue as a dry run"])
 def test_a_campaign_computed_anew_since_it_was_queued_is_neither_sent_nor_frozen(queued, step):
     if step == "extract":
         queued.extract(low_spend_threshold="120")
     elif step == "aggregate":
         aggregate(queued.engine, queued.window)
     else:
-        queue(queued.engine, queued.window, delivery=Delivery(backfill=True), as_of=queued.now)
+        delivery = Delivery(backfill="backfill" in step, dry_run="dry run" in step)
+        queue(queued.engine, queued.window, delivery=delivery, as_of=queued.now)
     provider = Recorder()
     with pytest.raises(NotReady, match="computed anew"):
         send(queued, provider)
@@ -328,3 +331,38 @@ def test_reconciling_looks_at_what_a_dead_sender_left_as_well(queued):
     assert ask() == 3
     assert list(queued.ledger().values()).count("unknown") == 3
     assert queued.value("SELECT sender_token FROM campaign") == 1
+
+
+def requeue(world):
+    """All messages wait again, whatever became of them."""
+    with world.engine.begin() as conn:
+        conn.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
+        conn.execute(sa.text("UPDATE message SET status = 'queued', sender_token = null, provider_message_id = null"))
+        conn.execute(sa.text("ALTER TABLE message ENABLE TRIGGER message_move"))
+
+
+def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not_wait_for_each_other(world):
+    """The one would go through the messages as they lie in the table, the other as they were answered."""
+    ids = [world.customer() for _ in range(300)]
+    world.sessions(ids[0])
+    world.computed()
+    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    answers = [outbox.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
+    for delay in [step / 10_000 for step in range(60)]:
+        requeue(world)
+        old = claimed(world, ids[:91])
+        both = threading.Barrier(2)
+
+        def take_over(both=both):
+            both.wait()
+            outbox.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+
+        def write_down(both=both, old=old, delay=delay):
+            both.wait()
+            time.sleep(delay)
+            outbox.record(world.engine, old, answers, world.now)
+
+        with ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(take_over), threads.submit(write_down)]:
+                done.result()
+        assert list(world.ledger().values()).count("accepted") == 91
