@@ -45,15 +45,8 @@ def create_app(context: Context) -> FastAPI:
                   docs_url=None, redoc_url=None, openapi_url=None)  # fmt: skip
     app.state.keys = KeyRing(context)
     problems.install(app)
-    provider = APIRouter(route_class=StrictRoute)
-    provider.include_router(twilio.routes(context))
-    for router in (
-        events.routes(context),
-        *customers.routes(context),
-        provider,
-        _health(context),
-        _about(app, context),
-    ):
+    public = [events.routes(context), *customers.routes(context), twilio.routes(context)]
+    for router in [*public, _health(context), _about(app, context)]:
         app.include_router(router)
     app.add_middleware(Observe, context=context)
     return app
