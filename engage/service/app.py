@@ -42,7 +42,7 @@ def create_app(context: Context) -> FastAPI:
         await run_in_threadpool(writer.close)
 
     app = FastAPI(title="Engage", description=DESCRIPTION, version="1", lifespan=running,
-                  docs_url=None, redoc_url=None, openapi_url=None)  # fmt: skip
+                  docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)  # fmt: skip
     app.state.keys = KeyRing(context)
     problems.install(app)
     public = [events.routes(context), *customers.routes(context), twilio.routes(context)]
