@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import requests
 from twilio.base.exceptions import TwilioException
@@ -110,8 +110,9 @@ class TwilioProvider:
         sender = "messaging_service_sid" if account.sender.startswith("MG") else "from_"
         options: dict[str, Any] = {sender: account.sender}
         if account.status_callback:
-            glue = "&" if "?" in account.status_callback else "?"
-            options["status_callback"] = f"{account.status_callback}{glue}{urlencode({'message': sms.reference})}"
+            parts = urlsplit(account.status_callback)  # a fragment tells Twilio how often to try again
+            query = "&".join(filter(None, (parts.query, urlencode({"message": sms.reference}))))
+            options["status_callback"] = urlunsplit(parts._replace(query=query))
         if sms.valid_for is not None:
             options["validity_period"] = max(1, int(min(sms.valid_for, MAX_VALIDITY).total_seconds()))
         return options

@@ -34,13 +34,13 @@ def test_a_messaging_service_and_a_callback_that_says_which_message_it_is_about(
         twilio_double.SID,
         twilio_double.TOKEN,
         "MG" + "1" * 32,
-        status_callback="https://example.org/status?x=1",
+        status_callback="https://example.org/status?x=1#rc=3",
         api=double.url,
     )
     TwilioProvider(account).send(OutgoingSms("+12025550123", "Hello", "20260914-7"))
     form = double.posts[0].form
     assert form["MessagingServiceSid"] == "MG" + "1" * 32
-    assert form["StatusCallback"] == "https://example.org/status?x=1&message=20260914-7"
+    assert form["StatusCallback"] == "https://example.org/status?x=1&message=20260914-7#rc=3"
     assert "From" not in form
     assert "ValidityPeriod" not in form
 
