@@ -92,9 +92,9 @@ class Api:
 class Inside(Api):
     """The service inside this process, on the world's database and by its clock."""
 
-    def __init__(self, http: Any, key: str, world: World, context: Context, app: FastAPI) -> None:
+    def __init__(self, http: Any, key: str, world: World, context: Context, *, app: FastAPI, logs: list[Any]) -> None:
         super().__init__(http, key)
-        self.world, self.context, self.app = world, context, app
+        self.world, self.context, self.app, self.logs = world, context, app, logs
 
     def counted(self, name: str, label: str) -> dict[str, float]:
         """How often a metric has counted each of its labels."""
@@ -131,8 +131,8 @@ def inside(world: World) -> Iterator[Inside]:
     context = Context(pooled(world.engine), lambda: world.now, KEY)
     app = create_app(context)
     running = app.router.lifespan_context(app)
-    with capture_logs(), start_blocking_portal() as portal, portal.wrap_async_context_manager(running):
-        yield Inside(_Called(portal, app), make_key(world.engine), world, context, app)
+    with capture_logs() as logs, start_blocking_portal() as portal, portal.wrap_async_context_manager(running):
+        yield Inside(_Called(portal, app), make_key(world.engine), world, context, app=app, logs=logs)
     context.engine.dispose()
 
 
