@@ -6,7 +6,16 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from engage.events import MAX_AMOUNT_CENTS
@@ -63,8 +72,22 @@ class Session(_Event):
     type: Literal["session"]
 
 
+_ONE_AMOUNT: JsonValue = [
+    {
+        "required": ["amount", "currency"],
+        "properties": {"amount": {"type": "string"}, "currency": {"type": "string"}, "amount_minor": {"type": "null"}},
+    },
+    {
+        "required": ["amount_minor"],
+        "properties": {"amount_minor": {"type": "integer"}, "amount": {"type": "null"}},
+    },
+]
+
+
 class Purchase(_Event):
     """Something was bought. The amount is either ``amount`` with ``currency``, or ``amount_minor``."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False, "anyOf": _ONE_AMOUNT})
 
     type: Literal["purchase"]
     amount: str | None = Field(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
 
 from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer
 
@@ -90,7 +91,14 @@ def _raised(request: Request, exc: Exception) -> Response:
     detail: Any = exc.detail
     if isinstance(detail, dict):
         return answer(exc.status_code, detail["detail"], exc.headers, detail["errors"])
-    return answer(exc.status_code, _sentence(exc), exc.headers)
+    headers = {"Allow": _methods(request)} if exc.status_code == 405 else exc.headers
+    return answer(exc.status_code, _sentence(exc), headers)
+
+
+def _methods(request: Request) -> str:
+    """What may be done at an address; each route by itself knows its own method only."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted(method for route in routes for method in route.methods))
 
 
 def _sentence(exc: StarletteHTTPException) -> str:

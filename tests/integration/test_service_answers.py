@@ -21,6 +21,7 @@ def test_what_is_not_there_and_what_is_not_done_so_are_problems(api):
         assert answer.status_code == 405
         assert answer.headers["allow"]
         assert method == "HEAD" or refused(answer, 405) == "Not with this method."
+    assert api.request("OPTIONS", "/v1/customers/1").headers["allow"] == "DELETE, GET, PUT"
 
 
 def test_a_fault_of_ours_is_a_problem_with_the_id_that_the_log_has(api, monkeypatch):
@@ -114,6 +115,7 @@ def test_the_page_shows_every_route_and_takes_nothing_from_elsewhere(api):
     assert set(described) == {route.path for route in api.app.routes} - {"/docs", "/openapi.json"}
     for path in described:
         assert path in page.texts
+    assert {"amount_minor", "item_id", "time_zone", "opted_out_at"} <= set(page.texts)
     assert "script" not in page.tags
     assert len(page.ids) == len(set(page.ids))
     for link in page.links:

@@ -1,0 +1,23 @@
+"""The API does what its description says, whatever Schemathesis makes up."""
+
+import subprocess
+import sys
+
+COMMAND = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]
+EXAMPLES = 100
+NOT_DESCRIBABLE = "positive_data_acceptance"
+"""No schema says that a time is not in the future, or that a phone number can be somebody's."""
+
+
+def test_the_service_keeps_to_its_description(fork, world, tmp_path):
+    world.purchase(world.customer(customer_id=4711, name="Ada Diaz", time_zone="America/New_York"), 100)
+    world.computed()
+    world.message()
+    service = fork().ready()
+    options = ["--generation-deterministic", "--max-examples", str(EXAMPLES), "--exclude-checks", NOT_DESCRIBABLE,
+               "--header", f"Authorization: Bearer {service.key}", "--warnings", "off", "--no-color"]  # fmt: skip
+    address = f"http://127.0.0.1:{service.port}/openapi.json"
+    done = subprocess.run([*COMMAND, address, *options], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 10 selected / 10 total" in done.stdout
+    assert "Traceback" not in service.log.read_text()
