@@ -1,0 +1,277 @@
+"""Customers over HTTP: what the app tells, what they want, and what a campaign made of them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage.bucket import why
+from engage.message import Delivery, queue
+from engage.phone import phone_hash
+from engage.schema import message, metadata
+from engage.service.event_models import MAX_ID
+from engage.settings import Settings
+from tests.integration.conftest import KEY, NOW
+from tests.integration.service import refused
+from tests.phones import fictional_phone
+
+PHONE = fictional_phone(7)
+ADA = {
+    "name": "Ada Diaz",
+    "phone": PHONE,
+    "locale": "en-US",
+    "time_zone": "America/New_York",
+    "registered_at": "2026-01-05T08:00:00+01:00",
+    "consent": {"source": "app settings", "at": "2026-01-05T09:00:00"},
+}
+TOLD = {
+    "customer_id": 4711,
+    "name": "Ada Diaz",
+    "phone": f"…{PHONE[-2:]}",
+    "locale": "en-US",
+    "time_zone": "America/New_York",
+    "registered_at": "2026-01-05T07:00:00Z",
+    "consent": {"source": "app settings", "at": "2026-01-05T09:00:00Z"},
+    "opted_out_at": None,
+    "suppressed": False,
+    "campaign": None,
+}
+EVERYTHING = tuple(metadata.tables)
+
+
+@pytest.fixture
+def customers(api):
+    return Customers(api)
+
+
+class Customers:
+    def __init__(self, api):
+        self.api, self.world = api, api.world
+
+    def put(self, body, id_=4711):
+        headers = {"Content-Type": "application/json"}
+        return self.api.request("PUT", f"/v1/customers/{id_}", content=json.dumps(body), headers=headers)
+
+    def get(self, id_=4711):
+        return self.api.get(f"/v1/customers/{id_}")
+
+    def opt_out(self, id_=4711):
+        return self.api.request("POST", f"/v1/customers/{id_}/opt-out")
+
+    def delete(self, id_=4711):
+        return self.api.request("DELETE", f"/v1/customers/{id_}")
+
+    def dump(self):
+        return self.world.dump(*EVERYTHING)
+
+
+def told(answer, status=200):
+    assert answer.status_code == status, answer.text
+    assert PHONE not in answer.text
+    return answer.json()
+
+
+# --- telling of a customer
+
+
+def test_a_customer_is_added_then_replaced_and_told_of_twice_is_the_same_as_once(customers, world):
+    assert told(customers.put(ADA), 201) == TOLD
+    row = world.rows("SELECT phone, phone_hash, consent_at, synthetic FROM customer")
+    assert row == [(PHONE, phone_hash(PHONE, KEY), datetime(2026, 1, 5, 9, tzinfo=UTC), False)]
+    before = customers.dump()
+    assert told(customers.put(ADA)) == told(customers.get()) == TOLD
+    assert customers.dump() == before
+    nothing = dict.fromkeys(TOLD) | {"customer_id": 4711, "registered_at": TOLD["registered_at"], "suppressed": False}
+    assert told(customers.put({"name": None})) == nothing
+    assert world.rows("SELECT phone, phone_hash, consent_at FROM customer") == [(None, None, None)]
+
+
+def test_a_customer_may_be_told_of_without_anything(customers):
+    assert told(customers.put({}), 201)["registered_at"] == NOW.isoformat().replace("+00:00", "Z")
+    assert told(customers.put({"registered_at": "2026-01-05T07:00:00Z"}))["registered_at"] == "2026-01-05T07:00:00Z"
+    assert told(customers.put({}))["registered_at"] == "2026-01-05T07:00:00Z"
+
+
+WRONG = [
+    ({"phone": "2025550123"}, "phone"),
+    ({"phone": "+1 202 555 0123"}, "phone"),
+    ({"phone": "+12025550123\n"}, "phone"),
+    ({"phone": "+1202555012"}, "phone"),
+    ({"phone": "+0123456789"}, "phone"),
+    ({"phone": "+١٢٠٢٥٥٥٠١٢٣"}, "phone"),
+    ({"phone": ""}, "phone"),
+    ({"phone": 12025550123}, "phone"),
+    ({"phone": "\ud800"}, "phone"),
+    ({"time_zone": "New York"}, "time_zone"),
+    ({"time_zone": "../../etc/passwd"}, "time_zone"),
+    ({"time_zone": "America/New_York\0"}, "time_zone"),
+    ({"time_zone": ""}, "time_zone"),
+    ({"locale": "english please"}, "locale"),
+    ({"locale": "en\0"}, "locale"),
+    ({"name": "Ada\0"}, "name"),
+    ({"name": "Ada\nDiaz"}, "name"),
+    ({"name": "\ud800"}, "name"),
+    ({"name": "\u202eAda"}, "name"),
+    ({"name": "x" * 201}, "name"),
+    ({"name": ["Ada"]}, "name"),
+    ({"registered_at": "yesterday"}, "registered_at"),
+    ({"registered_at": 0}, "registered_at"),
+    ({"registered_at": "1999-12-31"}, "registered_at"),
+    ({"consent": True}, "consent"),
+    ({"consent": {}}, "consent.source"),
+    ({"consent": {"source": "app"}}, "consent.at"),
+    ({"consent": {"source": "", "at": "2026-01-05T09:00:00"}}, "consent.source"),
+    ({"consent": {"source": "a\0", "at": "2026-01-05T09:00:00"}}, "consent.source"),
+    ({"consent": {"source": "app", "at": "2026-01-05T09:00:00", "by": "me"}}, "consent.by"),
+    ({"opted_out_at": None}, "opted_out_at"),
+    ({"a\0b": 1}, None),
+]
+
+
+def test_what_is_wrong_of_a_customer_is_named_and_nothing_changes(customers):
+    customers.put(ADA)
+    before = customers.dump()
+    for body, field in WRONG:
+        answer = customers.put(ADA | body)
+        assert refused(answer), body
+        assert answer.json()["errors"][0]["field"] == field
+    for body in (None, [], "x", 1, [ADA]):
+        assert refused(customers.put(body))
+    assert customers.dump() == before
+
+
+def test_an_id_is_a_number_that_the_database_can_keep(customers):
+    before = customers.dump()
+    for id_ in ("0", "-1", str(MAX_ID + 1), "9" * 500, "x", "1.5", "1e3", "%00", "%ED%A0%80", "%D9%A3"):
+        for call in (lambda i: customers.put(ADA, i), customers.get, customers.opt_out, customers.delete):
+            assert refused(call(id_))
+    assert customers.dump() == before
+    assert told(customers.put(ADA, MAX_ID), 201)["customer_id"] == MAX_ID
+
+
+def test_a_synthetic_customer_is_not_replaced(customers, world):
+    world.customer(customer_id=4711, synthetic=True)
+    before = customers.dump()
+    assert "synthetic" in refused(customers.put(ADA), 409)
+    assert customers.dump() == before
+
+
+def test_an_unknown_customer_is_said_to_be_unknown(customers):
+    assert refused(customers.get(), 404) == refused(customers.opt_out(), 404) == "There is no customer 4711."
+
+
+# --- opting out, and consenting again
+
+
+def test_an_opt_out_keeps_its_first_time(customers, world):
+    customers.put(ADA)
+    assert told(customers.opt_out())["opted_out_at"] == "2026-11-10T09:00:00Z"
+    world.now += timedelta(days=1)
+    before = customers.dump()
+    assert told(customers.opt_out())["opted_out_at"] == "2026-11-10T09:00:00Z"
+    assert customers.dump() == before
+
+
+@pytest.mark.parametrize(
+    ("after", "ends"), [(timedelta(seconds=1), True), (timedelta(0), False), (-timedelta(1), False)]
+)
+def test_only_a_consent_later_than_the_opt_out_ends_it(customers, world, after, ends):
+    customers.put(ADA)
+    customers.opt_out()
+    since = "2026-11-10T09:00:00Z"
+    assert told(customers.put(ADA))["opted_out_at"] == since
+    assert told(customers.put({**ADA, "consent": None}))["opted_out_at"] == since
+    consent = {"source": "a call", "at": (world.now + after).isoformat()}
+    assert told(customers.put({**ADA, "consent": consent}))["opted_out_at"] == (None if ends else since)
+
+
+def test_an_opt_out_between_queueing_and_sending_wins_for_all_who_share_the_phone(customers, world):
+    for id_, phone in ((1, PHONE), (2, fictional_phone(8)), (3, fictional_phone(9))):
+        customers.put({**ADA, "phone": phone}, id_)
+        world.purchase(id_, 100)
+    world.computed()
+    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    assert set(world.ledger().values()) == {"queued"}
+    customers.put({**ADA, "phone": PHONE}, 4)
+    assert customers.opt_out(4).status_code == customers.opt_out(2).status_code == 200
+    world.message()
+    assert world.ledger() == {1: "skipped/opted_out", 2: "skipped/opted_out", 3: "accepted"}
+
+
+# --- looking one up
+
+
+def test_a_customer_is_shown_with_what_the_last_campaign_made_of_them(customers, world):
+    customers.put(ADA)
+    customers.put({}, 4712)
+    world.sessions(4711, 4)
+    world.purchase(4711, 1250)
+    world.purchase(4711, 5)
+    world.computed()
+    world.message()
+    assert told(customers.get())["campaign"] == {
+        "window_start": world.window.start.isoformat().replace("+00:00", "Z"),
+        "window_end": world.window.end.isoformat().replace("+00:00", "Z"),
+        "status": "complete",
+        "sessions": 4,
+        "purchases": 2,
+        "total_spend": "12.55",
+        "avg_weekly_sessions": 0.5,
+        "bucket": "BOOST",
+        "why": why("BOOST", Settings()),
+        "message": {"status": "accepted", "reason": None},
+    }
+    assert told(customers.get(4712))["campaign"] is None
+
+
+def test_the_latest_of_several_campaigns_is_shown(customers, world, in_window):
+    customers.put(ADA)
+    earlier = in_window(world.window.previous())
+    earlier.purchase(4711, 100)
+    earlier.computed()
+    assert told(customers.get())["campaign"]["total_spend"] == "1.00"
+    world.purchase(4711, 200)
+    world.computed()
+    found = told(customers.get())["campaign"]
+    assert (found["total_spend"], found["message"]) == ("2.00", None)
+
+
+def test_a_phone_that_is_never_texted_is_shown_as_such(customers, world):
+    customers.put(ADA)
+    row = {"phone_hash": phone_hash(PHONE, KEY), "reason": "stop", "source": "a test", "suppressed_at": world.now}
+    world.execute(sa.insert(metadata.tables["suppression"]).values(row))
+    assert told(customers.get())["suppressed"] is True
+    assert told(customers.put(ADA))["suppressed"] is True
+
+
+# --- forgetting
+
+
+def test_a_forgotten_customer_leaves_nothing_and_is_forgotten_once(customers, world):
+    customers.put(ADA)
+    world.sessions(4711, 3)
+    world.purchase(4711, 1250)
+    world.computed()
+    world.message()
+    assert told(customers.delete()) == {"events": 4, "messages": 1}
+    everything = str(customers.dump())
+    assert not [trace for trace in ("4711", "Ada Diaz", PHONE) if trace in everything]
+    assert refused(customers.get(), 404)
+    before = customers.dump()
+    assert told(customers.delete()) == {"events": 0, "messages": 0}
+    assert customers.dump() == before
+    assert told(customers.put(ADA), 201)["suppressed"] is True
+
+
+def test_a_customer_who_is_being_texted_is_forgotten_a_minute_later(customers, world):
+    customers.put(ADA)
+    world.purchase(4711, 100)
+    world.computed()
+    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    world.execute(sa.update(message).values(status="sending", sending_at=world.now))
+    before = customers.dump()
+    answer = customers.delete()
+    assert "Try again in a minute" in refused(answer, 409)
+    assert answer.headers["retry-after"] == "60"
+    assert customers.dump() == before
