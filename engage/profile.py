@@ -51,7 +51,8 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
     if conn.execute(added.on_conflict_do_nothing().returning(customer.c.customer_id)).first():
         return True
     consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
-    opted_out_at = sa.case((customer.c.opted_out_at < consented, None), else_=customer.c.opted_out_at)
+    anew = sa.and_(customer.c.opted_out_at < consented, customer.c.consent_at.is_distinct_from(consented))
+    opted_out_at = sa.case((anew, None), else_=customer.c.opted_out_at)
     theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
     done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
     if not done.rowcount:

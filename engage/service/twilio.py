@@ -40,6 +40,7 @@ class _TwiML(Response):
 
 
 _DO_NOTHING = "<Response/>"
+_MAX_FIELDS = 100
 
 
 def routes(context: Context) -> APIRouter:
@@ -112,7 +113,12 @@ def _signed(context: Context) -> Callable[[Request], Coroutine[Any, Any, Form]]:
         )
 
     async def form(request: Request) -> Form:
-        found = ImmutableMultiDict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
+        body = (await request.body()).decode(errors="replace")
+        try:  # the signature's check takes time with the square of the fields
+            pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise problem(400, f"The form has more than {_MAX_FIELDS} fields.") from None
+        found = ImmutableMultiDict(pairs)
         if not token or not _genuine(token, context.public_url, request, found):
             raise problem(403, "The signature is not one of this installation's Twilio account for this address.")
         if not account or found.get("AccountSid") != account.sid:
