@@ -19,7 +19,7 @@ from engage.schema import MESSAGE_STATUSES
 from engage.service.body import route_for
 from engage.service.context import Context
 from engage.service.event_models import MAX_ID, Printable, Time
-from engage.service.problems import documented, problem
+from engage.service.problems import documented
 
 TheCustomer = Annotated[int, Path(ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
 _ALWAYS = (401, 403, 422, 429, 503)
@@ -138,8 +138,6 @@ def routes(context: Context) -> list[APIRouter]:
 
         A consent that was given after an opt-out ends the opt-out.
         """
-        if body.consent and body.consent.at > context.clock():
-            raise problem(422, "consent.at lies in the future. Is the clock that it comes from right?")
         with begin() as conn:
             new = profile.put(conn, customer_id, body.profile(), hash_key=context.hash_key, as_of=context.clock())
             response.status_code = 201 if new else 200

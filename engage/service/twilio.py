@@ -117,7 +117,7 @@ def _signed(context: Context) -> Callable[[Request], Coroutine[Any, Any, Form]]:
         try:  # the signature's check takes time with the square of the fields
             pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
         except ValueError:
-            raise problem(400, f"The form has more than {_MAX_FIELDS} fields.") from None
+            raise problem(403, f"The form has more than {_MAX_FIELDS} fields.") from None
         found = ImmutableMultiDict(pairs)
         if not token or not _genuine(token, context.public_url, request, found):
             raise problem(403, "The signature is not one of this installation's Twilio account for this address.")
