@@ -55,9 +55,20 @@ class Context:
 
 def pooled(engine: sa.Engine) -> sa.Engine:
     """Another engine for the same database that never has more than ``CONNECTIONS``, and never waits for long."""
+    url = engine.url.update_query_dict({**_GIVING_UP, **engine.url.query})
     return database.connect(
-        engine.url, patience=PATIENCE, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=2.0, pool_recycle=3600
+        url, patience=PATIENCE, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=2.0, pool_recycle=3600
     )
+
+
+_GIVING_UP = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "20000",
+}
+"""libpq's, for a server that the network no longer reaches; seconds, but for the last, which are milliseconds."""
 
 
 def _currency(code: str) -> str:

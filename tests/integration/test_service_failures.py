@@ -3,6 +3,7 @@
 import random
 import re
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from engage import database, embedded_postgres, migrations
 from engage.home import Home
+from engage.service.context import pooled
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
 from tests.integration.service import PROBLEM, make_key, session, until, viewed
@@ -181,3 +183,13 @@ def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_st
         assert until(lambda name=name: (a := service.send(session(), name=name)).status_code == 200 and a)
     assert world.value("SELECT count(*) FROM app_session") == 2
     assert service.get("/v1/customers/1").status_code == 404
+
+
+def test_a_database_that_takes_connections_and_says_nothing_is_given_up_soon():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = pooled(sa.create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/x"))
+        began = time.monotonic()
+        with pytest.raises(sa.exc.OperationalError, match="timeout"):
+            engine.connect()
+        assert time.monotonic() - began < 10
+        engine.dispose()
