@@ -27,10 +27,11 @@ WindowStart = Annotated[
 
 
 @contextmanager
-def database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
+def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Engine]:
     """The database that ENGAGE_DATABASE_URL names, or the embedded one.
 
-    With ``upgraded``, the embedded one is brought up to date and the other one must be.
+    With ``upgraded``, the embedded one is brought up to date and the other one must be. Who is ``serving`` stays, and
+    other commands use the embedded one meanwhile.
     """
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
         engine = databases.connect(url)
@@ -41,7 +42,7 @@ def database(*, upgraded: bool = True) -> Iterator[sa.Engine]:
         finally:
             engine.dispose()
         return
-    with embedded_postgres.engine(Home.default()) as engine:
+    with embedded_postgres.engine(Home.default(), serving=serving) as engine:
         if upgraded:
             migrations.upgrade(engine, now())
         yield engine

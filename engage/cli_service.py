@@ -26,7 +26,7 @@ def serve(
     from engage.service.context import Context, pooled  # noqa: PLC0415
 
     observe.configure_logs()
-    with database() as engine:
+    with database(serving=True) as engine:
         context = Context.from_environment(pooled(engine), now, hash_key())
         try:
             server.serve(app.create_app(context), host, port)

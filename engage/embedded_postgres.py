@@ -59,9 +59,9 @@ def postgres(home: Home, *, serving: bool = False) -> Iterator[str]:
 
 
 @contextmanager
-def engine(home: Home) -> Iterator[sa.Engine]:
-    """Engage's database in the folder's Postgres."""
-    with postgres(home) as host:
+def engine(home: Home, *, serving: bool = False) -> Iterator[sa.Engine]:
+    """Engage's database in the folder's Postgres; who is ``serving`` stays, and others connect to it meanwhile."""
+    with postgres(home, serving=serving) as host:
         create_databases(host)
         with connected(host) as found:
             yield found
@@ -165,7 +165,7 @@ def _configure(pgdata: Path) -> None:
         "max_wal_senders": "0",
         "max_wal_size": "4GB",
         "max_connections": "100",
-        "max_locks_per_transaction": "256",  # a window has 66 partitions
+        "max_locks_per_transaction": "256",  # a window has 99 partitions
         "max_parallel_workers_per_gather": str(os.cpu_count() or 2),
         "jit": "off",
         "timezone": "UTC",

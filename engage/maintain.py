@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 KEEP_KEYS = timedelta(days=7)
 """Whoever sends a batch again later than this after it was accepted adds its events a second time."""
 KEEP_TEXTS = timedelta(days=90)
+"""All but those that say start, few as they are: one that came again unknown would end a stop that has come since."""
 BATCH = 10_000
 """Rows deleted in one transaction, so that no lock is held for long."""
 
@@ -46,7 +47,8 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainta
     partitions.ensure(engine, as_of)
     oldest = Window(Window.containing(as_of).start - keep_windows * LENGTH)
     keys = _delete(engine, intake_batch, intake_batch.c.accepted_at < as_of - KEEP_KEYS)
-    texts = _delete(engine, inbound_sms, inbound_sms.c.received_at < as_of - KEEP_TEXTS)
+    old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != "start")
+    texts = _delete(engine, inbound_sms, old_texts)
     with engine.connect() as conn:
         old = {window for table in LOG_TIMES for window in partitions.windows_of(conn, table) if window < oldest}
     dropped = {window for window in sorted(old) if _drop(engine, window, as_of)}

@@ -100,22 +100,25 @@ def take_over(
 ) -> Taken | None:
     """Become the campaign's only sender, and list what the last one left without an outcome; None while halted.
 
-    The list is made first and stays, whatever comes of the rest. Only the rest freezes the campaign, which has to be as
-    the queue was made from: a step that has run since reopens it.
+    Once there is a provider to send with, the list is made, and stays whatever comes of the rest. Only the rest freezes
+    the campaign, which has to be as the queue was made from: a step that has run since reopens it.
 
     Raises:
         NotReady: the campaign was computed anew, or tried out, since its messages were queued.
         TooManyMessages: more wait than ``max_messages_per_run`` allows; the campaign stays as open as it was.
         Superseded: another sender has taken over in this moment.
     """
+    with engine.begin() as conn:
+        found, chosen = _sendable(conn, window)
+    # before anything is changed: who has no account must not stop a sender that has one
+    provider = None if found.halted_at else provider_named(chosen.sms_provider)
     token = _supersede(engine, window, now)
     with engine.begin() as conn:
         found, settings = _sendable(conn, window)
-        if found.sender_token != token:
+        if found.sender_token != token or settings != chosen:
             raise _superseded(window)
-        if found.halted_at:
+        if provider is None or found.halted_at:
             return None
-        provider = provider_named(settings.sms_provider)
         campaign.update(conn, window, frozen_at=found.frozen_at or now, status="sending")
         count = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
         waiting = conn.execute(count).scalar_one()

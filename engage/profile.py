@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from engage import bucket, campaign
+from engage import customer as customer_data
 from engage.errors import NoSuchCustomer, SyntheticCustomer
 from engage.phone import masked, phone_hash
 from engage.schema import customer, customer_activity, customer_bucket, message, suppression
@@ -32,15 +33,17 @@ class Profile:
 def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
     """Make the profile the customer's; returns whether they are new. Again: changes nothing.
 
-    A consent that is later than the customer's opt-out ends that. A suppressed phone stays suppressed.
+    A new consent that is later than the customer's opt-out, and not in the future, ends that. A suppressed phone stays
+    suppressed, and so does the old one of somebody who has opted out and has another phone now.
 
     Raises:
         SyntheticCustomer: the id is one of the synthetic customers'.
     """
+    new_hash = phone_hash(profile.phone, hash_key) if profile.phone else None
     values = {
         "name": profile.name,
         "phone": profile.phone,
-        "phone_hash": phone_hash(profile.phone, hash_key) if profile.phone else None,
+        "phone_hash": new_hash,
         "locale": profile.locale,
         "time_zone": profile.time_zone,
         "consent_at": profile.consent_at,
@@ -50,8 +53,11 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
     added = insert(customer).values(customer_id=customer_id, **({"registered_at": as_of} | given), **values)
     if conn.execute(added.on_conflict_do_nothing().returning(customer.c.customer_id)).first():
         return True
+    _keep_opt_out(conn, customer_id, new_hash, as_of)
     consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
-    anew = sa.and_(customer.c.opted_out_at < consented, customer.c.consent_at.is_distinct_from(consented))
+    anew = sa.and_(
+        customer.c.opted_out_at < consented, consented <= as_of, customer.c.consent_at.is_distinct_from(consented)
+    )
     opted_out_at = sa.case((anew, None), else_=customer.c.opted_out_at)
     theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
     done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
@@ -61,6 +67,16 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
             "own, or take an id that no synthetic one has."
         )
     return False
+
+
+def _keep_opt_out(conn: sa.Connection, customer_id: int, phone_hash: bytes | None, as_of: datetime) -> None:
+    """An opt-out goes with the customer; where that takes them away from their phone, it also stays with that."""
+    left = sa.and_(customer.c.opted_out_at.is_not(None), customer.c.phone_hash.is_distinct_from(phone_hash))
+    theirs = sa.select(customer.c.phone_hash).where(customer.c.customer_id == customer_id, left).with_for_update()
+    for old in conn.execute(theirs).scalars():
+        if old is not None:
+            source = "opted out in the app, and has another phone now"
+            customer_data.suppress(conn, old, reason="stop", source=source, as_of=as_of)
 
 
 def opt_out(conn: sa.Connection, customer_id: int, *, as_of: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -32,8 +33,11 @@ def _e164(text: str) -> str:
     return text
 
 
+_known_zones = cache(available_timezones)
+
+
 def _zone(text: str) -> str:
-    if text not in available_timezones():
+    if text not in _known_zones():
         raise PydanticCustomError("invalid_time_zone", "It takes an IANA time zone such as America/New_York.")
     return text
 

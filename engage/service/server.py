@@ -12,17 +12,22 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10.0
 """For a connection to send the head of its next request; uvicorn itself would wait for ever for the rest of one."""
 MAX_HEAD = 32_768
+MAX_PACKING = 8
+"""How many bytes may be sent for one of a body: chunks of a single one take six."""
 KEEP_ALIVE = 30
 MAX_CONNECTIONS = 2_000
 STOP_WITHIN = 20
 
 
 class _PatientToAPoint(HttpToolsProtocol):
-    """HTTP/1.1 for clients that know what they want."""
+    """HTTP/1.1 for clients that know what they want.
+
+    Bytes are counted before they are parsed, and a body gives credit for its packing. So a head, or what follows the
+    last chunk of a body, may be as large as ``MAX_HEAD``, give or take one read.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
-    _in_head = True
-    _head = 0
+    _credit = MAX_HEAD
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,26 +38,39 @@ class _PatientToAPoint(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._credit -= len(data)
         super().data_received(data)
-        self._head = self._head + len(data) if self._in_head else 0
-        if self._head > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
+        if self.transport.is_closing():
+            return
+        if self._credit < 0:
+            self._refuse()
+        elif self.cycle is not None and self.cycle.response_complete:
+            self._expect_head()  # whatever came after the answer, it has ended uvicorn's own wait for the next request
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
-        if self._deadline is None:
-            self._expect_head()
+        self._credit = MAX_HEAD
+        self._expect_head()
 
     def on_headers_complete(self) -> None:
         self._head_is_in()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._credit += MAX_PACKING * len(body)
+        super().on_body(body)
+
+    def _refuse(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.send_400_response("The head of the request is too large.")
+        else:  # an answer is under way, and another one would be taken for a part of it
+            self.transport.close()
+
     def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _head_is_in(self) -> None:
-        self._in_head, self._head = False, 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

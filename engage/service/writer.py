@@ -27,6 +27,8 @@ MAX_WAITING = 100_000
 """Events that may wait, about; more are refused, to be sent again."""
 MAX_WAITING_BATCHES = 2_000
 
+CLOSE_WITHIN = 10.0
+
 _Entry = tuple[Batch, asyncio.Future[Taken]]
 
 
@@ -66,7 +68,7 @@ class Writer:
             self._closing = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(CLOSE_WITHIN)  # a database that hangs is not waited for: nobody was told that it has anything
 
     def _run(self) -> None:
         while group := self._next():

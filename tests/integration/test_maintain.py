@@ -107,6 +107,13 @@ def test_the_record_of_customers_texts_is_deleted_after_ninety_days(world):
     assert world.rows("SELECT provider_message_id FROM inbound_sms ORDER BY 1") == [("SM0",), ("SM90",)]
 
 
+def test_a_start_is_remembered_for_ever_since_again_it_would_end_a_later_stop(world):
+    row = {"phone_hash": b"", "text_class": "start", "received_at": world.now - timedelta(days=400)}
+    world.execute(sa.insert(inbound_sms).values(provider_message_id="SM1", **row))
+    assert maintained(world) == NOTHING
+    assert world.rows("SELECT provider_message_id FROM inbound_sms") == [("SM1",)]
+
+
 def test_rows_are_deleted_in_batches_each_committed_by_itself(world, monkeypatch):
     monkeypatch.setattr(maintain, "BATCH", 2)
     keys(world, *[timedelta(days=8)] * 5)

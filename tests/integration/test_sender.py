@@ -274,14 +274,15 @@ def test_what_a_dead_sender_left_is_listed_while_the_campaign_is_halted(queued):
     assert summary.by_status == {"unknown": 3, "queued": 7}
 
 
-def test_what_a_dead_sender_left_is_listed_although_no_provider_can_be_made(queued):
+def test_who_can_make_no_provider_stops_no_living_sender(queued):
     def no_credentials(name):
         raise RuntimeError("no credentials")
 
-    claimed(queued, [1, 2, 3])
+    taken = claimed(queued, [1, 2, 3])
     with pytest.raises(RuntimeError, match="no credentials"):
         sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
-    assert list(queued.ledger().values()).count("unknown") == 3
+    assert list(queued.ledger().values()).count("sending") == 3
+    assert outbox.claim(queued.engine, taken, [4], queued.now).rows
 
 
 WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]

@@ -174,16 +174,44 @@ def test_an_opt_out_keeps_its_first_time(customers, world):
 
 
 @pytest.mark.parametrize(
-    ("after", "ends"), [(timedelta(seconds=1), True), (timedelta(0), False), (-timedelta(1), False)]
+    ("after", "ends"),
+    [
+        (timedelta(seconds=1), True),
+        (timedelta(0), False),
+        (-timedelta(1), False),
+        (timedelta(hours=1, seconds=1), False),  # a second from now
+    ],
 )
-def test_only_a_consent_later_than_the_opt_out_ends_it(customers, world, after, ends):
+def test_only_a_consent_later_than_the_opt_out_and_not_in_the_future_ends_it(customers, world, after, ends):
     customers.put(ADA)
     customers.opt_out()
-    since = "2026-11-10T09:00:00Z"
+    world.execute(sa.text("UPDATE customer SET opted_out_at = opted_out_at - interval '1 hour'"))
+    since = "2026-11-10T08:00:00Z"
     assert told(customers.put(ADA))["opted_out_at"] == since
     assert told(customers.put({**ADA, "consent": None}))["opted_out_at"] == since
-    consent = {"source": "a call", "at": (world.now + after).isoformat()}
+    consent = {"source": "a call", "at": (world.now - timedelta(hours=1) + after).isoformat()}
     assert told(customers.put({**ADA, "consent": consent}))["opted_out_at"] == (None if ends else since)
+
+
+def test_a_consent_that_was_known_before_the_opt_out_ends_nothing_however_late_it_is_dated(customers, world):
+    ahead = {**ADA, "consent": {"source": "a phone whose clock is wrong", "at": "2026-11-10T12:00:00Z"}}
+    customers.put(ahead)
+    customers.opt_out()
+    world.execute(sa.text("UPDATE customer SET opted_out_at = opted_out_at - interval '1 day'"))
+    world.execute(sa.text("UPDATE customer SET consent_at = consent_at - interval '4 hours'"))
+    known = {**ADA, "consent": {"source": "a phone whose clock is wrong", "at": "2026-11-10T08:00:00Z"}}
+    assert told(customers.put(known))["opted_out_at"] == "2026-11-09T09:00:00Z"
+
+
+@pytest.mark.parametrize("later", [fictional_phone(8), None])
+def test_an_opt_out_stays_with_the_phone_when_the_customer_gets_another_one(customers, later):
+    customers.put(ADA)
+    customers.opt_out()
+    customers.put({**ADA, "phone": later})
+    assert told(customers.put(ADA, 4712), 201)["suppressed"] is True
+    assert told(customers.get())["suppressed"] is False
+    customers.put(ADA)
+    assert told(customers.get())["suppressed"] is True
 
 
 def test_an_opt_out_between_queueing_and_sending_wins_for_all_who_share_the_phone(customers, world):

@@ -290,3 +290,54 @@ def test_several_requests_at_once_on_one_connection_and_an_old_client_are_answer
         said = raw.answers()
         assert b" 200 OK" in said
         assert said.endswith(b'{"status":"alive"}')
+
+
+def test_who_is_answered_and_goes_on_sending_is_cut_off(fork):
+    service = fork(server__HEAD_SECONDS=0.5, server__KEEP_ALIVE=60).ready()
+    answered = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+    unread = b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+    for said, then in (
+        (answered + b"\r\n", b"\r\n"),
+        (answered + b"Transfer-Encoding: chunked\r\n\r\n", b"1"),
+        (unread, b"x"),
+    ):
+        with Raw(service.port) as raw:
+            raw.send(said)
+            raw.socket.settimeout(SOON)
+            assert raw.socket.recv(65536).startswith(b"HTTP/1.1 ")
+            began = time.monotonic()
+            raw.send(then)
+            raw.answers()
+            assert time.monotonic() - began < 5
+    assert service.send(session()).status_code == 200
+
+
+def test_trailers_do_no_harm(fork):
+    service = fork().ready()
+    head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    process = psutil.Process(service.process.pid)
+    service.send(session())
+    before = process.memory_info().rss
+    for trailers in ((b"X: " + b"y" * 1000 + b"\r\n" for _ in range(100_000)), (b"X: ", *[b"y" * MB] * 100)):
+        with Raw(service.port) as raw:
+            raw.send(head)
+            sent = sum(1 for part in trailers if raw.send(part))
+            raw.answers()
+        assert sent < 100_000
+    assert process.memory_info().rss - before < MAY_GROW
+    assert service.send(session()).status_code == 200
+
+
+def test_large_batches_one_after_the_other_are_not_taken_for_a_large_head(fork):
+    service = fork().ready()
+    body = batch(*[session()] * 700)
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nContent-Length: {len(body)}\r\n"
+    )
+    first = f"{head}Idempotency-Key: 1\r\n\r\n".encode() + body
+    second = f"{head}Idempotency-Key: 2\r\nConnection: close\r\n\r\n".encode() + body
+    with Raw(service.port) as raw:
+        raw.send(first + second[:60])
+        time.sleep(0.3)  # so that the server reads this much in one piece
+        raw.send(second[60:])
+        assert raw.answers().count(b"HTTP/1.1 200 OK") == 2
