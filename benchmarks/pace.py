@@ -14,8 +14,9 @@ from benchmarks.world import World
 from benchmarks.world import world as world_of
 from engage.aggregate import aggregate
 from engage.bucket import bucket
+from engage.delivery import Delivery
 from engage.extract import extract
-from engage.message import Delivery, queue
+from engage.message import queue
 from engage.phone import phone_hash
 from engage.schema import customer, purchase
 from engage.settings import Settings
@@ -60,7 +61,7 @@ def _queued(world: World) -> None:
     with world.engine.begin() as conn:
         conn.execute(sa.insert(customer), people)
         conn.execute(sa.insert(purchase), bills)
-    extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark")
+    extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark", delivery=Delivery())
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
     queue(world.engine, world.window, delivery=Delivery(send_late=True), as_of=now())

@@ -20,8 +20,9 @@ from benchmarks.peers import PEERS
 from engage import database, sender
 from engage.aggregate import aggregate
 from engage.bucket import bucket
+from engage.delivery import Delivery
 from engage.extract import extract
-from engage.message import Delivery, queue
+from engage.message import queue
 from engage.seed import seed
 from engage.settings import Settings
 from engage.window import Window
@@ -50,7 +51,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         pass  # a task's connection is open before its step begins
     steps: dict[str, Callable[[], Any]] = {
         "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
-        "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark"),
+        "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", delivery=Delivery()),
         "aggregate": lambda: aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),

@@ -10,7 +10,7 @@ Every 8 weeks: who came, who spent, who gets a text message.
 - `message` queues a text for BOOST and REWARD, then sends what may be sent, each at most once.
 
 Any task may be cleared or run again: until the first message goes out it replaces what it wrote, from then on it
-changes nothing. A backfill computes and records, and never texts anybody.
+changes nothing. A backfill computes and records, and never texts anybody. The guard stops a run whose data look odd.
 """
 
 from datetime import timedelta
@@ -51,9 +51,8 @@ with DAG(
             description="First day of a complete 8-week window. Empty: the run's own window, or the last complete one.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Compute and record, queue nothing."),
-        "send_late": Param(
-            False, type="boolean", title="Send late", description="Text people although the window ended long ago."
-        ),
+        "send_late": Param(False, type="boolean", title="Send late", description="Text people however late it is."),
+        "ignore_guard": Param(False, type="boolean", title="Ignore guard", description="Text people all the same."),
     },
 ) as dag:
 
@@ -72,7 +71,9 @@ with DAG(
         """Open the window's campaign with the settings of this moment, and count its events."""
         from engage.extract import extract
 
-        return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id)
+        return extract(
+            run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, delivery=run.delivery
+        )
 
     @step()
     def aggregate(run: Run):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage import campaign, partitions
+from engage import campaign, guard, partitions
 from engage.errors import NotReady
 from engage.schema import customer_activity, customer_bucket
 from engage.settings import Settings
@@ -19,10 +19,11 @@ TEXTED = (BOOST, REWARD)
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """Customers by bucket; ``frozen`` when they are those of an earlier run."""
+    """Customers by bucket; ``frozen`` when they are those of an earlier run. ``guard``: what looks wrong by now."""
 
     buckets: dict[str, int]
     frozen: bool = False
+    guard: str = ""
 
 
 def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
@@ -39,8 +40,9 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
         buckets = dict.fromkeys(BUCKETS, 0) | _customers_by_bucket(step.conn, window)
-        step.save(status="bucketed", buckets=buckets)
-        return BucketSummary(buckets)
+        seen = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
+        step.save(status="bucketed", buckets=buckets, guard=seen.kept())
+        return BucketSummary(buckets, guard=seen.note)
 
 
 def rule(settings: Settings) -> sa.Case[str]:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engage import database, partitions
 from engage.errors import NotReady
+from engage.guard import Guard
 from engage.schema import campaign
 from engage.settings import Settings
 from engage.window import Window
@@ -43,6 +44,7 @@ class Campaign:
     halted_by: str | None
     halted_why: str | None
     sender_token: int
+    guard: Guard
 
     @property
     def frozen(self) -> bool:
@@ -127,6 +129,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         halted_by=row.halted_by,
         halted_why=row.halted_why,
         sender_token=row.sender_token,
+        guard=Guard.from_kept(row.guard),
     )
 
 

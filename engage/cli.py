@@ -22,11 +22,12 @@ from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
 from engage.cli_common import WindowStart, console, database, errors, hash_key, now, window_named
+from engage.delivery import Delivery
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
 from engage.home import Home
 from engage.maintain import maintain
-from engage.message import Delivery, message
+from engage.message import message
 from engage.report import Report, report
 from engage.seed import MAX_CUSTOMERS, seed
 from engage.sender import Means
@@ -139,6 +140,9 @@ def run(
     send_late: Annotated[
         bool, typer.Option("--send-late", help="Text people although the window is long over.")
     ] = False,
+    ignore_guard: Annotated[
+        bool, typer.Option("--ignore-guard", help="Text people although the guard finds something wrong.")
+    ] = False,
 ) -> None:
     """Run one campaign without Airflow, or go on with one, by default through the sandbox, which texts nobody.
 
@@ -146,15 +150,16 @@ def run(
     """
     chosen = settings.validate(_assignments(set_ or []), label=lambda name: f"--set {name}")
     window = window_named(window_start)
+    delivery = Delivery(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
     with database() as engine:
         try:
-            extract(engine, window, chosen, as_of=now(), run_id="cli")
+            extract(engine, window, chosen, as_of=now(), run_id="cli", delivery=delivery)
         except NoCustomers as exc:
             console.print(str(exc))
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, delivery=Delivery(dry_run=dry_run, send_late=send_late), means=Means(now))
+        done = message(engine, window, delivery=delivery, means=Means(now))
         _print_report(report(engine, window))
     if done.note:
         console.print(done.note)
@@ -284,10 +289,18 @@ def _print_report(found: Report) -> None:
         )
     if window["halted"]:
         console.print(f"[red]Halted[/] {window['halted']}")
+    _print_guard(**found.guard)
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")
     _print_seconds("Seconds by step, inside Postgres", found.timings)
+
+
+def _print_guard(findings: list[str], ignored_by: str | None) -> None:
+    for sentence in findings:
+        console.print(f"[yellow]Guard:[/] {sentence}")
+    if findings and ignored_by:
+        console.print(f"It was ignored by the run {ignored_by}", markup=False)
 
 
 def _print_seconds(title: str, seconds: dict[str, float]) -> None:

@@ -10,6 +10,7 @@
     ├── SeedRefused             synthetic data would have mixed with real data
     ├── NoCustomers             nothing to do yet: the customer table is empty (a run skips)
     ├── NoValidEvents           customers, but not one valid event in the window
+    ├── GuardStop               the data look wrong beside the last campaign's, and nobody may be texted for it
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken this campaign over
     ├── TooManyMessages         more messages wait than one run may send
@@ -56,6 +57,10 @@ class NoCustomers(EngageError):
 
 class NoValidEvents(EngageError):
     """There are customers, but no valid event in the window."""
+
+
+class GuardStop(EngageError):
+    """The guard found something, and no run was told to ignore it."""
 
 
 class NotReady(EngageError):

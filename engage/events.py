@@ -9,6 +9,7 @@ A window's rows are those of its partition, no more and no fewer, so nothing her
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -100,6 +101,28 @@ def of_unknown_customers(conn: sa.Connection, window: Window) -> bool:
         if conn.execute(stray).first():
             return True
     return False
+
+
+def any_since(conn: sa.Connection, window: Window, moment: datetime) -> bool:
+    """Whether the window has a valid event of ``moment`` or later: it looks no further than the first one."""
+    return any(
+        conn.execute(sa.select(sa.literal(1)).where(time >= moment, valid).limit(1)).first()
+        for time, valid in _valid(window)
+    )
+
+
+def newest(conn: sa.Connection, window: Window) -> datetime | None:
+    """When the last valid event of the window was; it reads all of them."""
+    found = [conn.execute(sa.select(sa.func.max(time)).where(valid)).scalar_one() for time, valid in _valid(window)]
+    return max((time for time in found if time), default=None)
+
+
+def _valid(window: Window) -> Iterator[tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]]:
+    """For each log of the window, when its events happened, and which of them are valid."""
+    for table, time in EVENT_TIMES.items():
+        log = partitions.of(table, window)
+        valid = log.c.customer_id.is_not(None)
+        yield log.c[time.name], sa.and_(valid, _amount_is_valid(log)) if table is purchase else valid
 
 
 def _count(conn: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:

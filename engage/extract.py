@@ -7,7 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage import campaign, events, partitions
+from engage import campaign, events, guard, partitions
+from engage.delivery import Delivery
 from engage.errors import NoCustomers, NoValidEvents
 from engage.schema import customer
 from engage.settings import Settings
@@ -16,20 +17,29 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class ExtractSummary:
-    """Valid events by kind and rejected ones by reason; ``frozen`` when they are those of an earlier run."""
+    """Valid events by kind and rejected ones by reason; ``frozen`` when they are those of an earlier run.
+
+    ``guard``: what looks wrong about them.
+    """
 
     events: dict[str, int]
     rejected: dict[str, int]
     frozen: bool = False
+    guard: str = ""
 
 
-def extract(engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str) -> ExtractSummary:
+def extract(
+    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, delivery: Delivery
+) -> ExtractSummary:
     """Open the campaign, or open it anew while nobody has been texted.
+
+    What the guard stops is opened all the same, so that it can be looked at and ``message`` knows of it.
 
     Raises:
         WindowError: the window has not ended by ``as_of``.
         NoCustomers: there are none at all.
         NoValidEvents: there are customers, but nothing of the window counts.
+        GuardStop: something looks wrong, and the run may text people and does not ignore it.
     """
     window.require_complete(as_of)
     _require_customers(engine)
@@ -41,6 +51,7 @@ def extract(engine: sa.Engine, window: Window, settings: Settings, *, as_of: dat
         rejected = dict.fromkeys(events.REASONS, 0) | rejected | events.count_outside_windows(step.conn, as_of)
         if not any(valid.values()):
             raise NoValidEvents(_nothing_counts(window, rejected))
+        found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(delivery, run_id))
         step.save(
             status="extracted",
             run_id=run_id,
@@ -49,8 +60,18 @@ def extract(engine: sa.Engine, window: Window, settings: Settings, *, as_of: dat
             rejected=rejected,
             customers=None,
             buckets=None,
+            guard=found.kept(),
         )
-        return ExtractSummary(valid, rejected)
+    if delivery.may_text(window, settings, as_of):
+        found.enforce(window)
+    return ExtractSummary(valid, rejected, guard=found.note)
+
+
+def _ignored_by(delivery: Delivery, run_id: str) -> str | None:
+    """Who lets this campaign pass the guard."""
+    if not delivery.ignore_guard:
+        return None
+    return f"{run_id}, triggered by {delivery.by}" if delivery.by else run_id
 
 
 def _require_customers(engine: sa.Engine) -> None:

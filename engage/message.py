@@ -7,14 +7,15 @@ time: a row is unique, is committed as ``sending`` before it is handed over, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage import campaign, eligibility, ledger, outbox, partitions, phone, schema, sender
 from engage.bucket import TEXTED
+from engage.delivery import Delivery
 from engage.eligibility import Frequency
 from engage.errors import NotReady, TooLate
 from engage.ledger import MessageSummary
@@ -26,27 +27,11 @@ from engage.window import Window
 BATCH = 10_000
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """What a run may do with its messages: nobody is texted late, and by a backfill nobody at all."""
-
-    backfill: bool = False
-    send_late: bool = False
-    dry_run: bool = False
-
-    def held(self, window: Window, settings: Settings, as_of: datetime) -> str | None:
-        """Why nobody may be texted, as a reason for the ledger; None when they may."""
-        if self.backfill:
-            return "backfill"
-        late = as_of - window.end > timedelta(days=settings.send_within_days)
-        return "too_late" if late and not self.send_late else None
-
-
 def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Means) -> MessageSummary:
     """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
 
     Raises:
-        NotReady, TooLate: what ``queue`` raises.
+        NotReady, GuardStop, TooLate: what ``queue`` raises.
         EngageError: what ``sender.send`` raises.
     """
     queued = queue(engine, window, delivery=delivery, as_of=means.clock())
@@ -60,6 +45,7 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
 
     Raises:
         NotReady: ``bucket`` has not run.
+        GuardStop: something looks wrong about the campaign, and the run may text people.
         TooLate: messages had begun to go out, and it is too late now for those that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
@@ -78,6 +64,8 @@ def _anew(step: campaign.Step, window: Window, delivery: Delivery,
     """An open campaign's ledger, made from its buckets; a dry run leaves none."""
     if step.campaign.buckets is None:
         raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
+    if delivery.may_text(window, step.settings, as_of):
+        step.campaign.guard.enforce(window)
     cap = eligibility.frequency(step.conn, window, step.settings, as_of)
     query = messages(window, step.settings, held, as_of, cap)
     rows = partitions.build(step.conn, schema.message, window, query)

@@ -30,6 +30,7 @@ class Report:
     messages: dict[str, Any]
     settings: dict[str, Any]
     timings: dict[str, float]
+    guard: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,6 +73,10 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         },
         settings=found.settings.snapshot() if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
+        guard={
+            "findings": [finding.sentence for finding in found.guard.findings],
+            "ignored_by": found.guard.ignored_by,
+        },
     )
 
 

@@ -121,6 +121,7 @@ campaign = sa.Table(
     sa.Column("halted_why", sa.Text),
     _time("resumed_at"),
     sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
+    sa.Column("guard", JSONB, comment="what engage.guard found, and the run that was told to ignore it"),
     sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
     comment="One row per window that a run has opened.",
 )

@@ -120,6 +120,21 @@ class Settings(BaseModel):
         title="a number from 0 to 100 with at most 2 decimals",
         description="Once networks filter out a larger share of a campaign's messages as spam, it is halted.",
     )
+    guard_min_volume_percent: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
+        Decimal(50),
+        title="a number from 0 to 100 with at most 2 decimals",
+        description="A window with fewer sessions or purchases, in percent of the last one's, is stopped; 0 is never.",
+    )
+    guard_max_quiet_days: Annotated[Count, Field(ge=0, le=56)] = Field(
+        3,
+        title="a whole number of days from 0 to 56",
+        description="A window without any event in more than its last so many days is stopped; 0 is never.",
+    )
+    guard_max_shift_points: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
+        Decimal(25),
+        title="a number from 0 to 100 with at most 2 decimals",
+        description="A campaign in which a bucket's share has moved by more points is stopped; 100 is never.",
+    )
     sms_provider: Literal["sandbox", "twilio"] = Field(
         "sandbox",
         title="'sandbox' or 'twilio'",

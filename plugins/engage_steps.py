@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from engage.message import Delivery
+    from engage.delivery import Delivery
     from engage.sender import Means
     from engage.settings import Settings
     from engage.sms import Account, SmsProvider
@@ -78,6 +78,7 @@ class Run(Job):
 
     run_id: str
     run_type: str
+    triggered_by: str | None
     window: Window
     params: dict[str, Any]
 
@@ -89,11 +90,10 @@ class Run(Job):
 
     @property
     def delivery(self) -> Delivery:
-        from engage.message import Delivery
+        from engage.delivery import Delivery
 
-        return Delivery(
-            backfill=self.run_type == "backfill", send_late=self.params["send_late"], dry_run=self.params["dry_run"]
-        )
+        switches = {name: self.params[name] for name in ("send_late", "dry_run", "ignore_guard")}
+        return Delivery(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
 
     @property
     def means(self) -> Means:
@@ -165,6 +165,7 @@ def _current_run() -> Run:
     return Run(
         run_id=dag_run.run_id,
         run_type=dag_run.run_type.value,
+        triggered_by=dag_run.triggering_user_name,
         window=window_of(dag_run, params["window_start"], as_of),
         params=params,
         as_of=as_of,

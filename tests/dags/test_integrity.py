@@ -142,10 +142,13 @@ def test_the_params_and_their_defaults_are_these(serialized_dag):
         "window_start": None,
         "dry_run": False,
         "send_late": False,
+        "ignore_guard": False,
     }
 
 
-@pytest.mark.parametrize("name", ["seed", "customers", "rng_seed", "window_start", "dry_run", "send_late"])
+@pytest.mark.parametrize(
+    "name", ["seed", "customers", "rng_seed", "window_start", "dry_run", "send_late", "ignore_guard"]
+)
 def test_a_param_has_a_title_in_the_form(serialized_dag, name):
     assert serialized_dag.params.get_param(name).schema["title"]
 
@@ -163,6 +166,7 @@ def test_a_param_has_a_title_in_the_form(serialized_dag, name):
         ("window_start", None),
         ("dry_run", True),
         ("send_late", True),
+        ("ignore_guard", True),
     ],
 )
 def test_a_good_value_of_a_param_is_accepted(serialized_dag, name, value):
@@ -199,6 +203,7 @@ def test_a_good_value_of_a_param_is_accepted(serialized_dag, name, value):
         ("dry_run", 0),
         ("send_late", "true"),
         ("send_late", None),
+        ("ignore_guard", "yes"),
     ],
 )
 def test_a_bad_value_of_a_param_is_refused_by_name(serialized_dag, name, value):

@@ -135,6 +135,7 @@ def test_a_task_sees_the_run_that_airflow_gives_it(task_context):
     assert run.window == Window(day("2025-12-08"))
     assert run.params == {
         "seed": False, "customers": 10_000, "rng_seed": None, "window_start": None, "dry_run": True, "send_late": False,
+        "ignore_guard": False,
     }  # fmt: skip
     assert before <= run.as_of <= datetime.now(UTC)
 
@@ -174,11 +175,17 @@ def test_a_backfill_texts_nobody_though_its_window_has_just_ended_and_it_asks_fo
     assert run.delivery.held(run.window, Settings(), run.window.end) == "backfill"
 
 
-@pytest.mark.parametrize("name", ["send_late", "dry_run"])
+@pytest.mark.parametrize("name", ["send_late", "dry_run", "ignore_guard"])
 @pytest.mark.parametrize("value", [True, False])
 def test_the_params_reach_the_delivery(task_context, name, value):
     with task_context({name: value}):
         assert getattr(run_seen_by_a_task().delivery, name) is value
+
+
+@pytest.mark.parametrize("name", ["ada", None])
+def test_the_delivery_knows_who_triggered_the_run(task_context, name):
+    with task_context(triggering_user_name=name):
+        assert run_seen_by_a_task().delivery.by == name
 
 
 @pytest.mark.parametrize("conf", [{"low_spend_threshold": 5}, {"sned_late": True, "Seed": 1}])
@@ -188,7 +195,7 @@ def test_unknown_keys_in_a_runs_conf_are_refused_in_a_sentence(task_context, con
         body(called.append)()
     assert str(raised.value) == (
         f"The run was triggered with {', '.join(map(repr, sorted(conf)))}, which Engage does not know; it knows "
-        "customers, dry_run, rng_seed, seed, send_late, window_start."
+        "customers, dry_run, ignore_guard, rng_seed, seed, send_late, window_start."
     )
     assert called == []
 

@@ -28,7 +28,7 @@ OPTIONS = (
     "--no-first-run",
 )
 PATIENCE_MS = 60_000
-PARAMS = ("Seed", "Synthetic customers", "Random seed", "Window start", "Dry run", "Send late")
+PARAMS = ("Seed", "Synthetic customers", "Random seed", "Window start", "Dry run", "Send late", "Ignore guard")
 
 
 @pytest.fixture

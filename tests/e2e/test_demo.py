@@ -115,6 +115,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "messages",
         "settings",
         "timings",
+        "guard",
     ]
     assert report["customers"] == sum(report["buckets"].values()) == CUSTOMERS
     assert report["messages"]["by_status"]["accepted"] == first.messages["accepted"]

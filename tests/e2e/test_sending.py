@@ -25,8 +25,10 @@ PEOPLE = 60
 FIRST_ID = 9_000_001
 PHONES = [fictional_phone(n) for n in range(PEOPLE)]
 SENT, HALTED, AT_NIGHT, KILLED = (past_window(number) for number in (8, 9, 10, 11))
-VARIABLES = {"sms_provider": "twilio", "sending_hours": "0:00-24:00", "send_concurrency": "5"}
-DEFAULTS = {"sms_provider": "sandbox", "sending_hours": "8:00-21:00", "send_concurrency": "10"}
+UNGUARDED = {"guard_min_volume_percent": "0", "guard_max_quiet_days": "0", "guard_max_shift_points": "100"}
+GUARDED = {"guard_min_volume_percent": "50", "guard_max_quiet_days": "3", "guard_max_shift_points": "25"}
+VARIABLES = {"sms_provider": "twilio", "sending_hours": "0:00-24:00", "send_concurrency": "5"} | UNGUARDED
+DEFAULTS = {"sms_provider": "sandbox", "sending_hours": "8:00-21:00", "send_concurrency": "10"} | GUARDED
 
 
 @dataclass

@@ -151,7 +151,7 @@ def test_a_run_with_an_unknown_key_fails_at_the_first_task_and_says_which_there_
     assert run.tasks["seed"]["try_number"] == 1
     log = airflow.log(run.run_id, "seed")
     assert "The run was triggered with 'windowstart', which Engage does not know" in log
-    assert "it knows customers, dry_run, rng_seed, seed, send_late, window_start" in log
+    assert "it knows customers, dry_run, ignore_guard, rng_seed, seed, send_late, window_start" in log
 
 
 @pytest.mark.parametrize(
@@ -216,3 +216,28 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     handed_over = "SELECT provider_message_id FROM message WHERE window_start = :start AND status = 'accepted'"
     ids = campaigns.rows(handed_over, start=window.start)
     assert len(set(ids)) == len(ids)
+
+
+def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_the_guard(
+    airflow: Airflow, campaigns: Campaigns
+) -> None:
+    last, window = past_window(4), past_window(5)
+    airflow.run(seed=True, customers=1000, rng_seed=4, window_start=last.start.date().isoformat(), dry_run=True)
+    conf = {"window_start": window.start.date().isoformat(), "send_late": True}
+
+    stopped = airflow.run(seed=True, customers=100, rng_seed=5, **conf)
+    assert (stopped.state, stopped.states["extract"], stopped.states["message"]) == (
+        "failed", "failed", "upstream_failed",
+    )  # fmt: skip
+    assert stopped.tasks["extract"]["try_number"] == 1
+    log = airflow.log(stopped.run_id, "extract")
+    assert "The guard has stopped the campaign of the window" in log
+    assert "engage_guard_min_volume_percent is 50" in log
+    assert campaigns.messages(window) == {}
+
+    ignoring = airflow.run(ignore_guard=True, **conf)
+    assert (ignoring.state, ignoring.states) == ("success", UNSEEDED)
+    assert campaigns.messages(window)["accepted"] > 0
+    kept = campaigns.of(window)["guard"]
+    assert {finding["check"] for finding in kept["findings"]} >= {"volume"}
+    assert kept["ignored_by"] == f"{ignoring.run_id}, triggered by admin"

@@ -134,6 +134,22 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     engine.dispose()
 
 
+def test_the_guard_stops_a_run_and_says_so_until_it_is_told_to_ignore_it(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "200", "--rng-seed", "1", "--window-start", "2025-01-06")
+    assert engage("run", "--window-start", "2025-01-06").returncode == 0
+    engage("seed", "--customers", "20", "--rng-seed", "1", "--window-start", "2025-03-03")
+    run = ["run", "--window-start", "2025-03-03", "--send-late"]
+    stopped = engage(*run)
+    assert stopped.returncode == 1
+    assert "The guard has stopped the campaign of the window 2025-03-03" in stopped.stderr
+    assert "of the window before, and engage_guard_min_volume_percent is 50" in engage("report").stdout
+    ignored = engage(*run, "--ignore-guard")
+    assert ignored.returncode == 0, ignored.stderr
+    assert "It was ignored by the run cli" in ignored.stdout
+    assert json.loads(engage("report", "--json").stdout)["messages"]["by_status"]["accepted"]
+
+
 def test_a_real_provider_without_an_account_is_refused_before_anything_is_sent(engage):
     engage("db", "upgrade")
     engage("seed", "--customers", "20", "--rng-seed", "1")

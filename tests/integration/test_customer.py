@@ -4,9 +4,10 @@ import pytest
 import sqlalchemy as sa
 
 from engage import customer, inbound
+from engage.delivery import Delivery
 from engage.errors import NotReady
 from engage.inbound import InboundSms
-from engage.message import Delivery, queue
+from engage.message import queue
 from engage.phone import phone_hash
 from tests.integration.conftest import KEY
 from tests.phones import fictional_phone

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from engage import customer, sender
-from engage.message import Delivery, queue
+from engage.delivery import Delivery
+from engage.message import queue
 from engage.schema import message
 from engage.window import Window
 from tests.phones import fictional_phone

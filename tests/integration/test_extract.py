@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage import campaign
+from engage.delivery import Delivery
 from engage.errors import NoCustomers, NoValidEvents, WindowError
 from engage.extract import extract
 
@@ -98,7 +99,7 @@ def test_customers_without_a_valid_event_stop_the_run_and_open_nothing(world):
 def test_a_window_that_is_not_over_is_refused(world, defaults):
     world.sessions(world.customer())
     with pytest.raises(WindowError, match="is not complete"):
-        extract(world.engine, world.window.next(), defaults, as_of=world.now, run_id="test")
+        extract(world.engine, world.window.next(), defaults, as_of=world.now, run_id="test", delivery=Delivery())
 
 
 def test_twice_is_the_same_as_once(world):

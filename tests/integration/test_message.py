@@ -4,8 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from engage import sender
+from engage.delivery import Delivery
 from engage.errors import NotReady, TooLate
-from engage.message import Delivery, queue
+from engage.message import queue
 
 ACCEPTED = {"accepted": 1}
 

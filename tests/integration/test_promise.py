@@ -20,8 +20,9 @@ import pytest
 import sqlalchemy as sa
 
 from engage import campaign, customer, ledger, outbox, receipts, sender
+from engage.delivery import Delivery
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.message import Delivery, message, queue
+from engage.message import message, queue
 from engage.receipts import Receipt
 from engage.schema import message as messages
 from engage.settings import Settings

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from engage import outbox, sender
 from engage.aggregate import aggregate
+from engage.delivery import Delivery
 from engage.errors import NotReady, Superseded
-from engage.message import Delivery, queue
+from engage.message import queue
 from engage.reconcile import reconcile
 from engage.sms import Outcome, OutgoingSms, Reply
 

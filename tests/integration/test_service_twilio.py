@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
 from engage import customer
-from engage.message import Delivery, queue
+from engage.delivery import Delivery
+from engage.message import queue
 from engage.phone import phone_hash
 from engage.schema import message, metadata
 from engage.service import problems

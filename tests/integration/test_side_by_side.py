@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engage.aggregate import aggregate
 from engage.bucket import bucket
-from engage.message import Delivery, message
+from engage.delivery import Delivery
+from engage.message import message
 from engage.seed import seed
 from engage.sender import Means
 

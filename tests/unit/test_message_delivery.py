@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engage.delivery import Delivery
 from engage.ledger import MessageSummary
-from engage.message import Delivery
 from engage.settings import Settings
 from engage.window import Window
 
@@ -64,3 +64,18 @@ def test_a_dry_run_is_held_for_the_reasons_that_a_run_would_be():
 )
 def test_queued_and_sending_messages_are_the_unsettled_ones(by_status, unsettled):
     assert MessageSummary(by_status).unsettled == unsettled
+
+
+@pytest.mark.parametrize(
+    ("delivery", "days", "may"),
+    [
+        (Delivery(), 1, True),
+        (Delivery(), 8, False),
+        (Delivery(send_late=True), 8, True),
+        (Delivery(dry_run=True), 1, False),
+        (Delivery(backfill=True, send_late=True), 1, False),
+        (Delivery(ignore_guard=True), 8, False),
+    ],
+)
+def test_a_run_may_text_unless_it_is_late_or_dry_or_a_backfill(delivery, days, may):
+    assert delivery.may_text(WINDOW, Settings(), days_after_the_end(days)) is may

@@ -1,0 +1,333 @@
+"""The guard: what it finds, whom it stops, and that no step run alone gets past it."""
+
+from datetime import timedelta
+
+import pytest
+
+from engage import events
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.delivery import Delivery
+from engage.errors import GuardStop, NotReady
+from engage.extract import extract
+from engage.report import report
+from engage.settings import Settings
+
+ACCEPTED = {"accepted": 4}
+
+
+@pytest.fixture
+def people(world):
+    return [world.customer() for _ in range(4)]
+
+
+@pytest.fixture
+def last_time(world, people, in_window):
+    """The campaign of the window before: 100 sessions, 11 purchases, three quarters of the customers in BOOST."""
+    before = in_window(world.window.previous())
+    fill(before, people, sessions=100, purchases=10)
+    before.purchase(people[0], 1_000_000)
+    before.computed()
+    return before
+
+
+def fill(world, people, *, sessions=0, purchases=0, quiet=timedelta(hours=1)):
+    at = world.window.end - quiet
+    for number in range(sessions):
+        world.sessions(people[number % len(people)], at=at)
+    for number in range(purchases - 1 if purchases else 0):
+        world.purchase(people[number % len(people)], 100, at=at)
+    if purchases:
+        world.purchase(people[0], 1_000_000, at=at)
+
+
+def begin(world, delivery=Delivery(), **settings):  # noqa: B008
+    return extract(world.engine, world.window, Settings(**settings), as_of=world.now, run_id="a_run", delivery=delivery)
+
+
+def bucketed(world):
+    aggregate(world.engine, world.window)
+    return bucket(world.engine, world.window)
+
+
+def kept(world):
+    return world.value(f"SELECT guard FROM campaign WHERE window_start = '{world.window.start.isoformat()}'")
+
+
+def found(world):
+    return [(finding["check"], finding["of"], finding["found"]) for finding in kept(world)["findings"]]
+
+
+# --- volume
+
+
+def test_a_window_with_less_than_half_the_events_of_the_last_one_stops_at_extract(world, people, last_time):
+    fill(world, people, sessions=40, purchases=11)
+    with pytest.raises(GuardStop) as raised:
+        begin(world)
+    assert str(raised.value) == (
+        f"The guard has stopped the campaign of the window {world.window}, and nobody was texted: there are 40 "
+        "sessions, 40.0% of the 100 of the window before, and engage_guard_min_volume_percent is 50. Look at "
+        f"`python -m engage report --window-start {world.window.start:%Y-%m-%d}`, and whether the app's events arrive. "
+        "If all is right, trigger a run of this window with ignore_guard; if the limit is wrong, change the Variable "
+        "and clear extract with everything downstream."
+    )
+
+
+@pytest.mark.parametrize(("sessions", "purchases", "of"), [(40, 11, "sessions"), (100, 4, "purchases")])
+def test_either_kind_of_event_may_have_fallen(last_time, world, sessions, purchases, of):
+    fill(world, range(1, 5), sessions=sessions, purchases=purchases)
+    with pytest.raises(GuardStop, match=f" {of}, "):
+        begin(world)
+    assert [name for _, name, _ in found(world)] == [of]
+
+
+def test_exactly_half_is_enough(world, people, last_time):
+    last_time.purchase(people[1], 100)
+    assert last_time.extract().events == {"sessions": 100, "purchases": 12}
+    fill(world, people, sessions=50, purchases=6)
+    begin(world)
+    assert found(world) == []
+
+
+def test_a_kind_of_event_that_there_was_none_of_is_not_compared(world, people, in_window):
+    before = in_window(world.window.previous())
+    fill(before, people, sessions=10)
+    before.extract()
+    fill(world, people, sessions=10, purchases=2)
+    begin(world)
+    assert found(world) == []
+
+
+def test_without_a_campaign_of_the_window_before_nothing_is_compared(world, people, in_window):
+    long_before = in_window(world.window.previous().previous())
+    fill(long_before, people, sessions=100)
+    long_before.computed()
+    fill(world, people, sessions=1)
+    begin(world)
+    bucketed(world)
+    assert found(world) == []
+
+
+@pytest.mark.parametrize(("percent", "stops"), [("0", False), ("1", False), ("2", True)])
+def test_the_limit_of_the_volume_is_a_setting(world, people, last_time, percent, stops):
+    fill(world, people, sessions=1, purchases=11)
+    settings = {"guard_min_volume_percent": percent}
+    if stops:
+        with pytest.raises(GuardStop, match="engage_guard_min_volume_percent is 2"):
+            begin(world, **settings)
+    else:
+        begin(world, **settings)
+
+
+# --- freshness
+
+
+def test_a_window_whose_events_ceased_long_before_its_end_stops_at_extract(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=4))
+    newest = world.window.end - timedelta(days=4)
+    with pytest.raises(GuardStop) as raised:
+        begin(world)
+    assert (
+        f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, 4.0 days before the window's end, and "
+        "engage_guard_max_quiet_days is 3" in str(raised.value)
+    )
+    assert found(world) == [("freshness", "events", 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("quiet", "stops"),
+    [(timedelta(days=3), False), (timedelta(days=3, microseconds=1), True), (timedelta(microseconds=1), False)],
+)
+def test_it_may_have_been_quiet_for_exactly_as_long_as_allowed(world, people, quiet, stops):
+    fill(world, people, sessions=4, quiet=quiet)
+    if stops:
+        with pytest.raises(GuardStop):
+            begin(world)
+    else:
+        begin(world)
+
+
+def test_only_valid_events_of_the_window_tell_that_events_arrive(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    late = world.window.end - timedelta(hours=1)
+    world.sessions(None, at=late)
+    world.purchase(None, 100, at=late)
+    world.purchase(people[0], -1, at=late)
+    world.purchase(people[0], None, at=late)
+    world.sessions(people[0], at=world.window.end + timedelta(hours=1))
+    with pytest.raises(GuardStop, match=r"9\.0 days"):
+        begin(world)
+
+
+def test_a_purchase_tells_as_well_as_a_session_that_events_arrive(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    world.purchase(people[0], 100, at=world.window.end - timedelta(hours=1))
+    begin(world)
+    assert found(world) == []
+
+
+def test_freshness_can_be_switched_off_and_then_is_not_looked_for(world, people, monkeypatch):
+    monkeypatch.delattr(events, "any_since")
+    fill(world, people, sessions=4, quiet=timedelta(days=50))
+    begin(world, guard_max_quiet_days=0)
+    assert found(world) == []
+
+
+def test_everything_that_is_wrong_is_said_at_once(world, people, last_time):
+    fill(world, people, sessions=40, purchases=4, quiet=timedelta(days=5))
+    with pytest.raises(GuardStop, match=r"40 sessions, .*; there are 4 purchases, .*; the newest event is "):
+        begin(world)
+
+
+# --- the buckets
+
+
+def shifted(world, people):
+    """As many events as last time, but everybody has spent much: BOOST falls from 75% to none."""
+    for each in people:
+        world.purchase(each, 1_000_000, at=world.window.end - timedelta(hours=1))
+    fill(world, people, sessions=100, purchases=8)
+
+
+def test_buckets_that_have_moved_are_written_and_then_stop_message(world, people, last_time):
+    shifted(world, people)
+    begin(world)
+    summary = bucketed(world)
+    assert summary.buckets == {"BOOST": 0, "REWARD": 0, "NONE": 4}
+    assert "BOOST has 0.0% of the customers, 75.0 points less than in the window before" in summary.guard
+    assert world.value(f"SELECT count(*) FROM customer_bucket WHERE window_start = '{world.window.start}'") == 4
+    for _ in range(2):  # clearing message alone gets nobody past it
+        with pytest.raises(GuardStop, match=r"75\.0 points less .* engage_guard_max_shift_points is 25"):
+            world.message()
+    assert world.ledger() == {}
+    assert ("mix", "BOOST", 75.0) in found(world)
+
+
+@pytest.mark.parametrize(("points", "stops"), [("100", False), ("75", False), ("74.99", True), ("0", True)])
+def test_the_limit_of_the_shift_is_a_setting_and_a_hundred_is_never(world, people, last_time, points, stops):
+    shifted(world, people)
+    begin(world, guard_max_shift_points=points)
+    bucketed(world)
+    assert bool(found(world)) is stops
+
+
+def test_a_shift_of_exactly_the_limit_is_allowed_however_the_shares_are_written(world, in_window):
+    before = in_window(world.window.previous())
+    for month, boost in ((before, 1), (world, 4)):  # of 12: 1/12 and 1/3, which no float is exactly
+        for number in range(12):
+            everybody = month.customer() if month is before else 10_000 + number
+            month.purchase(everybody, 100 if number < boost else 1_000_000, at=month.window.end - timedelta(hours=1))
+    before.computed()
+    begin(world)
+    assert bucketed(world).buckets == {"BOOST": 4, "REWARD": 0, "NONE": 8}
+    assert found(world) == []
+
+
+def test_buckets_computed_again_are_judged_anew(world, people, last_time):
+    shifted(world, people)
+    begin(world)
+    for _ in range(2):
+        assert bucketed(world).guard.count("points") == 4  # of BOOST and of NONE, with the Variable's name each
+        assert [(check, of) for check, of, _ in found(world)] == [("mix", "BOOST"), ("mix", "NONE")]
+    begin(world)
+    assert found(world) == []
+
+
+# --- whom it stops
+
+
+def test_a_stop_at_extract_stops_message_too_whatever_is_cleared(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    with pytest.raises(GuardStop):
+        begin(world)
+    bucketed(world)
+    with pytest.raises(GuardStop, match=r"9\.0 days"):
+        world.message()
+    assert world.ledger() == {}
+
+
+def test_a_stopped_run_leaves_nothing_of_an_earlier_one_to_be_sent(world, people):
+    fill(world, people, sessions=4)
+    begin(world)
+    bucketed(world)
+    world.execute(events.app_session.delete())
+    world.sessions(people[0])
+    with pytest.raises(GuardStop):
+        begin(world)
+    with pytest.raises(NotReady, match="run its bucket step first"):
+        world.message()
+    assert world.ledger() == {}
+
+
+@pytest.mark.parametrize("delivery", [Delivery(backfill=True), Delivery(dry_run=True)], ids=["backfill", "dry run"])
+def test_a_run_that_texts_nobody_is_not_stopped_and_tells_what_was_found(world, people, delivery):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    assert "9.0 days" in begin(world, delivery).guard
+    bucketed(world)
+    assert world.message(backfill=delivery.backfill, dry_run=delivery.dry_run).accepted_now == 0
+    assert found(world) == [("freshness", "events", 9.0)]
+    with pytest.raises(GuardStop):
+        world.message()
+
+
+def test_a_run_that_comes_too_late_to_text_anybody_is_not_stopped_unless_it_is_to_send_late(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    world.now = world.window.end + timedelta(days=8)
+    begin(world)
+    bucketed(world)
+    assert set(world.message().by_status) == {"skipped"}
+    with pytest.raises(GuardStop):
+        begin(world, Delivery(send_late=True))
+    bucketed(world)
+    with pytest.raises(GuardStop):
+        world.message(send_late=True)
+
+
+# --- getting past it
+
+
+def test_a_run_may_ignore_it_and_that_is_kept_with_the_campaign(world, people, last_time):
+    fill(world, people, sessions=40, purchases=0)
+    begin(world, Delivery(ignore_guard=True, by="ada"))
+    bucketed(world)
+    assert world.message().by_status == ACCEPTED
+    assert kept(world)["ignored_by"] == "a_run, triggered by ada"
+    assert ("volume", "sessions", 40.0) in found(world)
+    assert report(world.engine, world.window).guard == {
+        "findings": [finding["sentence"] for finding in kept(world)["findings"]],
+        "ignored_by": "a_run, triggered by ada",
+    }
+
+
+def test_ignoring_it_is_for_one_run(world, people):
+    fill(world, people, sessions=4, quiet=timedelta(days=9))
+    begin(world, Delivery(ignore_guard=True))
+    with pytest.raises(GuardStop):
+        begin(world)
+    bucketed(world)
+    with pytest.raises(GuardStop):
+        world.message()
+
+
+def test_a_frozen_campaign_keeps_what_was_found_and_is_not_stopped(world, people):
+    fill(world, people, sessions=4)
+    begin(world)
+    bucketed(world)
+    world.message()
+    before = world.dump("campaign")
+    world.execute(events.app_session.delete())
+    world.sessions(people[0])
+    assert begin(world, Delivery(ignore_guard=True)).frozen
+    assert bucketed(world).frozen
+    assert world.message().frozen
+    assert world.dump("campaign") == before
+
+
+def test_a_campaign_of_before_there_was_a_guard_is_not_stopped(world, people):
+    fill(world, people, sessions=4)
+    begin(world)
+    bucketed(world)
+    world.execute(events.sa.text("UPDATE campaign SET guard = NULL"))
+    assert report(world.engine, world.window).guard == {"findings": [], "ignored_by": None}
+    assert world.message().by_status == ACCEPTED
