@@ -16,7 +16,7 @@ changes nothing. A backfill computes and records, and never texts anybody. The g
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from engage_steps import Run, skip, step
+from engage_steps import CAMPAIGN, Run, skip, step
 from engage_timetable import EngageTimetable
 
 from engage.window import ANCHOR
@@ -89,7 +89,7 @@ with DAG(
 
         return bucket(run.engine, run.window)
 
-    @step(execution_timeout=timedelta(hours=12))
+    @step(execution_timeout=timedelta(hours=12), outlets=[CAMPAIGN])
     def message(run: Run):
         """Queue the window's messages, and send those that may be sent."""
         from engage.message import message

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.sdk import Variable, get_current_context, task
+from airflow.sdk import Asset, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from engage.errors import EngageError, NoCustomers, RunError
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 CONNECTION = "engage_db"
 SMS_CONNECTION = "engage_sms"
+CAMPAIGN = Asset("engage_campaign")
+"""What other DAGs follow: each event of it tells a campaign's window, and its messages by status."""
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,11 @@ class Job:
     """What any task has at hand: the time, the database, the settings."""
 
     as_of: datetime
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a DAG that follows the task's assets gets to know beside the result's counts."""
+        return {}
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -81,6 +88,10 @@ class Run(Job):
     triggered_by: str | None
     window: Window
     params: dict[str, Any]
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"window_start": self.window.start.isoformat(), "window_end": self.window.end.isoformat()}
 
     @property
     def hash_key(self) -> bytes:
@@ -133,7 +144,8 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
 
             try:
                 with signals.interrupting():
-                    summary = asdict(function(current()))
+                    job = current()
+                    summary = asdict(function(job))
             except NoCustomers as exc:
                 raise AirflowSkipException(str(exc)) from None
             except EngageError as exc:
@@ -145,6 +157,7 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
             if summary.get("resume_at"):
                 log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
                 raise AirflowRescheduleException(summary["resume_at"])
+            _tell_followers(job, summary, options.get("outlets", ()))
             log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
             return summary
 
@@ -152,6 +165,13 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
         return task(task_id=function.__name__, doc_md=function.__doc__, **options)(run_step)
 
     return decorate
+
+
+def _tell_followers(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
+    """Tell the DAGs that follow the assets what there is, but for texts: somebody may have written a name into one."""
+    counts = {name: value for name, value in summary.items() if not isinstance(value, str | None)}
+    for asset in assets:
+        get_current_context()["outlet_events"][asset].extra = job.about | counts
 
 
 def _current_job() -> Job:

@@ -56,6 +56,13 @@ def test_the_tasks_form_a_chain(dag):
     ]  # fmt: skip
 
 
+def test_other_dags_can_follow_what_message_did_and_nothing_else(dag_bag, serialized_dag):
+    outlets = {(dag.dag_id, task.task_id, asset.name) for dag in dag_bag.dags.values() for task in dag.tasks
+               for asset in task.outlets}  # fmt: skip
+    assert outlets == {("customer_engagement", "message", "engage_campaign")}
+    assert [asset.name for asset in serialized_dag.get_task("message").outlets] == ["engage_campaign"]
+
+
 def test_maintenance_is_one_task_a_day(dag_bag):
     dag = dag_bag.dags["engage_maintenance"]
     assert dag.task_ids == ["maintain"]

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import engage_steps
 import pytest
 import sqlalchemy as sa
-from airflow.sdk import BaseHook, Variable
+from airflow.sdk import BaseHook, Variable, get_current_context
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     ParamValidationError,
 )
-from airflow.sdk.execution_time.context import set_current_context
-from engage_steps import Job, Run, job, step, window_of
+from airflow.sdk.execution_time.context import OutletEventAccessors, set_current_context
+from engage_steps import CAMPAIGN, Job, Run, job, step, window_of
 from sqlalchemy import exc
 
 from engage import errors
@@ -270,6 +270,28 @@ def test_a_step_becomes_a_task_of_the_functions_name_and_words(dag):
     task = dag.get_task("message")
     assert task.doc_md == "Queue the window's messages, and send those that may be sent."
     assert task.execution_timeout > dag.get_task("bucket").execution_timeout
+
+
+# --- what other DAGs get to know
+
+
+def test_an_asset_of_a_step_tells_its_window_and_its_counts_and_no_text(task_context):
+    with task_context({"window_start": "2025-01-06"}):
+        outlet_events = get_current_context()["outlet_events"] = OutletEventAccessors()
+        body(lambda run: Summary(5, note="a note"), outlets=[CAMPAIGN])()
+    assert outlet_events[CAMPAIGN].extra == {
+        "window_start": "2025-01-06T00:00:00+00:00",
+        "window_end": "2025-03-03T00:00:00+00:00",
+        "customers": 5,
+    }
+
+
+def test_a_step_that_has_to_wait_tells_nothing_yet(task_context):
+    with task_context():
+        outlet_events = get_current_context()["outlet_events"] = OutletEventAccessors()
+        with pytest.raises(AirflowRescheduleException):
+            body(lambda run: Held(datetime(2026, 2, 10, 13, tzinfo=UTC)), outlets=[CAMPAIGN])()
+    assert outlet_events[CAMPAIGN].extra == {}
 
 
 # --- settings and the hash key

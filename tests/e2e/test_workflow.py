@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
+from engage.airflow_api import DAG
 from engage.demo import run_demo
 from engage.errors import RunFailed
 from engage.window import Window
@@ -241,3 +242,15 @@ def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_
     kept = campaigns.of(window)["guard"]
     assert {finding["check"] for finding in kept["findings"]} >= {"volume"}
     assert kept["ignored_by"] == f"{ignoring.run_id}, triggered by admin"
+
+
+def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns: Campaigns) -> None:
+    window = past_window(4)
+    run = airflow.run(window_start=window.start.date().isoformat())
+    query = {"source_dag_id": DAG, "source_run_id": run.run_id, "source_task_id": "message"}
+    [event] = airflow.request("GET", "assets/events", params=query)["asset_events"]
+    assert event["name"] == "engage_campaign"
+    told = event["extra"]
+    assert (told["window_start"], told["window_end"]) == (window.start.isoformat(), window.end.isoformat())
+    assert told["by_status"] == {"skipped": sum(campaigns.messages(window).values())}
+    assert told["accepted_now"] == 0
