@@ -20,14 +20,15 @@ from engage.window import Window
 class MessageSummary:
     """The window's ledger by status and by reason; ``segments`` is what the provider charges for.
 
-    ``frozen``: messages had begun to go out before this step. ``resume_at``: when messages that had to be held may be
-    sent. ``note``: why this run texts nobody, if so.
+    ``accepted_now``, ``unknown_now``: what became of messages in this step. ``frozen``: they had begun to go out before
+    it. ``resume_at``: when messages that had to be held may be sent. ``note``: why this run texts nobody, if so.
     """
 
     by_status: dict[str, int]
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
     segments: int = 0
     accepted_now: int = 0
+    unknown_now: int = 0
     frozen: bool = False
     halted: bool = False
     resume_at: datetime | None = None
@@ -57,6 +58,14 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
         if reason is not None:
             by_reason[reason] += count
     return MessageSummary(dict(by_status), dict(by_reason), segments=charged)
+
+
+def unknown_since(conn: sa.Connection, window: Window, moment: datetime) -> int:
+    """How many of the window's messages have become unknown since, and are."""
+    query = sa.select(sa.func.count()).where(
+        message.c.window_start == window.start, message.c.status == "unknown", message.c.unknown_at >= moment
+    )
+    return conn.execute(query).scalar_one()
 
 
 def filtered(conn: sa.Connection, window: Window) -> tuple[int, int]:

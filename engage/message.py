@@ -34,10 +34,14 @@ def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Mea
         NotReady, GuardStop, TooLate: what ``queue`` raises.
         EngageError: what ``sender.send`` raises.
     """
-    queued = queue(engine, window, delivery=delivery, as_of=means.clock())
-    if queued.note or not queued.unsettled:
-        return queued
-    return replace(sender.send(engine, window, means), frozen=queued.frozen)
+    begun = means.clock()
+    done = queue(engine, window, delivery=delivery, as_of=begun)
+    if not done.note and done.unsettled:
+        done = replace(sender.send(engine, window, means), frozen=done.frozen)
+    if not done.by_status.get("unknown"):
+        return done
+    with engine.begin() as conn:
+        return replace(done, unknown_now=ledger.unknown_since(conn, window, begun))
 
 
 def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime) -> MessageSummary:

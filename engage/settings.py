@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic_core import PydanticCustomError
 
+from engage import alert
 from engage.errors import SettingsError
 from engage.quiet_hours import SendingHours
 from engage.template import Template
@@ -47,6 +48,7 @@ def _read_by(parse: Callable[[str], object]) -> AfterValidator:
 
 MessageText = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S"), _read_by(Template.parse)]
 Hours = Annotated[str, _read_by(SendingHours.parse)]
+Emails = Annotated[str, _read_by(alert.addresses)]
 _A_TEXT = "a text of 1 to 1000 characters"
 
 
@@ -144,6 +146,11 @@ class Settings(BaseModel):
         False,
         title="true or false",
         description="Whether phone numbers and sending hours are checked for the sandbox too, as for a real provider.",
+    )
+    alert_emails: Emails = Field(
+        "",
+        title="e-mail addresses with commas between them, or nothing",
+        description="Whom failures and messages of unknown fate are told. Read when there is something to tell.",
     )
     keep_windows: Annotated[Count, Field(ge=1, le=1000)] = Field(
         13,

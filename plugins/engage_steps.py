@@ -2,7 +2,7 @@
 
 It works out which window the run is about, if any, opens the database, and tells the scheduler what an outcome means:
 database trouble is retried, anything a person has to mend fails at once, nothing to do skips, and what has to wait
-comes back later.
+comes back later. What somebody should know at once goes out as an alert.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import engage_alerts
 from airflow.sdk import Asset, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
@@ -154,24 +155,31 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
                 if is_permanent(exc):
                     raise AirflowFailException(f"The database refuses this, and would again: {exc}") from exc
                 raise
-            if summary.get("resume_at"):
-                log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
-                raise AirflowRescheduleException(summary["resume_at"])
-            _tell_followers(job, summary, options.get("outlets", ()))
-            log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
+            _tell(job, summary, options.get("outlets", ()))
             return summary
 
         run_step.__doc__ = function.__doc__
-        return task(task_id=function.__name__, doc_md=function.__doc__, **options)(run_step)
+        own = {"task_id": function.__name__, "doc_md": function.__doc__, "on_failure_callback": engage_alerts.failed}
+        return task(**own, **options)(run_step)
 
     return decorate
 
 
-def _tell_followers(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
-    """Tell the DAGs that follow the assets what there is, but for texts: somebody may have written a name into one."""
+def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
+    """Tell the log what came of the task, whoever has to know, and the DAGs that follow its assets.
+
+    Raises:
+        AirflowRescheduleException: some of it has to wait.
+    """
+    if summary.get("unknown_now"):
+        engage_alerts.became_unknown(get_current_context(), summary["unknown_now"])
+    if summary.get("resume_at"):
+        log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
+        raise AirflowRescheduleException(summary["resume_at"])
     counts = {name: value for name, value in summary.items() if not isinstance(value, str | None)}
     for asset in assets:
         get_current_context()["outlet_events"][asset].extra = job.about | counts
+    log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
 
 
 def _current_job() -> Job:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ from engage.demo import run_demo
 from engage.errors import RunFailed
 from engage.window import Window
 from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
+from tests.smtp_double import Mail, smtp_double
 
 CUSTOMERS = 2000
 FAILED_AT_SEED = dict.fromkeys(("extract", "aggregate", "bucket", "message"), "upstream_failed") | {"seed": "failed"}
@@ -219,8 +222,20 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     assert len(set(ids)) == len(ids)
 
 
+@pytest.fixture
+def mails(airflow: Airflow, set_variable: Edit) -> Iterator[list[Mail]]:
+    """What arrives at ops@example.com."""
+    with smtp_double() as double:
+        extra = json.dumps({"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com"})
+        server = {"conn_type": "smtp", "host": "127.0.0.1", "port": double.port, "extra": extra}
+        airflow.request("POST", "connections", json={"connection_id": "smtp_default", **server})
+        set_variable("alert_emails", "ops@example.com")
+        yield double.mails
+        airflow.request("DELETE", "connections/smtp_default")
+
+
 def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_the_guard(
-    airflow: Airflow, campaigns: Campaigns
+    airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
 ) -> None:
     last, window = past_window(4), past_window(5)
     airflow.run(seed=True, customers=1000, rng_seed=4, window_start=last.start.date().isoformat(), dry_run=True)
@@ -235,6 +250,11 @@ def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_
     assert "The guard has stopped the campaign of the window" in log
     assert "engage_guard_min_volume_percent is 50" in log
     assert campaigns.messages(window) == {}
+    [mail] = until(lambda: mails, "the alert arrives")
+    assert mail.recipients == ["ops@example.com"]
+    assert mail.subject == "Engage: the task extract of customer_engagement has failed"
+    assert "engage_guard_min_volume_percent is 50" in mail.html
+    assert f'href="{airflow.stack.home.url}/dags/{DAG}/runs/{quote(stopped.run_id)}/tasks/extract' in mail.html
 
     ignoring = airflow.run(ignore_guard=True, **conf)
     assert (ignoring.state, ignoring.states) == ("success", UNSEEDED)
@@ -242,6 +262,7 @@ def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_
     kept = campaigns.of(window)["guard"]
     assert {finding["check"] for finding in kept["findings"]} >= {"volume"}
     assert kept["ignored_by"] == f"{ignoring.run_id}, triggered by admin"
+    assert len(mails) == 1
 
 
 def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns: Campaigns) -> None:

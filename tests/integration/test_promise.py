@@ -312,6 +312,16 @@ def test_a_provider_that_tells_of_no_message_what_became_of_it_halts_the_campaig
     assert set(texting.texted().values()) == {1}
 
 
+def test_messages_are_said_to_have_become_unknown_by_the_run_in_which_they_did(texting):
+    texting.customers(40).queued(send_concurrency="1")
+    texting.double.fault = lambda post: twilio_double.RESET if post.number % 2 else None
+    summary = texting.rerun()
+    assert (summary.by_status, summary.unknown_now) == ({"accepted": 20, "unknown": 20}, 20)
+    texting.world.now += timedelta(hours=1)
+    summary = texting.rerun()
+    assert (summary.by_status, summary.unknown_now) == ({"accepted": 20, "unknown": 20}, 0)
+
+
 def test_unknown_outcomes_with_others_between_them_halt_nothing(texting):
     texting.customers(80).queued(send_concurrency="1")
     texting.double.fault = lambda post: twilio_double.RESET if post.number % 20 else None

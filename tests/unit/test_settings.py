@@ -6,7 +6,7 @@ from decimal import Decimal
 import pydantic
 import pytest
 
-from engage import settings
+from engage import alert, settings
 from engage.errors import SettingsError
 from engage.settings import Settings
 
@@ -166,7 +166,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, --set sms_provider, "
-        "--set sandbox_strict, --set keep_windows."
+        "--set sandbox_strict, --set alert_emails, --set keep_windows."
     )
 
 
@@ -274,3 +274,26 @@ def test_sending_hours_that_cannot_be_are_refused_with_an_example(text):
         SettingsError, match=r"engage_sending_hours is .* it takes two times of one day such as 8:00-21"
     ):
         from_variables(sending_hours=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("", []),
+        (" ", []),
+        ("ada@example.com", ["ada@example.com"]),
+        (" ada@example.com,ben+ops@sub.example.com ", ["ada@example.com", "ben+ops@sub.example.com"]),
+    ],
+)
+def test_alerts_go_to_addresses_with_commas_between_them(text, addresses):
+    assert alert.addresses(from_variables(alert_emails=text).alert_emails) == addresses
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ada", "ada@example", "ada@example.com;ben@example.com", "ada@example.com,", "ada@@example.com", "a b@example.com",
+     "Ada <ada@example.com>", "{{ ti }}@example.com", "ada@example.com\nBcc: eve@example.com", "@example.com"],
+)  # fmt: skip
+def test_an_address_that_is_none_is_refused(text):
+    with pytest.raises(SettingsError, match=r"engage_alert_emails is .* is not an e-mail address; it takes e-mail"):
+        from_variables(alert_emails=text)

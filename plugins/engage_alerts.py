@@ -1,0 +1,75 @@
+"""E-mail to whoever looks after Engage, over Airflow's notifier and its connection ``smtp_default``.
+
+Whom it reaches is the Variable ``engage_alert_emails``, read when there is something to tell. An alert that cannot be
+sent is in the task's log, and fails nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from engage.errors import EngageError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from engage.alert import Alert
+
+VARIABLE = "engage_alert_emails"
+SUBJECT = "{{ engage_alert.subject }}"
+BODY = """<p>{{ engage_alert.happened | e }}</p>
+<p>{{ engage_alert.advice | e }}</p>
+<p>Run: <a href="{{ ti.log_url | e }}">{{ ti.run_id | e }}</a></p>"""
+"""What happened comes in as a value. Airflow reads these texts as templates, and people may have typed parts of it."""
+
+log = logging.getLogger(__name__)
+
+
+def failed(context: Context) -> None:
+    """Tell that a task has failed and is not tried again."""
+    from engage import alert
+
+    ti = context["ti"]
+    _send(context, alert.of_failure(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
+
+
+def became_unknown(context: Context, count: int) -> None:
+    """Tell of messages whose fate nobody knows."""
+    from engage import alert
+
+    _send(context, alert.of_unknown(count))
+
+
+def _reason(exception: Any) -> str:
+    """Why a task failed. Only sentences of ours are sure to name nobody: a database quotes rows."""
+    if exception is None:
+        return "Its process ended without saying why."
+    if isinstance(exception, AirflowTaskTimeout):
+        return "It took longer than it may."
+    if isinstance(exception.__context__, EngageError):
+        return str(exception.__context__)
+    return f"{type(exception.__cause__ or exception).__name__}; its log says more."
+
+
+def _send(context: Context, alert: Alert) -> None:
+    try:
+        if to := _addresses():
+            from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+            notify = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
+            notify({**context, "engage_alert": asdict(alert)})
+    except Exception:
+        log.exception("An alert could not be sent: %s", alert.subject)
+
+
+def _addresses() -> list[str]:
+    from engage import alert, settings
+
+    text: str | None = Variable.get(VARIABLE, default=None)
+    chosen = settings.from_variables(lambda key: text if key == VARIABLE else None)
+    return alert.addresses(chosen.alert_emails)

@@ -1,0 +1,174 @@
+"""Alerts go out over Airflow's own notifier to a real mail server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import engage_alerts
+import engage_steps
+import pytest
+from airflow.providers.smtp.hooks.smtp import SmtpHook
+from airflow.sdk import Connection, Variable
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
+from sqlalchemy import exc
+
+from engage.errors import GuardStop
+from tests.smtp_double import smtp_double
+
+LINK = "http://127.0.0.1:8080/dags/customer_engagement/runs/a_run/tasks/extract?try_number=1"
+TO = "ada@example.com, ben@example.com"
+
+
+@pytest.fixture
+def mails(monkeypatch):
+    """What arrives at the mail server of Airflow's connection."""
+    with smtp_double() as double:
+        extra = '{"disable_ssl": true, "disable_tls": true, "from_email": "airflow@example.com"}'
+        connection = Connection(
+            conn_id="smtp_default", conn_type="smtp", host="127.0.0.1", port=double.port, extra=extra
+        )
+        monkeypatch.setattr(SmtpHook, "get_connection", lambda hook, conn_id: connection)
+        yield double.mails
+
+
+@pytest.fixture
+def addressed(monkeypatch):
+    """Set the Variable."""
+
+    def to(text):
+        stored = {"engage_alert_emails": text}
+        monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+
+    to(TO)
+    return to
+
+
+def context_of(exception=None, **values):
+    ti = SimpleNamespace(task_id="extract", dag_id="customer_engagement", run_id="a_run", log_url=LINK)
+    return {"ti": ti, "run_id": "a_run", "exception": exception} | values
+
+
+def failed(task_context, error):
+    """What Airflow has of a step that failed for good."""
+
+    def fail(run):
+        raise error
+
+    with task_context(), pytest.raises((AirflowFailException, type(error))) as raised:
+        engage_steps.step()(fail).function()
+    return context_of(raised.value)
+
+
+def test_every_task_tells_of_its_failure_once_it_is_not_tried_again(dag_bag):
+    for dag in dag_bag.dags.values():
+        for task in dag.tasks:
+            assert task.on_failure_callback == [engage_alerts.failed]
+            assert not task.on_retry_callback
+        assert not dag.on_failure_callback
+
+
+def test_a_failure_is_one_mail_to_everybody_with_the_reason_and_a_link(task_context, mails, addressed):
+    engage_alerts.failed(failed(task_context, GuardStop("The guard has stopped it: 40.0% & <no more>.")))
+    [mail] = mails
+    assert mail.recipients == ["ada@example.com", "ben@example.com"]
+    assert mail.message["From"] == "airflow@example.com"
+    assert mail.subject == "Engage: the task extract of customer_engagement has failed"
+    assert "The guard has stopped it: 40.0% &amp; &lt;no more&gt;." in mail.html
+    assert "a_run" in mail.html
+    assert f'href="{LINK}"' in mail.html
+
+
+def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context, mails, addressed):
+    engage_alerts.failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
+    assert "It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}." in mails[0].html
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exc.DataError("INSERT … VALUES (%s)", {"phone": "+12025550142"}, Exception("Ada Lovelace is out of range")),
+        exc.OperationalError("SELECT 1", {"phone": "+12025550142"}, Exception("Ada Lovelace")),
+        RuntimeError("Ada Lovelace, +12025550142"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_of_any_other_error_only_its_kind_is_told_as_it_may_name_people(task_context, mails, addressed, error):
+    engage_alerts.failed(failed(task_context, error))
+    [mail] = mails
+    assert f"{type(error).__name__}; its log says more." in mail.html
+    assert "Ada" not in mail.message.as_string()
+    assert "12025550142" not in mail.message.as_string()
+
+
+@pytest.mark.parametrize(
+    ("exception", "told"),
+    [
+        (AirflowTaskTimeout("Timeout, PID: 1"), "It took longer than it may."),
+        (None, "Its process ended without saying why."),
+    ],
+)
+def test_a_time_out_and_a_process_that_was_killed_are_told(mails, addressed, exception, told):
+    engage_alerts.failed(context_of(exception))
+    assert told in mails[0].html
+
+
+@dataclass(frozen=True)
+class Sent:
+    unknown_now: int = 0
+    resume_at: object = None
+
+
+@pytest.fixture
+def after_sending(task_context):
+    """A step that has this to say, in a task."""
+
+    def run(summary):
+        with task_context():
+            engage_steps.get_current_context()["ti"] = context_of()["ti"]
+            return engage_steps.step()(lambda run: summary).function()
+
+    return run
+
+
+def test_messages_that_became_unknown_are_told_though_the_task_succeeds(after_sending, mails, addressed):
+    assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
+    [mail] = mails
+    assert mail.subject == "Engage: 3 messages of unknown fate"
+    assert "python -m engage messages --status unknown" in mail.html
+    assert f'href="{LINK}"' in mail.html
+
+
+def test_one_message_is_one(after_sending, mails, addressed):
+    after_sending(Sent(unknown_now=1))
+    assert mails[0].subject == "Engage: 1 message of unknown fate"
+
+
+def test_they_are_told_at_once_when_the_others_have_to_wait(after_sending, mails, addressed):
+    with pytest.raises(AirflowRescheduleException):
+        after_sending(Sent(unknown_now=3, resume_at="2026-02-10T13:00:00Z"))
+    assert len(mails) == 1
+
+
+def test_without_any_nothing_is_told(after_sending, mails, addressed):
+    after_sending(Sent())
+    assert mails == []
+
+
+@pytest.mark.parametrize("text", [None, "", " "])
+def test_without_an_address_nothing_is_sent(mails, addressed, text):
+    addressed(text)
+    engage_alerts.failed(context_of())
+    assert mails == []
+
+
+def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, caplog, monkeypatch):
+    def away(hook, conn_id):
+        raise ConnectionRefusedError("nobody listens")
+
+    monkeypatch.setattr(SmtpHook, "get_connection", away)
+    assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
+    addressed("nobody")
+    assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
+    said = [record.getMessage() for record in caplog.records if record.name == "engage_alerts"]
+    assert said == ["An alert could not be sent: Engage: 3 messages of unknown fate"] * 2
