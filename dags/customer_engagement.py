@@ -7,15 +7,18 @@ Every 8 weeks: who came, who spent, who gets a text message.
 - `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
 - `bucket`: spend below `engage_low_spend_threshold` is **BOOST**; else more sessions a week than
   `engage_high_activity_threshold` is **REWARD**; else **NONE**.
+- `approve` asks somebody about the list of messages, if `engage_require_approval` is on; until then nobody is texted.
 - `message` queues a text for BOOST and REWARD, then sends what may be sent, each at most once.
 
-Any task may be cleared or run again: until the first message goes out it replaces what it wrote, from then on it
-changes nothing. A backfill computes and records, and never texts anybody. The guard stops a run whose data look odd.
+Any task may be cleared or run again: until the first message goes out, or somebody is asked, it replaces what it wrote,
+from then on it changes nothing. A backfill computes and records, and never texts anybody. The guard stops a run whose
+data look odd.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
+from engage_approval import CampaignApproval
 from engage_steps import CAMPAIGN, Run, skip, step
 from engage_timetable import EngageTimetable
 
@@ -89,11 +92,14 @@ with DAG(
 
         return bucket(run.engine, run.window)
 
-    @step(execution_timeout=timedelta(hours=12), outlets=[CAMPAIGN])
+    @step(execution_timeout=timedelta(hours=12), outlets=[CAMPAIGN], trigger_rule="none_failed_min_one_success")
     def message(run: Run):
         """Queue the window's messages, and send those that may be sent."""
         from engage.message import message
 
         return message(run.engine, run.window, delivery=run.delivery, means=run.means)
 
-    seed() >> extract() >> aggregate() >> bucket() >> message()
+    seed() >> extract() >> aggregate() >> (bucketed := bucket())
+    approve, messages = CampaignApproval(task_id="approve"), message()
+    bucketed >> approve >> messages
+    bucketed >> messages  # also when nobody had to be asked

@@ -44,6 +44,25 @@ def of_failure(dag: str, task: str, reason: str) -> Alert:
     )
 
 
+def of_request(messages: int, hours: int) -> Alert:
+    """Somebody has to approve of a campaign's messages."""
+    return Alert(
+        f"Engage: {messages:,} messages wait for an approval",
+        f"A campaign's list of {messages:,} {'message' if messages == 1 else 'messages'} waits for somebody to approve "
+        f"of it. Without an answer within {hours} hours it is rejected, and nobody is texted.",
+        "Look at it in Airflow under Required Actions, and answer there.",
+    )
+
+
+def of_silence() -> Alert:
+    """Nobody has answered in time."""
+    return Alert(
+        "Engage: a campaign was rejected, as nobody has approved of it in time",
+        "Nobody has answered whether a campaign's messages may go out, so nobody was texted.",
+        "To be asked again, trigger a run of the same window.",
+    )
+
+
 def of_unknown(count: int) -> Alert:
     """Messages have become unknown: they may or may not have gone out."""
     messages = "1 message" if count == 1 else f"{count:,} messages"

@@ -1,8 +1,9 @@
 """The campaign row: one per window, and the gate that every step goes through.
 
-A campaign is open until its first message is claimed, and frozen from then on. Until then re-running a step replaces
-what it wrote before; from then on re-running it changes nothing, so that what people were texted and why stays
-explainable. It is frozen as well once its window's events are dropped, as nothing could be computed from what is left.
+A campaign is open until its first message is claimed, or somebody is asked to approve of them, and frozen from then on.
+Until then re-running a step replaces what it wrote before; from then on re-running it changes nothing, so that what
+people were texted and why stays explainable. It is frozen as well once its window's events are dropped, as nothing
+could be computed from what is left.
 A step holds the row's lock while it writes, so two runs of one window take turns.
 """
 
@@ -19,11 +20,30 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from engage import database, partitions
-from engage.errors import NotReady
+from engage.errors import NotApproved, NotReady
 from engage.guard import Guard
 from engage.schema import campaign
 from engage.settings import Settings
 from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Whether somebody was asked to approve of a campaign's messages, since when, or what was answered by whom."""
+
+    state: str | None = None
+    at: datetime | None = None
+    by: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """As a person reads it; empty if nobody was asked."""
+        if self.state is None or self.at is None:
+            return ""
+        if self.state == "requested":
+            return f"Approval is asked for since {self.at:%Y-%m-%d %H:%M} UTC."
+        who = f"by {self.by}" if self.by else "as nobody answered in time"
+        return f"Its messages were {self.state} {who} on {self.at:%Y-%m-%d %H:%M} UTC."
 
 
 @dataclass(frozen=True)
@@ -45,10 +65,25 @@ class Campaign:
     halted_why: str | None
     sender_token: int
     guard: Guard
+    approval: Approval
 
     @property
     def frozen(self) -> bool:
         return self.frozen_at is not None
+
+    def enforce_approval(self) -> None:
+        """Let nobody be texted before a person has approved of it, if the campaign's settings want that.
+
+        Raises:
+            NotApproved: nobody has.
+        """
+        if self.settings and self.settings.require_approval and self.approval.state != "approved":
+            raise NotApproved(
+                f"Somebody has to approve of the messages of the window {self.window}, as engage_require_approval was "
+                f"on when it was computed, and nobody was texted. {self.approval.sentence or 'Nobody has been asked.'} "
+                "The DAG's task approve asks: answer it in Airflow under Required Actions, or trigger a run of this "
+                "window."
+            )
 
 
 class Step:
@@ -130,6 +165,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         halted_why=row.halted_why,
         sender_token=row.sender_token,
         guard=Guard.from_kept(row.guard),
+        approval=Approval(row.approval, row.approval_at, row.approval_by),
     )
 
 

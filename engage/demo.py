@@ -15,7 +15,7 @@ from rich.table import Table
 from engage.airflow_api import DAG, AirflowApi
 from engage.errors import RunFailed
 
-TASKS = ("seed", "extract", "aggregate", "bucket", "message")
+TASKS = ("seed", "extract", "aggregate", "bucket", "approve", "message")
 RNG_SEED = 20250106
 RUN_WITHIN = 3600
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}

@@ -11,6 +11,7 @@
     ├── NoCustomers             nothing to do yet: the customer table is empty (a run skips)
     ├── NoValidEvents           customers, but not one valid event in the window
     ├── GuardStop               the data look wrong beside the last campaign's, and nobody may be texted for it
+    ├── NotApproved             nobody has approved of the messages, and somebody has to
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken this campaign over
     ├── TooManyMessages         more messages wait than one run may send
@@ -61,6 +62,10 @@ class NoValidEvents(EngageError):
 
 class GuardStop(EngageError):
     """The guard found something, and no run was told to ignore it."""
+
+
+class NotApproved(EngageError):
+    """Messages that somebody has to approve of first."""
 
 
 class NotReady(EngageError):

@@ -31,7 +31,7 @@ def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Mea
     """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
 
     Raises:
-        NotReady, GuardStop, TooLate: what ``queue`` raises.
+        NotReady, GuardStop, NotApproved, TooLate: what ``queue`` raises.
         EngageError: what ``sender.send`` raises.
     """
     begun = means.clock()
@@ -44,12 +44,18 @@ def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Mea
         return replace(done, unknown_now=ledger.unknown_since(conn, window, begun))
 
 
-def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime) -> MessageSummary:
-    """Replace the window's ledger, unless messages have begun to go out; ``note`` says why none may go out now.
+def queue(
+    engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime, asking: bool = False
+) -> MessageSummary:
+    """Replace the window's ledger, unless it is frozen; ``note`` says why no message may go out now.
+
+    With ``asking`` it is frozen with what waits in it, for somebody to approve of.
 
     Raises:
         NotReady: ``bucket`` has not run.
         GuardStop: something looks wrong about the campaign, and the run may text people.
+        NotApproved: the run may text people, and somebody has to be asked first.
+        TooManyMessages: somebody is to be asked about more messages than ``max_messages_per_run`` allows.
         TooLate: messages had begun to go out, and it is too late now for those that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
@@ -57,14 +63,14 @@ def queue(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datet
         if step.campaign.frozen:
             summary = _as_it_stands(step, window, as_of)
         else:
-            summary = _anew(step, window, delivery, held, as_of)
+            summary = _anew(step, window, delivery, held, as_of, asking=asking)
     if summary.frozen and held == "too_late" and not delivery.dry_run:
         _refuse_to_leave(window, summary.by_status.get("queued", 0), step.settings.send_within_days)
     return replace(summary, note=_note(window, held, delivery, frozen=summary.frozen))
 
 
-def _anew(step: campaign.Step, window: Window, delivery: Delivery,
-          held: str | None, as_of: datetime) -> MessageSummary:  # fmt: skip
+def _anew(step: campaign.Step, window: Window, delivery: Delivery, held: str | None,
+          as_of: datetime, *, asking: bool) -> MessageSummary:  # fmt: skip
     """An open campaign's ledger, made from its buckets; a dry run leaves none."""
     if step.campaign.buckets is None:
         raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
@@ -81,10 +87,22 @@ def _anew(step: campaign.Step, window: Window, delivery: Delivery,
         partitions.discard(step.conn, schema.message, window)
         partitions.clear(step.conn, schema.message, window)
         step.save(status="bucketed")  # so that nobody takes over the queue that was here
-    else:
-        partitions.swap_in(step.conn, schema.message, window)
-        step.save(status="queued" if summary.unsettled else "complete")
+        return summary
+    partitions.swap_in(step.conn, schema.message, window)
+    step.save(status="queued" if summary.unsettled else "complete")
+    if summary.unsettled:
+        _with_approval(step, window, summary.unsettled, as_of, asking=asking)
     return summary
+
+
+def _with_approval(step: campaign.Step, window: Window, waiting: int, as_of: datetime, *, asking: bool) -> None:
+    """Freeze the queue that was just made for somebody to approve of, or see to it that nobody needs to."""
+    if not asking:
+        step.campaign.enforce_approval()
+        step.save(approval=None, approval_at=None, approval_by=None)
+        return
+    outbox.refuse_too_many(window, waiting, step.settings.max_messages_per_run)
+    step.save(frozen_at=as_of, approval="requested", approval_at=as_of, approval_by=None)
 
 
 def _as_it_stands(step: campaign.Step, window: Window, as_of: datetime) -> MessageSummary:

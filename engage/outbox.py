@@ -105,6 +105,7 @@ def take_over(
 
     Raises:
         NotReady: the campaign was computed anew, or tried out, since its messages were queued.
+        NotApproved: somebody has to approve of the messages, and nobody has.
         TooManyMessages: more wait than ``max_messages_per_run`` allows; the campaign stays as open as it was.
         Superseded: another sender has taken over in this moment.
     """
@@ -122,7 +123,7 @@ def take_over(
         campaign.update(conn, window, frozen_at=found.frozen_at or now, status="sending")
         count = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "queued")
         waiting = conn.execute(count).scalar_one()
-        _refuse_too_many(window, waiting, settings.max_messages_per_run)
+        refuse_too_many(window, waiting, settings.max_messages_per_run)
         return Taken(window, token, settings, provider, Composer(window, settings), waiting)
 
 
@@ -144,6 +145,7 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
             f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
             "messages had been queued, so none is sent. Run its steps again, up to message."
         )
+    found.enforce_approval()
     return found, found.settings
 
 
@@ -167,7 +169,12 @@ def abandon(conn: sa.Connection, window: Window, now: datetime, *, token: int | 
         log.warning("%s messages of an earlier sender have an unknown outcome; they are not sent again", left)
 
 
-def _refuse_too_many(window: Window, waiting: int, allowed: int) -> None:
+def refuse_too_many(window: Window, waiting: int, allowed: int) -> None:
+    """Let a run text nobody rather than more people than somebody meant.
+
+    Raises:
+        TooManyMessages: more wait than are ``allowed``.
+    """
     if allowed and waiting > allowed:
         raise TooManyMessages(
             f"{waiting} messages wait to be sent for the window {window}, and max_messages_per_run allows {allowed}. "

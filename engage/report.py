@@ -31,6 +31,7 @@ class Report:
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
+    approval: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,6 +77,11 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         guard={
             "findings": [finding.sentence for finding in found.guard.findings],
             "ignored_by": found.guard.ignored_by,
+        },
+        approval={
+            "state": found.approval.state,
+            "at": found.approval.at and found.approval.at.isoformat(),
+            "by": found.approval.by,
         },
     )
 

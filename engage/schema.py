@@ -98,6 +98,7 @@ EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purch
 LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
 """As ``EVENT_TIMES``, of all raw logs."""
 
+APPROVALS = ("requested", "approved", "rejected")
 CAMPAIGN_STATUSES = ("extracted", "aggregated", "bucketed", "queued", "sending", "complete")
 
 campaign = sa.Table(
@@ -122,7 +123,11 @@ campaign = sa.Table(
     _time("resumed_at"),
     sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
     sa.Column("guard", JSONB, comment="what engage.guard found, and the run that was told to ignore it"),
+    sa.Column("approval", sa.Text, comment="whether somebody was asked to approve of its messages, and the answer"),
+    _time("approval_at"),
+    sa.Column("approval_by", sa.Text, comment="who answered; null for a time-out"),
     sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
+    sa.CheckConstraint(f"approval IN {APPROVALS!r}", name="approval"),
     comment="One row per window that a run has opened.",
 )
 

@@ -137,6 +137,16 @@ class Settings(BaseModel):
         title="a number from 0 to 100 with at most 2 decimals",
         description="A campaign in which a bucket's share has moved by more points is stopped; 100 is never.",
     )
+    require_approval: bool = Field(
+        False,
+        title="true or false",
+        description="Whether somebody has to approve of a campaign's list in Airflow before anybody is texted.",
+    )
+    approval_hours: Annotated[Count, Field(ge=1, le=720)] = Field(
+        48,
+        title="a whole number of hours from 1 to 720",
+        description="How long an approval is waited for; a list that nobody answers for is rejected.",
+    )
     sms_provider: Literal["sandbox", "twilio"] = Field(
         "sandbox",
         title="'sandbox' or 'twilio'",

@@ -45,6 +45,20 @@ def became_unknown(context: Context, count: int) -> None:
     _send(context, alert.of_unknown(count))
 
 
+def approval_wanted(context: Context, messages: int, hours: int) -> None:
+    """Tell that somebody has to approve of a campaign's messages."""
+    from engage import alert
+
+    _send(context, alert.of_request(messages, hours))
+
+
+def nobody_answered(context: Context) -> None:
+    """Tell that a campaign was rejected, as nobody has approved of it in time."""
+    from engage import alert
+
+    _send(context, alert.of_silence())
+
+
 def _reason(exception: Any) -> str:
     """Why a task failed. Only sentences of ours are sure to name nobody: a database quotes rows."""
     if exception is None:

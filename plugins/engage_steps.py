@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -130,7 +131,7 @@ class Run(Job):
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
     """Make a task of a function that takes the ``Run`` and returns a summary, which becomes the task's XCom."""
-    return _task_with(_current_run, options)
+    return _task_with(current_run, options)
 
 
 def job(**options: Any) -> Callable[[Callable[[Job], Any]], Any]:
@@ -141,20 +142,9 @@ def job(**options: Any) -> Callable[[Callable[[Job], Any]], Any]:
 def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[Callable[[J], Any]], Any]:
     def decorate(function: Callable[[J], Any]) -> Any:
         def run_step() -> dict[str, Any]:
-            from engage import signals
-
-            try:
-                with signals.interrupting():
-                    job = current()
-                    summary = asdict(function(job))
-            except NoCustomers as exc:
-                raise AirflowSkipException(str(exc)) from None
-            except EngageError as exc:
-                raise AirflowFailException(str(exc)) from None
-            except Exception as exc:
-                if is_permanent(exc):
-                    raise AirflowFailException(f"The database refuses this, and would again: {exc}") from exc
-                raise
+            with outcomes():
+                job = current()
+                summary = asdict(function(job))
             _tell(job, summary, options.get("outlets", ()))
             return summary
 
@@ -163,6 +153,29 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
         return task(**own, **options)(run_step)
 
     return decorate
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """Tell the scheduler what an error of a task's work means.
+
+    Raises:
+        AirflowSkipException: there is nothing to do.
+        AirflowFailException: a person has to mend something, so it is not tried again.
+    """
+    from engage import signals
+
+    try:
+        with signals.interrupting():
+            yield
+    except NoCustomers as exc:
+        raise AirflowSkipException(str(exc)) from None
+    except EngageError as exc:
+        raise AirflowFailException(str(exc)) from None
+    except Exception as exc:
+        if is_permanent(exc):
+            raise AirflowFailException(f"The database refuses this, and would again: {exc}") from exc
+        raise
 
 
 def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
@@ -187,7 +200,12 @@ def _current_job() -> Job:
     return Job(as_of=datetime.now(UTC))
 
 
-def _current_run() -> Run:
+def current_run() -> Run:
+    """The run that the task at work belongs to.
+
+    Raises:
+        EngageError: the run was triggered with something that no run accepts.
+    """
     context = _current_context()
     dag_run, params, as_of = context["dag_run"], dict(context["params"]), datetime.now(UTC)
     return Run(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Page, expect, sync_playwright
 
 from engage import local, signals
 from engage.airflow_api import DAG
 from engage.home import Home
 from engage.settings import Settings
+from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.e2e.support import Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
+from tests.smtp_double import Mail, smtp_double
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +75,31 @@ def engage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     command = CommandLine(tmp_path_factory.mktemp("home"))
     yield command
     command.kill_everything()
+
+
+@pytest.fixture
+def mails(airflow: Airflow, set_variable: Callable[[str, str], None]) -> Iterator[list[Mail]]:
+    """What arrives at ops@example.com."""
+    with smtp_double() as double:
+        extra = json.dumps({"disable_ssl": True, "disable_tls": True, "from_email": "airflow@example.com"})
+        server = {"conn_type": "smtp", "host": "127.0.0.1", "port": double.port, "extra": extra}
+        airflow.request("POST", "connections", json={"connection_id": "smtp_default", **server})
+        set_variable("alert_emails", "ops@example.com")
+        yield double.mails
+        airflow.request("DELETE", "connections/smtp_default")
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        missing = "NOT TESTED: what a person sees in Airflow. There is no chromium, chromium-browser or google-chrome."
+        if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-US")
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield page
+        browser.close()

@@ -1,0 +1,40 @@
+"""A person at a real browser: how they come in, and what they see, kept as a picture if that is wanted.
+
+With ENGAGE_SCREENSHOT_DIR=docs/images the pages are also saved as pictures there, for the documentation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from engage import local
+from tests.e2e.support import Airflow
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+PATIENCE_MS = 60_000
+
+
+def log_in(page: Page, airflow: Airflow) -> None:
+    home = airflow.stack.home
+    page.goto(home.url)
+    page.get_by_label("Username").fill(local.ADMIN)
+    page.locator("input[type=password]").fill(home.secret("password"))
+    page.get_by_role("button", name="Sign in").click()
+
+
+def picture(page: Page, name: str) -> None:
+    """Save the page where ENGAGE_SCREENSHOT_DIR says, if it does."""
+    if folder := os.environ.get("ENGAGE_SCREENSHOT_DIR"):
+        page.screenshot(path=Path(folder) / name, animations="disabled")

@@ -1,0 +1,138 @@
+"""A campaign that somebody has to approve of, on real Airflow processes and in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Page, expect
+
+from engage import database
+from engage.airflow_api import DAG
+from engage.window import Window
+from tests.e2e.browser import log_in, picture
+from tests.e2e.support import Airflow, Campaigns, past_window, until
+from tests.smtp_double import Mail
+
+CUSTOMERS = 300
+Edit = Callable[[str, str], None]
+
+
+@pytest.fixture(autouse=True)
+def wanted(set_variable: Edit) -> None:
+    set_variable("require_approval", "true")
+
+
+def start(airflow: Airflow, window: Window, **conf: Any) -> str:
+    """Trigger a run and wait until it asks."""
+    starts = window.start.date().isoformat()
+    run_id = airflow.start_run(seed=True, customers=CUSTOMERS, rng_seed=1, window_start=starts, send_late=True, **conf)
+    until(lambda: state(airflow, run_id) == "awaiting_input", "somebody is asked")
+    return run_id
+
+
+def state(airflow: Airflow, run_id: str) -> str | None:
+    return airflow.tasks(run_id).get("approve", {}).get("state")
+
+
+def answer(airflow: Airflow, run_id: str, option: str) -> None:
+    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    airflow.request("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
+
+def answer_in_browser(page: Page, airflow: Airflow, run_id: str, option: str) -> None:
+    log_in(page, airflow)
+    expect(page.get_by_role("link", name="Dags").first).to_be_visible()
+    page.goto(f"{airflow.stack.home.url}/dags/{DAG}/runs/{run_id}/tasks/approve/required_actions")
+    expect(page.get_by_text("Not on the list")).to_be_visible()
+    expect(page.get_by_role("link", name="The campaign's report")).to_be_visible()
+    picture(page, "approval.png")
+    page.get_by_role("button", name=option, exact=True).click()
+    until(lambda: state(airflow, run_id) != "awaiting_input", "the answer arrives")
+
+
+def steps(**fates: str) -> dict[str, str]:
+    return dict.fromkeys(("seed", "extract", "aggregate", "bucket"), "success") | fates
+
+
+def test_an_approved_run_texts_the_list_and_nobody_before(
+    airflow: Airflow, campaigns: Campaigns, page: Page, mails: list[Mail]
+) -> None:
+    window = past_window(9)
+    run_id = start(airflow, window)
+    waiting = campaigns.messages(window)
+    assert waiting["queued"] > 0
+    assert campaigns.of(window)["frozen_at"]
+    [mail] = until(lambda: mails, "the alert arrives")
+    assert mail.subject == f"Engage: {waiting['queued']} messages wait for an approval"
+
+    answer_in_browser(page, airflow, run_id, "Approve")
+
+    run = airflow.wait_for(run_id)
+    assert (run.state, run.states) == ("success", steps(approve="success", message="success"))
+    assert campaigns.messages(window) == {
+        fate.replace("queued", "accepted"): number for fate, number in waiting.items()
+    }
+    assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("approved", "admin")
+
+
+def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
+    airflow: Airflow, campaigns: Campaigns, page: Page
+) -> None:
+    window = past_window(10)
+    run_id = start(airflow, window)
+    waiting = campaigns.messages(window)
+
+    answer_in_browser(page, airflow, run_id, "Reject")
+
+    run = airflow.wait_for(run_id)
+    assert (run.state, run.states) == ("success", steps(approve="success", message="skipped"))
+    rejected = campaigns.messages(window)
+    assert rejected["skipped/rejected"] == waiting["queued"]
+    assert "accepted" not in rejected
+    assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("rejected", "admin")
+
+    assert airflow.clear(run_id, "message").states["message"] == "skipped"
+    assert campaigns.messages(window) == rejected
+
+    again = start(airflow, window)
+    answer(airflow, again, "Approve")
+    assert airflow.wait_for(again).state == "success"
+    assert campaigns.messages(window)["accepted"] == waiting["queued"]
+
+
+def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
+    airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
+) -> None:
+    window = past_window(11)
+    run_id = start(airflow, window)
+    time_passes(airflow, run_id)
+
+    run = airflow.wait_for(run_id)
+
+    assert (run.state, run.states) == ("success", steps(approve="success", message="skipped"))
+    assert "accepted" not in campaigns.messages(window)
+    assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("rejected", None)
+    until(lambda: len(mails) == 2, "the second alert arrives")
+    assert mails[1].subject == "Engage: a campaign was rejected, as nobody has approved of it in time"
+    assert "Its messages were rejected as nobody answered in time" in airflow.log(run_id, "approve")
+
+
+def time_passes(airflow: Airflow, run_id: str) -> None:
+    """The 48 hours, as Airflow's database has them."""
+    engine = database.connect(airflow.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    with engine.begin() as conn:
+        hours = conn.execute(
+            sa.text(
+                "SELECT trigger_timeout - updated_at FROM task_instance WHERE run_id = :run AND task_id = 'approve'"
+            ),
+            {"run": run_id},
+        ).scalar_one()
+        assert hours.total_seconds() == pytest.approx(48 * 3600, abs=60)
+        conn.execute(
+            sa.text("UPDATE task_instance SET trigger_timeout = now() WHERE run_id = :run AND task_id = 'approve'"),
+            {"run": run_id},
+        )
+    engine.dispose()

@@ -1,0 +1,315 @@
+"""Approval: the list that somebody approves of is the one that goes out, and nobody is texted before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage import approval, campaign
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.delivery import Delivery
+from engage.errors import GuardStop, NotApproved, NotReady, TooLate, TooManyMessages
+from engage.message import message
+from engage.report import report
+from engage.schema import customer
+from engage.sender import Means, send
+
+QUEUED = dict.fromkeys((1, 2), "queued")
+ACCEPTED = dict.fromkeys((1, 2), "accepted")
+REJECTED = dict.fromkeys((1, 2), "skipped/rejected")
+TABLES = ("campaign", "customer_activity", "customer_bucket", "message")
+
+
+@pytest.fixture
+def people(world):
+    """Two who may be texted, and one who may not."""
+    found = [world.customer(), world.customer(), world.customer(opted_out_at=world.now)]
+    world.sessions(found[1], 48)
+    world.purchase(found[1], 200_00)
+    return found
+
+
+@pytest.fixture
+def computed(world, people):
+    world.computed(require_approval=True)
+    return world
+
+
+def ask(world, at=timedelta(0), **delivery):
+    return approval.ask(world.engine, world.window, delivery=Delivery(**delivery), as_of=world.now + at)
+
+
+def answer(world, *, approved, by="ada"):
+    return approval.answer(world.engine, world.window, approved=approved, by=by, as_of=world.now + timedelta(hours=1))
+
+
+def texted(world):
+    return {customer: fate for customer, fate in world.ledger().items() if not fate.endswith("opted_out")}
+
+
+def found(world):
+    with world.engine.begin() as conn:
+        return campaign.find(conn, world.window)
+
+
+# --- asking
+
+
+def test_what_somebody_is_asked_is_what_waits_and_who_is_not_on_the_list(computed):
+    asked = ask(computed)
+    assert asked.messages == {"BOOST": 1, "REWARD": 1}
+    assert (asked.segments, asked.skipped, asked.hours, asked.note, asked.guard) == (2, {"opted_out": 1}, 48, "", "")
+    assert asked.texts["REWARD"].startswith("Thank you for being a regular!")
+
+
+def test_the_list_is_queued_and_the_campaign_frozen_before_anybody_is_asked(computed):
+    ask(computed)
+    assert texted(computed) == QUEUED
+    assert found(computed).frozen
+    assert found(computed).approval.sentence == "Approval is asked for since 2026-11-10 09:00 UTC."
+
+
+def test_asked_twice_it_is_the_same_list(computed):
+    first, before = ask(computed), computed.dump(*TABLES)
+    assert ask(computed, at=timedelta(hours=1)) == first
+    assert computed.dump(*TABLES) == before
+
+
+def test_somebody_who_comes_later_is_not_on_the_list(computed):
+    ask(computed)
+    computed.customer()
+    computed.computed(require_approval=True)
+    assert sum(ask(computed).messages.values()) == 2
+
+
+def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_computed(world, people):
+    world.computed()
+    asked = ask(world)
+    assert (asked.messages, asked.note) == (
+        {},
+        "Nobody has to approve: engage_require_approval was off when the campaign was computed.",
+    )
+    assert world.ledger() == {}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "note"),
+    [
+        ({"backfill": True}, "A backfill run never texts anybody."),
+        ({"dry_run": True}, "A dry run: nothing was queued"),
+    ],
+    ids=["backfill", "dry run"],
+)
+def test_nobody_is_asked_by_a_run_that_texts_nobody_and_nothing_is_frozen(computed, delivery, note):
+    asked = ask(computed, **delivery)
+    assert asked.messages == {}
+    assert asked.note.startswith(note)
+    assert not found(computed).frozen
+
+
+def test_nobody_is_asked_too_late_unless_the_run_sends_late(computed):
+    assert ask(computed, at=timedelta(days=30)).note.startswith("The window ended 2026-11-09, too long ago")
+    assert ask(computed, at=timedelta(days=30), send_late=True).messages == {"BOOST": 1, "REWARD": 1}
+
+
+def test_nobody_is_asked_about_an_empty_list(world):
+    world.customer(opted_out_at=world.now)
+    world.sessions(1)
+    world.computed(require_approval=True)
+    assert ask(world).note == "Nobody is to be texted, so there is nothing to approve of."
+    assert world.message().by_status == {"skipped": 1}
+
+
+def test_a_list_over_the_cap_is_not_asked_about_and_not_frozen(world, people):
+    world.computed(require_approval=True, max_messages_per_run=1)
+    with pytest.raises(TooManyMessages, match="2 messages wait"):
+        ask(world)
+    assert not found(world).frozen
+    assert world.ledger() == {}
+
+
+def test_nobody_is_asked_about_a_campaign_that_the_guard_has_stopped(world, people):
+    with pytest.raises(GuardStop):
+        world.extract(require_approval=True, guard_max_quiet_days=3)
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+    with pytest.raises(GuardStop):
+        ask(world)
+    assert not found(world).frozen
+
+
+def test_nobody_is_asked_before_there_are_buckets(world, people):
+    with pytest.raises(NotReady):
+        ask(world)
+    world.extract(require_approval=True)
+    with pytest.raises(NotReady):
+        ask(world)
+
+
+# --- nobody is texted before
+
+
+def test_message_run_alone_texts_nobody_and_leaves_everything_as_it_was(computed):
+    before = computed.dump(*TABLES)
+    with pytest.raises(NotApproved) as raised:
+        computed.message()
+    assert str(raised.value) == (
+        f"Somebody has to approve of the messages of the window {computed.window}, as engage_require_approval was on "
+        "when it was computed, and nobody was texted. Nobody has been asked. The DAG's task approve asks: answer it "
+        "in Airflow under Required Actions, or trigger a run of this window."
+    )
+    assert computed.dump(*TABLES) == before
+
+
+def test_message_run_alone_texts_nobody_while_somebody_is_asked(computed):
+    ask(computed)
+    with pytest.raises(NotApproved, match="Approval is asked for since 2026-11-10 09:00 UTC"):
+        computed.message()
+    assert texted(computed) == QUEUED
+
+
+def test_no_sender_takes_over_a_list_that_nobody_has_approved_of(computed):
+    ask(computed)
+    with pytest.raises(NotApproved):
+        send(computed.engine, computed.window, Means(lambda: computed.now))
+    assert texted(computed) == QUEUED
+
+
+def test_a_run_that_texts_nobody_does_not_mind(computed):
+    assert computed.message(backfill=True).by_status == {"skipped": 3}
+    assert computed.message(dry_run=True).by_status == {"queued": 2, "skipped": 1}
+
+
+def test_the_steps_run_again_while_somebody_is_asked_change_nothing(computed):
+    ask(computed)
+    before = computed.dump(*TABLES)
+    assert computed.extract(low_spend_threshold=0).frozen
+    assert aggregate(computed.engine, computed.window).frozen
+    assert bucket(computed.engine, computed.window).frozen
+    computed.message(backfill=True)
+    computed.message(dry_run=True)
+    assert computed.dump(*TABLES) == before
+
+
+# --- the answer
+
+
+def test_an_approved_list_goes_out_as_it_was(computed):
+    ask(computed)
+    computed.customer()
+    assert answer(computed, approved=True) == "Its messages were approved by ada on 2026-11-10 10:00 UTC."
+    assert texted(computed) == QUEUED
+    computed.message()
+    assert texted(computed) == ACCEPTED
+
+
+def test_an_approved_list_can_only_shrink(computed, people):
+    ask(computed)
+    computed.execute(sa.update(customer).where(customer.c.customer_id == 1).values(opted_out_at=computed.now))
+    answer(computed, approved=True)
+    computed.message()
+    assert computed.ledger()[1] == "skipped/opted_out"
+    assert computed.ledger()[2] == "accepted"
+
+
+def test_a_rejected_list_texts_nobody_and_the_campaign_says_so(computed):
+    ask(computed)
+    assert answer(computed, approved=False) == "Its messages were rejected by ada on 2026-11-10 10:00 UTC."
+    assert texted(computed) == REJECTED
+    with pytest.raises(NotApproved, match="rejected by ada on 2026-11-10 10:00 UTC"):
+        computed.message()
+    assert texted(computed) == REJECTED
+    told = report(computed.engine, computed.window)
+    assert told.approval == {"state": "rejected", "at": "2026-11-10T10:00:00+00:00", "by": "ada"}
+    assert (told.window["status"], told.messages["skipped_by_reason"]) == ("complete", {"opted_out": 1, "rejected": 2})
+
+
+def test_a_list_that_nobody_answers_for_is_rejected(computed):
+    ask(computed)
+    assert answer(computed, approved=False, by=None) == (
+        "Its messages were rejected as nobody answered in time on 2026-11-10 10:00 UTC."
+    )
+    assert texted(computed) == REJECTED
+
+
+def test_a_rejected_campaign_is_computed_anew_and_asked_about_anew(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed(require_approval=True, low_spend_threshold=0)
+    assert ask(computed).messages == {"REWARD": 1}
+    answer(computed, approved=True)
+    computed.message()
+    assert texted(computed) == {2: "accepted"}
+
+
+def test_a_rejected_campaign_computed_anew_without_the_setting_goes_out_and_says_nothing_of_it(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed()
+    computed.message()
+    assert texted(computed) == ACCEPTED
+    assert found(computed).approval == campaign.Approval()
+
+
+def test_a_backfill_of_a_rejected_campaign_keeps_what_was_answered(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.message(backfill=True)
+    assert found(computed).approval.state == "rejected"
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_answered_twice_is_answered_once(computed, approved):
+    ask(computed)
+    first = answer(computed, approved=approved)
+    before = computed.dump(*TABLES)
+    assert answer(computed, approved=approved, by="bob") == first
+    assert computed.dump(*TABLES) == before
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_the_other_answer_comes_too_late(computed, approved):
+    ask(computed)
+    answer(computed, approved=approved)
+    before = computed.dump(*TABLES)
+    with pytest.raises(NotApproved, match=r"cannot be \w+\. Its messages were \w+ by ada"):
+        answer(computed, approved=not approved, by="bob")
+    assert computed.dump(*TABLES) == before
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_nobody_answers_what_nobody_was_asked(computed, approved):
+    with pytest.raises(NotApproved, match="Nobody is asked about it"):
+        answer(computed, approved=approved)
+    assert not found(computed).frozen
+
+
+def test_nobody_is_asked_again_about_an_approved_list(computed):
+    ask(computed)
+    answer(computed, approved=True)
+    again = ask(computed)
+    assert (again.messages, again.note) == ({}, "Its messages were approved by ada on 2026-11-10 10:00 UTC.")
+    assert texted(computed) == QUEUED
+
+
+def test_an_approval_that_comes_too_late_texts_nobody_until_a_run_sends_late(computed):
+    ask(computed)
+    answer(computed, approved=True)
+    much_later = replace(computed, now=computed.now + timedelta(days=30))
+    with pytest.raises(TooLate, match="2 messages of the window"):
+        much_later.message()
+    much_later.message(send_late=True)
+    assert texted(computed) == ACCEPTED
+
+
+def test_a_halted_campaign_waits_though_it_is_approved(computed):
+    ask(computed)
+    answer(computed, approved=True)
+    with computed.engine.begin() as conn:
+        campaign.halt(conn, computed.window, by="ada", why="wait", as_of=computed.now)
+    assert message(computed.engine, computed.window, delivery=Delivery(), means=Means(lambda: computed.now)).halted
+    assert texted(computed) == QUEUED
