@@ -45,12 +45,15 @@ def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetim
 
     Raises:
         NotReady: ``extract`` or ``bucket`` has not run.
-        GuardStop, TooManyMessages, TooLate: what ``message.queue`` raises.
+        GuardStop: something looks wrong, and the run may text people, whether or not somebody has to approve.
+        TooManyMessages, TooLate: what ``message.queue`` raises.
     """
     with engine.begin() as conn:
         found = campaign.find(conn, window)
     if found is None or found.settings is None:
         raise NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")
+    if not found.frozen and delivery.may_text(window, found.settings, as_of):
+        found.guard.enforce(window)
     if not found.settings.require_approval:
         return Request("Nobody has to approve: engage_require_approval was off when the campaign was computed.")
     if found.approval.state == "approved":

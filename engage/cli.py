@@ -287,6 +287,8 @@ def _print_report(found: Report) -> None:
             f"Unknown: customer {entry['customer_id']}, phone {entry['phone']}, {entry['sending_at'][:16]}: "
             f"{entry['error']}"
         )
+    if window["approval"]:
+        console.print(window["approval"], markup=False)
     if window["halted"]:
         console.print(f"[red]Halted[/] {window['halted']}")
     _print_guard(**found.guard)

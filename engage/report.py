@@ -31,7 +31,6 @@ class Report:
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
-    approval: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,6 +58,7 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
             "status": found.status,
             "run_id": found.run_id,
             "frozen_at": found.frozen_at and found.frozen_at.isoformat(),
+            "approval": found.approval.sentence or None,
             "halted": found.halted_at and f"{found.halted_at.isoformat()} by {found.halted_by}: {found.halted_why}",
         },
         customers=found.customers,
@@ -77,11 +77,6 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         guard={
             "findings": [finding.sentence for finding in found.guard.findings],
             "ignored_by": found.guard.ignored_by,
-        },
-        approval={
-            "state": found.approval.state,
-            "at": found.approval.at and found.approval.at.isoformat(),
-            "by": found.approval.by,
         },
     )
 

@@ -172,3 +172,14 @@ def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, ca
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     said = [record.getMessage() for record in caplog.records if record.name == "engage_alerts"]
     assert said == ["An alert could not be sent: Engage: 3 messages of unknown fate"] * 2
+
+
+def test_whoever_has_to_approve_is_told(mails, addressed):
+    engage_alerts.approval_wanted(context_of(), 1200, 48)
+    engage_alerts.nobody_answered(context_of())
+    assert [mail.subject for mail in mails] == [
+        "Engage: 1,200 messages wait for an approval",
+        "Engage: a campaign was rejected, as nobody has approved of it in time",
+    ]
+    assert "within 48 hours" in mails[0].html
+    assert f'href="{LINK}"' in mails[0].html

@@ -116,7 +116,6 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "settings",
         "timings",
         "guard",
-        "approval",
     ]
     assert report["customers"] == sum(report["buckets"].values()) == CUSTOMERS
     assert report["messages"]["by_status"]["accepted"] == first.messages["accepted"]

@@ -253,6 +253,28 @@ def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_
     assert len(mails) == 1
 
 
+def test_a_mix_of_buckets_that_has_moved_far_stops_before_message_until_a_run_ignores_the_guard(
+    airflow: Airflow, campaigns: Campaigns, set_variable: Edit
+) -> None:
+    last, window = past_window(9), past_window(10)
+    airflow.run(seed=True, customers=500, rng_seed=9, window_start=last.start.date().isoformat(), dry_run=True)
+    conf = {"window_start": window.start.date().isoformat(), "send_late": True}
+    set_variable("low_spend_threshold", "300")
+
+    stopped = airflow.run(seed=True, customers=500, rng_seed=10, **conf)
+    assert stopped.states == dict.fromkeys(STEPS, "success") | {
+        "seed": "success", "approve": "failed", "message": "upstream_failed",
+    }  # fmt: skip
+    assert stopped.tasks["approve"]["try_number"] == 1
+    log = airflow.log(stopped.run_id, "approve")
+    assert "BOOST has " in log
+    assert "engage_guard_max_shift_points is 25" in log
+    assert campaigns.messages(window) == {}
+
+    assert airflow.run(ignore_guard=True, **conf).states == UNSEEDED
+    assert campaigns.messages(window)["accepted"] > 0
+
+
 def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns: Campaigns) -> None:
     window = past_window(4)
     run = airflow.run(window_start=window.start.date().isoformat())

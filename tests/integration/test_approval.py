@@ -142,6 +142,16 @@ def test_nobody_is_asked_about_a_campaign_that_the_guard_has_stopped(world, peop
     assert not found(world).frozen
 
 
+def test_the_guard_stops_a_campaign_before_message_also_where_nobody_has_to_approve(world, people):
+    with pytest.raises(GuardStop):
+        world.extract(guard_max_quiet_days=3)
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+    with pytest.raises(GuardStop):
+        ask(world)
+    assert ask(world, dry_run=True).messages == {}
+
+
 def test_nobody_is_asked_before_there_are_buckets(world, people):
     with pytest.raises(NotReady):
         ask(world)
@@ -224,7 +234,7 @@ def test_a_rejected_list_texts_nobody_and_the_campaign_says_so(computed):
         computed.message()
     assert texted(computed) == REJECTED
     told = report(computed.engine, computed.window)
-    assert told.approval == {"state": "rejected", "at": "2026-11-10T10:00:00+00:00", "by": "ada"}
+    assert told.window["approval"] == "Its messages were rejected by ada on 2026-11-10 10:00 UTC."
     assert (told.window["status"], told.messages["skipped_by_reason"]) == ("complete", {"opted_out": 1, "rejected": 2})
 
 

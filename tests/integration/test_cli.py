@@ -150,6 +150,16 @@ def test_the_guard_stops_a_run_and_says_so_until_it_is_told_to_ignore_it(engage)
     assert json.loads(engage("report", "--json").stdout)["messages"]["by_status"]["accepted"]
 
 
+def test_a_campaign_that_somebody_has_to_approve_of_texts_nobody_without_airflow(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "20", "--rng-seed", "1")
+    done = engage("run", "--send-late", "--set", "require_approval=true")
+    assert done.returncode == 1
+    assert "Somebody has to approve of the messages of the window" in done.stderr
+    assert "trigger a run of this window" in done.stderr
+    assert json.loads(engage("report", "--json").stdout)["messages"]["total"] == 0
+
+
 def test_a_real_provider_without_an_account_is_refused_before_anything_is_sent(engage):
     engage("db", "upgrade")
     engage("seed", "--customers", "20", "--rng-seed", "1")
