@@ -260,6 +260,7 @@ def test_a_mix_of_buckets_that_has_moved_far_stops_before_message_until_a_run_ig
     airflow.run(seed=True, customers=500, rng_seed=9, window_start=last.start.date().isoformat(), dry_run=True)
     conf = {"window_start": window.start.date().isoformat(), "send_late": True}
     set_variable("low_spend_threshold", "300")
+    set_variable("guard_max_shift_points", "0.5")
 
     stopped = airflow.run(seed=True, customers=500, rng_seed=10, **conf)
     assert stopped.states == dict.fromkeys(STEPS, "success") | {
@@ -268,7 +269,7 @@ def test_a_mix_of_buckets_that_has_moved_far_stops_before_message_until_a_run_ig
     assert stopped.tasks["approve"]["try_number"] == 1
     log = airflow.log(stopped.run_id, "approve")
     assert "BOOST has " in log
-    assert "engage_guard_max_shift_points is 25" in log
+    assert "engage_guard_max_shift_points is 0.5" in log
     assert campaigns.messages(window) == {}
 
     assert airflow.run(ignore_guard=True, **conf).states == UNSEEDED
