@@ -20,7 +20,7 @@ def test_a_person_logs_in_triggers_a_run_from_the_form_and_sees_what_became_of_i
     window = past_window(7)
     log_in(page, airflow)
     page.get_by_role("link", name="Dags").first.click()
-    page.get_by_role("link", name=DAG).first.click()
+    page.locator(f"a[href$='/dags/{DAG}']").first.click()  # not the link to a run that an asset's event has
     expect(page.get_by_role("heading", name=DAG)).to_be_visible()
     page.get_by_role("button", name="Trigger").first.click()
 
