@@ -45,7 +45,8 @@ class Batch:
         return self.key_id, self.idempotency_key
 
     def __len__(self) -> int:
-        return len(self.sessions) + len(self.purchases) + len(self.app_events)
+        """Events, and what is to be said of others: all of it takes memory while it waits."""
+        return len(self.sessions) + len(self.purchases) + len(self.app_events) + len(self.answer["rejected"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,12 @@ def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> lis
     _copy(conn, list(first.values()))
     known = {key: (batch.fingerprint, batch.answer) for key, batch in first.items()}
     known |= _earlier(conn, {batch.key for batch in batches} - new)
-    return [_taken(batch, known[batch.key], again=first.get(batch.key) is not batch) for batch in batches]
+    # a key that has expired since it was found in use is free again
+    freed = iter(store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
+    return [
+        _taken(batch, known[batch.key], again=first.get(batch.key) is not batch) if batch.key in known else next(freed)
+        for batch in batches
+    ]
 
 
 def _taken(batch: Batch, known: tuple[bytes, dict[str, Any]], *, again: bool) -> Taken:

@@ -207,7 +207,7 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, held: str | None
 
 def _note(window: Window, held: str | None, delivery: Delivery, *, frozen: bool) -> str:
     """Why this run texts nobody; empty when it may."""
-    unchanged = "Messages have begun to go out, so nothing was changed. " if frozen else ""
+    unchanged = "The campaign is frozen, so nothing was changed. " if frozen else ""
     if delivery.dry_run:
         return unchanged or "A dry run: nothing was queued; the counts are what a run would have queued."
     if held == "backfill":

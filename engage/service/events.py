@@ -17,7 +17,7 @@ from engage.intake import Batch, Taken
 from engage.service.body import parse, route_for
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
-from engage.service.problems import NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.service.problems import MAX_ERRORS, NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
 
 CLOCKS_DIFFER_BY = timedelta(days=1)
 """How far in the future an event may be, as a phone's clock or zone may be wrong. It counts once it is past."""
@@ -97,14 +97,18 @@ def _read(context: Context, body: bytes, *, atomic: bool) -> Batch:
         context.metrics.batches.labels("refused").inc()
         raise problem(422, 'A batch is {"events": […]} with 1 to 1000 events.', errors=_problems(exc)) from None
     good, wrong = _checked(rows, context.currency, context.clock() + CLOCKS_DIFFER_BY)
-    for reason, count in Counter(error["reason"] for error in wrong).items():
-        context.metrics.rejected.labels(reason).inc(count)
     if wrong and (atomic or not good):
+        _count_rejected(context, wrong)
         context.metrics.batches.labels("refused").inc()
         raise problem(422, f"{len(wrong)} of {len(rows)} events are wrong; nothing was stored.", errors=wrong)
     batch = Batch("", "", hashlib.sha256(b"%d" % atomic + body).digest(), {"accepted": len(good), "rejected": wrong})
     _fill(batch, good)
     return batch
+
+
+def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
+    for reason, count in Counter(error["reason"] for error in wrong).items():
+        context.metrics.rejected.labels(reason).inc(count)
 
 
 def _checked(rows: list[Any], currency: str, latest: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
@@ -135,7 +139,7 @@ def _one(row: object) -> Any:
 def _problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
     """What is wrong, without repeating what was sent; ``below`` is how many names lead to a field's."""
     found = []
-    for error in exc.errors(include_url=False, include_context=False, include_input=False):
+    for error in exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
         kind, detail = error["type"], error["msg"]
         if kind in _NO_EVENT:
             kind, detail = "invalid_type", _TYPES
@@ -203,6 +207,7 @@ def _answered(context: Context, batch: Batch, taken: Taken) -> Response:
         context.metrics.batches.labels("repeated").inc()
         return JSONResponse(taken.answer, headers={"Idempotency-Replayed": "true"})
     context.metrics.batches.labels("stored").inc()
+    _count_rejected(context, batch.answer["rejected"])
     for kind, rows in (("session", batch.sessions), ("purchase", batch.purchases), ("other", batch.app_events)):
         if rows:
             context.metrics.events.labels(kind).inc(len(rows))

@@ -54,14 +54,18 @@ def problem(
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The errors of a route, for its OpenAPI description."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    return {status: {"description": _title(status), "content": content} for status in statuses}
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 def answer(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
 ) -> Response:
     """An error as a response."""
-    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body: dict[str, Any] = {"title": _title(status), "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
@@ -74,6 +78,10 @@ def named(names: Iterable[int | str]) -> str | None:
 
 
 _NAME = re.compile(r"[\w.-]{1,80}", re.ASCII)
+MAX_ERRORS = 100
+"""Of more no one learns more. A batch has no more rows than may be wrong, and each of those is told of."""
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""RFC 9110's names, where Python had other ones before 3.13."""
 _STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409}
 
 
@@ -109,13 +117,14 @@ def _sentence(exc: StarletteHTTPException) -> str:
 def _invalid(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
     errors = [
-        {"field": named(error["loc"][1:]), "reason": error["type"], "detail": error["msg"]} for error in exc.errors()
+        {"field": named(error["loc"][1:]), "reason": error["type"], "detail": error["msg"]}
+        for error in exc.errors()[:MAX_ERRORS]
     ]
     return answer(422, "The request is not of the form that /docs describes.", errors=errors)
 
 
 def _refused(request: Request, exc: Exception) -> Response:
-    return answer(_STATUSES[type(exc)], str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
+    return answer(_STATUSES.get(type(exc), 500), str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
 
 
 def _away(request: Request, exc: Exception) -> Response:

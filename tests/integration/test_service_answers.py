@@ -1,14 +1,19 @@
 """What every answer has in common: errors are problem details, each answer has an id, and the API has a page."""
 
+import asyncio
+import json
 import re
 from html.parser import HTMLParser
 
+import httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 
 from engage import profile
+from engage.errors import GuardStop
 from engage.migrations import VERSION_TABLE
-from engage.service import docs_page
+from engage.service import docs_page, problems
 from engage.service.problems import AWAY
 from tests.integration.service import refused, session
 
@@ -127,3 +132,40 @@ def test_the_page_shows_every_route_and_takes_nothing_from_elsewhere(api):
 def test_the_page_shows_as_text_what_looks_like_markup():
     api = {"info": {"title": "<script>", "description": ""}, "paths": {}, "components": {"schemas": {}}}
     assert "<script>" not in docs_page.docs_page(api)
+
+
+def test_of_a_thousand_errors_a_hundred_are_listed(api):
+    many = json.dumps({"events": [session()], **{f"more{n}": 1 for n in range(1000)}})
+    answer = api.send(content=many)
+    refused(answer)
+    assert len(answer.json()["errors"]) == 100
+
+
+def test_events_rejected_are_counted_once_however_often_a_batch_is_sent(api):
+    for _ in range(3):
+        api.send(session(), session(customer_id=None), name="mine")
+    assert api.counted("rejected", "reason") == {"missing_customer": 1}
+    api.send(session(customer_id=None))
+    assert api.counted("rejected", "reason") == {"missing_customer": 2}
+
+
+@pytest.mark.parametrize(("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content")])
+def test_a_problem_has_one_title_whatever_python_calls_it(status, title):
+    assert json.loads(problems.answer(status, "It is so.").body)["title"] == title
+
+
+def test_an_error_that_no_status_was_thought_of_for_is_answered_as_well():
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    def route():
+        raise GuardStop("It is so.")
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.get("/")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["detail"]) == (500, "It is so.")

@@ -102,3 +102,21 @@ def test_when_too_many_batches_wait_more_are_refused_and_may_be_sent_again(api, 
     assert world.value("SELECT count(*) FROM app_session WHERE customer_id = 2") == 3
     assert api.counted("batches", "outcome")["overloaded"] == 5
     assert api.send(session(2)).status_code == 200
+
+
+def test_a_key_that_expires_as_it_is_looked_up_is_taken_as_a_new_one(api, world):
+    """Maintenance deletes it after it was found to be in use and before the first answer is read."""
+    api.send(session(7), name="mine")
+    expired = []
+
+    def expire(conn, cursor, statement, *rest):
+        if statement.lstrip().startswith("SELECT intake_batch") and not expired:
+            expired.append(True)
+            with world.engine.begin() as other:
+                other.execute(sa.text("DELETE FROM intake_batch WHERE idempotency_key = 'mine'"))
+
+    sa.event.listen(api.context.engine, "before_cursor_execute", expire)
+    answer = api.send(session(7), name="mine")
+    assert expired
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    assert "idempotency-replayed" not in answer.headers

@@ -452,3 +452,13 @@ def test_every_answer_is_described_and_no_request_is_unprocessable(service):
         form = described["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"]
         assert all(field["description"] for field in form["properties"].values())
     assert {p["name"] for p in paths[STATUS]["post"]["parameters"]} == {"X-Twilio-Signature", "message"}
+
+
+def test_a_form_of_more_than_a_hundred_fields_is_refused_before_its_signature_is_worked_out(world, monkeypatch):
+    service = Service(world)
+    form = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "sent"}
+    fits = form | {f"more{n}": "x" for n in range(100 - len(form))}
+    assert service.post(f"{STATUS}?message=20250101-1", fits).status_code == 200
+    monkeypatch.setattr(RequestValidator, "validate", lambda *args: pytest.fail("worked out"))
+    answer = service.post_raw(STATUS, fits | {"one_more": "x"}, {"X-Twilio-Signature": "x"})
+    assert (answer.status_code, answer.json()["detail"]) == (403, "The form has more than 100 fields.")
