@@ -14,6 +14,8 @@ from benchmarks.world import world as world_of
 from engage.window import Window
 
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
+PAGES = ("report page",)
+"""Pages that read all of a campaign's customers; once it has been sent, so that nothing is missing in them."""
 SEEDS, REPETITIONS = 2, 3
 HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000
 
@@ -80,6 +82,9 @@ def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
             took = world.step(step)
             _note(took, step, seconds, peaks)
         world.clean_up_ledger()
+        for page in PAGES:
+            say(page)
+            _add(seconds, page, world.step(page)["seconds"])
         for peer in asked(world.customers):
             say(peer)
             _note(world.peer(peer), peer, seconds, peaks)

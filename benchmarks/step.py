@@ -23,6 +23,7 @@ from engage.bucket import bucket
 from engage.delivery import Delivery
 from engage.extract import extract
 from engage.message import queue
+from engage.pages import campaigns
 from engage.seed import seed
 from engage.settings import Settings
 from engage.window import Window
@@ -56,6 +57,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
+        "report page": lambda: campaigns.campaign_report(engine, campaigns.Viewer(), window),
     }
     return steps[name]
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 from engage_approval import CampaignApproval
-from engage_steps import CAMPAIGN, Run, skip, step
+from engage_steps import CAMPAIGN, Run, skip, step, with_report
 from engage_timetable import EngageTimetable
 
 from engage.window import ANCHOR
@@ -100,6 +100,6 @@ with DAG(
         return message(run.engine, run.window, delivery=run.delivery, means=run.means)
 
     seed() >> extract() >> aggregate() >> (bucketed := bucket())
-    approve, messages = CampaignApproval(task_id="approve"), message()
+    approve, messages = CampaignApproval(task_id="approve"), with_report(message())
     bucketed >> approve >> messages
     bucketed >> messages  # also when nobody had to be asked

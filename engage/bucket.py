@@ -45,10 +45,10 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         return BucketSummary(buckets, guard=seen.note)
 
 
-def rule(settings: Settings) -> sa.Case[str]:
-    """The bucket of a row of ``customer_activity``: both comparisons are strict, and low spend goes first."""
-    low_spend = customer_activity.c.total_spend_cents < settings.low_spend_cents
-    high_activity = customer_activity.c.avg_weekly_sessions > float(settings.high_activity_threshold)
+def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case[str]:
+    """The bucket of a row with a customer's numbers: both comparisons are strict, and low spend goes first."""
+    low_spend = rows.c.total_spend_cents < settings.low_spend_cents
+    high_activity = rows.c.avg_weekly_sessions > float(settings.high_activity_threshold)
     return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
 
 

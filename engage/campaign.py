@@ -175,6 +175,14 @@ def latest(conn: sa.Connection) -> Window | None:
     return Window(start) if start else None
 
 
+def latest_windows(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Window]:
+    """The latest windows that have a campaign, or the latest ones before ``before``; newest first."""
+    query = sa.select(campaign.c.window_start).order_by(campaign.c.window_start.desc()).limit(limit)
+    if before is not None:
+        query = query.where(campaign.c.window_start < before.start)
+    return [Window(start) for start in conn.execute(query).scalars()]
+
+
 def update(conn: sa.Connection, window: Window, **values: Any) -> None:
     """Write columns of the window's campaign."""
     conn.execute(sa.update(campaign).where(campaign.c.window_start == window.start).values(**values))

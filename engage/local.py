@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +31,8 @@ from engage.home import ROOT, Home, locked, tail, write_json
 from engage.processes import STOP_SECONDS, end_leftovers, remember
 
 ADMIN = "admin"
+USERS = {ADMIN: "admin"}
+"""Who may log in, and in which of the roles viewer, user, op and admin."""
 SERVICE = "service"
 AIRFLOW_COMMANDS = {
     "api-server": ["api-server"],
@@ -49,6 +51,11 @@ class Stack:
     host: str
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     restarts: list[float] = field(default_factory=list)
+    users: Mapping[str, str] = field(default_factory=lambda: USERS)
+
+    def password(self, user: str) -> str:
+        """What a user logs in with."""
+        return self.home.secret("password" if user == ADMIN else f"password of {user}")
 
     def database(self) -> AbstractContextManager[sa.Engine]:
         """Engage's database."""
@@ -78,7 +85,7 @@ class Stack:
             "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 2)),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.airflow / "passwords.json"),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in self.users.items()),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres_url,
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.logs / "tasks"),
@@ -95,10 +102,10 @@ class Stack:
         }
 
     def prepare(self) -> None:
-        """Make the folders, the login, Engage's tables and Airflow's own."""
+        """Make the folders, the logins, Engage's tables and Airflow's own."""
         self.home.airflow.mkdir(exist_ok=True)
         self.home.logs.mkdir(exist_ok=True)
-        write_json(self.home.airflow / "passwords.json", {ADMIN: self.home.secret("password")})
+        write_json(self.home.airflow / "passwords.json", {user: self.password(user) for user in self.users})
         with self.database() as engine:
             migrations.upgrade(engine, datetime.now(UTC))
         log = self.home.logs / "migrate.log"
@@ -167,7 +174,7 @@ class Stack:
 
 
 @contextmanager
-def stack(home: Home) -> Iterator[Stack]:
+def stack(home: Home, users: Mapping[str, str] = USERS) -> Iterator[Stack]:
     """The whole local stack, starting; it is stopped when the block ends, however it ends.
 
     Raises:
@@ -178,7 +185,7 @@ def stack(home: Home) -> Iterator[Stack]:
         _check_port(home.port, "ENGAGE_PORT", 8080)
         _check_port(home.service_port, "ENGAGE_SERVICE_PORT", 8000)
         create_databases(host)
-        running = Stack(home, host)
+        running = Stack(home, host, users=users)
         try:
             running.prepare()
             running.start()

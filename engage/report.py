@@ -46,11 +46,20 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         window = window or campaign.latest(conn)
         if window is None:
             raise NotReady("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
-        found = campaign.find(conn, window)
-        if found is None:
-            raise NotReady(f"There is no campaign for the window {window}.")
-        messages = ledger.summarise(conn, ledger.of(window))
-        unknown = ledger.entries(conn, window, status="unknown", limit=SHOWN) if "unknown" in messages.by_status else []
+        return of(conn, window)
+
+
+def of(conn: sa.Connection, window: Window) -> Report:
+    """The report on ``window``'s campaign.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    found = campaign.find(conn, window)
+    if found is None:
+        raise NotReady(f"There is no campaign for the window {window}.")
+    messages = ledger.summarise(conn, ledger.of(window))
+    unknown = ledger.entries(conn, window, status="unknown", limit=SHOWN) if "unknown" in messages.by_status else []
     return Report(
         window={
             "start": window.start.isoformat(),
@@ -79,6 +88,11 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
             "ignored_by": found.guard.ignored_by,
         },
     )
+
+
+def recent(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Report]:
+    """The reports on the latest campaigns, or on the latest ones before ``before``; newest first."""
+    return [of(conn, window) for window in campaign.latest_windows(conn, before=before, limit=limit)]
 
 
 def _line(entry: ledger.Entry) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import engage_alerts
-from airflow.sdk import Asset, Variable, get_current_context, task
+from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from engage.errors import EngageError, NoCustomers, RunError
@@ -193,6 +194,21 @@ def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
     for asset in assets:
         get_current_context()["outlet_events"][asset].extra = job.about | counts
     log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
+
+
+class CampaignReport(BaseOperatorLink):
+    """A button on the task that opens the report on its campaign, in the tab of its run."""
+
+    name = "Campaign report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return f"/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}/plugin/engage-report"
+
+
+def with_report(called: Any) -> Any:
+    """The task, with a button that opens the campaign's report."""
+    called.operator.operator_extra_links = (CampaignReport(),)
+    return called
 
 
 def _current_job() -> Job:

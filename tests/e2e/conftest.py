@@ -14,7 +14,7 @@ from engage.airflow_api import DAG
 from engage.home import Home
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
-from tests.e2e.support import Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
+from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
 from tests.smtp_double import Mail, smtp_double
 
 
@@ -22,7 +22,7 @@ from tests.smtp_double import Mail, smtp_double
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """A stack with an empty database, its DAG still paused."""
     home = Home(tmp_path_factory.mktemp("home"), free_port(), free_port())
-    with signals_kept(), local.stack(home) as stack:
+    with signals_kept(), local.stack(home, local.USERS | {VIEWER: "viewer"}) as stack:
         signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
         airflow = Airflow(stack)
         airflow.wait_until_healthy()

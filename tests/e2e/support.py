@@ -27,6 +27,8 @@ T = TypeVar("T")
 PATIENCE = 180
 """Seconds that anything may take on a slow machine. Every wait ends as soon as what it waits for is there."""
 STOPS_WITHIN = 40
+VIEWER = "vera"
+"""Somebody who may look and not act."""
 
 
 def until(condition: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:

@@ -1,0 +1,137 @@
+"""The pages about campaigns: the list, one campaign's report, and its counts as a table for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from engage import database, report
+from engage.bucket import BUCKETS
+from engage.distribution import Distribution, distribution
+from engage.funnel import funnel
+from engage.pages import charts
+from engage.pages.render import html
+from engage.report import Report
+from engage.settings import Settings
+from engage.window import Window
+
+SHOWN = 10
+"""Campaigns on one page of the list."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """For whom a page is: where Airflow is for them, and what they may do."""
+
+    airflow: str = ""
+    """What comes before the paths of Airflow's own pages."""
+    may_brake: bool = False
+    may_set: bool = False
+
+    def run(self, report: Report) -> str | None:
+        """The page of the campaign's run, unless it was computed without Airflow."""
+        run_id = report.window["run_id"]
+        known = run_id and run_id != "cli"
+        return f"{self.airflow}/dags/customer_engagement/runs/{quote(run_id, safe='')}" if known else None
+
+
+def campaign_list(engine: sa.Engine, viewer: Viewer, before: Window | None = None) -> str:
+    """The page with one row per campaign, newest first."""
+    with engine.begin() as conn:
+        reports = report.recent(conn, before=before, limit=SHOWN + 1)
+    older = reports[SHOWN - 1].window["start"] if len(reports) > SHOWN else None
+    return html("campaigns.html", viewer=viewer, reports=reports[:SHOWN], older=older, newer=before, bar=charts.bar)
+
+
+def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
+    """The page about one campaign.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    with engine.begin() as conn:
+        database.tune(conn)
+        found = report.of(conn, window)
+        stages = funnel(conn, window, found).stages()
+        earlier = next(iter(report.recent(conn, before=window, limit=1)), None)
+        settings = Settings.from_snapshot(found.settings)
+        spread = distribution(conn, window, settings) if found.customers else None
+    return html(
+        "report.html",
+        viewer=viewer,
+        report=found,
+        stages=stages,
+        charts=_charts(spread, settings) if spread else None,
+        comparison=_comparison(found, earlier) if earlier else None,
+        earlier=earlier,
+        bar=charts.bar,
+        length=charts.length,
+    )
+
+
+def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
+    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    return {
+        "spend": charts.histogram(spread.spend, spread.by_spend(), "Spend over the 8 weeks", low),
+        "sessions": charts.histogram(spread.sessions, spread.by_sessions(), "Sessions a week", high),
+        "both": charts.heat_map(spread, low, high),
+        "unseen": [
+            name
+            for name, axis in ((f"low spend, {low}", spread.spend), (f"high activity, {high}", spread.sessions))
+            if not axis.in_view
+        ],
+    }
+
+
+def _comparison(now: Report, before: Report) -> list[tuple[str, str, str]]:
+    """What is worth holding against the campaign before: its name, then, now."""
+    pairs = [_figures(found) for found in (before, now)]
+    return [(name, pairs[0][name], pairs[1][name]) for name in pairs[1]]
+
+
+def _figures(found: Report) -> dict[str, str]:
+    customers = found.customers or 0
+    shares = {name: found.buckets.get(name, 0) / customers if customers else 0 for name in BUCKETS}
+    return {
+        "Customers": f"{customers:,}",
+        **{f"{name}, of all customers": f"{part:.1%}" for name, part in shares.items()},
+        "Sessions": f"{found.events.get('sessions', 0):,}",
+        "Purchases": f"{found.events.get('purchases', 0):,}",
+        "Messages": f"{found.messages['total']:,}",
+        "Skipped": f"{found.messages['by_status'].get('skipped', 0):,}",
+        "Segments": f"{found.messages['segments']:,}",
+        "Low spend below": f"{found.settings['low_spend_threshold']:.2f}" if found.settings else "–",
+        "High activity above": f"{found.settings['high_activity_threshold']:g}" if found.settings else "–",
+    }
+
+
+def counts_csv(engine: sa.Engine, window: Window) -> str:
+    """A campaign's customers by bucket, and its messages by status and by reason, as CSV.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    with engine.begin() as conn:
+        found = report.of(conn, window)
+    skipped = found.messages["skipped_by_reason"]
+    rows: list[tuple[str, str, object]] = [
+        *(("bucket", name, count) for name, count in found.buckets.items()),
+        *(("message", status, count) for status, count in sorted(found.messages["by_status"].items())),
+        *(("skipped", reason, count) for reason, count in sorted(skipped.items())),
+        ("segments", "all", found.messages["segments"]),
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("window_start", "what", "name", "count"))
+    writer.writerows([safe_cell(cell) for cell in (found.window["start"][:10], *row)] for row in rows)
+    return text.getvalue()
+
+
+def safe_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: one that would be is text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

@@ -1,0 +1,154 @@
+"""Engage's pages inside Airflow's frame: their addresses, who may see them, and who may act.
+
+What they say comes from ``engage.pages``. Only the api-server imports this, when it asks the plugin for its web app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
+from airflow.configuration import conf
+from airflow.exceptions import AirflowNotFoundException
+from airflow.models.dagrun import DagRun
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from engage_steps import CONNECTION, window_of
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from engage import database
+from engage.errors import EngageError, InputError, RunError
+from engage.pages import campaigns, problem, render
+from engage.pages.campaigns import Viewer
+from engage.service.problems import NO_ANSWER
+from engage.window import Window
+
+DAG = "customer_engagement"
+PATIENCE = 10.0
+"""Seconds that a page may keep the database busy."""
+
+app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
+may_see = [Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))]
+
+
+@lru_cache(maxsize=1)
+def _engine_for(url: sa.URL) -> sa.Engine:
+    return database.connect(url, patience=PATIENCE, pool_size=4, max_overflow=0, pool_timeout=PATIENCE / 2)
+
+
+def _engine() -> sa.Engine:
+    return _engine_for(PostgresHook(CONNECTION).sqlalchemy_url)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _window(window_start: str) -> Window:
+    return Window.named(window_start, _now())
+
+
+def _viewer(user: GetUserDep) -> Viewer:
+    details = DagDetails(id=DAG)
+    may_brake = get_auth_manager().is_authorized_dag(
+        method="PUT", access_entity=DagAccessEntity.RUN, details=details, user=user
+    )
+    return Viewer(airflow=_airflow_path(), may_brake=may_brake)
+
+
+def _airflow_path() -> str:
+    base_url: str = conf.get("api", "base_url", fallback="")
+    return urlsplit(base_url).path.rstrip("/")
+
+
+Database = Annotated[sa.Engine, Depends(_engine)]
+TheViewer = Annotated[Viewer, Depends(_viewer)]
+TheWindow = Annotated[Window, Depends(_window)]
+
+
+@app.get("/campaigns", dependencies=may_see)
+def campaign_list(engine: Database, viewer: TheViewer, before: str | None = None) -> HTMLResponse:
+    """All campaigns."""
+    return HTMLResponse(campaigns.campaign_list(engine, viewer, _window(before) if before else None))
+
+
+@app.get("/report", dependencies=may_see)
+def campaign_report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLResponse:
+    """One campaign, by its window."""
+    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+
+
+@app.get("/run", dependencies=may_see)
+def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
+    """The campaign that a DAG run is about: the tab on the run."""
+    if dag_id != DAG:
+        raise RunError(f"Only the runs of {DAG} are about a campaign.")
+    run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == DAG, DagRun.run_id == run_id))
+    if run is None:
+        raise RunError("There is no such run.")
+    window = window_of(run, (run.conf or {}).get("window_start"), _now())
+    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+
+
+@app.get("/counts.csv", dependencies=may_see)
+def counts(engine: Database, window: TheWindow) -> Response:
+    """One campaign's counts, to download."""
+    name = f"campaign-{window.start:%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(campaigns.counts_csv(engine, window), media_type="text/csv", headers=headers)
+
+
+@app.get("/static/{name}", dependencies=may_see)
+def static(name: str) -> Response:
+    """What the pages look like, and what they do in a browser."""
+    if name not in render.STATIC:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response(render.static(name), media_type=render.STATIC[name])
+
+
+@app.middleware("http")
+async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Say of every answer what a browser may do with it."""
+    answer = await call_next(request)
+    answer.headers["Content-Security-Policy"] = render.CSP
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "same-origin"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _says(status: HTTPStatus, sentence: str) -> Callable[[Request, Exception], Response]:
+    return lambda request, exc: _problem(request, status, sentence)
+
+
+def _problem(request: Request, status: HTTPStatus, sentence: str) -> Response:
+    """A page that says what is wrong; to a script that has sent something, the same as JSON."""
+    if request.method == "POST":
+        return JSONResponse({"detail": sentence}, status)
+    return HTMLResponse(problem.problem_page(status.phrase, sentence), status)
+
+
+@app.exception_handler(EngageError)
+def _refused(request: Request, exc: EngageError) -> Response:
+    return _problem(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
+
+
+@app.exception_handler(sa.exc.ProgrammingError)
+def _wrong(request: Request, exc: sa.exc.ProgrammingError) -> Response:
+    if getattr(exc.orig, "sqlstate", None) not in {"42P01", "42703"}:  # no such table, no such column
+        raise exc
+    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_SCHEMA)
+
+
+for _away in NO_ANSWER:
+    app.add_exception_handler(_away, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.AWAY))
+app.add_exception_handler(AirflowNotFoundException, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_CONNECTION))

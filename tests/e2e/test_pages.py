@@ -1,0 +1,284 @@
+"""Engage's pages inside Airflow: who may see them and who may act, over HTTP and in a real browser.
+
+With ENGAGE_SCREENSHOT_DIR=docs/images the pages are also saved as pictures there, for the documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect, sync_playwright
+
+from engage.airflow_api import DAG
+from engage.home import ROOT
+from engage.local import ADMIN
+from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
+from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, picture
+
+WINDOW = past_window(7)
+START = f"{WINDOW.start:%Y-%m-%d}"
+CUSTOMERS = 300
+EVIL = "<script>document.title='owned'</script></script><img src=x onerror=\"document.title='owned'\">"
+POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'self'")
+
+
+@pytest.fixture(scope="module")
+def computed(airflow: Airflow, campaigns: Campaigns) -> Run:
+    """A campaign of synthetic customers that nobody is texted by, and another before it."""
+    for window in (WINDOW.previous(), WINDOW):
+        start = f"{window.start:%Y-%m-%d}"
+        run = airflow.run(seed=True, customers=CUSTOMERS, rng_seed=1, window_start=start, dry_run=True)
+        assert run.state == "success"
+    return run
+
+
+# --- over HTTP
+
+
+def client(airflow: Airflow, user: str | None) -> httpx.Client:
+    """Somebody who has logged in as a browser has: with a cookie."""
+    http = httpx.Client(base_url=airflow.stack.home.url, timeout=60, trust_env=False)
+    if user:
+        login = {"username": user, "password": airflow.stack.password(user)}
+        token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        http.cookies.set("_token", token)
+    return http
+
+
+@pytest.fixture(scope="module")
+def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
+    found = {"anonymous": client(airflow, None), ADMIN: client(airflow, ADMIN), VIEWER: client(airflow, VIEWER)}
+    yield found
+    for http in found.values():
+        http.close()
+
+
+@pytest.fixture(scope="module")
+def routes(airflow: Airflow) -> list[tuple[str, str]]:
+    """Every method and path that the plugin serves."""
+    code = "import json, engage_web; print(json.dumps([(m, r.path) for r in engage_web.app.routes for m in r.methods]))"
+    environment = airflow.stack.environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    return [(method, path) for method, path in json.loads(answer.splitlines()[-1])]
+
+
+ADDRESSES = {
+    "/campaigns": "/campaigns",
+    "/report": f"/report?window_start={START}",
+    "/run": "/run?dag_id={dag}&run_id={run}",
+    "/counts.csv": f"/counts.csv?window_start={START}",
+    "/static/{name}": "/static/page.js",
+}
+BODIES: dict[str, dict[str, str]] = {}
+
+
+def asked(http: httpx.Client, method: str, path: str, run: Run, **headers: str) -> httpx.Response:
+    """A request that is right in everything that the route itself asks for."""
+    address = "/engage" + ADDRESSES.get(path, path).format(dag=DAG, run=quote(run.run_id, safe=""))
+    if method == "GET":
+        return http.get(address, headers=headers)
+    origin = str(http.base_url).rstrip("/")
+    return http.post(address, json=BODIES[path], headers={"Origin": origin} | headers)
+
+
+def test_the_routes_are_these(routes: list[tuple[str, str]]) -> None:
+    """One that is new has to be added, and is walked from then on."""
+    assert sorted(routes) == sorted([("GET", path) for path in ADDRESSES] + [("POST", path) for path in BODIES])
+
+
+def test_nobody_sees_anything_without_a_login(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run
+) -> None:
+    for method, path in routes:
+        answer = asked(clients["anonymous"], method, path, computed)
+        assert answer.status_code == 401, (method, path)
+        assert_guarded(answer)
+
+
+def test_a_viewer_may_look_and_not_act(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run
+) -> None:
+    for method, path in routes:
+        answer = asked(clients[VIEWER], method, path, computed)
+        assert answer.status_code == (200 if method == "GET" else 403), (method, path, answer.text)
+        assert_guarded(answer)
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert set(POLICY) <= set(policy)
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "sentence"),
+    [
+        ("/report?window_start=2025-01-07", 400, "is not the start of a window"),
+        ("/report?window_start=%3Cscript%3E", 400, "is not a date"),
+        ("/report?window_start=2025-01-06", 404, "no campaign"),
+        (f"/run?dag_id={DAG}&run_id=%3Cscript%3E", 400, "There is no such run"),
+        ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
+    ],
+)
+def test_what_cannot_be_shown_is_a_page_that_says_why(
+    clients: dict[str, httpx.Client], campaigns: Campaigns, address: str, status: int, sentence: str
+) -> None:
+    if status == 404 and campaigns.of(past_window(0)):
+        pytest.skip("another test has made that campaign")
+    answer = clients[ADMIN].get(f"/engage{address}")
+    assert answer.status_code == status
+    assert sentence in answer.text
+    assert "<script>" not in answer.text
+    assert_guarded(answer)
+
+
+# --- in a browser
+
+
+class Watched:
+    """A browser page, and everything that it asked for or complained of."""
+
+    def __init__(self, page: Page, airflow: Airflow) -> None:
+        self.page, self.home = page, airflow.stack.home
+        self.errors: list[str] = []
+        self.elsewhere: list[str] = []
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._asked)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "/engage/" in json.dumps(message.location):
+            self.errors.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.home.url, "data:", "blob:", "about:")):
+            self.elsewhere.append(request.url)
+
+    @property
+    def frame(self) -> FrameLocator:
+        """Engage's page inside Airflow's."""
+        return self.page.frame_locator("iframe")
+
+    def log_in(self, user: str, password: str) -> None:
+        self.page.goto(self.home.url)
+        self.page.get_by_label("Username").fill(user)
+        self.page.locator("input[type=password]").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page.get_by_role("link", name="Campaigns")).to_be_visible()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing = "NOT TESTED: what a person sees of Engage's pages. There is no chromium."
+        if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A logged-in browser page; it may have no errors and ask nobody else by the end of the test."""
+    user = getattr(request, "param", ADMIN)
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme="light")
+    page.set_default_timeout(PATIENCE_MS)
+    found = Watched(page, airflow)
+    found.log_in(user, airflow.stack.password(user))
+    yield found
+    assert found.errors == []
+    assert found.elsewhere == []
+
+
+def test_a_person_finds_the_campaigns_in_the_navigation_and_a_report_in_the_list(
+    watched: Watched, campaigns: Campaigns
+) -> None:
+    watched.page.get_by_role("link", name="Campaigns").click()
+    row = watched.frame.get_by_role("row", name=f"{START} to")
+    expect(row).to_contain_text(f"{campaigns.of(WINDOW)['customers']:,}")
+    both_themes(watched.page, "campaigns", 480)
+
+    row.get_by_role("link", name=f"{START} to").click()
+    expect(watched.frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+    with watched.page.expect_download() as download:
+        watched.frame.get_by_role("link", name="Counts as CSV").click()
+    assert download.value.suggested_filename == f"campaign-{START}.csv"
+
+
+def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
+    watched: Watched, computed: Run, campaigns: Campaigns
+) -> None:
+    run = f"{watched.home.url}/dags/{DAG}/runs/{quote(computed.run_id, safe='')}"
+    watched.page.goto(run)
+    watched.page.get_by_role("tab", name="Campaign report").or_(
+        watched.page.get_by_role("link", name="Campaign report")
+    ).first.click()
+    frame = watched.frame
+    expect(frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+    for name, customers in campaigns.of(WINDOW)["buckets"].items():
+        row = frame.get_by_role("table", name="Customers by bucket").get_by_role("row", name=name)
+        expect(row).to_contain_text(f"{customers:,}")
+    expect(frame.get_by_role("img", name="Customers by spend and weekly sessions")).to_be_visible()
+    watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={START}")
+    expect(frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+    both_themes(watched.page, "report", 1000)
+    frame.get_by_role("link", name="Its run").click()
+    watched.page.wait_for_url(f"**/dags/{DAG}/runs/{'*'}")
+    expect(watched.page.get_by_role("heading", name=computed.run_id)).to_be_visible()
+
+
+def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:
+    watched.page.set_viewport_size({"width": 390, "height": 844})
+    for address in ("campaigns", f"report?window_start={START}"):
+        watched.page.goto(f"{watched.home.url}/engage/{address}")
+        expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
+        assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_task_message_has_a_button_that_opens_the_report(watched: Watched, airflow: Airflow, computed: Run) -> None:
+    path = f"dags/{DAG}/dagRuns/{computed.run_id}/taskInstances/message/links"
+    link = airflow.request("GET", path)["extra_links"]["Campaign report"]
+    watched.page.goto(watched.home.url + link)
+    expect(watched.frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+
+
+def test_what_people_have_written_does_not_run(watched: Watched, campaigns: Campaigns) -> None:
+    halted = "UPDATE campaign SET halted_at = opened_at, halted_by = :text, halted_why = :text WHERE window_start = :w"
+    try:
+        with campaigns.engine.begin() as conn:
+            conn.execute(sa.text(halted), {"text": EVIL, "w": WINDOW.start})
+        for address in ("campaigns", f"report?window_start={START}"):
+            watched.page.goto(f"{watched.home.url}/engage/{address}")
+            expect(watched.page.get_by_text("halted", exact=True)).to_be_visible()
+            assert "owned" not in watched.page.title()
+        expect(watched.page.get_by_text("document.title='owned'").first).to_be_visible()
+    finally:
+        with campaigns.engine.begin() as conn:
+            free = "UPDATE campaign SET halted_at = NULL, halted_by = NULL, halted_why = NULL WHERE window_start = :w"
+            conn.execute(sa.text(free), {"w": WINDOW.start})
+
+
+def both_themes(page: Page, name: str, height: int) -> None:
+    """Save the page in light and in dark, as high as there is something to see."""
+    page.set_viewport_size({"width": 1280, "height": height})
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_function("theme => document.documentElement.classList.contains(theme)", arg=theme)
+        picture(page, f"{name}-{theme}.png")
+    page.emulate_media(color_scheme="light")

@@ -1,0 +1,167 @@
+"""The pages about campaigns, as HTML and as CSV."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+import sqlalchemy as sa
+
+from engage import campaign
+from engage.errors import NotReady
+from engage.pages.campaigns import SHOWN, Viewer, campaign_list, campaign_report, counts_csv, safe_cell
+from engage.pages.render import STATIC, static
+from engage.window import Window
+
+EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"
+VIEWER = Viewer()
+
+
+class Tags(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def done(world):
+    """A campaign that has texted one of two."""
+    world.purchase(world.customer(), 100)
+    world.sessions(world.customer(phone=None), 3)
+    world.computed(message_boost=f"{EVIL} Reply STOP")
+    world.message()
+    return world
+
+
+def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
+    page = Tags(campaign_list(done.engine, VIEWER))
+    text = " ".join(page.text.split())
+    start = f"{done.window.start:%Y-%m-%d}"
+    assert ("a", {"href": f"report?window_start={start}"}) in page.tags
+    assert f"{start}to {done.window.end:%Y-%m-%d} complete 2 100.0% · 0.0% · 0.0%" in text
+    assert "1 accepted" in text
+    assert "1 skipped" in text
+    shares = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
+    assert shares == ["BOOST 100.0%, REWARD 0.0%, NONE 0.0%"]
+
+
+def test_the_list_links_to_the_run_unless_there_is_none(done):
+    link = "/air/dags/customer_engagement/runs/test"
+    assert link in campaign_list(done.engine, Viewer(airflow="/air"))
+    done.execute(sa.text("UPDATE campaign SET run_id = 'cli'"))
+    assert "/runs/" not in campaign_list(done.engine, Viewer(airflow="/air"))
+    done.execute(sa.text("UPDATE campaign SET run_id = 'a/b+\"c'"))
+    assert "/runs/a%2Fb%2B%22c" in campaign_list(done.engine, VIEWER)
+
+
+def test_without_a_campaign_the_list_says_what_to_do(engine):
+    assert "trigger a run of customer_engagement" in campaign_list(engine, VIEWER)
+
+
+def test_older_campaigns_are_on_the_next_page(world):
+    window = world.window
+    for _ in range(SHOWN + 2):
+        world.execute(sa.text(
+            f"INSERT INTO campaign (window_start, window_end, status, settings, events, rejected, opened_at) VALUES "
+            f"('{window.start.isoformat()}', '{window.end.isoformat()}', 'extracted', '{{}}', '{{}}', '{{}}', now())"
+        ))  # fmt: skip
+        window = window.previous()
+    first = campaign_list(world.engine, VIEWER)
+    assert first.count("<tr>") == SHOWN + 1
+    before = Window.named(re.findall(r"before=([\d-]+)", first)[0], world.now)
+    second = campaign_list(world.engine, VIEWER, before)
+    assert second.count("<tr>") == 2 + 1
+    assert "before=" not in second
+
+
+def test_a_report_shows_the_campaign_at_every_stage(world):
+    world.sessions(world.customer(), 3)
+    world.extract()
+    assert "extracted" in campaign_report(world.engine, VIEWER, world.window)
+    world.computed()
+    assert "bucketed" in campaign_report(world.engine, VIEWER, world.window)
+    world.message()
+    page = campaign_report(world.engine, VIEWER, world.window)
+    assert "complete" in page
+    assert page.count('<svg class="chart"') == 3
+
+
+def test_a_report_is_held_against_the_campaign_before(done, in_window):
+    assert "Beside the campaign before" not in campaign_report(done.engine, VIEWER, done.window)
+    earlier = in_window(done.window.previous())
+    earlier.sessions(1)
+    earlier.computed(low_spend_threshold="77")
+    page = campaign_report(done.engine, VIEWER, done.window)
+    assert f"This campaign and the one of {earlier.window.start:%Y-%m-%d}" in page
+    assert "77.00" in page
+
+
+def test_a_report_lists_unknown_messages_with_their_phones_masked(done):
+    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
+    done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
+    page = campaign_report(done.engine, VIEWER, done.window)
+    assert "Messages whose fate nobody knows" in page
+    assert "…01" in page
+    assert "+999" not in page
+
+
+def test_what_people_have_written_stays_text(done):
+    with done.engine.begin() as conn:
+        campaign.halt(conn, done.window, by=EVIL, why=EVIL, as_of=done.now)
+    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
+    done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
+    done.execute(sa.text(f"UPDATE campaign SET run_id = '{EVIL}'"))
+    for page in (campaign_list(done.engine, VIEWER), campaign_report(done.engine, VIEWER, done.window)):
+        assert_inert(page)
+
+
+def assert_inert(page):
+    """Scripts are ours and from a file, and no tag has a handler or a style of its own."""
+    tags = Tags(page).tags
+    scripts = [attributes for tag, attributes in tags if tag == "script"]
+    assert scripts
+    assert {attributes["src"] for attributes in scripts} <= {f"static/{name}" for name in STATIC}
+    assert [tag for tag, _ in tags if tag in {"img", "iframe", "object", "style"}] == []
+    assert [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"] == []
+
+
+def test_a_report_of_no_campaign_says_so(world):
+    with pytest.raises(NotReady, match="no campaign"):
+        campaign_report(world.engine, VIEWER, world.window)
+
+
+def test_counts_can_be_had_as_csv(done):
+    rows = list(csv.reader(io.StringIO(counts_csv(done.engine, done.window))))
+    start = f"{done.window.start:%Y-%m-%d}"
+    assert rows == [
+        ["window_start", "what", "name", "count"],
+        [start, "bucket", "BOOST", "2"],
+        [start, "bucket", "REWARD", "0"],
+        [start, "bucket", "NONE", "0"],
+        [start, "message", "accepted", "1"],
+        [start, "message", "skipped", "1"],
+        [start, "skipped", "no_phone", "1"],
+        [start, "segments", "all", "1"],
+    ]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_no_cell_is_a_formula(text):
+    assert safe_cell(text) == f"'{text}"
+    assert safe_cell("BOOST") == "BOOST"
+    assert safe_cell(-1) == -1
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_what_goes_with_the_pages_asks_nobody_else(name):
+    assert not re.search(r"https?:|//[a-z]+\.|@import|url\(", static(name))
