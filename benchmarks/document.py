@@ -44,8 +44,8 @@ process of its own; the peak memory is that process's, without Postgres's.
 - **peers** do the work of aggregate and bucket and land the same rows in Postgres, keys included; every row is compared
   with Engage's, and a difference fails the run. They read the tables `app_session` and `purchase`, not their
   partitions. The row-by-row script also sends, one commit a message, as the replaced one did.
-- **report page** is what Airflow's user interface shows of the campaign, from the request's arrival in Engage to its
-  HTML, in a process that has shown nothing before.
+- **report page** and **what if** are what Airflow's user interface shows of the campaign, and of it with another
+  threshold, from the request's arrival in Engage to its HTML, in a process that has shown nothing before.
 - **raw copy**: the seeded bytes from files, on one connection, into tables without partitions, keys or indexes, commit
   included. Seeding draws its events, adds the customers, and uses two connections.
 - **beside ten windows of history**: the same campaign with ten earlier windows of 100,000 customers each, measured

@@ -14,7 +14,7 @@ from benchmarks.world import world as world_of
 from engage.window import Window
 
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
-PAGES = ("report page",)
+PAGES = ("report page", "what if")
 """Pages that read all of a campaign's customers; once it has been sent, so that nothing is missing in them."""
 SEEDS, REPETITIONS = 2, 3
 HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000

@@ -23,7 +23,8 @@ from engage.bucket import bucket
 from engage.delivery import Delivery
 from engage.extract import extract
 from engage.message import queue
-from engage.pages import campaigns
+from engage.pages import campaigns, thresholds
+from engage.pages.viewer import Viewer
 from engage.seed import seed
 from engage.settings import Settings
 from engage.window import Window
@@ -57,7 +58,8 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
-        "report page": lambda: campaigns.campaign_report(engine, campaigns.Viewer(), window),
+        "report page": lambda: campaigns.campaign_report(engine, Viewer(), window),
+        "what if": lambda: thresholds.counts(engine, window, {"low_spend_threshold": "120"}),
     }
     return steps[name]
 

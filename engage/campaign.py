@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from engage import database, partitions
 from engage.errors import NotApproved, NotReady
@@ -175,9 +175,16 @@ def latest(conn: sa.Connection) -> Window | None:
     return Window(start) if start else None
 
 
-def latest_windows(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Window]:
-    """The latest windows that have a campaign, or the latest ones before ``before``; newest first."""
+def latest_windows(
+    conn: sa.Connection, *, before: Window | None = None, bucketed: bool = False, limit: int
+) -> list[Window]:
+    """The latest windows that have a campaign, or the latest ones before ``before``; newest first.
+
+    With ``bucketed``, only those whose customers are in buckets.
+    """
     query = sa.select(campaign.c.window_start).order_by(campaign.c.window_start.desc()).limit(limit)
+    if bucketed:
+        query = query.where(campaign.c.buckets.is_not(None), campaign.c.buckets != JSONB.NULL)
     if before is not None:
         query = query.where(campaign.c.window_start < before.start)
     return [Window(start) for start in conn.execute(query).scalars()]

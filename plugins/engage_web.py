@@ -9,27 +9,34 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, VariableDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
+from airflow.api_fastapi.logging.decorators import action_logging
 from airflow.configuration import conf
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models.dagrun import DagRun
+from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from engage_steps import CONNECTION, window_of
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
-from engage import database
+from engage import database, settings
 from engage.errors import EngageError, InputError, RunError
-from engage.pages import campaigns, problem, render
-from engage.pages.campaigns import Viewer
+from engage.pages import campaigns, problem, render, thresholds
+from engage.pages.viewer import Viewer
 from engage.service.problems import NO_ANSWER
+from engage.settings import PREFIX
+from engage.what_if import THRESHOLDS
 from engage.window import Window
 
 DAG = "customer_engagement"
@@ -58,11 +65,34 @@ def _window(window_start: str) -> Window:
 
 
 def _viewer(user: GetUserDep) -> Viewer:
-    details = DagDetails(id=DAG)
-    may_brake = get_auth_manager().is_authorized_dag(
-        method="PUT", access_entity=DagAccessEntity.RUN, details=details, user=user
-    )
-    return Viewer(airflow=_airflow_path(), may_brake=may_brake)
+    return Viewer(airflow=_airflow_path(), may_set=_may_set(user))
+
+
+def _may_set(user: BaseUser) -> bool:
+    ask = get_auth_manager().is_authorized_variable
+    return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
+
+
+def _requires_set(user: GetUserDep) -> None:
+    if not _may_set(user):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
+
+
+def _from_here(request: Request) -> None:
+    """Refuse what another site has had a browser send along with its user's login.
+
+    A browser says where a request comes from, and lets no foreign page send JSON.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = {_origin(conf.get("api", "base_url", fallback="")), _origin(str(request.base_url))}
+    if site not in {None, "same-origin"} or (site is None and origin not in own):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This was not sent by one of Engage's own pages.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This takes JSON.")
+
+
+def _origin(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
 def _airflow_path() -> str:
@@ -70,9 +100,27 @@ def _airflow_path() -> str:
     return urlsplit(base_url).path.rstrip("/")
 
 
+def _chosen(low: str | None = None, high: str | None = None) -> dict[str, str]:
+    both = zip(THRESHOLDS, (low, high), strict=True)
+    return {name: value for name, value in both if value is not None}
+
+
+def _logged(what: str) -> Any:
+    """Leave an entry in Airflow's audit log."""
+    return Depends(action_logging(f"engage.{what}"))
+
+
+class Thresholds(BaseModel):
+    """Both thresholds, as a person types them."""
+
+    low_spend_threshold: str
+    high_activity_threshold: str
+
+
 Database = Annotated[sa.Engine, Depends(_engine)]
 TheViewer = Annotated[Viewer, Depends(_viewer)]
 TheWindow = Annotated[Window, Depends(_window)]
+Chosen = Annotated[dict[str, str], Depends(_chosen)]
 
 
 @app.get("/campaigns", dependencies=may_see)
@@ -105,6 +153,39 @@ def counts(engine: Database, window: TheWindow) -> Response:
     name = f"campaign-{window.start:%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(campaigns.counts_csv(engine, window), media_type="text/csv", headers=headers)
+
+
+@app.get("/what-if", dependencies=may_see)
+def what_if(
+    engine: Database, viewer: TheViewer, chosen: Chosen, session: SessionDep, window_start: str | None = None
+) -> HTMLResponse:
+    """Other thresholds over a computed window."""
+    window = _window(window_start) if window_start else None
+    variables = {name: getattr(_variable(session, name), "val", None) for name in THRESHOLDS} if viewer.may_set else {}
+    return HTMLResponse(thresholds.page(engine, viewer, window, chosen, variables))
+
+
+@app.get("/what-if-counts", dependencies=may_see)
+def what_if_counts(engine: Database, window: TheWindow, chosen: Chosen) -> HTMLResponse:
+    """The part of that page that the thresholds change."""
+    return HTMLResponse(thresholds.counts(engine, window, chosen))
+
+
+@app.post("/thresholds", dependencies=[Depends(_from_here), *may_see, Depends(_requires_set), _logged("thresholds")])
+def set_thresholds(wanted: Thresholds, session: SessionDep) -> JSONResponse:
+    """Make thresholds those of the next campaign: set the two Variables."""
+    values = wanted.model_dump()
+    settings.validate(values, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
+    for name, value in values.items():
+        known = _variable(session, name)
+        Variable.set(PREFIX + name, value, description=known and known.description, session=session)
+    said = ", ".join(f"{PREFIX}{name} is {value}" for name, value in values.items())
+    return JSONResponse({"detail": f"Set: {said}. The next campaign takes them."})
+
+
+def _variable(session: Session, name: str) -> Variable | None:
+    found: Variable | None = session.scalar(sa.select(Variable).where(Variable.key == PREFIX + name))
+    return found
 
 
 @app.get("/static/{name}", dependencies=may_see)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -16,28 +14,13 @@ from engage.distribution import Distribution, distribution
 from engage.funnel import funnel
 from engage.pages import charts
 from engage.pages.render import html
+from engage.pages.viewer import Viewer
 from engage.report import Report
 from engage.settings import Settings
 from engage.window import Window
 
 SHOWN = 10
 """Campaigns on one page of the list."""
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """For whom a page is: where Airflow is for them, and what they may do."""
-
-    airflow: str = ""
-    """What comes before the paths of Airflow's own pages."""
-    may_brake: bool = False
-    may_set: bool = False
-
-    def run(self, report: Report) -> str | None:
-        """The page of the campaign's run, unless it was computed without Airflow."""
-        run_id = report.window["run_id"]
-        known = run_id and run_id != "cli"
-        return f"{self.airflow}/dags/customer_engagement/runs/{quote(run_id, safe='')}" if known else None
 
 
 def campaign_list(engine: sa.Engine, viewer: Viewer, before: Window | None = None) -> str:

@@ -13,7 +13,7 @@ CSP = (
 )
 """Nothing from elsewhere, nothing inline, and in nobody's frame but Airflow's."""
 
-STATIC = {"page.css": "text/css", "page.js": "text/javascript"}
+STATIC = {"page.css": "text/css", "page.js": "text/javascript", "what-if.js": "text/javascript"}
 
 _templates = Environment(
     loader=PackageLoader("engage.pages"),

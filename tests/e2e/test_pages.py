@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +27,7 @@ WINDOW = past_window(7)
 START = f"{WINDOW.start:%Y-%m-%d}"
 CUSTOMERS = 300
 EVIL = "<script>document.title='owned'</script></script><img src=x onerror=\"document.title='owned'\">"
+Edit = Callable[[str, str], None]
 POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'self'")
 
 
@@ -77,9 +78,22 @@ ADDRESSES = {
     "/report": f"/report?window_start={START}",
     "/run": "/run?dag_id={dag}&run_id={run}",
     "/counts.csv": f"/counts.csv?window_start={START}",
+    "/what-if": f"/what-if?window_start={START}",
+    "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
     "/static/{name}": "/static/page.js",
 }
-BODIES: dict[str, dict[str, str]] = {}
+BODIES = {"/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"}}
+FOREIGN = [
+    {"Origin": "https://elsewhere.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Content-Type": "text/plain"},
+    {"Content-Type": "application/x-www-form-urlencoded"},
+]
+"""How a page of another site would have a browser send something."""
 
 
 def asked(http: httpx.Client, method: str, path: str, run: Run, **headers: str) -> httpx.Response:
@@ -88,7 +102,8 @@ def asked(http: httpx.Client, method: str, path: str, run: Run, **headers: str) 
     if method == "GET":
         return http.get(address, headers=headers)
     origin = str(http.base_url).rstrip("/")
-    return http.post(address, json=BODIES[path], headers={"Origin": origin} | headers)
+    body = json.dumps(BODIES[path]).encode()
+    return http.post(address, content=body, headers={"Origin": origin, "Content-Type": "application/json"} | headers)
 
 
 def test_the_routes_are_these(routes: list[tuple[str, str]]) -> None:
@@ -122,12 +137,47 @@ def assert_guarded(answer: httpx.Response) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_what_another_site_sends_is_refused(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run, headers: dict[str, str]
+) -> None:
+    for method, path in routes:
+        if method == "POST":
+            answer = asked(clients[ADMIN], method, path, computed, **headers)
+            assert answer.status_code == 403, (path, answer.text)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}], ids=str)
+def test_what_a_page_of_ours_sends_is_taken(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run, headers: dict[str, str]
+) -> None:
+    for method, path in routes:
+        if method == "POST":
+            answer = asked(clients[ADMIN], method, path, computed, **headers)
+            assert answer.status_code == 200, (path, answer.text)
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "NaN", "", EVIL])
+def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
+    clients: dict[str, httpx.Client], airflow: Airflow, value: str
+) -> None:
+    before = airflow.request("GET", "variables/engage_low_spend_threshold")["value"]
+    body = {"low_spend_threshold": value, "high_activity_threshold": "3"}
+    answer = clients[ADMIN].post("/engage/thresholds", json=body, headers={"Origin": airflow.stack.home.url})
+    assert answer.status_code == 400
+    assert "The Airflow Variable engage_low_spend_threshold is" in answer.json()["detail"]
+    assert airflow.request("GET", "variables/engage_low_spend_threshold")["value"] == before
+    assert airflow.request("GET", "variables/engage_high_activity_threshold")["value"] == "5.0"
+
+
 @pytest.mark.parametrize(
     ("address", "status", "sentence"),
     [
         ("/report?window_start=2025-01-07", 400, "is not the start of a window"),
         ("/report?window_start=%3Cscript%3E", 400, "is not a date"),
         ("/report?window_start=2025-01-06", 404, "no campaign"),
+        (f"/what-if?window_start={START}&low=abc", 400, "low_spend_threshold is &#39;abc&#39;, which is not allowed"),
+        (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
         (f"/run?dag_id={DAG}&run_id=%3Cscript%3E", 400, "There is no such run"),
         ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
     ],
@@ -243,9 +293,61 @@ def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
     expect(watched.page.get_by_role("heading", name=computed.run_id)).to_be_visible()
 
 
+def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_the_campaign(
+    watched: Watched, airflow: Airflow, campaigns: Campaigns, set_variable: Edit
+) -> None:
+    watched.page.get_by_role("link", name="Campaigns").click()
+    frame = watched.frame
+    frame.get_by_role("link", name="What if").click()
+    frame.get_by_role("combobox", name="Window").select_option(START)
+    frame.get_by_role("slider", name="Low spend").press("ArrowRight")
+    expect(frame.get_by_role("spinbutton", name="Low spend")).to_have_value("101")
+    frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
+    frame.get_by_role("slider", name="High activity").fill("4.25")
+    expect(frame.get_by_role("spinbutton", name="High activity")).to_have_value("4.25")
+    expect(frame.get_by_role("table", name="180.5 and 4.25")).to_be_visible()
+    seen = {name: frame.locator(f"[data-then={name}]").inner_text() for name in ("BOOST", "REWARD", "NONE")}
+    both_themes(watched.page, "what-if", 720)
+
+    frame.get_by_role("button", name="Copy the values").click()
+    expect(frame.get_by_text("Copied.")).to_be_visible()
+    frame.get_by_role("button", name="Set them for the next campaign").click()
+    dialog = frame.get_by_role("dialog")
+    expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
+    set_variable("low_spend_threshold", "100.0")  # so that the end of the test brings both back
+    set_variable("high_activity_threshold", "5.0")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog.get_by_text("engage_high_activity_threshold is 4.25. The next campaign takes them.")).to_be_visible()
+
+    run = airflow.run(window_start=START, dry_run=True)
+    assert run.state == "success"
+    fresh = campaigns.of(WINDOW)
+    assert fresh["settings"]["low_spend_threshold"] == 180.5
+    assert {name: f"{customers:,}" for name, customers in fresh["buckets"].items()} == seen
+    variable = airflow.request("GET", "variables/engage_low_spend_threshold")
+    assert variable["description"].startswith("Customers whose spend")
+
+
+def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watched) -> None:
+    watched.page.goto(f"{watched.home.url}/engage/what-if?window_start={START}")
+    watched.page.get_by_role("spinbutton", name="Low spend").fill("1.005")
+    expect(watched.page.get_by_role("alert")).to_contain_text("it takes a number from 0 to 1000000000")
+    watched.page.get_by_role("spinbutton", name="Low spend").fill("1")
+    expect(watched.page.locator("#counts")).to_contain_text("would be in another bucket")
+    watched.errors.clear()  # the browser counts the answer of 400 as one
+
+
+@pytest.mark.parametrize("watched", [VIEWER], indirect=True)
+def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None:
+    for address in ("campaigns", f"report?window_start={START}", f"what-if?window_start={START}"):
+        watched.page.goto(f"{watched.home.url}/engage/{address}")
+        expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
+        assert watched.page.locator("[data-post], [data-opens]").count() == 0
+
+
 def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:
     watched.page.set_viewport_size({"width": 390, "height": 844})
-    for address in ("campaigns", f"report?window_start={START}"):
+    for address in ("campaigns", f"report?window_start={START}", "what-if"):
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390

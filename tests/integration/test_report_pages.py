@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from engage import campaign
 from engage.errors import NotReady
-from engage.pages.campaigns import SHOWN, Viewer, campaign_list, campaign_report, counts_csv, safe_cell
+from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
+from engage.pages.viewer import Viewer
 from engage.window import Window
 
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -1,0 +1,81 @@
+"""The page that shows what other thresholds would have made of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from engage import campaign, database
+from engage.bucket import BUCKETS
+from engage.distribution import Distribution, distribution
+from engage.errors import NotReady
+from engage.pages import charts
+from engage.pages.render import html
+from engage.pages.viewer import Viewer
+from engage.settings import PREFIX
+from engage.what_if import THRESHOLDS, WhatIf, what_if
+from engage.window import Window
+
+SHOWN = 26
+"""Windows to choose from: four years."""
+
+
+def page(
+    engine: sa.Engine,
+    viewer: Viewer,
+    window: Window | None,
+    chosen: Mapping[str, str],
+    variables: Mapping[str, str | None],
+) -> str:
+    """The page about ``window``, or the latest one, with the thresholds that are chosen or else its campaign's.
+
+    ``variables`` are the thresholds that the next campaign takes, for somebody who may change them.
+
+    Raises:
+        NotReady: the window's customers are in no buckets yet.
+        SettingsError: a threshold that is not allowed.
+    """
+    with engine.begin() as conn:
+        database.tune(conn)
+        windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
+        if window is None and not windows:
+            raise NotReady("No campaign has its customers in buckets yet: trigger a run of customer_engagement first.")
+        window = window or windows[0]
+        found = what_if(conn, window, chosen)
+        spread = distribution(conn, window, found.computed)
+    return html(
+        "what_if.html",
+        viewer=viewer,
+        window=window,
+        windows=windows if window in windows else [window, *windows],
+        found=found,
+        reach=_reach(spread),
+        variables=variables,
+        prefix=PREFIX,
+        names=THRESHOLDS,
+        **_shown(found),
+    )
+
+
+def counts(engine: sa.Engine, window: Window, chosen: Mapping[str, str]) -> str:
+    """The part of the page that depends on the thresholds.
+
+    Raises:
+        NotReady: the window's customers are in no buckets yet.
+        SettingsError: a threshold that is not allowed.
+    """
+    with engine.begin() as conn:
+        database.tune(conn)
+        found = what_if(conn, window, chosen)
+    return html("what_if_counts.html", found=found, **_shown(found))
+
+
+def _shown(found: WhatIf) -> dict[str, object]:
+    return {"buckets": BUCKETS, "bar": charts.bar, "before": found.before, "after": found.after}
+
+
+def _reach(spread: Distribution) -> dict[str, float]:
+    """How far a slider goes: as far as there are many customers."""
+    axes = zip(THRESHOLDS, (spread.spend, spread.sessions), strict=True)
+    return {name: axis.edge(axis.bins) for name, axis in axes}

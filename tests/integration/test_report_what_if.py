@@ -1,0 +1,118 @@
+"""What other thresholds would make of a campaign, against a run with these thresholds and against pandas."""
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from engage.bucket import BUCKETS
+from engage.errors import NotReady, SettingsError
+from engage.pages import thresholds
+from engage.pages.viewer import Viewer
+from engage.seed import seed
+from engage.what_if import what_if
+from tests.integration.conftest import KEY
+from tests.integration.test_report_pages import EVIL, assert_inert
+
+CASES = [
+    ("100", "5"),
+    ("120", "5"),
+    ("100", "4.875"),
+    ("0", "0"),
+    ("0", "1000000"),
+    ("1000000000", "3"),
+    ("180.55", "4.9"),
+]
+
+
+@pytest.fixture
+def seeded(world):
+    seed(world.engine, world.window, 800, 1, hash_key=KEY)
+    world.computed()
+    return world
+
+
+def asked(world, low, high):
+    with world.engine.begin() as conn:
+        return what_if(conn, world.window, {"low_spend_threshold": low, "high_activity_threshold": high})
+
+
+@pytest.mark.parametrize(("low", "high"), CASES)
+def test_it_is_what_a_run_with_these_thresholds_makes(seeded, low, high):
+    query = sa.text("SELECT customer_id, bucket FROM customer_bucket ORDER BY customer_id")
+    before = pd.read_sql(query, seeded.engine).bucket
+    found = asked(seeded, low, high)
+    fresh = seeded.computed(low_spend_threshold=low, high_activity_threshold=high).buckets
+    after = pd.read_sql(query, seeded.engine).bucket
+    assert found.after == fresh
+    assert found.before == before.value_counts().reindex(BUCKETS, fill_value=0).to_dict()
+    assert found.moves == pd.Series(zip(before, after, strict=True)).value_counts().to_dict()
+    assert found.moved == int((before != after).sum())
+    assert found.messages(found.after) == int((after != "NONE").sum())
+
+
+def test_with_the_campaigns_own_thresholds_nobody_moves(seeded):
+    with seeded.engine.begin() as conn:
+        found = what_if(conn, seeded.window, {})
+    assert found.moved == 0
+    assert found.before == found.after
+
+
+def test_looking_changes_nothing(seeded):
+    before = seeded.dump("campaign", "customer_activity", "customer_bucket")
+    asked(seeded, "500", "1")
+    assert seeded.dump("campaign", "customer_activity", "customer_bucket") == before
+
+
+def test_segments_are_those_of_the_campaigns_texts(world):
+    world.sessions(world.customer(), 1)
+    world.computed(message_boost=f"{'x' * 200} STOP")
+    found = asked(world, "100", "5")
+    assert found.messages(found.after) == 1
+    assert found.segments(found.after) == 2
+
+
+@pytest.mark.parametrize(("low", "high"), [("abc", "5"), ("100", "NaN"), ("-1", "5"), ("1.005", "5"), ("100", "")])
+def test_a_threshold_that_no_run_would_take_is_refused(seeded, low, high):
+    with pytest.raises(SettingsError, match="threshold is"):
+        asked(seeded, low, high)
+
+
+def test_before_the_buckets_it_says_what_to_do(world):
+    with pytest.raises(NotReady, match="run its bucket step first"):
+        asked(world, "100", "5")
+    world.sessions(world.customer())
+    world.extract()
+    with pytest.raises(NotReady, match="run its bucket step first"):
+        asked(world, "100", "5")
+
+
+def test_the_page_takes_the_latest_campaign_with_buckets_and_offers_the_others(seeded, in_window):
+    earlier = in_window(seeded.window.previous())
+    earlier.sessions(1)
+    earlier.computed()
+    later = in_window(seeded.window.next())
+    later.sessions(1)
+    later.extract()
+    page = thresholds.page(seeded.engine, Viewer(), None, {}, {})
+    assert f'<option value="{seeded.window.start:%Y-%m-%d}" selected>' in page
+    assert f'<option value="{earlier.window.start:%Y-%m-%d}">' in page
+    assert f'{later.window.start:%Y-%m-%d}">' not in page
+
+
+def test_without_a_campaign_the_page_says_what_to_do(engine):
+    with pytest.raises(NotReady, match="trigger a run of customer_engagement first"):
+        thresholds.page(engine, Viewer(), None, {}, {})
+
+
+def test_only_who_may_set_the_variables_is_offered_to(seeded):
+    assert "data-post" not in thresholds.page(seeded.engine, Viewer(), None, {}, {})
+    now = {"low_spend_threshold": EVIL, "high_activity_threshold": None}
+    page = thresholds.page(seeded.engine, Viewer(may_set=True), None, {}, now)
+    assert "data-post" in page
+    assert_inert(page)
+
+
+def test_the_part_that_the_thresholds_change_is_the_same_as_on_the_page(seeded):
+    chosen = {"low_spend_threshold": "150", "high_activity_threshold": "4"}
+    part = thresholds.counts(seeded.engine, seeded.window, chosen)
+    assert part.strip() in thresholds.page(seeded.engine, Viewer(), seeded.window, chosen, {})
