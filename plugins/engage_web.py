@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, VariableDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails, VariableDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
@@ -26,11 +26,12 @@ from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from engage_steps import CONNECTION, window_of
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from engage import database, settings
+from engage import campaign, database, settings
 from engage.errors import EngageError, InputError, RunError
 from engage.pages import campaigns, problem, render, thresholds
 from engage.pages.viewer import Viewer
@@ -45,6 +46,7 @@ PATIENCE = 10.0
 
 app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 may_see = [Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))]
+may_brake = [*may_see, Depends(requires_access_dag("PUT", DagAccessEntity.RUN, DAG))]
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +67,14 @@ def _window(window_start: str) -> Window:
 
 
 def _viewer(user: GetUserDep) -> Viewer:
-    return Viewer(airflow=_airflow_path(), may_set=_may_set(user))
+    return Viewer(airflow=_airflow_path(), may_brake=_may_brake(user), may_set=_may_set(user))
+
+
+def _may_brake(user: BaseUser) -> bool:
+    allowed: bool = get_auth_manager().is_authorized_dag(
+        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG), user=user
+    )
+    return allowed
 
 
 def _may_set(user: BaseUser) -> bool:
@@ -108,6 +117,19 @@ def _chosen(low: str | None = None, high: str | None = None) -> dict[str, str]:
 def _logged(what: str) -> Any:
     """Leave an entry in Airflow's audit log."""
     return Depends(action_logging(f"engage.{what}"))
+
+
+class Halt(BaseModel):
+    """Which campaign to stop, and why."""
+
+    window_start: str
+    why: str = Field(max_length=500, pattern=r"\S")
+
+
+class Resume(BaseModel):
+    """Which campaign may go on."""
+
+    window_start: str
 
 
 class Thresholds(BaseModel):
@@ -188,6 +210,22 @@ def _variable(session: Session, name: str) -> Variable | None:
     return found
 
 
+@app.post("/halt", dependencies=[Depends(_from_here), *may_brake, _logged("halt")])
+def halt(wanted: Halt, engine: Database, user: GetUserDep) -> JSONResponse:
+    """Pull a campaign's brake."""
+    with engine.begin() as conn:
+        campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=wanted.why.strip(), as_of=_now())
+    return JSONResponse({"detail": "Halted. What is queued waits."})
+
+
+@app.post("/resume", dependencies=[Depends(_from_here), *may_brake, _logged("resume")])
+def resume(wanted: Resume, engine: Database) -> JSONResponse:
+    """Release it."""
+    with engine.begin() as conn:
+        campaign.resume(conn, _window(wanted.window_start), as_of=_now())
+    return JSONResponse({"detail": "Released. Clear the task message, and it sends what is queued."})
+
+
 @app.get("/static/{name}", dependencies=may_see)
 def static(name: str) -> Response:
     """What the pages look like, and what they do in a browser."""
@@ -221,6 +259,12 @@ def _problem(request: Request, status: HTTPStatus, sentence: str) -> Response:
 @app.exception_handler(EngageError)
 def _refused(request: Request, exc: EngageError) -> Response:
     return _problem(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
+
+
+@app.exception_handler(RequestValidationError)
+def _invalid(request: Request, exc: RequestValidationError) -> Response:
+    wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in exc.errors())
+    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, f"That cannot be right. {wrong}.")
 
 
 @app.exception_handler(sa.exc.ProgrammingError)

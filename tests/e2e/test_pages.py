@@ -82,7 +82,11 @@ ADDRESSES = {
     "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
     "/static/{name}": "/static/page.js",
 }
-BODIES = {"/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"}}
+BODIES = {
+    "/halt": {"window_start": START, "why": "a test"},
+    "/resume": {"window_start": START},
+    "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
+}
 FOREIGN = [
     {"Origin": "https://elsewhere.example"},
     {"Origin": "null"},
@@ -326,6 +330,59 @@ def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_th
     assert {name: f"{customers:,}" for name, customers in fresh["buckets"].items()} == seen
     variable = airflow.request("GET", "variables/engage_low_spend_threshold")
     assert variable["description"].startswith("Customers whose spend")
+
+
+def test_a_person_halts_a_campaign_and_lets_it_go_on(watched: Watched, campaigns: Campaigns) -> None:
+    watched.page.get_by_role("link", name="Campaigns").click()
+    frame = watched.frame
+    frame.get_by_role("link", name=f"{START} to").click()
+    frame.get_by_role("button", name="Halt").click()
+    dialog = frame.get_by_role("dialog", name="Stop sending the campaign?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).not_to_be_visible()
+    assert campaigns.of(WINDOW)["halted_at"] is None
+
+    frame.get_by_role("button", name="Halt").click()
+    dialog.get_by_label("Why").fill("a typo in the text")
+    dialog.get_by_role("button", name="Halt").click()
+    expect(frame.get_by_text(f"by {ADMIN}: a typo in the text")).to_be_visible()
+    halted = campaigns.of(WINDOW)
+    assert (halted["halted_by"], halted["halted_why"]) == (ADMIN, "a typo in the text")
+
+    frame.get_by_role("button", name="Resume").click()
+    frame.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    expect(frame.get_by_role("button", name="Halt")).to_be_visible()
+    assert campaigns.of(WINDOW)["halted_at"] is None
+
+
+@pytest.mark.usefixtures("computed")
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ({"window_start": START, "why": " "}, 422, "why: "),
+        ({"window_start": START}, 422, "why: "),
+        ({"window_start": START, "why": "x" * 501}, 422, "why: "),
+        ({"window_start": "2025-01-07", "why": "x"}, 400, "is not the start of a window"),
+    ],
+)
+def test_a_halt_that_cannot_be_right_halts_nothing(
+    clients: dict[str, httpx.Client], campaigns: Campaigns, body: dict[str, str], status: int, sentence: str
+) -> None:
+    http = clients[ADMIN]
+    answer = http.post("/engage/halt", json=body, headers={"Origin": str(http.base_url).rstrip("/")})
+    assert answer.status_code == status
+    assert sentence in answer.json()["detail"]
+    assert campaigns.of(WINDOW)["halted_at"] is None
+
+
+def test_what_a_person_changes_is_in_the_audit_log(
+    clients: dict[str, httpx.Client], airflow: Airflow, computed: Run
+) -> None:
+    for path in BODIES:
+        asked(clients[ADMIN], "POST", path, computed)
+    query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
+    logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
+    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds"}
 
 
 def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watched) -> None:

@@ -136,6 +136,18 @@ def assert_inert(page):
     assert [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"] == []
 
 
+def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(done):
+    may = Viewer(may_brake=True)
+    assert "data-opens" not in campaign_report(done.engine, VIEWER, done.window)
+    page = campaign_report(done.engine, may, done.window)
+    assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (True, False)
+    with done.engine.begin() as conn:
+        campaign.halt(conn, done.window, by="ada", why=EVIL, as_of=done.now)
+    page = campaign_report(done.engine, may, done.window)
+    assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (False, True)
+    assert_inert(page)
+
+
 def test_a_report_of_no_campaign_says_so(world):
     with pytest.raises(NotReady, match="no campaign"):
         campaign_report(world.engine, VIEWER, world.window)
