@@ -11,9 +11,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engage import bucket, campaign
 from engage import customer as customer_data
+from engage.campaign import Campaign
 from engage.errors import NoSuchCustomer, SyntheticCustomer
 from engage.phone import masked, phone_hash
 from engage.schema import customer, customer_activity, customer_bucket, message, suppression
+from engage.settings import Settings
 from engage.window import Window
 
 
@@ -111,12 +113,12 @@ def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
         "consent": row.consent_at and {"at": row.consent_at, "source": row.consent_source},
         "opted_out_at": row.opted_out_at,
         "suppressed": row.phone_hash is not None and conn.execute(held).first() is not None,
-        "campaign": _last_campaign(conn, customer_id),
+        "campaign": next(iter(campaigns(conn, customer_id, limit=1)), None),
     }
 
 
-def _last_campaign(conn: sa.Connection, customer_id: int) -> dict[str, Any] | None:
-    """The customer's numbers, bucket and message in the latest window that has them."""
+def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict[str, Any]]:
+    """The customer's numbers, bucket and message in the latest windows that have them, newest first."""
     theirs = customer_bucket.alias("theirs")
     same = sa.and_(
         customer_activity.c.customer_id == theirs.c.customer_id,
@@ -130,12 +132,13 @@ def _last_campaign(conn: sa.Connection, customer_id: int) -> dict[str, Any] | No
         .join(message, texted, isouter=True)
         .where(theirs.c.customer_id == customer_id)
         .order_by(theirs.c.window_start.desc())
-        .limit(1)
+        .limit(limit)
     )  # fmt: skip
-    row = conn.execute(query).one_or_none()
-    found = row and campaign.find(conn, Window(row.window_start))
-    if row is None or found is None or found.settings is None:
-        return None
+    both = [(row, campaign.find(conn, Window(row.window_start))) for row in conn.execute(query).all()]
+    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings]
+
+
+def _campaign(row: sa.Row[Any], found: Campaign, settings: Settings) -> dict[str, Any]:
     return {
         "window_start": found.window.start,
         "window_end": found.window.end,
@@ -145,7 +148,7 @@ def _last_campaign(conn: sa.Connection, customer_id: int) -> dict[str, Any] | No
         "total_spend": f"{row.total_spend_cents // 100}.{row.total_spend_cents % 100:02}",
         "avg_weekly_sessions": row.avg_weekly_sessions,
         "bucket": row.bucket,
-        "why": bucket.why(row.bucket, found.settings),
+        "why": bucket.why(row.bucket, settings),
         "message": row.status and {"status": row.status, "reason": row.reason},
     }
 

@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from engage import campaign, database, settings
 from engage.errors import EngageError, InputError, RunError
-from engage.pages import campaigns, problem, render, thresholds
+from engage.pages import campaigns, customers, problem, render, thresholds
 from engage.pages.viewer import Viewer
 from engage.service.problems import NO_ANSWER
 from engage.settings import PREFIX
@@ -191,6 +191,12 @@ def what_if(
 def what_if_counts(engine: Database, window: TheWindow, chosen: Chosen) -> HTMLResponse:
     """The part of that page that the thresholds change."""
     return HTMLResponse(thresholds.counts(engine, window, chosen))
+
+
+@app.get("/customer", dependencies=may_see)
+def one_customer(engine: Database, customer_id: str | None = None) -> HTMLResponse:
+    """One customer, by id; without one, only the field to enter it in."""
+    return HTMLResponse(customers.page(engine, customer_id))
 
 
 @app.post("/thresholds", dependencies=[Depends(_from_here), *may_see, Depends(_requires_set), _logged("thresholds")])

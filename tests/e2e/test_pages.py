@@ -80,6 +80,7 @@ ADDRESSES = {
     "/counts.csv": f"/counts.csv?window_start={START}",
     "/what-if": f"/what-if?window_start={START}",
     "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
+    "/customer": "/customer?customer_id=1",
     "/static/{name}": "/static/page.js",
 }
 BODIES = {
@@ -182,6 +183,8 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         ("/report?window_start=2025-01-06", 404, "no campaign"),
         (f"/what-if?window_start={START}&low=abc", 400, "low_spend_threshold is &#39;abc&#39;, which is not allowed"),
         (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
+        ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
+        ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
         (f"/run?dag_id={DAG}&run_id=%3Cscript%3E", 400, "There is no such run"),
         ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
     ],
@@ -394,6 +397,24 @@ def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watche
     watched.errors.clear()  # the browser counts the answer of 400 as one
 
 
+def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) -> None:
+    [(customer_id, bucket, cents)] = campaigns.rows(
+        "SELECT customer_id, bucket, total_spend_cents FROM customer_bucket WHERE window_start = :start "
+        "ORDER BY total_spend_cents DESC LIMIT 1",
+        start=WINDOW.start,
+    )
+    watched.page.get_by_role("link", name="Campaigns").click()
+    frame = watched.frame
+    frame.get_by_role("link", name="Customer", exact=True).click()
+    frame.get_by_label("Customer's id").fill(str(customer_id))
+    frame.get_by_role("button", name="Show").click()
+    expect(frame.get_by_role("heading", name=f"Customer {customer_id}")).to_be_visible()
+    row = frame.get_by_role("row", name=f"{START} to")
+    expect(row).to_contain_text(bucket)
+    expect(row).to_contain_text(f"{cents / 100:.2f}")
+    both_themes(watched.page, "customer", 560)
+
+
 @pytest.mark.parametrize("watched", [VIEWER], indirect=True)
 def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None:
     for address in ("campaigns", f"report?window_start={START}", f"what-if?window_start={START}"):
@@ -404,7 +425,7 @@ def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None
 
 def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:
     watched.page.set_viewport_size({"width": 390, "height": 844})
-    for address in ("campaigns", f"report?window_start={START}", "what-if"):
+    for address in ("campaigns", f"report?window_start={START}", "what-if", "customer?customer_id=1"):
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -418,10 +439,15 @@ def test_the_task_message_has_a_button_that_opens_the_report(watched: Watched, a
 
 
 def test_what_people_have_written_does_not_run(watched: Watched, campaigns: Campaigns) -> None:
+    known = campaigns.value("SELECT name FROM customer WHERE customer_id = 1")
     halted = "UPDATE campaign SET halted_at = opened_at, halted_by = :text, halted_why = :text WHERE window_start = :w"
     try:
         with campaigns.engine.begin() as conn:
             conn.execute(sa.text(halted), {"text": EVIL, "w": WINDOW.start})
+            conn.execute(sa.text("UPDATE customer SET name = :text WHERE customer_id = 1"), {"text": EVIL})
+        watched.page.goto(f"{watched.home.url}/engage/customer?customer_id=1")
+        expect(watched.page.get_by_text("document.title='owned'").first).to_be_visible()
+        assert "owned" not in watched.page.title()
         for address in ("campaigns", f"report?window_start={START}"):
             watched.page.goto(f"{watched.home.url}/engage/{address}")
             expect(watched.page.get_by_text("halted", exact=True)).to_be_visible()
@@ -431,6 +457,7 @@ def test_what_people_have_written_does_not_run(watched: Watched, campaigns: Camp
         with campaigns.engine.begin() as conn:
             free = "UPDATE campaign SET halted_at = NULL, halted_by = NULL, halted_why = NULL WHERE window_start = :w"
             conn.execute(sa.text(free), {"w": WINDOW.start})
+            conn.execute(sa.text("UPDATE customer SET name = :text WHERE customer_id = 1"), {"text": known})
 
 
 def both_themes(page: Page, name: str, height: int) -> None:

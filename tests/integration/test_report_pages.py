@@ -29,6 +29,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        self.text += " "
 
     def handle_data(self, data):
         self.text += data
@@ -49,7 +50,7 @@ def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
     text = " ".join(page.text.split())
     start = f"{done.window.start:%Y-%m-%d}"
     assert ("a", {"href": f"report?window_start={start}"}) in page.tags
-    assert f"{start}to {done.window.end:%Y-%m-%d} complete 2 100.0% · 0.0% · 0.0%" in text
+    assert f"{start} to {done.window.end:%Y-%m-%d} complete 2 100.0% · 0.0% · 0.0%" in text
     assert "1 accepted" in text
     assert "1 skipped" in text
     shares = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]

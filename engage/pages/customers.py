@@ -1,0 +1,41 @@
+"""The page about one customer: their numbers in each campaign, the bucket and why, and what became of each message."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engage import ledger, profile
+from engage.errors import InputError
+from engage.pages.render import html
+
+SHOWN = 26
+"""Campaigns: four years."""
+LARGEST_ID = 2**63 - 1
+
+
+def page(engine: sa.Engine, customer_id: str | None) -> str:
+    """The page about a customer, or the one to enter an id in.
+
+    Raises:
+        InputError: not an id that anybody can have.
+        NoSuchCustomer: there is none with this id.
+    """
+    if not customer_id:
+        return html("customer.html", customer=None)
+    wanted = _customer_id(customer_id)
+    with engine.begin() as conn:
+        return html(
+            "customer.html",
+            customer=profile.view(conn, wanted),
+            campaigns=profile.campaigns(conn, wanted, limit=SHOWN),
+            messages=ledger.messages_to(conn, wanted, limit=SHOWN),
+        )
+
+
+def _customer_id(text: str) -> int:
+    digits = text.strip().removeprefix("-")
+    if not (
+        digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID)) and int(digits) <= LARGEST_ID
+    ):
+        raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
+    return int(text)
