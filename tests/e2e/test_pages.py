@@ -201,6 +201,31 @@ def test_what_cannot_be_shown_is_a_page_that_says_why(
     assert_guarded(answer)
 
 
+def test_a_missing_table_is_a_page_that_says_so(clients: dict[str, httpx.Client], campaigns: Campaigns) -> None:
+    try:
+        with campaigns.engine.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE campaign RENAME TO campaign_away"))
+        answer = clients[ADMIN].get("/engage/campaigns")
+    finally:
+        with campaigns.engine.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE campaign_away RENAME TO campaign"))
+    assert answer.status_code == 503
+    assert "python -m engage db upgrade" in answer.text
+    assert_guarded(answer)
+
+
+def test_a_database_that_takes_too_long_is_a_page_that_says_so(
+    clients: dict[str, httpx.Client], campaigns: Campaigns
+) -> None:
+    with campaigns.engine.begin() as conn:
+        conn.execute(sa.text("LOCK TABLE campaign"))
+        answer = clients[ADMIN].get("/engage/campaigns")
+    assert answer.status_code == 503
+    assert "takes too long" in answer.text
+    assert_guarded(answer)
+    assert clients[ADMIN].get("/engage/campaigns").status_code == 200
+
+
 # --- in a browser
 
 
