@@ -9,13 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import database, report
-from engage.bucket import BUCKETS
 from engage.distribution import Distribution, distribution
 from engage.funnel import funnel
-from engage.pages import charts
+from engage.pages import charts, comparison
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.report import Report
 from engage.settings import Settings
 from engage.window import Window
 
@@ -50,7 +48,7 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
         report=found,
         stages=stages,
         charts=_charts(spread, settings) if spread else None,
-        comparison=_comparison(found, earlier) if earlier else None,
+        comparison=comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,
         bar=charts.bar,
         length=charts.length,
@@ -68,28 +66,6 @@ def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
             for name, axis in ((f"low spend, {low}", spread.spend), (f"high activity, {high}", spread.sessions))
             if not axis.in_view
         ],
-    }
-
-
-def _comparison(now: Report, before: Report) -> list[tuple[str, str, str]]:
-    """What is worth holding against the campaign before: its name, then, now."""
-    pairs = [_figures(found) for found in (before, now)]
-    return [(name, pairs[0][name], pairs[1][name]) for name in pairs[1]]
-
-
-def _figures(found: Report) -> dict[str, str]:
-    customers = found.customers or 0
-    shares = {name: found.buckets.get(name, 0) / customers if customers else 0 for name in BUCKETS}
-    return {
-        "Customers": f"{customers:,}",
-        **{f"{name}, of all customers": f"{part:.1%}" for name, part in shares.items()},
-        "Sessions": f"{found.events.get('sessions', 0):,}",
-        "Purchases": f"{found.events.get('purchases', 0):,}",
-        "Messages": f"{found.messages['total']:,}",
-        "Skipped": f"{found.messages['by_status'].get('skipped', 0):,}",
-        "Segments": f"{found.messages['segments']:,}",
-        "Low spend below": f"{found.settings['low_spend_threshold']:.2f}" if found.settings else "–",
-        "High activity above": f"{found.settings['high_activity_threshold']:g}" if found.settings else "–",
     }
 
 

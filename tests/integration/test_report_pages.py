@@ -3,20 +3,28 @@
 import csv
 import io
 import re
+from contextlib import suppress
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
 import sqlalchemy as sa
 
 from engage import campaign
-from engage.errors import NotReady
+from engage.aggregate import aggregate
+from engage.bucket import bucket
+from engage.delivery import Delivery
+from engage.errors import GuardStop, NotReady
+from engage.extract import extract
 from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
+from engage.settings import Settings
 from engage.window import Window
 
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"
 VIEWER = Viewer()
+HOUR = timedelta(hours=1)
 
 
 class Tags(HTMLParser):
@@ -33,6 +41,10 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+def text_of(page):
+    return " ".join(Tags(page).text.split())
 
 
 @pytest.fixture
@@ -106,6 +118,79 @@ def test_a_report_is_held_against_the_campaign_before(done, in_window):
     page = campaign_report(done.engine, VIEWER, done.window)
     assert f"This campaign and the one of {earlier.window.start:%Y-%m-%d}" in page
     assert "77.00" in page
+
+
+def test_the_change_of_a_share_is_in_points_and_of_a_number_in_percent(done, in_window):
+    earlier = in_window(done.window.previous())
+    earlier.sessions(1, 4)
+    for customer in (1, 2):
+        earlier.purchase(customer, 100_00 if customer == 1 else 1)
+    earlier.computed()
+    text = text_of(campaign_report(done.engine, VIEWER, done.window))
+    assert "BOOST, of all customers 50.0% 100.0% +50.0 points" in text
+    assert "NONE, of all customers 50.0% 0.0% −50.0 points" in text
+    assert "Sessions 4 3 −25.0%" in text
+    assert "Purchases 2 1 −50.0%" in text
+    assert "Customers 2 2 –" in text
+    assert "Messages 0 2 –" in text
+
+
+@pytest.fixture
+def odd(world, in_window):
+    """A campaign with a quarter of the sessions of the one before, and with another bucket for everybody."""
+    earlier = in_window(world.window.previous())
+    people = [world.customer() for _ in range(4)]
+    for one in people:
+        earlier.sessions(one, 4, at=earlier.window.end - HOUR)
+        earlier.purchase(one, 1_000_00, at=earlier.window.end - HOUR)
+    earlier.computed()
+    for one in people:
+        world.sessions(one, 1, at=world.window.end - HOUR)
+        world.purchase(one, 1, at=world.window.end - HOUR)
+    return world
+
+
+def begin(world, delivery):
+    """Run the campaign up to its buckets, with the guard's usual limits."""
+    with suppress(GuardStop):  # what it has found is kept all the same
+        extract(world.engine, world.window, Settings(), as_of=world.now, run_id="a_run", delivery=delivery)
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+
+
+def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
+    begin(odd, Delivery())
+    text = text_of(campaign_report(odd.engine, VIEWER, odd.window))
+    assert "What the guard has found" in text
+    assert "there are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
+    assert "BOOST has 100.0% of the customers, 100.0 points more than in the window before" in text
+    assert "no run texts anybody, unless it is told to ignore the guard" in text
+    assert "BOOST, of all customers 0.0% 100.0% +100.0 points" in text
+    assert "bucketed guard" in text_of(campaign_list(odd.engine, VIEWER))
+
+
+def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored(odd):
+    begin(odd, Delivery(ignore_guard=True, by=EVIL))
+    odd.message()
+    page = campaign_report(odd.engine, VIEWER, odd.window)
+    text = text_of(page)
+    assert "there are 4 sessions, 25.0% of the 16" in text
+    assert f"Ignored by a_run, triggered by {EVIL}" in text
+    assert "no run texts anybody" not in text
+    assert "guard ignored" in text_of(campaign_list(odd.engine, VIEWER))
+    assert_inert(page)
+
+
+def test_a_run_may_have_been_told_to_ignore_a_guard_that_found_nothing(world):
+    world.sessions(world.customer(), 1, at=world.window.end - HOUR)
+    begin(world, Delivery(ignore_guard=True))
+    text = text_of(campaign_report(world.engine, VIEWER, world.window))
+    assert "The guard has found nothing. Ignored by a_run" in text
+    assert "guard" not in text_of(campaign_list(world.engine, VIEWER))
+
+
+def test_a_campaign_that_the_guard_has_nothing_to_say_of_says_nothing_of_it(done):
+    assert "guard has found" not in campaign_report(done.engine, VIEWER, done.window)
 
 
 def test_a_report_lists_unknown_messages_with_their_phones_masked(done):

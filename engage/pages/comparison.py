@@ -1,0 +1,68 @@
+"""A campaign beside the one before it: what each has, and by how much they differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engage.bucket import BUCKETS
+from engage.pages.render import number
+from engage.report import Report
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that both campaigns have, as a person reads it."""
+
+    name: str
+    before: str
+    now: str
+    change: str = NOTHING
+
+
+def lines(before: Report, now: Report) -> list[Line]:
+    """What is worth holding against the campaign before. Shares differ by points, as the guard counts."""
+    events = ("sessions", "purchases")
+    return [
+        _count("Customers", before.customers or 0, now.customers or 0),
+        *(_share(f"{bucket}, of all customers", _percent(before, bucket), _percent(now, bucket)) for bucket in BUCKETS),
+        *(_count(kind.title(), before.events.get(kind, 0), now.events.get(kind, 0)) for kind in events),
+        _count("Messages", before.messages["total"], now.messages["total"]),
+        _count("Skipped", _skipped(before), _skipped(now)),
+        _count("Segments", before.messages["segments"], now.messages["segments"]),
+        _threshold("Low spend below", "low_spend_threshold", ".2f", before, now),
+        _threshold("High activity above", "high_activity_threshold", "g", before, now),
+    ]
+
+
+def _count(name: str, before: int, now: int) -> Line:
+    change = _signed(100 * (now - before) / before, "%") if before else NOTHING
+    return Line(name, number(before), number(now), change)
+
+
+def _share(name: str, before: float | None, now: float | None) -> Line:
+    change = NOTHING if before is None or now is None else _signed(now - before, " points")
+    return Line(name, _shown(before), _shown(now), change)
+
+
+def _shown(share: float | None) -> str:
+    return NOTHING if share is None else f"{share:.1f}%"
+
+
+def _signed(value: float, unit: str) -> str:
+    """With a sign, unless it is nothing."""
+    return f"{'+' if value > 0 else '−'}{abs(value):,.1f}{unit}" if value else NOTHING
+
+
+def _percent(found: Report, bucket: str) -> float | None:
+    return 100 * found.buckets[bucket] / found.customers if found.buckets and found.customers else None
+
+
+def _skipped(found: Report) -> int:
+    return int(found.messages["by_status"].get("skipped", 0))
+
+
+def _threshold(name: str, setting: str, form: str, before: Report, now: Report) -> Line:
+    then, at_last = (format(found.settings[setting], form) if found.settings else NOTHING for found in (before, now))
+    return Line(name, then, at_last)
