@@ -10,6 +10,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import engage_links
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
@@ -24,7 +25,8 @@ VARIABLE = "engage_alert_emails"
 SUBJECT = "{{ engage_alert.subject }}"
 BODY = """<p>{{ engage_alert.happened | e }}</p>
 <p>{{ engage_alert.advice | e }}</p>
-<p>Run: <a href="{{ ti.log_url | e }}">{{ ti.run_id | e }}</a></p>"""
+<p>Run: <a href="{{ ti.log_url | e }}">{{ ti.run_id | e }}</a></p>
+{% if engage_report %}<p><a href="{{ engage_report | e }}">The campaign's report</a></p>{% endif %}"""
 """What happened comes in as a value. Airflow reads these texts as templates, and people may have typed parts of it."""
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,9 @@ def _send(context: Context, alert: Alert) -> None:
             from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
             notify = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
-            notify({**context, "engage_alert": asdict(alert)})
+            ti = context["ti"]
+            report = engage_links.report_url(ti) if ti.dag_id == engage_links.DAG else None
+            notify({**context, "engage_alert": asdict(alert), "engage_report": report})
     except Exception:
         log.exception("An alert could not be sent: %s", alert.subject)
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import engage_alerts
+import engage_links
 import engage_steps
-from airflow.providers.common.compat.sdk import conf
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class CampaignApproval(ApprovalOperator):
             engage_steps.skip(asked.note)
         total = sum(asked.messages.values())
         self.subject = f"May {total:,} messages about {run.window} go out?"
-        self.body = body(asked, _report(context))
+        self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
         engage_alerts.approval_wanted(context, total, asked.hours)
         super().execute(context)
@@ -100,9 +99,3 @@ def body(asked: Request, report: str) -> str:
 
 def _as_code(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
-
-
-def _report(context: Context) -> str:
-    ti = context["ti"]
-    base = (conf.get("api", "base_url", fallback=None) or "").rstrip("/")
-    return f"{base}/dags/{ti.dag_id}/runs/{quote(ti.run_id, safe='')}/plugin/engage-report"

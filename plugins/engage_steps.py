@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 import engage_alerts
+import engage_links
 from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
@@ -202,7 +202,7 @@ class CampaignReport(BaseOperatorLink):
     name = "Campaign report"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return f"/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}/plugin/engage-report"
+        return engage_links.report_path(ti_key)
 
 
 def with_report(called: Any) -> Any:

@@ -79,6 +79,16 @@ def test_a_failure_is_one_mail_to_everybody_with_the_reason_and_a_link(task_cont
     assert f'href="{LINK}"' in mail.html
 
 
+@pytest.mark.parametrize(("dag_id", "links"), [("customer_engagement", 1), ("engage_maintenance", 0)])
+def test_an_alert_links_to_the_campaigns_report_if_it_is_about_one(mails, addressed, monkeypatch, dag_id, links):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://engage.example/airflow")
+    context = context_of()
+    context["ti"].dag_id = dag_id
+    engage_alerts.failed(context)
+    report = 'href="https://engage.example/airflow/dags/customer_engagement/runs/a_run/plugin/engage-report"'
+    assert mails[0].html.count(report) == links
+
+
 def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context, mails, addressed):
     engage_alerts.failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
     assert "It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}." in mails[0].html

@@ -73,10 +73,23 @@ def test_nothing_describes_the_routes_to_strangers(app):
 def test_the_task_message_has_a_button_that_opens_the_report(dag, serialized_dag):
     assert serialized_dag.get_task("message").operator_extra_link_dict.keys() == {"Campaign report"}
     assert [task.task_id for task in dag.tasks if task.operator_extra_links] == ["message"]
+
+
+class Key:
+    dag_id, run_id = "customer_engagement", "manual__2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "path"),
+    [
+        ("http://localhost:8080", ""),
+        ("https://engage.example/", ""),
+        ("https://engage.example/airflow", "/airflow"),
+        ("https://engage.example/our/airflow/", "/our/airflow"),
+    ],
+)
+def test_that_button_stays_below_the_path_that_airflow_is_at(dag, monkeypatch, base_url, path):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
     [link] = dag.get_task("message").operator_extra_links
-
-    class Key:
-        dag_id, run_id = "customer_engagement", "manual__2026-01-01T00:00:00+00:00"
-
-    found = link.get_link(dag.get_task("message"), ti_key=Key())
-    assert found == "/dags/customer_engagement/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00/plugin/engage-report"
+    report = "/dags/customer_engagement/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00/plugin/engage-report"
+    assert link.get_link(dag.get_task("message"), ti_key=Key()) == path + report

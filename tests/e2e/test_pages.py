@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Req
 from engage.airflow_api import DAG
 from engage.home import ROOT
 from engage.local import ADMIN
-from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, picture
+from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 WINDOW = past_window(7)
 START = f"{WINDOW.start:%Y-%m-%d}"
