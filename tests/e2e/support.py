@@ -155,6 +155,12 @@ class Campaigns:
                    FROM message WHERE window_start = :start GROUP BY fate"""
         return dict(self.rows(query, start=window.start))  # type: ignore[arg-type]
 
+    def remove(self, window: Window) -> None:
+        """Leave nothing of what other tests have made of the window, but for its events."""
+        with self.engine.begin() as conn:
+            for table in ("message", "customer_bucket", "customer_activity", "campaign"):
+                conn.execute(sa.text(f"DELETE FROM {table} WHERE window_start = :start"), {"start": window.start})
+
     def everything_of(self, window: Window) -> dict[str, list[tuple[Any, ...]]]:
         """All rows that the window's campaign consists of, comparable with an earlier answer."""
         tables = ("campaign", "customer_activity", "customer_bucket", "message")

@@ -17,16 +17,21 @@ from tests.e2e.support import Airflow, Campaigns, past_window, until
 from tests.smtp_double import Mail
 
 CUSTOMERS = 300
+APPROVED, REJECTED, UNANSWERED = (past_window(number) for number in (9, 10, 11))
 Edit = Callable[[str, str], None]
 
 
 @pytest.fixture(autouse=True)
-def wanted(airflow: Airflow, set_variable: Edit) -> Iterator[None]:
+def wanted(airflow: Airflow, campaigns: Campaigns, set_variable: Edit) -> Iterator[None]:
     """Somebody is asked. A run that a failed test leaves waiting would hold up those of the others."""
     set_variable("require_approval", "true")
+    for window in (APPROVED, REJECTED, UNANSWERED):
+        campaigns.remove(window)
     yield
     for run_id in airflow.runs(state="running"):
         airflow.request("PATCH", f"dags/{DAG}/dagRuns/{run_id}", json={"state": "failed"})
+    for window in (APPROVED, REJECTED, UNANSWERED):
+        campaigns.remove(window)
 
 
 def start(airflow: Airflow, window: Window, **conf: Any) -> str:
@@ -64,7 +69,7 @@ def steps(**fates: str) -> dict[str, str]:
 def test_an_approved_run_texts_the_list_and_nobody_before(
     airflow: Airflow, campaigns: Campaigns, page: Page, mails: list[Mail]
 ) -> None:
-    window = past_window(9)
+    window = APPROVED
     run_id = start(airflow, window)
     waiting = campaigns.messages(window)
     assert waiting["queued"] > 0
@@ -85,7 +90,7 @@ def test_an_approved_run_texts_the_list_and_nobody_before(
 def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
     airflow: Airflow, campaigns: Campaigns, page: Page
 ) -> None:
-    window = past_window(10)
+    window = REJECTED
     run_id = start(airflow, window)
     waiting = campaigns.messages(window)
 
@@ -110,7 +115,7 @@ def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
 def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
     airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
 ) -> None:
-    window = past_window(11)
+    window = UNANSWERED
     run_id = start(airflow, window)
     time_passes(airflow, run_id)
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign
+from engage import approval, campaign
 from engage.aggregate import aggregate
 from engage.bucket import bucket
 from engage.delivery import Delivery
@@ -55,6 +55,17 @@ def done(world):
     world.computed(message_boost=f"{EVIL} Reply STOP")
     world.message()
     return world
+
+
+def test_the_report_says_what_was_answered_about_the_list(world):
+    world.sessions(world.customer())
+    world.computed(require_approval=True)
+    approval.ask(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    assert "Approval is asked for since" in text_of(campaign_report(world.engine, VIEWER, world.window))
+    approval.answer(world.engine, world.window, approved=False, by=EVIL, as_of=world.now)
+    page = campaign_report(world.engine, VIEWER, world.window)
+    assert f"Its messages were rejected by {EVIL} on" in text_of(page)
+    assert "<script>alert" not in page
 
 
 def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
