@@ -61,9 +61,9 @@ def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], d
     Events without a customer all lie in one of the window's pieces, so looking there for them costs next to nothing,
     and the pass over all need not read the column.
     """
-    opened, _ = _counted(conn, partitions.of(app_session, window))
-    opened_by_nobody, _ = _counted(conn, partitions.of(app_session, window), of_nobody=True)
-    purchases = partitions.of(purchase, window)
+    sessions, purchases = partitions.of(app_session, window), partitions.of(purchase, window)
+    [opened] = _counted(conn, sessions)
+    [opened_by_nobody] = _counted(conn, sessions, of_nobody=True)
     bought, paid = _counted(conn, purchases, _amount_is_valid(purchases))
     bought_by_nobody, paid_by_nobody = _counted(conn, purchases, _amount_is_valid(purchases), of_nobody=True)
     valid = paid - paid_by_nobody
@@ -75,13 +75,12 @@ def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], d
 
 
 def _counted(
-    conn: sa.Connection, log: sa.FromClause, valid: sa.ColumnElement[bool] | None = None, *, of_nobody: bool = False
-) -> tuple[int, int]:
-    """How many rows a log has, and how many of them are valid; of everybody, or of those without a customer."""
-    true = sa.true() if valid is None else valid
-    query = sa.select(sa.func.count(), sa.func.count().filter(true)).select_from(log)
-    row = conn.execute(query.where(log.c.customer_id.is_(None)) if of_nobody else query).one()
-    return row[0], row[1]
+    conn: sa.Connection, log: sa.FromClause, *conditions: sa.ColumnElement[bool], of_nobody: bool = False
+) -> list[int]:
+    """How many rows a log has, and how many meet each condition; of everybody, or of those without a customer."""
+    counts = (sa.func.count(), *(sa.func.count().filter(condition) for condition in conditions))
+    query = sa.select(*counts).select_from(log)
+    return [*conn.execute(query.where(log.c.customer_id.is_(None)) if of_nobody else query).one()]
 
 
 def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:

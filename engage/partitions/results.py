@@ -27,9 +27,8 @@ def build(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[
     """The first half of ``replace``: a table aside that holds ``rows``, free to be corrected before ``swap_in``."""
     fresh = table.to_metadata(sa.MetaData(), name=fresh_name(table, window))
     compiled = rows.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
-    filled = f"WITH (fillfactor = {table.info.get('fillfactor', 100)})"
     # CREATE TABLE … AS may run in parallel, which INSERT … SELECT never does; values stay bound parameters
-    conn.exec_driver_sql(f"CREATE TABLE {fresh.name} {filled} AS {compiled}", compiled.params)
+    conn.exec_driver_sql(f"CREATE TABLE {fresh.name} AS {compiled}", compiled.params)
     return fresh
 
 
