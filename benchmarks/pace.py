@@ -27,8 +27,14 @@ RATE, ANSWER_AFTER, MESSAGES = 100, 0.05, 1_500
 
 
 def measure(host: str) -> dict[str, Any]:
-    """Send to a server on this machine that speaks Twilio's API; returns the average rate and that of each second."""
-    with world_of(host, MESSAGES) as world, twilio_double() as double:
+    """Send in a database of its own; returns the average rate and that of each second."""
+    with world_of(host, MESSAGES) as world:
+        return send(world)
+
+
+def send(world: World) -> dict[str, Any]:
+    """Send to a server on this machine that speaks Twilio's API, one message to each of the world's customers."""
+    with twilio_double() as double:
         _queued(world)
         double.delay = ANSWER_AFTER
         os.environ["ENGAGE_SMS_URL"] = double.sms_url
@@ -50,14 +56,14 @@ def measure(host: str) -> dict[str, Any]:
 def _queued(world: World) -> None:
     """Customers who are nobody, and a campaign whose messages wait."""
     settings = Settings(sms_provider="twilio", sending_hours="0:00-24:00", messages_per_second=RATE)
-    bought, since = world.window.start + timedelta(days=3), world.window.start - timedelta(days=30)
-    phones = [fictional_phone(n) for n in range(MESSAGES)]
+    bought, since = world.window.end - timedelta(days=1), world.window.start - timedelta(days=30)
+    phones = [fictional_phone(n) for n in range(world.customers)]
     people = [
         {"customer_id": n, "registered_at": since, "consent_at": since, "phone": phone}
         | {"phone_hash": phone_hash(phone, HASH_KEY), "time_zone": "America/New_York"}
         for n, phone in enumerate(phones)
     ]
-    bills = [{"customer_id": n, "purchased_at": bought, "amount_cents": 100} for n in range(MESSAGES)]
+    bills = [{"customer_id": n, "purchased_at": bought, "amount_cents": 100} for n in range(world.customers)]
     with world.engine.begin() as conn:
         conn.execute(sa.insert(customer), people)
         conn.execute(sa.insert(purchase), bills)

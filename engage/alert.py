@@ -63,6 +63,16 @@ def of_silence() -> Alert:
     )
 
 
+def of_halt(why: str) -> Alert:
+    """The sender has pulled the brake of its campaign."""
+    return Alert(
+        "Engage: a campaign is halted",
+        f"Engage has halted a campaign by itself: {why}. What is queued waits.",
+        "Look at the provider first. Resume… on the campaign's report releases the brake, and the task message, "
+        "cleared, sends what is queued.",
+    )
+
+
 def of_unknown(count: int) -> Alert:
     """Messages have become unknown: they may or may not have gone out."""
     messages = "1 message" if count == 1 else f"{count:,} messages"

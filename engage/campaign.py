@@ -201,14 +201,16 @@ def close(conn: sa.Connection, window: Window, as_of: datetime) -> None:
     update(conn, window, **{column.name: sa.func.coalesce(column, as_of) for column in columns})
 
 
-def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> None:
-    """Pull the brake: no message of the campaign is claimed any more. Halting again changes nothing.
+def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> bool:
+    """Pull the brake: no message of the campaign is claimed any more. Halting again changes nothing; then it is False.
 
     Raises:
         NotReady: there is no such campaign.
     """
-    if _existing(conn, window).halted_at is None:
-        update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
+    if _existing(conn, window).halted_at is not None:
+        return False
+    update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
+    return True
 
 
 def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:

@@ -78,7 +78,7 @@ def demo_(port: Port = 8080, service_port: ServicePort = 8000, customers: Custom
         _print_seconds("Seconds by task, as Airflow saw them", run.seconds_by_task)
         if found.window["run_id"] != run.run_id and found.window["frozen_at"]:
             console.print(
-                f"This window's messages had begun to go out on {found.window['frozen_at'][:16]} UTC, so the run "
+                f"This window's campaign was frozen on {found.window['frozen_at'][:16]} UTC, so the run "
                 "changed nothing and texted nobody again. `make clean` starts over."
             )
         _print_address(airflow)
@@ -121,7 +121,7 @@ def seed_(
             progress=lambda done, total: bar.update(task, completed=done),
         )
     if summary.frozen:
-        console.print(f"The campaign of {window} has begun to text people, so its events were left as they are.")
+        console.print(f"The campaign of {window} is frozen, so its events were left as they are.")
     else:
         console.print(
             f"{summary.customers:,} customers, {summary.sessions:,} sessions, {summary.purchases:,} purchases "

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
 
-from engage.outbox import Answer, Claimed
+from engage.outbox import HELD_AT_MOST, Answer, Claimed
 from engage.settings import Settings
 from engage.sms import Outcome, Reply, SmsProvider
 
@@ -18,12 +18,16 @@ log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 0.25
 """Seconds of messages that are taken up before their turn, so that a halt finds few of them on their way."""
+HOLD = HELD_AT_MOST.total_seconds() - 60
+"""Seconds after its claim in which a message is handed over; later it might be listed as one of unknown fate."""
 MAX_PAUSE = 60.0
 MAX_THREADS = 400
 """More than are ever at once: some wait for their turn."""
 PATIENCE = 6
 """Pauses in a row after which a sender gives up for now."""
 _POLL = 0.2
+_GIVEN_BACK = Reply(Outcome.LATER)
+"""Of a message that the provider was never asked about."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,14 @@ class Dispatch:
 
     def hand_over(self, rows: Sequence[Claimed]) -> None:
         """Hand messages over, each at its turn; their answers come with ``answers``."""
+        until = monotonic() + HOLD
         for row in rows:
             turn = self._turn()
             if self._pool is None:
-                self._done.append(self._send(row, turn))
+                self._done.append(self._send(row, turn, until))
             else:
                 self.handed.add(row.customer_id)
-                self._waiting.add(self._pool.submit(self._send, row, turn))
+                self._waiting.add(self._pool.submit(self._send, row, turn, until))
 
     def answers(self, *, wait_a_moment: bool = False, final: bool = False) -> list[Answer]:
         """What has come back; waits for it if there is nothing to do meanwhile, and ``final`` for everything."""
@@ -125,11 +130,13 @@ class Dispatch:
     def _until_room(self) -> float:
         return max(self._paused_until, self._next_turn) - monotonic()
 
-    def _send(self, row: Claimed, turn: float) -> Answer:
+    def _send(self, row: Claimed, turn: float, until: float) -> Answer:
         if not self._wait_for(turn):
-            return Answer(row.customer_id, Reply(Outcome.LATER))
-        self.handed.add(row.customer_id)
+            return Answer(row.customer_id, _GIVEN_BACK)
         try:
+            if monotonic() > until:
+                return Answer(row.customer_id, _GIVEN_BACK)
+            self.handed.add(row.customer_id)
             return Answer(row.customer_id, self.provider.send(row.sms))
         except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
             return Answer(row.customer_id, error=type(exc).__name__)
@@ -154,7 +161,9 @@ class Dispatch:
 
     def _learn(self, answer: Answer) -> None:
         """Leave the provider alone for longer each time that it says so."""
-        if answer.reply is None or answer.reply.outcome is not Outcome.LATER or self._stopping.is_set():
+        if answer.reply is _GIVEN_BACK:
+            return
+        if answer.reply is None or answer.reply.outcome is not Outcome.LATER:
             self._pauses = 0 if answer.reply and answer.reply.outcome is Outcome.ACCEPTED else self._pauses
             return
         now = monotonic()

@@ -8,19 +8,23 @@ few large ones.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSON, insert
+from sqlalchemy.dialects.postgresql import insert
 
+from engage import values
 from engage.binary_copy import copy_packed, copy_rows, packed
 from engage.schema import app_event, app_session, intake_batch, purchase
 
 Key = tuple[str, str]
+
+_KEY = [sa.column(name, intake_batch.c[name].type) for name in ("key_id", "idempotency_key")]
+_BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake_batch.c.answer.type)]
 
 
 @dataclass(slots=True)
@@ -95,11 +99,11 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
         }
         for batch in reversed(batches)  # of two with one key, the first
     }
-    told = _table([rows[key] for key in sorted(rows)], "key_id", "idempotency_key", "fingerprint", "answer")
+    told = values.table([rows[key] for key in sorted(rows)], *_BATCH)
     query = sa.select(
         told.c.key_id,
         told.c.idempotency_key,
-        sa.func.decode(sa.cast(told.c.fingerprint, sa.Text), "hex"),
+        sa.func.decode(told.c.fingerprint, "hex"),
         sa.cast(as_of, sa.DateTime(timezone=True)),
         told.c.answer,
     )
@@ -113,18 +117,10 @@ def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[byte
     """Fingerprint and answer of batches that were taken before."""
     if not keys:
         return {}
-    wanted = _table([{"key_id": k, "idempotency_key": i} for k, i in keys], "key_id", "idempotency_key")
+    wanted = values.table([{"key_id": k, "idempotency_key": i} for k, i in keys], *_KEY)
     same = sa.and_(intake_batch.c.key_id == wanted.c.key_id, intake_batch.c.idempotency_key == wanted.c.idempotency_key)
     rows = conn.execute(sa.select(intake_batch).join(wanted, same))
     return {(row.key_id, row.idempotency_key): (row.fingerprint, row.answer) for row in rows}
-
-
-def _table(rows: Iterable[dict[str, Any]], *names: str) -> sa.FromClause:
-    """Values as a table."""
-    types = {"fingerprint": sa.Text()}
-    columns = [sa.column(name, types.get(name, intake_batch.c[name].type)) for name in names]
-    values = sa.func.json_to_recordset(sa.cast(list(rows), JSON))
-    return values.table_valued(*columns).render_derived(name="told", with_types=True)
 
 
 def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:

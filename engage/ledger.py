@@ -20,8 +20,9 @@ from engage.window import Window
 class MessageSummary:
     """The window's ledger by status and by reason; ``segments`` is what the provider charges for.
 
-    ``accepted_now``, ``unknown_now``: what became of messages in this step. ``frozen``: they had begun to go out before
-    it. ``resume_at``: when messages that had to be held may be sent. ``note``: why this run texts nobody, if so.
+    ``accepted_now``, ``unknown_now``: what became of messages in this step. ``frozen``: the list was final before it.
+    ``halted``: it waits for the brake to be released; ``halted_because``: why this step has pulled it, if it has.
+    ``resume_at``: when messages that had to be held may be sent. ``note``: why this run texts nobody, if so.
     """
 
     by_status: dict[str, int]
@@ -31,6 +32,7 @@ class MessageSummary:
     unknown_now: int = 0
     frozen: bool = False
     halted: bool = False
+    halted_because: str = ""
     resume_at: datetime | None = None
     note: str = ""
 

@@ -56,7 +56,7 @@ def queue(
         GuardStop: something looks wrong about the campaign, and the run may text people.
         NotApproved: the run may text people, and somebody has to be asked first.
         TooManyMessages: somebody is to be asked about more messages than ``max_messages_per_run`` allows.
-        TooLate: messages had begun to go out, and it is too late now for those that still wait. They stay.
+        TooLate: the campaign is frozen, and it is too late now for messages that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
         held = delivery.held(window, step.settings, as_of)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage import campaign, eligibility
+from engage import campaign, eligibility, values
 from engage import customer as customer_data
 from engage.campaign import Campaign
 from engage.compose import Composed, Composer
@@ -256,10 +256,10 @@ def _recipients(conn: sa.Connection, taken: Taken, ids: Sequence[int], now: date
         .with_for_update(of=message)
     )
     if taken.composer.personal:
-        values = customer.c.name, customer_bucket.c.total_spend_cents, customer_bucket.c.avg_weekly_sessions
+        named = customer.c.name, customer_bucket.c.total_spend_cents, customer_bucket.c.avg_weekly_sessions
         same = _same_and_in(customer_bucket.c.customer_id, wanted)
         of_window = customer_bucket.c.window_start == taken.window.start
-        query = query.add_columns(*values).join(customer_bucket, sa.and_(same, of_window), isouter=True)
+        query = query.add_columns(*named).join(customer_bucket, sa.and_(same, of_window), isouter=True)
     return query
 
 
@@ -401,14 +401,12 @@ def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: date
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> sa.FromClause:
-    """Values of some of the ledger's columns as a table; JSON, as it is quicker to write and read than arrays."""
-    columns = [sa.column(name, message.c[name].type) for name in _TOLD]
-    values = sa.func.json_to_recordset(sa.cast(list(rows), JSON))
-    return values.table_valued(*columns).render_derived(name="told", with_types=True)
+    """What is to be written about messages, as a table with some of the ledger's columns."""
+    return values.table(rows, *(sa.column(name, message.c[name].type) for name in _TOLD))
 
 
 _TOLD = ("customer_id", "status", "body", "segments", "provider_message_id", "error", "error_code")
 
 
-def _ids(values: Sequence[int]) -> sa.ColumnElement[list[int]]:
-    return sa.literal(list(values), ARRAY(sa.BigInteger))
+def _ids(ids: Sequence[int]) -> sa.ColumnElement[list[int]]:
+    return sa.literal(list(ids), ARRAY(sa.BigInteger))

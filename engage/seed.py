@@ -57,7 +57,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """What was written; ``frozen`` when the campaign had begun to text people and nothing was."""
+    """What was written; ``frozen`` when the campaign is final and nothing was."""
 
     customers: int
     sessions: int

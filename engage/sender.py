@@ -75,6 +75,7 @@ def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
         _summary(engine, window),
         accepted_now=sending.accepted,
         halted=sending.halted,
+        halted_because=sending.halted_because,
         resume_at=sending.resume_at,
         note=HALTED if sending.halted else "",
     )
@@ -94,6 +95,7 @@ class _Sending:
         self.accepted = 0
         self.unknown_in_a_row = 0
         self.halted = False
+        self.halted_because = ""
         self.resume_at: datetime | None = None
         self.refused: str | None = None
         self.fresh: list[outbox.Answer] = []
@@ -228,9 +230,8 @@ class _Sending:
             return
         why = f"nobody knows what became of {UNKNOWN_IN_A_ROW} messages in a row: the provider fails or does not answer"
         with self.engine.begin() as conn:
-            campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock())
+            self._halt(conn, why)
         self.halted = True
-        log.error("The campaign is halted: %s", why)
 
     def _stop_if_filtered(self) -> None:
         """Halt the campaign if networks take it for spam: going on would cost the sender's number its good name."""
@@ -240,8 +241,12 @@ class _Sending:
             if handed < ENOUGH_TO_TELL or filtered * 100 <= limit * handed:
                 return
             why = f"{filtered} of {handed} messages were filtered out as spam, more than max_filtered_percent {limit}"
-            campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock())
-        log.error("The campaign is halted: %s", why)
+            self._halt(conn, why)
+
+    def _halt(self, conn: sa.Connection, why: str) -> None:
+        if campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock()):
+            self.halted_because = why
+            log.error("The campaign is halted: %s", why)
 
     def _wind_up(self) -> None:
         """Hand over nothing more, wait for what is on its way, and write down what became of it."""

@@ -187,8 +187,8 @@ class Settings(BaseModel):
         return str(getattr(self, f"message_{bucket.lower()}"))
 
     def snapshot(self) -> dict[str, Any]:
-        """JSON-ready values; ``from_snapshot`` reads them back."""
-        return self.model_dump()
+        """JSON-ready values; ``from_snapshot`` reads them back. Whom alerts reach is no business of the campaign's."""
+        return self.model_dump(exclude={"alert_emails"})
 
     @classmethod
     def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
@@ -250,7 +250,7 @@ def from_variables(read: Callable[[str], str | None]) -> Settings:
 
 def default_variables() -> str:
     """The defaults as a file for ``airflow variables import``, with a description for each."""
-    defaults = Settings().snapshot()
+    defaults = Settings().model_dump()
     texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in defaults.items()}
     return json.dumps(
         {

@@ -47,6 +47,13 @@ def became_unknown(context: Context, count: int) -> None:
     _send(context, alert.of_unknown(count))
 
 
+def halted(context: Context, why: str) -> None:
+    """Tell that the sender has pulled the brake of its campaign."""
+    from engage import alert
+
+    _send(context, alert.of_halt(why))
+
+
 def approval_wanted(context: Context, messages: int, hours: int) -> None:
     """Tell that somebody has to approve of a campaign's messages."""
     from engage import alert

@@ -187,6 +187,8 @@ def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
     """
     if summary.get("unknown_now"):
         engage_alerts.became_unknown(get_current_context(), summary["unknown_now"])
+    if summary.get("halted_because"):
+        engage_alerts.halted(get_current_context(), summary["halted_because"])
     if summary.get("resume_at"):
         log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
         raise AirflowRescheduleException(summary["resume_at"])

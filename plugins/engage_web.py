@@ -24,6 +24,7 @@ from airflow.exceptions import AirflowNotFoundException
 from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+from engage_links import DAG
 from engage_steps import CONNECTION, window_of
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,7 +41,6 @@ from engage.settings import PREFIX
 from engage.what_if import THRESHOLDS
 from engage.window import Window
 
-DAG = "customer_engagement"
 PATIENCE = 10.0
 """Seconds that a page may keep the database busy."""
 

@@ -126,6 +126,7 @@ def test_a_time_out_and_a_process_that_was_killed_are_told(mails, addressed, exc
 @dataclass(frozen=True)
 class Sent:
     unknown_now: int = 0
+    halted_because: str = ""
     resume_at: object = None
 
 
@@ -158,6 +159,13 @@ def test_they_are_told_at_once_when_the_others_have_to_wait(after_sending, mails
     with pytest.raises(AirflowRescheduleException):
         after_sending(Sent(unknown_now=3, resume_at="2026-02-10T13:00:00Z"))
     assert len(mails) == 1
+
+
+def test_a_campaign_that_halts_itself_is_told(after_sending, mails, addressed):
+    after_sending(Sent(halted_because="2 of 40 messages were filtered out as spam"))
+    [mail] = mails
+    assert mail.subject == "Engage: a campaign is halted"
+    assert "by itself: 2 of 40 messages were filtered out as spam." in mail.html
 
 
 def test_without_any_nothing_is_told(after_sending, mails, addressed):

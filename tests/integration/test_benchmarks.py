@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from benchmarks import pace
 from benchmarks.peers import KEYS, LANDING, row_by_row
 from benchmarks.world import Mismatch, World
 from engage.seed import seed
@@ -46,3 +47,8 @@ def test_the_floor_scans_exactly_the_windows_rows(bench, world):
     world.sessions(1, at=None)
     events = world.value("SELECT events FROM campaign")
     assert bench.events == sum(events.values())
+
+
+def test_the_rate_is_measured_over_a_message_to_everybody(url, world):
+    found = pace.send(World(world.engine, sa.make_url(url), world.window, 20))
+    assert found["messages"] == 20

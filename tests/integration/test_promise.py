@@ -278,6 +278,7 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     texting.double.fault = lambda post: twilio_double.FILTERED if post.number % 4 == 0 else None
     summary = texting.send()
     assert summary.halted
+    assert "filtered out as spam" in summary.halted_because
     assert 20 <= len(texting.double.posts) < 60
     with texting.world.engine.connect() as conn:
         found = campaign.find(conn, texting.world.window)
@@ -288,7 +289,8 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     with texting.world.engine.begin() as conn:
         campaign.resume(conn, texting.world.window, as_of=texting.world.now + timedelta(minutes=1))
     texting.world.now += timedelta(minutes=2)
-    assert not texting.send().halted  # whoever resumed it has seen those
+    summary = texting.send()
+    assert (summary.halted, summary.halted_because) == (False, "")  # whoever resumed it has seen those
     assert set(texting.texted().values()) == {1}
 
 
@@ -298,6 +300,7 @@ def test_a_provider_that_tells_of_no_message_what_became_of_it_halts_the_campaig
     summary = texting.send()
     posted = len(texting.double.posts)
     assert summary.halted
+    assert "what became of 20 messages in a row" in summary.halted_because
     assert 30 + 20 <= posted < 30 + 20 + 15  # some more were on their way
     assert texting.statuses() == {"accepted": 30, "unknown": posted - 30, "queued": 120 - posted}
     with texting.world.engine.connect() as conn:

@@ -129,6 +129,19 @@ def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
     sending.close()
 
 
+def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
+    monkeypatch.setattr(dispatch, "HOLD", 0.1)
+    provider = Provider()
+    sending = Dispatch(provider, Pace(4, 50))
+    sending.hand_over(rows(3))  # the second one's turn is in a quarter of a second
+    answered = sending.answers(final=True)
+    assert [answer.status for answer in sorted(answered, key=lambda a: a.customer_id)] == ["accepted"] + ["queued"] * 2
+    assert len(provider.at) == 1
+    assert not sending.exhausted
+    sending.stop()
+    sending.close()
+
+
 def test_a_provider_that_asks_for_it_is_left_alone_for_as_long():
     sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=30)), Pace(0, 1))
     sending.hand_over(rows(1))

@@ -191,6 +191,10 @@ def test_a_snapshot_reads_back_the_same_after_json(given):
     assert Settings.from_snapshot(snapshot).low_spend_cents == given.low_spend_cents
 
 
+def test_a_snapshot_names_nobody():
+    assert "ada@example.com" not in json.dumps(from_variables(alert_emails="ada@example.com").snapshot())
+
+
 def test_a_snapshot_shows_numbers_as_numbers():
     snapshot = from_variables(low_spend_threshold="120").snapshot()
     assert snapshot["low_spend_threshold"] == 120
