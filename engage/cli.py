@@ -76,6 +76,11 @@ def demo_(port: Port = 8080, service_port: ServicePort = 8000, customers: Custom
             found = report(engine)
         _print_report(found)
         _print_seconds("Seconds by task, as Airflow saw them", run.seconds_by_task)
+        if run.waits:
+            console.print(
+                "engage_require_approval is on, so the run waits for somebody to approve of its messages: answer in "
+                "Airflow, under Required Actions."
+            )
         if found.window["run_id"] != run.run_id and found.window["frozen_at"]:
             console.print(
                 f"This window's campaign was frozen on {found.window['frozen_at'][:16]} UTC, so the run "

@@ -22,15 +22,16 @@ ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A run that succeeded."""
+class DemoRun:
+    """A run that succeeded, or one that ``waits`` for somebody to approve of its messages."""
 
     run_id: str
     seconds_by_task: dict[str, float]
+    waits: bool = False
 
 
-def run_demo(airflow: AirflowApi, customers: int, console: Console) -> FinishedRun:
-    """Trigger a run with synthetic data and follow it to its end.
+def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
+    """Trigger a run with synthetic data and follow it to its end, or until it asks somebody.
 
     Raises:
         RunFailed: with the failing task's error.
@@ -42,9 +43,11 @@ def run_demo(airflow: AirflowApi, customers: int, console: Console) -> FinishedR
     if failed := [task for task in tasks.values() if task["state"] == "failed"]:
         reasons = "\n".join(airflow.errors(run_id, failed[0])) or "its log does not say why"
         raise RunFailed(f"The task {failed[0]['task_id']} failed: {reasons}")
-    if (state := airflow.run_state(run_id)) != "success":
+    waits = _waits(tasks)
+    if not waits and (state := airflow.run_state(run_id)) != "success":
         raise RunFailed(f"The run ended as {state}.")
-    return FinishedRun(run_id, {name: tasks[name]["duration"] or 0.0 for name in TASKS if name in tasks})
+    ended = [name for name in TASKS if name in tasks and tasks[name]["state"] in ENDED]
+    return DemoRun(run_id, {name: tasks[name]["duration"] or 0.0 for name in ended}, waits)
 
 
 def _follow(
@@ -55,10 +58,16 @@ def _follow(
         airflow.stack.keep_alive()
         tasks = airflow.tasks(run_id)
         show(tasks)
-        if tasks and all(task["state"] in ENDED for task in tasks.values()) and airflow.run_state(run_id) in ENDED:
+        ended = tasks and all(task["state"] in ENDED for task in tasks.values())
+        if _waits(tasks) or (ended and airflow.run_state(run_id) in ENDED):
             return tasks
         time.sleep(0.2)
     raise RunFailed(f"The run did not end within {RUN_WITHIN} s.")
+
+
+def _waits(tasks: dict[str, dict[str, Any]]) -> bool:
+    """Whether somebody is asked."""
+    return any(task["state"] == "awaiting_input" for task in tasks.values())
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def set_variable(airflow: Airflow) -> Iterator[Callable[[str, str], None]]:
         airflow.set_variable(f"engage_{setting}", value)
 
     yield edit
-    defaults = Settings().snapshot()
+    defaults = Settings().model_dump()
     for setting in edited:
         airflow.set_variable(f"engage_{setting}", str(defaults[setting]))
 

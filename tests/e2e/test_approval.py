@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
+from rich.console import Console
 
-from engage import database
+from engage import database, demo
 from engage.airflow_api import DAG
 from engage.window import Window
 from tests.e2e.browser import log_in, picture
@@ -127,6 +130,19 @@ def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
     until(lambda: len(mails) == 2, "the second alert arrives")
     assert mails[1].subject == "Engage: a campaign was rejected, as nobody has approved of it in time"
     assert "Its messages were rejected as nobody answered in time" in airflow.log(run_id, "approve")
+
+
+def test_a_demonstration_tells_that_it_waits(airflow: Airflow, campaigns: Campaigns) -> None:
+    window = Window.last_complete(datetime.now(UTC))
+    campaigns.remove(window)
+    run = demo.run_demo(airflow, CUSTOMERS, Console(file=StringIO()))
+    try:
+        assert run.waits
+        assert list(run.seconds_by_task) == ["seed", "extract", "aggregate", "bucket"]
+        answer(airflow, run.run_id, "Approve")
+        assert airflow.wait_for(run.run_id).state == "success"
+    finally:
+        campaigns.remove(window)
 
 
 def time_passes(airflow: Airflow, run_id: str) -> None:
