@@ -8,15 +8,16 @@ of. A rejected list texts nobody, and reopens its campaign: computed anew, it is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from engage import campaign, message
 from engage.bucket import TEXTED
+from engage.campaign import Campaign
 from engage.delivery import Delivery
 from engage.errors import NotApproved, NotReady
-from engage.schema import message as ledger
+from engage.schema import message as message_table
 from engage.settings import Settings
 from engage.template import Template
 from engage.window import Window
@@ -40,11 +41,12 @@ class Request:
     """What the guard has found, and a run was told to ignore."""
 
 
-def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime) -> Request:
+def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, as_of: datetime) -> Request:
     """Queue the window's messages and freeze the campaign, if somebody has to approve of them. Again: the same list.
 
     Raises:
         NotReady: ``extract`` or ``bucket`` has not run.
+        NotApproved: the run has asked about another list before, and would be answered for that.
         GuardStop: something looks wrong, and the run may text people, whether or not somebody has to approve.
         TooManyMessages, TooLate: what ``message.queue`` raises.
     """
@@ -58,21 +60,45 @@ def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetim
         return Request("Nobody has to approve: engage_require_approval was off when the campaign was computed.")
     if found.approval.state == "approved":
         return Request(found.approval.sentence)
+    _refuse_another_list(found, run_id)
     queued = message.queue(engine, window, delivery=delivery, as_of=as_of, asking=True)
     if queued.note:
         return Request(queued.note)
     if not queued.unsettled:
         return Request("Nobody is to be texted, so there is nothing to approve of.")
     with engine.begin() as conn:
+        _note_question(conn, window, run_id)
         waiting = _waiting(conn, window)
     return _request(found.settings, waiting, queued.skipped_by_reason, found.guard.note)
 
 
+def _refuse_another_list(found: Campaign, run_id: str) -> None:
+    """Airflow puts a run's question once: cleared and asked anew, it shows the first one, about the list of then."""
+    if found.asked.get(run_id, _list_of(found)) != _list_of(found):
+        raise NotApproved(
+            f"This run has asked about an earlier list of the window {found.window}, and Airflow would show that "
+            "question again. Nobody was asked about the new list, and nobody was texted. Trigger a new run of the "
+            "window: it asks about the list as it is then."
+        )
+
+
+def _list_of(found: Campaign) -> str | None:
+    """What tells a campaign's lists apart: when each was frozen. There is none while the campaign is open."""
+    return found.frozen_at.astimezone(UTC).isoformat() if found.frozen_at else None
+
+
+def _note_question(conn: sa.Connection, window: Window, run_id: str) -> None:
+    found = campaign.find(conn, window, lock=True)
+    assert found is not None
+    _refuse_another_list(found, run_id)
+    campaign.update(conn, window, asked=found.asked | {run_id: _list_of(found)})
+
+
 def _waiting(conn: sa.Connection, window: Window) -> dict[str, int]:
     query = (
-        sa.select(ledger.c.bucket, sa.func.count().label("messages"))
-        .where(ledger.c.window_start == window.start, ledger.c.status == "queued")
-        .group_by(ledger.c.bucket)
+        sa.select(message_table.c.bucket, sa.func.count().label("messages"))
+        .where(message_table.c.window_start == window.start, message_table.c.status == "queued")
+        .group_by(message_table.c.bucket)
     )
     counts = {row.bucket: row.messages for row in conn.execute(query)}
     return {name: counts[name] for name in TEXTED if name in counts}
@@ -90,13 +116,13 @@ def _request(settings: Settings, waiting: dict[str, int], skipped: dict[str, int
     )
 
 
-def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, as_of: datetime) -> str:
-    """Write down what was answered, and clear a rejected list; returns that in words. Again: changes nothing.
+def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> str:
+    """Write down what a run was answered, and clear a rejected list; returns that in words. Again: changes nothing.
 
     ``by`` is None if nobody answered in time.
 
     Raises:
-        NotApproved: nobody was asked, or somebody has answered otherwise before.
+        NotApproved: nobody was asked, or about another list, or somebody has answered otherwise before.
     """
     wanted = "approved" if approved else "rejected"
     with engine.begin() as conn:
@@ -108,6 +134,7 @@ def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None,
                 "that goes out is stopped by the brake, and one that was rejected is asked about anew by a run."
             )
         if found.approval.state == "requested":
+            _refuse_another_list(found, run_id)
             campaign.update(conn, window, approval=wanted, approval_at=as_of, approval_by=by)
             if not approved:
                 _clear(conn, window, as_of)
@@ -116,11 +143,27 @@ def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None,
         return after.approval.sentence
 
 
+def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
+    """For a run that cannot ask, and does not know what operations staff have set in Airflow.
+
+    Raises:
+        NotApproved: the campaign as it was computed last wants approval, and could be computed anew without it.
+    """
+    with engine.begin() as conn:
+        found = campaign.find(conn, window)
+    if found and found.settings and found.settings.require_approval and not found.frozen:
+        raise NotApproved(
+            f"The campaign of the window {window} wants somebody to approve of its messages, which can only be asked "
+            f"in Airflow. {found.approval.sentence or 'Nobody has been asked.'} Trigger a run of the window there. If "
+            "nobody has to approve, say so: --set require_approval=false."
+        )
+
+
 def _clear(conn: sa.Connection, window: Window, as_of: datetime) -> None:
     """Skip everybody on the list, and open the campaign again."""
     conn.execute(
-        sa.update(ledger)
-        .where(ledger.c.window_start == window.start, ledger.c.status == "queued")
+        sa.update(message_table)
+        .where(message_table.c.window_start == window.start, message_table.c.status == "queued")
         .values(status="skipped", reason="rejected", settled_at=as_of)
     )
     campaign.update(conn, window, status="complete", frozen_at=None)

@@ -26,6 +26,9 @@ from engage.schema import campaign
 from engage.settings import Settings
 from engage.window import Window
 
+ITSELF = "Engage itself"
+"""Who has halted a campaign, if nobody in particular has."""
+
 
 @dataclass(frozen=True)
 class Approval:
@@ -66,10 +69,20 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
+    asked: dict[str, str]
+    """The runs that have asked for approval, and of which list: by when that was frozen."""
+    told_at: datetime | None
 
     @property
     def frozen(self) -> bool:
         return self.frozen_at is not None
+
+    @property
+    def halted_by_itself(self) -> str:
+        """Why its sender has pulled the brake, if it has and nobody was told yet."""
+        if self.halted_at is None or self.halted_by != ITSELF or (self.told_at and self.halted_at <= self.told_at):
+            return ""
+        return self.halted_why or ""
 
     def enforce_approval(self) -> None:
         """Let nobody be texted before a person has approved of it, if the campaign's settings want that.
@@ -166,6 +179,8 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         sender_token=row.sender_token,
         guard=Guard.from_kept(row.guard),
         approval=Approval(row.approval, row.approval_at, row.approval_by),
+        asked=row.asked,
+        told_at=row.told_at,
     )
 
 

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from engage import cli_messages, cli_service, demo, local, migrations, settings, signals
+from engage import approval, cli_messages, cli_service, demo, local, migrations, settings, signals
 from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
@@ -153,10 +153,13 @@ def run(
 
     Settings come from the defaults and --set, not from Airflow's Variables.
     """
-    chosen = settings.validate(_assignments(set_ or []), label=lambda name: f"--set {name}")
+    given = _assignments(set_ or [])
+    chosen = settings.validate(given, label=lambda name: f"--set {name}")
     window = window_named(window_start)
     delivery = Delivery(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
     with database() as engine:
+        if "require_approval" not in given:
+            approval.refuse_to_bypass(engine, window)
         try:
             extract(engine, window, chosen, as_of=now(), run_id="cli", delivery=delivery)
         except NoCustomers as exc:
@@ -295,7 +298,7 @@ def _print_report(found: Report) -> None:
     if window["approval"]:
         console.print(window["approval"], markup=False)
     if window["halted"]:
-        console.print(f"[red]Halted[/] {window['halted']}")
+        console.print(Text.assemble(("Halted", "red"), f" {window['halted']}"))
     _print_guard(**found.guard)
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"

@@ -20,8 +20,9 @@ from engage.window import Window
 class MessageSummary:
     """The window's ledger by status and by reason; ``segments`` is what the provider charges for.
 
-    ``accepted_now``, ``unknown_now``: what became of messages in this step. ``frozen``: the list was final before it.
-    ``halted``: it waits for the brake to be released; ``halted_because``: why this step has pulled it, if it has.
+    ``accepted_now``: how many this step has sent. ``frozen``: the list was final before it. ``halted``: what is queued
+    waits for the brake to be released. ``unknown_now``, ``halted_because``: what nobody was told of yet, messages that
+    became unknown and why the sender has pulled the brake.
     ``resume_at``: when messages that had to be held may be sent. ``note``: why this run texts nobody, if so.
     """
 
@@ -62,11 +63,11 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
     return MessageSummary(dict(by_status), dict(by_reason), segments=charged)
 
 
-def unknown_since(conn: sa.Connection, window: Window, moment: datetime) -> int:
-    """How many of the window's messages have become unknown since, and are."""
-    query = sa.select(sa.func.count()).where(
-        message.c.window_start == window.start, message.c.status == "unknown", message.c.unknown_at >= moment
-    )
+def unknown_since(conn: sa.Connection, window: Window, moment: datetime | None) -> int:
+    """How many of the window's messages have become unknown since, or at all, and are."""
+    query = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "unknown")
+    if moment is not None:
+        query = query.where(message.c.unknown_at > moment)
     return conn.execute(query).scalar_one()
 
 

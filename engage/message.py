@@ -38,10 +38,18 @@ def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Mea
     done = queue(engine, window, delivery=delivery, as_of=begun)
     if not done.note and done.unsettled:
         done = replace(sender.send(engine, window, means), frozen=done.frozen)
-    if not done.by_status.get("unknown"):
-        return done
+    return _with_news(engine, window, done, means.clock())
+
+
+def _with_news(engine: sa.Engine, window: Window, done: MessageSummary, now: datetime) -> MessageSummary:
+    """With what went wrong since somebody was last told; also in an earlier attempt, which did not get to tell it."""
     with engine.begin() as conn:
-        return replace(done, unknown_now=ledger.unknown_since(conn, window, begun))
+        found = campaign.find(conn, window, lock=True)
+        assert found is not None
+        unknown, why = ledger.unknown_since(conn, window, found.told_at), found.halted_by_itself
+        if unknown or why:
+            campaign.update(conn, window, told_at=now)
+        return replace(done, unknown_now=unknown, halted_because=why)
 
 
 def queue(

@@ -118,7 +118,10 @@ def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
 
 
 def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """The customer's numbers, bucket and message in the latest windows that have them, newest first."""
+    """The customer's numbers, bucket and message in the latest windows that have them, newest first.
+
+    A campaign that is just computed anew is left out: its settings do not explain the buckets of before.
+    """
     theirs = customer_bucket.alias("theirs")
     same = sa.and_(
         customer_activity.c.customer_id == theirs.c.customer_id,
@@ -135,7 +138,7 @@ def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict
         .limit(limit)
     )  # fmt: skip
     both = [(row, campaign.find(conn, Window(row.window_start))) for row in conn.execute(query).all()]
-    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings]
+    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings and found.buckets]
 
 
 def _campaign(row: sa.Row[Any], found: Campaign, settings: Settings) -> dict[str, Any]:

@@ -126,6 +126,18 @@ campaign = sa.Table(
     sa.Column("approval", sa.Text, comment="whether somebody was asked to approve of its messages, and the answer"),
     _time("approval_at"),
     sa.Column("approval_by", sa.Text, comment="who answered; null for a time-out"),
+    sa.Column(
+        "asked",
+        JSONB,
+        nullable=False,
+        server_default=sa.text("'{}'"),
+        comment="runs that have asked for approval, and when the list that each asked about was made",
+    ),
+    sa.Column(
+        "told_at",
+        sa.DateTime(timezone=True),
+        comment="up to when somebody was told of messages of unknown fate and of the brake",
+    ),
     sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
     sa.CheckConstraint(f"approval IN {APPROVALS!r}", name="approval"),
     comment="One row per window that a run has opened.",

@@ -75,7 +75,6 @@ def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
         _summary(engine, window),
         accepted_now=sending.accepted,
         halted=sending.halted,
-        halted_because=sending.halted_because,
         resume_at=sending.resume_at,
         note=HALTED if sending.halted else "",
     )
@@ -95,7 +94,6 @@ class _Sending:
         self.accepted = 0
         self.unknown_in_a_row = 0
         self.halted = False
-        self.halted_because = ""
         self.resume_at: datetime | None = None
         self.refused: str | None = None
         self.fresh: list[outbox.Answer] = []
@@ -244,8 +242,7 @@ class _Sending:
             self._halt(conn, why)
 
     def _halt(self, conn: sa.Connection, why: str) -> None:
-        if campaign.halt(conn, self.taken.window, by="engage", why=why, as_of=self.clock()):
-            self.halted_because = why
+        if campaign.halt(conn, self.taken.window, by=campaign.ITSELF, why=why, as_of=self.clock()):
             log.error("The campaign is halted: %s", why)
 
     def _wind_up(self) -> None:

@@ -13,6 +13,7 @@ import engage_alerts
 import engage_links
 import engage_steps
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,15 +50,18 @@ class CampaignApproval(ApprovalOperator):
 
         with engage_steps.outcomes():
             run = engage_steps.current_run()
-            asked = approval.ask(run.engine, run.window, delivery=run.delivery, as_of=run.as_of)
+            asked = approval.ask(run.engine, run.window, delivery=run.delivery, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
             engage_steps.skip(asked.note)
         total = sum(asked.messages.values())
         self.subject = f"May {total:,} messages about {run.window} go out?"
         self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
-        engage_alerts.approval_wanted(context, total, asked.hours)
-        super().execute(context)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput:  # the question is put
+            engage_alerts.approval_wanted(context, total, asked.hours)
+            raise
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the answer down, then do as Airflow does with it."""
@@ -73,7 +77,7 @@ class CampaignApproval(ApprovalOperator):
             run = engage_steps.current_run()
             approved = event["chosen_options"] == [self.APPROVE]
             by = str(who["name"]) if who else None
-            said = approval.answer(run.engine, run.window, approved=approved, by=by, as_of=run.as_of)
+            said = approval.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
         log.info("%s", said)
         if who is None:
             engage_alerts.nobody_answered(context)

@@ -21,6 +21,7 @@ from engage.sender import Means, send
 QUEUED = dict.fromkeys((1, 2), "queued")
 ACCEPTED = dict.fromkeys((1, 2), "accepted")
 REJECTED = dict.fromkeys((1, 2), "skipped/rejected")
+LATER = timedelta(hours=3)
 TABLES = ("campaign", "customer_activity", "customer_bucket", "message")
 
 
@@ -39,12 +40,13 @@ def computed(world, people):
     return world
 
 
-def ask(world, at=timedelta(0), **delivery):
-    return approval.ask(world.engine, world.window, delivery=Delivery(**delivery), as_of=world.now + at)
+def ask(world, at=timedelta(0), run_id="a run", **delivery):
+    return approval.ask(world.engine, world.window, delivery=Delivery(**delivery), run_id=run_id, as_of=world.now + at)
 
 
-def answer(world, *, approved, by="ada"):
-    return approval.answer(world.engine, world.window, approved=approved, by=by, as_of=world.now + timedelta(hours=1))
+def answer(world, *, approved, by="ada", run_id="a run"):
+    at = world.now + timedelta(hours=1)
+    return approval.answer(world.engine, world.window, approved=approved, by=by, run_id=run_id, as_of=at)
 
 
 def texted(world):
@@ -250,8 +252,8 @@ def test_a_rejected_campaign_is_computed_anew_and_asked_about_anew(computed):
     ask(computed)
     answer(computed, approved=False)
     computed.computed(require_approval=True, low_spend_threshold=0)
-    assert ask(computed).messages == {"REWARD": 1}
-    answer(computed, approved=True)
+    assert ask(computed, at=LATER, run_id="another run").messages == {"REWARD": 1}
+    answer(computed, approved=True, run_id="another run")
     computed.message()
     assert texted(computed) == {2: "accepted"}
 
@@ -263,6 +265,34 @@ def test_a_rejected_campaign_computed_anew_without_the_setting_goes_out_and_says
     computed.message()
     assert texted(computed) == ACCEPTED
     assert found(computed).approval == campaign.Approval()
+
+
+def test_a_run_asks_about_one_list_as_airflow_would_show_the_first_question_again(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed(require_approval=True, low_spend_threshold=0)
+    before = computed.dump(*TABLES)
+    with pytest.raises(NotApproved, match=r"This run has asked about an earlier list of the window .* a new run"):
+        ask(computed, at=LATER)
+    assert computed.dump(*TABLES) == before
+
+
+def test_a_run_that_was_refused_before_does_not_ask_about_the_list_of_another(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed(require_approval=True)
+    ask(computed, at=LATER, run_id="another run")
+    with pytest.raises(NotApproved, match="This run has asked about an earlier list"):
+        ask(computed, at=2 * LATER)
+    with pytest.raises(NotApproved, match="This run has asked about an earlier list"):
+        answer(computed, approved=True)
+    assert found(computed).approval.state == "requested"
+    answer(computed, approved=True, run_id="another run")
+
+
+def test_two_runs_ask_about_the_same_list_while_nobody_has_answered(computed):
+    assert ask(computed) == ask(computed, at=LATER, run_id="another run")
+    assert ask(computed, at=2 * LATER) == ask(computed, at=2 * LATER, run_id="another run")
 
 
 def test_a_backfill_of_a_rejected_campaign_keeps_what_was_answered(computed):

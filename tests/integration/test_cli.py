@@ -119,9 +119,9 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     assert engage(*settle, "--by", "ada").returncode == 0
     assert "(ada: they told us)" in engage("messages", "--status", "failed").stdout
 
-    halted = engage("messages", "halt", "--window-start", start, "--why", "a typo", "--by", "ada")
+    halted = engage("messages", "halt", "--window-start", start, "--why", "a typo [/ops]", "--by", "ada")
     assert halted.returncode == 0, halted.stderr
-    assert "by ada: a typo" in engage("report").stdout
+    assert "by ada: a typo [/ops]" in engage("report").stdout
     assert engage("messages", "resume", "--window-start", start).returncode == 0
     assert "Halted" not in engage("report").stdout
 
@@ -157,7 +157,15 @@ def test_a_campaign_that_somebody_has_to_approve_of_texts_nobody_without_airflow
     assert done.returncode == 1
     assert "Somebody has to approve of the messages of the window" in done.stderr
     assert "trigger a run of this window" in done.stderr
+    for arguments in (["--send-late"], ["--dry-run"]):  # what was wanted is not forgotten, nor undone by the defaults
+        again = engage("run", *arguments)
+        assert again.returncode == 1
+        assert "which can only be asked in Airflow. Nobody has been asked." in again.stderr
+        assert "--set require_approval=false" in again.stderr
     assert json.loads(engage("report", "--json").stdout)["messages"]["total"] == 0
+    said = engage("run", "--send-late", "--set", "require_approval=false")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(engage("report", "--json").stdout)["messages"]["by_status"]["accepted"]
 
 
 def test_a_real_provider_without_an_account_is_refused_before_anything_is_sent(engage):

@@ -33,6 +33,16 @@ def test_it_has_what_became_of_the_messages(world):
     assert "skipped, no_phone" in text_of(customers.page(world.engine, str(ben)))
 
 
+def test_a_campaign_that_is_computed_anew_explains_no_bucket_of_before(world):
+    ada = world.customer()
+    world.purchase(ada, 150_00)
+    world.computed()
+    world.extract(low_spend_threshold=200)
+    assert "200.00" not in customers.page(world.engine, str(ada))
+    world.computed(low_spend_threshold=200)
+    assert "BOOST The spend is below 200.00" in text_of(customers.page(world.engine, str(ada)))
+
+
 def test_it_shows_no_more_of_a_phone_than_two_digits(world):
     page = customers.page(world.engine, str(world.customer(phone="+15550123456")))
     assert "…56" in page

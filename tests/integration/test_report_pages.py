@@ -60,9 +60,9 @@ def done(world):
 def test_the_report_says_what_was_answered_about_the_list(world):
     world.sessions(world.customer())
     world.computed(require_approval=True)
-    approval.ask(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    approval.ask(world.engine, world.window, delivery=Delivery(), run_id="a run", as_of=world.now)
     assert "Approval is asked for since" in text_of(campaign_report(world.engine, VIEWER, world.window))
-    approval.answer(world.engine, world.window, approved=False, by=EVIL, as_of=world.now)
+    approval.answer(world.engine, world.window, approved=False, by=EVIL, run_id="a run", as_of=world.now)
     page = campaign_report(world.engine, VIEWER, world.window)
     assert f"Its messages were rejected by {EVIL} on" in text_of(page)
     assert "<script>alert" not in page
