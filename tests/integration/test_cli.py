@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,26 +13,40 @@ from engage import database
 
 
 @pytest.fixture
-def engage(empty_url):
+def engage(empty_url, tmp_path):
     """Run ``python -m engage …`` against an empty database."""
+    environment = os.environ | {
+        "ENGAGE_DATABASE_URL": empty_url,
+        "ENGAGE_HASH_KEY": "only for tests, of no use to anybody",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "COLUMNS": "200",
+    }
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("command_server.py"))],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as server:
 
-    def run(*arguments):
-        environment = os.environ | {
-            "ENGAGE_DATABASE_URL": empty_url,
-            "ENGAGE_HASH_KEY": "only for tests, of no use to anybody",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "COLUMNS": "200",
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "engage", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        def run(*arguments):
+            server.stdin.write(json.dumps({"arguments": arguments, "folder": str(tmp_path)}) + "\n")
+            code = int(server.stdout.readline())
+            printed = [(tmp_path / name).read_text() for name in ("stdout", "stderr")]
+            return subprocess.CompletedProcess(arguments, code, *printed)
 
-    return run
+        yield run
+        server.stdin.close()
+
+
+def test_it_is_a_command_of_python(empty_url):
+    environment = os.environ | {"ENGAGE_DATABASE_URL": empty_url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "engage", "report"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "db upgrade" in done.stderr
 
 
 def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
