@@ -87,6 +87,11 @@ class AirflowApi:
         details = [detail for event in content if isinstance(event, dict) for detail in event.get("error_detail") or []]
         return [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
 
+    def waiting(self) -> bool:
+        """Whether a run waits for somebody's answer."""
+        query = {"state": "awaiting_input"}
+        return bool(self.request("GET", f"dags/{DAG}/dagRuns/~/taskInstances", params=query)["total_entries"])
+
     def wait_until_idle(self) -> None:
         """Wait for other runs too, such as the scheduled one that unpausing lets start."""
         deadline = time.monotonic() + 60

@@ -17,6 +17,7 @@ from engage.bucket import TEXTED
 from engage.campaign import Campaign
 from engage.delivery import Delivery
 from engage.errors import NotApproved, NotReady
+from engage.ledger import MessageSummary
 from engage.schema import message as message_table
 from engage.settings import Settings
 from engage.template import Template
@@ -39,6 +40,8 @@ class Request:
     """How long an answer is waited for."""
     guard: str = ""
     """What the guard has found, and a run was told to ignore."""
+    again: bool = False
+    """Whether the run has asked this before."""
 
 
 def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, as_of: datetime) -> Request:
@@ -50,26 +53,49 @@ def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, a
         GuardStop: something looks wrong, and the run may text people, whether or not somebody has to approve.
         TooManyMessages, TooLate: what ``message.queue`` raises.
     """
+    found, settings = _computed(engine, window)
+    may_text = delivery.may_text(window, settings, as_of)
+    if may_text and not found.frozen:
+        found.guard.enforce(window)
+    if not settings.require_approval:
+        return Request("Nobody has to approve: engage_require_approval was off when the campaign was computed.")
+    if found.approval.state == "approved":
+        return Request(found.approval.sentence)
+    if may_text and (not found.frozen or found.approval.state == "requested"):
+        _refuse_another_list(found, run_id)
+    queued = message.queue(engine, window, delivery=delivery, as_of=as_of, asking=True)
+    if queued.note or not queued.unsettled:
+        return Request(queued.note or "Nobody is to be texted, so there is nothing to approve of.")
+    return _put(engine, window, run_id, queued)
+
+
+def _computed(engine: sa.Engine, window: Window) -> tuple[Campaign, Settings]:
     with engine.begin() as conn:
         found = campaign.find(conn, window)
     if found is None or found.settings is None:
         raise NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")
-    if not found.frozen and delivery.may_text(window, found.settings, as_of):
-        found.guard.enforce(window)
-    if not found.settings.require_approval:
-        return Request("Nobody has to approve: engage_require_approval was off when the campaign was computed.")
-    if found.approval.state == "approved":
-        return Request(found.approval.sentence)
-    _refuse_another_list(found, run_id)
-    queued = message.queue(engine, window, delivery=delivery, as_of=as_of, asking=True)
-    if queued.note:
-        return Request(queued.note)
-    if not queued.unsettled:
-        return Request("Nobody is to be texted, so there is nothing to approve of.")
+    return found, found.settings
+
+
+def _put(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary) -> Request:
+    """The question about the list that is frozen, and a note that the run puts it."""
     with engine.begin() as conn:
-        _note_question(conn, window, run_id)
+        found = campaign.find(conn, window, lock=True)
+        if found is None or found.settings is None or found.approval.state != "requested":
+            return Request("Somebody has answered meanwhile.")
+        _refuse_another_list(found, run_id)
+        campaign.update(conn, window, asked=_asked_by(run_id, found))
         waiting = _waiting(conn, window)
-    return _request(found.settings, waiting, queued.skipped_by_reason, found.guard.note)
+    texts = {name: found.settings.message(name) for name in waiting}
+    return Request(
+        messages=waiting,
+        segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
+        skipped=queued.skipped_by_reason,
+        texts=texts,
+        hours=found.settings.approval_hours,
+        guard=found.guard.note,
+        again=run_id in found.asked,
+    )
 
 
 def _refuse_another_list(found: Campaign, run_id: str) -> None:
@@ -87,11 +113,8 @@ def _list_of(found: Campaign) -> str | None:
     return found.frozen_at.astimezone(UTC).isoformat() if found.frozen_at else None
 
 
-def _note_question(conn: sa.Connection, window: Window, run_id: str) -> None:
-    found = campaign.find(conn, window, lock=True)
-    assert found is not None
-    _refuse_another_list(found, run_id)
-    campaign.update(conn, window, asked=found.asked | {run_id: _list_of(found)})
+def _asked_by(run_id: str, found: Campaign) -> dict[str, str | None]:
+    return found.asked | {run_id: _list_of(found)}
 
 
 def _waiting(conn: sa.Connection, window: Window) -> dict[str, int]:
@@ -102,18 +125,6 @@ def _waiting(conn: sa.Connection, window: Window) -> dict[str, int]:
     )
     counts = {row.bucket: row.messages for row in conn.execute(query)}
     return {name: counts[name] for name in TEXTED if name in counts}
-
-
-def _request(settings: Settings, waiting: dict[str, int], skipped: dict[str, int], guard: str) -> Request:
-    texts = {name: settings.message(name) for name in waiting}
-    return Request(
-        messages=waiting,
-        segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
-        skipped=skipped,
-        texts=texts,
-        hours=settings.approval_hours,
-        guard=guard,
-    )
 
 
 def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> str:
@@ -135,7 +146,8 @@ def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None,
             )
         if found.approval.state == "requested":
             _refuse_another_list(found, run_id)
-            campaign.update(conn, window, approval=wanted, approval_at=as_of, approval_by=by)
+            asked = _asked_by(run_id, found)  # also by a run that waited before there was this to write down
+            campaign.update(conn, window, approval=wanted, approval_at=as_of, approval_by=by, asked=asked)
             if not approved:
                 _clear(conn, window, as_of)
         after = campaign.find(conn, window)

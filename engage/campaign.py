@@ -190,6 +190,11 @@ def latest(conn: sa.Connection) -> Window | None:
     return Window(start) if start else None
 
 
+def has_buckets() -> sa.ColumnElement[bool]:
+    """The condition that a campaign's customers are in buckets, by the settings that it has."""
+    return sa.and_(campaign.c.buckets.is_not(None), campaign.c.buckets != JSONB.NULL)
+
+
 def latest_windows(
     conn: sa.Connection, *, before: Window | None = None, bucketed: bool = False, limit: int
 ) -> list[Window]:
@@ -199,7 +204,7 @@ def latest_windows(
     """
     query = sa.select(campaign.c.window_start).order_by(campaign.c.window_start.desc()).limit(limit)
     if bucketed:
-        query = query.where(campaign.c.buckets.is_not(None), campaign.c.buckets != JSONB.NULL)
+        query = query.where(has_buckets())
     if before is not None:
         query = query.where(campaign.c.window_start < before.start)
     return [Window(start) for start in conn.execute(query).scalars()]

@@ -79,7 +79,7 @@ def demo_(port: Port = 8080, service_port: ServicePort = 8000, customers: Custom
         if run.waits:
             console.print(
                 "engage_require_approval is on, so the run waits for somebody to approve of its messages: answer in "
-                "Airflow, under Required Actions."
+                "Airflow, which `make up` serves as well, under Required Actions."
             )
         if found.window["run_id"] != run.run_id and found.window["frozen_at"]:
             console.print(
@@ -89,7 +89,7 @@ def demo_(port: Port = 8080, service_port: ServicePort = 8000, customers: Custom
         _print_address(airflow)
         if sys.stdin.isatty() and sys.stdout.isatty():
             _serve(airflow)
-        else:
+        elif not run.waits:
             airflow.wait_until_idle()
 
 

@@ -36,6 +36,11 @@ def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
     Raises:
         RunFailed: with the failing task's error.
     """
+    if airflow.waiting():
+        raise RunFailed(
+            "An earlier run waits for somebody to approve of its messages, and one run goes at a time. Answer it in "
+            "Airflow, which `make up` serves, under Required Actions."
+        )
     conf = {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}
     run_id = airflow.trigger(conf)
     with _showing(console) as show:

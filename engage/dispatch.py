@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 LOOK_AHEAD = 0.25
 """Seconds of messages that are taken up before their turn, so that a halt finds few of them on their way."""
 HOLD = HELD_AT_MOST.total_seconds() - 60
-"""Seconds after its claim in which a message is handed over; later it might be listed as one of unknown fate."""
+"""Seconds in which claimed messages are handed over. The minute is for the claim before and the answer after it: later
+the others might be listed as of unknown fate."""
 MAX_PAUSE = 60.0
 MAX_THREADS = 400
 """More than are ever at once: some wait for their turn."""

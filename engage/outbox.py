@@ -358,7 +358,7 @@ def _settle(conn: sa.Connection, taken: Taken, answers: Sequence[Answer], now: d
             error=learnt("error"),
             error_code=learnt("error_code"),
             queued_at=when("queued_at", sa.and_(moves, told.c.status == "queued")),
-            unknown_at=when("unknown_at", sa.and_(moves, told.c.status == "unknown")),
+            unknown_at=when("unknown_at", sa.and_(ours, message.c.status == "sending", told.c.status == "unknown")),
             accepted_at=when("accepted_at", accepted),
             settled_at=when("settled_at", sa.and_(moves, sa.or_(told.c.status == "failed", too_late))),
         )

@@ -14,6 +14,7 @@ from engage import customer as customer_data
 from engage.campaign import Campaign
 from engage.errors import NoSuchCustomer, SyntheticCustomer
 from engage.phone import masked, phone_hash
+from engage.schema import campaign as campaign_table
 from engage.schema import customer, customer_activity, customer_bucket, message, suppression
 from engage.settings import Settings
 from engage.window import Window
@@ -132,13 +133,14 @@ def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict
         sa.select(theirs, customer_activity.c.sessions, customer_activity.c.purchases, message.c.status,
                   message.c.reason)
         .join(customer_activity, same)
+        .join(campaign_table, campaign_table.c.window_start == theirs.c.window_start)
         .join(message, texted, isouter=True)
-        .where(theirs.c.customer_id == customer_id)
+        .where(theirs.c.customer_id == customer_id, campaign.has_buckets())
         .order_by(theirs.c.window_start.desc())
         .limit(limit)
     )  # fmt: skip
     both = [(row, campaign.find(conn, Window(row.window_start))) for row in conn.execute(query).all()]
-    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings and found.buckets]
+    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings]
 
 
 def _campaign(row: sa.Row[Any], found: Campaign, settings: Settings) -> dict[str, Any]:

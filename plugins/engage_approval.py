@@ -13,7 +13,6 @@ import engage_alerts
 import engage_links
 import engage_steps
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk.exceptions import TaskAwaitingInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,11 +56,9 @@ class CampaignApproval(ApprovalOperator):
         self.subject = f"May {total:,} messages about {run.window} go out?"
         self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
-        try:
-            super().execute(context)
-        except TaskAwaitingInput:  # the question is put
+        if not asked.again:  # before it is put, as Airflow loses an answer that comes before this process has ended
             engage_alerts.approval_wanted(context, total, asked.hours)
-            raise
+        super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Write the answer down, then do as Airflow does with it."""

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from engage import database, demo
 from engage.airflow_api import DAG
+from engage.errors import RunFailed
 from engage.window import Window
 from tests.e2e.browser import log_in, picture
 from tests.e2e.support import Airflow, Campaigns, past_window, until
@@ -157,6 +158,8 @@ def test_a_demonstration_tells_that_it_waits(airflow: Airflow, campaigns: Campai
     try:
         assert run.waits
         assert list(run.seconds_by_task) == ["seed", "extract", "aggregate", "bucket"]
+        with pytest.raises(RunFailed, match="An earlier run waits for somebody"):
+            demo.run_demo(airflow, CUSTOMERS, Console(file=StringIO()))
         answer(airflow, run.run_id, "Approve")
         assert airflow.wait_for(run.run_id).state == "success"
     finally:

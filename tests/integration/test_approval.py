@@ -77,7 +77,7 @@ def test_the_list_is_queued_and_the_campaign_frozen_before_anybody_is_asked(comp
 
 def test_asked_twice_it_is_the_same_list(computed):
     first, before = ask(computed), computed.dump(*TABLES)
-    assert ask(computed, at=timedelta(hours=1)) == first
+    assert ask(computed, at=timedelta(hours=1)) == replace(first, again=True)
     assert computed.dump(*TABLES) == before
 
 
@@ -291,8 +291,48 @@ def test_a_run_that_was_refused_before_does_not_ask_about_the_list_of_another(co
 
 
 def test_two_runs_ask_about_the_same_list_while_nobody_has_answered(computed):
-    assert ask(computed) == ask(computed, at=LATER, run_id="another run")
-    assert ask(computed, at=2 * LATER) == ask(computed, at=2 * LATER, run_id="another run")
+    first = ask(computed)
+    assert (first.again, ask(computed, at=LATER, run_id="another run")) == (False, first)
+    again = ask(computed, at=2 * LATER)
+    assert again == replace(first, again=True) == ask(computed, at=2 * LATER, run_id="another run")
+
+
+@pytest.mark.parametrize(
+    ("at", "delivery"),
+    [(LATER, {"backfill": True}), (LATER, {"dry_run": True}), (timedelta(days=30), {})],
+    ids=["backfill", "dry run", "too late"],
+)
+def test_a_run_that_has_asked_and_texts_nobody_now_is_refused_nothing(computed, at, delivery):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed(require_approval=True)
+    assert ask(computed, at=at, **delivery).messages == {}
+
+
+@pytest.mark.parametrize("delivery", [{"backfill": True}, {"dry_run": True}], ids=["backfill", "dry run"])
+def test_nor_while_somebody_is_asked_about_the_list_of_another(computed, delivery):
+    ask(computed)
+    answer(computed, approved=False)
+    computed.computed(require_approval=True)
+    ask(computed, at=LATER, run_id="another run")
+    assert ask(computed, at=2 * LATER, **delivery).messages == {}
+
+
+def test_a_rejected_campaign_whose_events_are_gone_refuses_nothing(computed):
+    ask(computed)
+    answer(computed, approved=False)
+    with computed.engine.begin() as conn:
+        campaign.close(conn, computed.window, computed.now + timedelta(days=800))
+    assert ask(computed, at=timedelta(days=801), send_late=True).note.startswith("Nobody is to be texted")
+
+
+def test_a_run_that_waited_before_there_was_that_to_write_down_asks_about_one_list_too(computed):
+    ask(computed)
+    computed.execute(sa.text("UPDATE campaign SET asked = '{}'"))
+    answer(computed, approved=False)
+    computed.computed(require_approval=True, low_spend_threshold=0)
+    with pytest.raises(NotApproved, match="This run has asked about an earlier list"):
+        ask(computed, at=LATER)
 
 
 def test_a_backfill_of_a_rejected_campaign_keeps_what_was_answered(computed):

@@ -97,3 +97,14 @@ def test_a_database_of_an_earlier_revision_keeps_its_rows(world, now, revision):
     migrations.downgrade(world.engine, revision)
     migrations.upgrade(world.engine, now)
     assert (world.dump("customer_activity", "customer_bucket"), world.rows(f"SELECT {LEDGER} FROM message")) == before
+
+
+def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_keeps_its_run(world, now):
+    world.sessions(world.customer(), 5)
+    world.computed(require_approval=True)
+    world.execute(sa.text("UPDATE campaign SET approval = 'rejected', halted_at = opened_at"))
+    migrations.downgrade(world.engine, "0006")
+    migrations.upgrade(world.engine, now)
+    [(run_id, asked, told_at, halted_at)] = world.rows("SELECT run_id, asked, told_at, halted_at FROM campaign")
+    assert asked == {run_id: "before 0007"}
+    assert told_at == halted_at

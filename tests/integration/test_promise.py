@@ -348,6 +348,18 @@ def test_what_went_wrong_in_an_attempt_that_failed_is_told_by_the_next(texting, 
     assert (again.unknown_now, again.halted_because) == (0, "")
 
 
+def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_later(texting):
+    world = texting.customers(1).queued().world
+    orphan = outbox.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    outbox.claim(world.engine, orphan, [1], world.now)
+    world.now += timedelta(minutes=1)
+    assert texting.rerun().unknown_now == 1
+    world.now += timedelta(minutes=1)
+    outbox.record(world.engine, orphan, [outbox.Answer(1, error="ReadTimeout")], world.now)
+    world.now += timedelta(minutes=1)
+    assert texting.rerun().unknown_now == 0
+
+
 def test_unknown_outcomes_with_others_between_them_halt_nothing(texting):
     texting.customers(80).queued(send_concurrency="1")
     texting.double.fault = lambda post: twilio_double.RESET if post.number % 20 else None

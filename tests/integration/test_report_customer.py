@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from engage import profile
 from engage.errors import InputError, NoSuchCustomer
 from engage.pages import customers
 from tests.integration.test_report_pages import EVIL, assert_inert, text_of
@@ -33,12 +34,17 @@ def test_it_has_what_became_of_the_messages(world):
     assert "skipped, no_phone" in text_of(customers.page(world.engine, str(ben)))
 
 
-def test_a_campaign_that_is_computed_anew_explains_no_bucket_of_before(world):
+def test_a_campaign_that_is_computed_anew_explains_no_bucket_of_before(world, in_window):
     ada = world.customer()
     world.purchase(ada, 150_00)
+    earlier = in_window(world.window.previous())
+    earlier.purchase(ada, 99)
+    earlier.computed()
     world.computed()
     world.extract(low_spend_threshold=200)
     assert "200.00" not in customers.page(world.engine, str(ada))
+    with world.engine.begin() as conn:
+        assert profile.view(conn, ada)["campaign"]["window_start"] == world.window.previous().start
     world.computed(low_spend_threshold=200)
     assert "BOOST The spend is below 200.00" in text_of(customers.page(world.engine, str(ada)))
 
