@@ -22,7 +22,7 @@ up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make u
 	$(RUN) engage up
 
 test: lint ## check style and types, then run every test
-	$(RUN) pytest -n 2 tests/unit tests/dags tests/integration
+	$(RUN) pytest -n 3 tests/unit tests/dags tests/integration
 	$(RUN) pytest -n 2 --dist loadfile tests/e2e
 
 test-compose: $(VENV)/tests-installed ## try the server stack of docker-compose.yaml, minutes; takes docker
