@@ -21,11 +21,12 @@ from engage import approval, cli_messages, cli_service, demo, local, migrations,
 from engage.aggregate import aggregate
 from engage.airflow_api import AirflowApi
 from engage.bucket import bucket
-from engage.cli_common import WindowStart, console, database, errors, hash_key, now, window_named
+from engage.cli_common import WindowStart, console, database, errors, hash_key, window_named
 from engage.delivery import Delivery
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.extract import extract
 from engage.home import Home
+from engage.local import now
 from engage.maintain import maintain
 from engage.message import message
 from engage.report import Report, report

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from rich.console import Console
 from engage import database as databases
 from engage import embedded_postgres, migrations, phone
 from engage.home import Home
+from engage.local import now
 from engage.window import Window
 
 console = Console()
@@ -57,8 +57,3 @@ def hash_key() -> bytes:
 def window_named(start: str | None) -> Window:
     """The window that ``--window-start`` names, by default the last complete one."""
     return Window.last_complete(now()) if start is None else Window.named(start, now())
-
-
-def now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)

@@ -12,9 +12,10 @@ import typer
 from rich.table import Table
 
 from engage import campaign, customer, ledger, sms
-from engage.cli_common import WindowStart, console, database, now, window_named
+from engage.cli_common import WindowStart, console, database, window_named
 from engage.errors import InputError
 from engage.ledger import Entry, Settlement
+from engage.local import now
 from engage.reconcile import reconcile
 from engage.schema import MESSAGE_MOVES, MESSAGE_STATUSES
 from engage.window import Window

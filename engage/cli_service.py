@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from engage import api_keys
-from engage.cli_common import console, database, hash_key, now
+from engage.cli_common import console, database, hash_key
+from engage.local import now
 from engage.schema import API_SCOPES
 
 keys = typer.Typer(help="The keys of the HTTP service.", no_args_is_help=True)

@@ -43,6 +43,11 @@ MAX_RESTARTS = 5
 """In ten minutes, of all processes together."""
 
 
+def now() -> datetime:
+    """This machine's clock, for the commands and the stack: everything else in the package takes the time as given."""
+    return datetime.now(UTC)
+
+
 @dataclass
 class Stack:
     """Airflow's processes and the service on top of the folder's Postgres."""
@@ -107,7 +112,7 @@ class Stack:
         self.home.logs.mkdir(exist_ok=True)
         write_json(self.home.airflow / "passwords.json", {user: self.password(user) for user in self.users})
         with self.database() as engine:
-            migrations.upgrade(engine, datetime.now(UTC))
+            migrations.upgrade(engine, now())
         log = self.home.logs / "migrate.log"
         with log.open("wb") as output:
             done = subprocess.run(

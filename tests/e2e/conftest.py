@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from engage import local, signals
 from engage.airflow_api import DAG
@@ -90,7 +90,7 @@ def mails(airflow: Airflow, set_variable: Callable[[str, str], None]) -> Iterato
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing = "NOT TESTED: what a person sees in Airflow. There is no chromium, chromium-browser or google-chrome."
         if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
@@ -98,8 +98,13 @@ def page() -> Iterator[Page]:
         pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-US")
-        page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    page = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-US")
+    page.set_default_timeout(PATIENCE_MS)
+    return page

@@ -16,12 +16,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect
 
 from engage.airflow_api import DAG
 from engage.home import ROOT
 from engage.local import ADMIN
-from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, picture
+from tests.e2e.browser import PATIENCE_MS, picture
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 WINDOW = past_window(7)
@@ -263,20 +263,6 @@ class Watched:
         self.page.locator("input[type=password]").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("link", name="Campaigns")).to_be_visible()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing = "NOT TESTED: what a person sees of Engage's pages. There is no chromium."
-        if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        expect.set_options(timeout=PATIENCE_MS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

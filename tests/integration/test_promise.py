@@ -13,26 +13,23 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign, customer, ledger, outbox, receipts, sender
-from engage.delivery import Delivery
+from engage import campaign, customer, outbox, receipts, sender
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.message import message, queue
 from engage.receipts import Receipt
 from engage.schema import message as messages
 from engage.settings import Settings
 from engage.sms import Outcome, Reply
-from engage.sms.twilio import TwilioProvider
 from tests import twilio_double
+from tests.integration.texting import NOON_IN_NEW_YORK, Texting
 from tests.phones import fictional_phone
 from tests.twilio_double import Fault
 
-NOON_IN_NEW_YORK = datetime(2026, 11, 10, 17, tzinfo=UTC)
 CRASHES = 20
 
 
@@ -40,49 +37,6 @@ CRASHES = 20
 def texting(world, double):
     """A campaign of customers in New York, to be texted through the double."""
     return Texting(world, double)
-
-
-class Texting:
-    def __init__(self, world, double):
-        world.now = NOON_IN_NEW_YORK
-        self.world, self.double = world, double
-        self.timeout = 5.0
-
-    def customers(self, number):
-        for n in range(number):
-            self.world.purchase(self.world.customer(phone=fictional_phone(n), time_zone="America/New_York"), 100)
-        return self
-
-    def queued(self, **settings):
-        """A new campaign, with its messages queued."""
-        self.world.execute(sa.text("DELETE FROM message"))
-        self.world.execute(sa.text("DELETE FROM campaign"))
-        self.world.computed(sms_provider="twilio", min_days_between_messages="0", **settings)
-        queue(self.world.engine, self.world.window, delivery=Delivery(), as_of=self.world.now)
-        return self
-
-    def means(self, current=None):
-        return sender.Means(
-            lambda: self.world.now, lambda name: TwilioProvider(self.double.account, self.timeout), current
-        )
-
-    def send(self, current=None):
-        return sender.send(self.world.engine, self.world.window, self.means(current))
-
-    def rerun(self, **delivery):
-        return message(self.world.engine, self.world.window, delivery=Delivery(**delivery), means=self.means())
-
-    def statuses(self):
-        return Counter(self.world.ledger().values())
-
-    def listed(self, status):
-        with self.world.engine.connect() as conn:
-            return {entry.customer_id for entry in ledger.entries(conn, self.world.window, status=status)}
-
-    def texted(self):
-        """Customers by how many POSTs came for them."""
-        ids = {fictional_phone(n): n + 1 for n in range(2200)}
-        return Counter({ids[phone]: count for phone, count in self.double.texted.items()})
 
 
 # --- crashes
