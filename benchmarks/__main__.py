@@ -19,8 +19,9 @@ from rich.markdown import Markdown
 from benchmarks import airflow_run, document, intake, pace
 from benchmarks.measure import measure
 from benchmarks.step import now
-from engage import embedded_postgres, signals
-from engage.home import ROOT, Home
+from engage import process_signals
+from engage.local import embedded_postgres
+from engage.local.home import ROOT, Home
 
 HOME = ROOT / ".engage-bench"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -94,5 +95,5 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    signals.interrupt_on_signals()
+    process_signals.interrupt_on_signals()
     typer.run(main)

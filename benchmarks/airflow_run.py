@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from benchmarks.step import HASH_KEY, RNG_SEED, now
-from engage import campaign, local
-from engage.airflow_api import AirflowApi
+from engage.campaigns import campaign
 from engage.errors import RunFailed
-from engage.home import Home
-from engage.seed import seed
+from engage.local.airflow_api import AirflowApi
+from engage.local.home import Home
+from engage.local.stack import stack as local_stack
+from engage.steps.seed import seed
 from engage.window import Window
 
 CUSTOMERS = 10_000
@@ -21,7 +22,7 @@ def measure(home: Home, repetitions: int) -> list[dict[str, Any]]:
     windows = [Window.last_complete(now())]
     while len(windows) < repetitions + 1:
         windows.append(windows[-1].previous())
-    with local.stack(home) as stack:
+    with local_stack(home) as stack:
         with stack.database() as engine:
             for window in windows:
                 seed(engine, window, CUSTOMERS, RNG_SEED, hash_key=HASH_KEY)

@@ -19,7 +19,8 @@ import httpx
 from benchmarks.step import HASH_KEY, now
 from benchmarks.world import EVENTS, World
 from benchmarks.world import world as world_of
-from engage import api_keys, partitions
+from engage.service import api_keys
+from engage.storage import partitions
 
 PROMISED = 40_000
 """Events a second."""

@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from benchmarks.step import HASH_KEY, now
 from benchmarks.world import World
 from benchmarks.world import world as world_of
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
-from engage.extract import extract
-from engage.message import queue
-from engage.phone import phone_hash
-from engage.schema import customer, purchase
+from engage.campaigns.run_options import Delivery
 from engage.settings import Settings
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
+from engage.steps.message import queue
+from engage.storage.schema import customer, purchase
+from engage.texts.phone import phone_hash
 from tests.phones import fictional_phone
 from tests.twilio_double import twilio_double
 

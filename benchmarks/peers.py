@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from engage import database
-from engage.schema import app_session, customer, purchase
+from engage.storage import connection
+from engage.storage.schema import app_session, customer, purchase
 from engage.window import WEEKS, Window
 
 LOW_SPEND_CENTS, HIGH_ACTIVITY = 10_000, 5.0
@@ -68,7 +68,7 @@ def row_by_row(url: str, window: Window) -> None:
         customer_id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
         body: orm.Mapped[str]
 
-    engine = database.connect(url)
+    engine = connection.connect(url)
     Base.metadata.drop_all(engine)  # of these four only Sent is Base's own
     Base.metadata.create_all(engine)
     with orm.Session(engine, expire_on_commit=False) as db:
@@ -108,7 +108,7 @@ def pandas(url: str, window: Window) -> None:
     import numpy as np
     import pandas as pd
 
-    with database.connect(url).connect() as conn:
+    with connection.connect(url).connect() as conn:
         customers, sessions, purchases = (pd.read_sql(sa.text(query), conn) for query in _queries(window))
         spend = purchases.groupby("customer_id").amount_cents.agg(["size", "sum"])
         rows = customers.set_index("customer_id")

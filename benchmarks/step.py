@@ -17,16 +17,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.peers import PEERS
-from engage import database, sender
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
-from engage.extract import extract
-from engage.message import queue
+from engage.campaigns.run_options import Delivery
 from engage.pages import campaigns, thresholds
 from engage.pages.viewer import Viewer
-from engage.seed import seed
+from engage.sending import sender
 from engage.settings import Settings
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
+from engage.steps.message import queue
+from engage.steps.seed import seed
+from engage.storage import connection
 from engage.window import Window
 
 RNG_SEED = 1
@@ -48,7 +49,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
     """What is to be timed."""
     if name in PEERS:
         return lambda: PEERS[name](url, window)
-    engine = database.connect(url)
+    engine = connection.connect(url)
     with engine.connect():
         pass  # a task's connection is open before its step begins
     steps: dict[str, Callable[[], Any]] = {

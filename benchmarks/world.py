@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from benchmarks.peers import ACTIVITY, BUCKET, KEYS, LANDING
 from benchmarks.step import now, timed
-from engage import database, embedded_postgres, migrations
+from engage.local import embedded_postgres
+from engage.storage import connection, migrations
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
@@ -143,7 +144,7 @@ class World:
     def seconds(self, statement: str) -> float:
         """How long a statement takes, with the settings that Engage's steps run with."""
         with self.engine.connect() as conn:
-            database.tune(conn)
+            connection.tune(conn)
             begun = time.perf_counter()
             conn.exec_driver_sql(statement)
             conn.commit()
@@ -157,7 +158,7 @@ class World:
     def value(self, query: str) -> Any:
         """The first column of the first row."""
         with self.engine.begin() as conn:
-            database.tune(conn)
+            connection.tune(conn)
             return conn.exec_driver_sql(query).scalar_one()
 
 
@@ -170,7 +171,7 @@ def world(host: str, customers: int) -> Iterator[World]:
         conn.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
         conn.exec_driver_sql(f"CREATE DATABASE {name}")
     url = sa.make_url(embedded_postgres.database_url(host, name))
-    engine = database.connect(url)
+    engine = connection.connect(url)
     try:
         migrations.upgrade(engine, now())
         yield World(engine, url, Window.last_complete(now()), customers)

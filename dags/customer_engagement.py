@@ -62,7 +62,7 @@ with DAG(
     @step()
     def seed(run: Run):
         """Write synthetic customers and their events of the window, if the run asks for it."""
-        from engage.seed import log_progress, seed
+        from engage.steps.seed import log_progress, seed
 
         if not run.params["seed"]:
             skip("The run was not triggered with seed.")
@@ -72,7 +72,7 @@ with DAG(
     @step(trigger_rule="none_failed")
     def extract(run: Run):
         """Open the window's campaign with the settings of this moment, and count its events."""
-        from engage.extract import extract
+        from engage.steps.extract import extract
 
         return extract(
             run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, delivery=run.delivery
@@ -81,21 +81,21 @@ with DAG(
     @step()
     def aggregate(run: Run):
         """Sum up each customer's sessions, purchases and spend over the window."""
-        from engage.aggregate import aggregate
+        from engage.steps.aggregate import aggregate
 
         return aggregate(run.engine, run.window)
 
     @step()
     def bucket(run: Run):
         """Put every customer in BOOST, REWARD or NONE."""
-        from engage.bucket import bucket
+        from engage.steps.bucket import bucket
 
         return bucket(run.engine, run.window)
 
     @step(execution_timeout=timedelta(hours=12), outlets=[CAMPAIGN], trigger_rule="none_failed_min_one_success")
     def message(run: Run):
         """Queue the window's messages, and send those that may be sent."""
-        from engage.message import message
+        from engage.steps.message import message
 
         return message(run.engine, run.window, delivery=run.delivery, means=run.means)
 

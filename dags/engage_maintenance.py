@@ -37,7 +37,7 @@ with DAG(
     @job()
     def maintain(job: Job):
         """Make partitions ahead, and delete what was kept long enough."""
-        from engage.maintain import maintain
+        from engage.maintenance import maintain
 
         return maintain(job.engine, job.settings().keep_windows, as_of=job.as_of)
 

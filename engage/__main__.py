@@ -1,3 +1,3 @@
-from engage.cli import main
+from engage.cli.main import main
 
 main()

@@ -15,8 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from engage import alert
 from engage.errors import SettingsError
-from engage.quiet_hours import SendingHours
-from engage.template import Template
+from engage.texts.sending_hours import SendingHours
+from engage.texts.template import Template
 
 PREFIX = "engage_"
 """An Airflow Variable's key is this and the setting's name."""

@@ -17,7 +17,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from engage.approval import Request
+    from engage.campaigns.approval import Request
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class CampaignApproval(ApprovalOperator):
             AirflowSkipException: nobody has to be asked.
             TaskAwaitingInput: as any such task, to wait without a process.
         """
-        from engage import approval
+        from engage.campaigns import approval
 
         with engage_steps.outcomes():
             run = engage_steps.current_run()
@@ -67,7 +67,7 @@ class CampaignApproval(ApprovalOperator):
         return super().execute_complete(context, event)
 
     def _write_down(self, context: Context, event: dict[str, Any]) -> None:
-        from engage import approval
+        from engage.campaigns import approval
 
         who = event.get("responded_by_user")
         with engage_steps.outcomes():

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from engage.delivery import Delivery
-    from engage.sender import Means
+    from engage.campaigns.run_options import Delivery
+    from engage.sending.providers import Account, SmsProvider
+    from engage.sending.sender import Means
     from engage.settings import Settings
-    from engage.sms import Account, SmsProvider
 
 CONNECTION = "engage_db"
 SMS_CONNECTION = "engage_sms"
@@ -58,9 +58,9 @@ class Job:
     def engine(self) -> sa.Engine:
         from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-        from engage import database
+        from engage.storage import connection
 
-        return database.connect(PostgresHook(CONNECTION).sqlalchemy_url)
+        return connection.connect(PostgresHook(CONNECTION).sqlalchemy_url)
 
     def settings(self) -> Settings:
         """The settings as operations staff have them in Airflow's Variables right now.
@@ -98,13 +98,13 @@ class Run(Job):
 
     @property
     def hash_key(self) -> bytes:
-        from engage import phone
+        from engage.texts import phone
 
         return phone.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
 
     @property
     def delivery(self) -> Delivery:
-        from engage.delivery import Delivery
+        from engage.campaigns.run_options import Delivery
 
         switches = {name: self.params[name] for name in ("send_late", "dry_run", "ignore_guard")}
         return Delivery(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
@@ -112,11 +112,11 @@ class Run(Job):
     @property
     def means(self) -> Means:
         """What sending needs: the clock, the provider with its account, the Variables of the moment."""
-        from engage import sms
-        from engage.sender import Means
+        from engage.sending import providers
+        from engage.sending.sender import Means
 
         def provider_named(name: str) -> SmsProvider:
-            return sms.provider(name, self._sms_account)
+            return providers.provider(name, self._sms_account)
 
         return Means(lambda: datetime.now(UTC), provider_named, self.settings)
 
@@ -124,7 +124,7 @@ class Run(Job):
     def _sms_account() -> Account:
         from airflow.sdk import BaseHook
 
-        from engage.sms import Account
+        from engage.sending.providers import Account
 
         connection = BaseHook.get_connection(SMS_CONNECTION)
         return Account.from_parts(connection.login, connection.password, connection.extra_dejson)
@@ -164,10 +164,10 @@ def outcomes() -> Iterator[None]:
         AirflowSkipException: there is nothing to do.
         AirflowFailException: a person has to mend something, so it is not tried again.
     """
-    from engage import signals
+    from engage import process_signals
 
     try:
-        with signals.interrupting():
+        with process_signals.interrupting():
             yield
     except NoCustomers as exc:
         raise AirflowSkipException(str(exc)) from None

@@ -32,13 +32,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from engage import campaign, database, settings
+from engage import settings
+from engage.campaigns import campaign
 from engage.errors import EngageError, InputError, RunError
 from engage.pages import campaigns, customers, problem, render, thresholds
 from engage.pages.viewer import Viewer
+from engage.reports.what_if import THRESHOLDS
 from engage.service.problems import NO_ANSWER
 from engage.settings import PREFIX
-from engage.what_if import THRESHOLDS
+from engage.storage import connection
 from engage.window import Window
 
 PATIENCE = 10.0
@@ -51,7 +53,7 @@ may_brake = [*may_see, Depends(requires_access_dag("PUT", DagAccessEntity.RUN, D
 
 @lru_cache(maxsize=1)
 def _engine_for(url: sa.URL) -> sa.Engine:
-    return database.connect(url, patience=PATIENCE, pool_size=4, max_overflow=0, pool_timeout=PATIENCE / 2)
+    return connection.connect(url, patience=PATIENCE, pool_size=4, max_overflow=0, pool_timeout=PATIENCE / 2)
 
 
 def _engine() -> sa.Engine:

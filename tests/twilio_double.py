@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 
-from engage.sms import Account
+from engage.sending.providers import Account
 
 SID = "AC" + "0" * 32
 TOKEN = "a-token-for-tests-that-opens-nothing"

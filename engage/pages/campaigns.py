@@ -8,13 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage import database, report
-from engage.distribution import Distribution, distribution
-from engage.funnel import funnel
 from engage.pages import charts, comparison
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
+from engage.reports import report
+from engage.reports.distribution import Distribution, distribution
+from engage.reports.funnel import funnel
 from engage.settings import Settings
+from engage.storage import connection
 from engage.window import Window
 
 SHOWN = 10
@@ -36,7 +37,7 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
         NotReady: there is no such campaign.
     """
     with engine.begin() as conn:
-        database.tune(conn)
+        connection.tune(conn)
         found = report.of(conn, window)
         stages = funnel(conn, window, found).stages()
         earlier = next(iter(report.recent(conn, before=window, limit=1)), None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from engage import ledger, profile
+from engage.customers import profile
 from engage.errors import InputError
 from engage.pages.render import html
+from engage.sending import ledger
 
 SHOWN = 26
 """Campaigns: four years."""

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from engage import campaign, database
-from engage.bucket import BUCKETS
-from engage.distribution import Distribution, distribution
+from engage.campaigns import campaign
 from engage.errors import NotReady
 from engage.pages import charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
+from engage.reports.distribution import Distribution, distribution
+from engage.reports.what_if import THRESHOLDS, WhatIf, what_if
 from engage.settings import PREFIX
-from engage.what_if import THRESHOLDS, WhatIf, what_if
+from engage.steps.bucket import BUCKETS
+from engage.storage import connection
 from engage.window import Window
 
 SHOWN = 26
@@ -37,7 +38,7 @@ def page(
         SettingsError: a threshold that is not allowed.
     """
     with engine.begin() as conn:
-        database.tune(conn)
+        connection.tune(conn)
         windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
         if window is None and not windows:
             raise NotReady("No campaign has its customers in buckets yet: trigger a run of customer_engagement first.")
@@ -66,7 +67,7 @@ def counts(engine: sa.Engine, window: Window, chosen: Mapping[str, str]) -> str:
         SettingsError: a threshold that is not allowed.
     """
     with engine.begin() as conn:
-        database.tune(conn)
+        connection.tune(conn)
         found = what_if(conn, window, chosen)
     return html("what_if_counts.html", found=found, **_shown(found))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from engage.report import Report
+from engage.reports.report import Report
 
 
 @dataclass(frozen=True)

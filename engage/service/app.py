@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
-from engage import migrations
 from engage.errors import NotReady
 from engage.service import customers, events, problems, twilio
 from engage.service.auth import KeyRing
@@ -23,6 +22,7 @@ from engage.service.event_models import DocumentedBatch
 from engage.service.observe import Observe
 from engage.service.problems import Problem, documented, problem
 from engage.service.writer import Writer
+from engage.storage import migrations
 
 DESCRIPTION = (
     "Takes the events of the app, what customers want, and what the SMS provider reports. Times are UTC, amounts of "

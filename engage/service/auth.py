@@ -12,8 +12,8 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from engage import api_keys
-from engage.api_keys import ApiKey
+from engage.service import api_keys
+from engage.service.api_keys import ApiKey
 from engage.service.context import Context
 from engage.service.problems import problem
 

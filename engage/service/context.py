@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from engage import database, phone
 from engage.errors import InputError
+from engage.sending.providers import Account
 from engage.service.metrics import Metrics
-from engage.sms import Account
+from engage.storage import connection
+from engage.texts import phone
 
 CURRENCY = "USD"
 CONNECTIONS = 10
@@ -56,7 +57,7 @@ class Context:
 def pooled(engine: sa.Engine) -> sa.Engine:
     """Another engine for the same database that never has more than ``CONNECTIONS``, and never waits for long."""
     url = engine.url.update_query_dict({**_GIVING_UP, **engine.url.query})
-    return database.connect(
+    return connection.connect(
         url, patience=PATIENCE, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=2.0, pool_recycle=3600
     )
 

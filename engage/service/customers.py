@@ -14,13 +14,14 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from engage import customer, phone, profile
-from engage.profile import Profile
-from engage.schema import MESSAGE_STATUSES
+from engage.customers import erasure, profile
+from engage.customers.profile import Profile
 from engage.service.body import route_for
 from engage.service.context import Context
 from engage.service.event_models import MAX_ID, Printable, Time
 from engage.service.problems import documented
+from engage.storage.schema import MESSAGE_STATUSES
+from engage.texts import phone
 
 TheCustomer = Annotated[int, Path(ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
 _ALWAYS = (401, 403, 422, 429, 503)
@@ -167,7 +168,7 @@ def routes(context: Context) -> list[APIRouter]:
     )
     def forget_customer(customer_id: TheCustomer) -> Any:
         """Remove the customer and their events, and never text the phone again. The counts of campaigns stay."""
-        done = customer.forget(context.engine, customer_id, as_of=context.clock())
+        done = erasure.forget(context.engine, customer_id, as_of=context.clock())
         return {"events": done.events, "messages": done.messages}
 
     @read.get(

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from engage.events import MAX_AMOUNT_CENTS
+from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
 
 MAX_ID = 2**63 - 1
 MAX_EVENTS = 1000

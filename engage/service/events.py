@@ -12,12 +12,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from engage.binary_copy import microseconds
-from engage.intake import Batch, Taken
 from engage.service.body import parse, route_for
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
+from engage.service.intake import Batch, Taken
 from engage.service.problems import MAX_ERRORS, NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.storage.binary_copy import microseconds
 
 CLOCKS_DIFFER_BY = timedelta(days=1)
 """How far in the future an event may be, as a phone's clock or zone may be wrong. It counts once it is past."""

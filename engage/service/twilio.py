@@ -16,13 +16,15 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import URL, ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
-from engage import inbound, phone, receipts
-from engage.inbound import InboundSms
-from engage.receipts import Receipt
+from engage.customers import replies
+from engage.customers.replies import InboundSms
+from engage.sending import delivery_receipts
+from engage.sending.delivery_receipts import Receipt
+from engage.sending.providers.twilio_codes import STATUSES
 from engage.service.body import StrictRoute
 from engage.service.context import Context
 from engage.service.problems import documented, problem
-from engage.sms.twilio_codes import STATUSES
+from engage.texts import phone
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ def _apply(context: Context, form: Form, reference: str) -> str:
     if not _MESSAGE_SID.fullmatch(sid):
         return "unknown_message"
     receipt = Receipt(reference, sid, known, int(code) if _ERROR_CODE.fullmatch(code) else None)
-    return "applied" if receipts.apply(context.engine, receipt, as_of=context.clock()) else "unknown_message"
+    return "applied" if delivery_receipts.apply(context.engine, receipt, as_of=context.clock()) else "unknown_message"
 
 
 def _receive(context: Context, form: Form) -> str:
@@ -94,9 +96,9 @@ def _receive(context: Context, form: Form) -> str:
     sid, sender = form.get("MessageSid", ""), form.get("From", "")
     if not _MESSAGE_SID.fullmatch(sid) or not _E164.fullmatch(sender):
         return "ignored"
-    text_class = inbound.classify(form.get("Body", ""), form.get("OptOutType", ""))
+    text_class = replies.classify(form.get("Body", ""), form.get("OptOutType", ""))
     sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), text_class)
-    return text_class if inbound.receive(context.engine, sms, as_of=context.clock()) else "repeated"
+    return text_class if replies.receive(context.engine, sms, as_of=context.clock()) else "repeated"
 
 
 # --- whom to believe

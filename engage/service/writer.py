@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from engage import intake
-from engage.intake import Batch, Taken
+from engage.service import intake
 from engage.service.context import Context
+from engage.service.intake import Batch, Taken
 from engage.service.problems import NO_ANSWER
 
 log = structlog.get_logger(__name__)

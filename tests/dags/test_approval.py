@@ -5,7 +5,7 @@ from __future__ import annotations
 import engage_approval
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from engage.approval import Request
+from engage.campaigns.approval import Request
 
 ASKED = Request(
     messages={"BOOST": 1200, "REWARD": 3},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from engage import local
+from engage.local import stack
 from tests.e2e.support import Airflow
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -29,7 +29,7 @@ PATIENCE_MS = 60_000
 def log_in(page: Page, airflow: Airflow) -> None:
     home = airflow.stack.home
     page.goto(home.url)
-    page.get_by_label("Username").fill(local.ADMIN)
+    page.get_by_label("Username").fill(stack.ADMIN)
     page.locator("input[type=password]").fill(home.secret("password"))
     page.get_by_role("button", name="Sign in").click()
 

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from engage import local, signals
-from engage.airflow_api import DAG
-from engage.home import Home
+from engage import process_signals
+from engage.local.airflow_api import DAG
+from engage.local.home import Home
+from engage.local.stack import USERS
+from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
@@ -22,8 +24,8 @@ from tests.smtp_double import Mail, smtp_double
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """A stack with an empty database, its DAG still paused."""
     home = Home(tmp_path_factory.mktemp("home"), free_port(), free_port())
-    with signals_kept(), local.stack(home, local.USERS | {VIEWER: "viewer"}) as stack:
-        signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
+    with signals_kept(), local_stack(home, USERS | {VIEWER: "viewer"}) as stack:
+        process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
         airflow = Airflow(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()

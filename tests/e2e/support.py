@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import psutil
 import sqlalchemy as sa
 
-from engage import demo
-from engage.airflow_api import DAG, AirflowApi
-from engage.home import ROOT
+from engage.local import demo
+from engage.local.airflow_api import DAG, AirflowApi
+from engage.local.home import ROOT
 from engage.window import ANCHOR, LENGTH, Window
 
 T = TypeVar("T")

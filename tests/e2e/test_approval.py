@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 from rich.console import Console
 
-from engage import database, demo
-from engage.airflow_api import DAG
 from engage.errors import RunFailed
+from engage.local import demo
+from engage.local.airflow_api import DAG
+from engage.storage import connection
 from engage.window import Window
 from tests.e2e.browser import log_in, picture
 from tests.e2e.support import Airflow, Campaigns, past_window, until
@@ -168,7 +169,7 @@ def test_a_demonstration_tells_that_it_waits(airflow: Airflow, campaigns: Campai
 
 def time_passes(airflow: Airflow, run_id: str) -> None:
     """The 48 hours, as Airflow's database has them."""
-    engine = database.connect(airflow.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    engine = connection.connect(airflow.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
     with engine.begin() as conn:
         hours = conn.execute(
             sa.text(

@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from engage import demo
-from engage.airflow_api import DAG
+from engage.local import demo
+from engage.local.airflow_api import DAG
 from tests.e2e.browser import log_in, picture
 from tests.e2e.support import Airflow, Campaigns, past_window
 

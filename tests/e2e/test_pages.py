@@ -18,9 +18,9 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect
 
-from engage.airflow_api import DAG
-from engage.home import ROOT
-from engage.local import ADMIN
+from engage.local.airflow_api import DAG
+from engage.local.home import ROOT
+from engage.local.stack import ADMIN
 from tests.e2e.browser import PATIENCE_MS, picture
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 

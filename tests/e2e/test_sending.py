@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign, database, embedded_postgres
-from engage.airflow_api import DAG
-from engage.phone import phone_hash
-from engage.schema import app_session, customer, purchase
+from engage.campaigns import campaign
+from engage.local import embedded_postgres
+from engage.local.airflow_api import DAG
+from engage.storage import connection
+from engage.storage.schema import app_session, customer, purchase
+from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.e2e.support import Airflow, Campaigns, Run, past_window, until
 from tests.phones import fictional_phone
@@ -194,7 +196,7 @@ def test_no_phone_number_and_no_secret_is_in_any_log_xcom_or_rendered_field(send
     logs = [file for folder in (home.logs, home.airflow / "logs") for file in folder.rglob("*") if file.is_file()]
     texts = {str(file): file.read_text(errors="replace") for file in logs}
     url = embedded_postgres.database_url(sending.airflow.stack.host, embedded_postgres.AIRFLOW_DATABASE)
-    airflows = database.connect(url)
+    airflows = connection.connect(url)
     with airflows.connect() as conn:
         for table in ("xcom", "rendered_task_instance_fields", "task_instance", "dag_run", "log"):
             rows = conn.execute(sa.text(f"SELECT t::text FROM {table} AS t")).scalars().all()

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engage.home import ROOT
+from engage.local.home import ROOT
 from tests.e2e.support import Airflow, Campaigns, past_window
 
 WINDOW = past_window(7)

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
-from engage.airflow_api import DAG
-from engage.demo import run_demo
 from engage.errors import RunFailed
+from engage.local.airflow_api import DAG
+from engage.local.demo import run_demo
 from engage.window import Window
 from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
 from tests.smtp_double import Mail

@@ -11,14 +11,14 @@ import os
 import sys
 from pathlib import Path
 
-from engage import cli
+from engage.cli import main
 
 
 def become(arguments: list[str], folder: Path) -> None:
     for number, name in ((0, os.devnull), (1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
     sys.argv = ["engage", *arguments]
-    cli.main()
+    main.main()
     sys.exit()
 
 

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from engage import database, embedded_postgres, migrations
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
-from engage.extract import extract
-from engage.home import Home
-from engage.message import message
-from engage.phone import phone_hash
-from engage.schema import app_session, customer, purchase
-from engage.sender import Means
+from engage.campaigns.run_options import Delivery
+from engage.local import embedded_postgres
+from engage.local.home import Home
+from engage.sending.sender import Means
 from engage.settings import Settings, validate
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
+from engage.steps.message import message
+from engage.storage import connection, migrations
+from engage.storage.schema import app_session, customer, purchase
+from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.twilio_double import TwilioDouble, twilio_double
 
@@ -44,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _admin(host, "ALTER SYSTEM SET fsync = off")  # nobody will miss this data after a power cut
         _admin(host, "SELECT pg_reload_conf()")
         _admin(host, "CREATE DATABASE template")
-        template = database.connect(embedded_postgres.database_url(host, "template"))
+        template = connection.connect(embedded_postgres.database_url(host, "template"))
         migrations.upgrade(template, NOW)
         template.dispose()
         yield host
@@ -81,7 +82,7 @@ def _database(server: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[sa.Engine]:
-    engine = database.connect(url)
+    engine = connection.connect(url)
     yield engine
     engine.dispose()
 

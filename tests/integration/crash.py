@@ -13,9 +13,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage import database, outbox, sender
-from engage.sms import Account
-from engage.sms.twilio import TwilioProvider
+from engage.sending import claims, sender
+from engage.sending.providers import Account
+from engage.sending.providers.twilio import TwilioProvider
+from engage.storage import connection
 from engage.window import Window
 
 
@@ -44,11 +45,11 @@ def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
     if boundary in WRITES:
         sa.event.listen(engine, "after_cursor_execute", lambda *of: _written(of[2], WRITES[boundary], countdown))
     elif boundary == "committed":
-        claim = outbox.claim
-        outbox.claim = lambda *arguments: (claim(*arguments), countdown())[0]
+        claim = claims.claim
+        claims.claim = lambda *arguments: (claim(*arguments), countdown())[0]
     elif boundary == "answered":  # before any of it is written down
-        record = outbox.record
-        outbox.record = lambda *arguments: (countdown(), record(*arguments))[1]
+        record = claims.record
+        claims.record = lambda *arguments: (countdown(), record(*arguments))[1]
 
 
 def _written(statement: str, column: str, countdown: Countdown) -> None:
@@ -58,7 +59,7 @@ def _written(statement: str, column: str, countdown: Countdown) -> None:
 
 def send(boundary: str, at: int) -> None:
     url, start, now, api = sys.argv[1:]
-    engine = database.connect(url)
+    engine = connection.connect(url)
     plant(engine, boundary, Countdown(at))
     account = Account(os.environ["SMS_SID"], os.environ["SMS_TOKEN"], os.environ["SMS_SENDER"], api=api)
     moment = datetime.fromisoformat(now)

@@ -15,7 +15,7 @@ import httpx
 from tests.integration.service import Api, environment, free_port, until
 
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([__name__, "engage.cli", "engage.service.app", "engage.service.server"])
+_forks.set_forkserver_preload([__name__, "engage.cli.main", "engage.service.app", "engage.service.server"])
 
 
 class Forked(Api):
@@ -67,7 +67,7 @@ def forked(url: str, key: str, folder: Path) -> Iterator[Callable[..., Forked]]:
 
 
 def _serve(port: int, variables: dict[str, str], log: str, constants: dict[str, Any]) -> None:
-    from engage import cli_service
+    from engage.cli import service
 
     os.environ.update(variables)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -76,4 +76,4 @@ def _serve(port: int, variables: dict[str, str], log: str, constants: dict[str, 
     for name, value in constants.items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"engage.service.{module}"), constant, value)
-    cli_service.serve("127.0.0.1", port)
+    service.serve("127.0.0.1", port)

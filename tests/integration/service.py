@@ -23,10 +23,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from engage import api_keys
-from engage.schema import API_SCOPES
+from engage.service import api_keys
 from engage.service.app import create_app
 from engage.service.context import Context, pooled
+from engage.storage.schema import API_SCOPES
 from tests.integration.conftest import KEY, NOW, World
 
 HASH_KEY = "only for tests, of no use to anybody"

@@ -3,10 +3,10 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from engage.aggregate import aggregate
+from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
 from engage.errors import NotReady
-from engage.events import MAX_AMOUNT_CENTS
-from engage.seed import seed
+from engage.steps.aggregate import aggregate
+from engage.steps.seed import seed
 
 COLUMNS = "customer_id, sessions, purchases, total_spend_cents, avg_weekly_sessions"
 

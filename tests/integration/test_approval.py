@@ -8,15 +8,15 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import approval, campaign
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
+from engage.campaigns import approval, campaign
+from engage.campaigns.run_options import Delivery
 from engage.errors import GuardStop, NotApproved, NotReady, TooLate, TooManyMessages
-from engage.message import message
-from engage.report import report
-from engage.schema import customer
-from engage.sender import Means, send
+from engage.reports.report import report
+from engage.sending.sender import Means, send
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.message import message
+from engage.storage.schema import customer
 
 QUEUED = dict.fromkeys((1, 2), "queued")
 ACCEPTED = dict.fromkeys((1, 2), "accepted")

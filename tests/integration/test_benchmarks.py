@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from benchmarks import pace
 from benchmarks.peers import KEYS, LANDING, row_by_row
 from benchmarks.world import Mismatch, World
-from engage.seed import seed
+from engage.steps.seed import seed
 
 KEY = b"k" * 32
 

@@ -1,7 +1,7 @@
 import pytest
 
-from engage.bucket import bucket
 from engage.errors import NotReady
+from engage.steps.bucket import bucket
 
 
 def buckets(world):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engage import database
+from engage.storage import connection
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
     again = engage("run", "--send-late")
     assert again.returncode == 0
     assert json.loads(engage("report", "--json").stdout) == report
-    engine = database.connect(empty_url)
+    engine = connection.connect(empty_url)
     with engine.connect() as conn:
         counts = conn.execute(sa.text("SELECT count(*), count(DISTINCT customer_id) FROM message")).one()
     engine.dispose()
@@ -124,7 +124,7 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     refused = engage(*settle)
     assert refused.returncode == 1
     assert "is accepted, and only an unknown one can be settled" in refused.stderr
-    engine = database.connect(empty_url)
+    engine = connection.connect(empty_url)
     with engine.begin() as conn:
         conn.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
         conn.execute(sa.text(f"UPDATE message SET status = 'unknown' WHERE customer_id = {customer_id}"))

@@ -3,12 +3,12 @@
 import pytest
 import sqlalchemy as sa
 
-from engage import customer, inbound
-from engage.delivery import Delivery
+from engage.campaigns.run_options import Delivery
+from engage.customers import erasure, replies
+from engage.customers.replies import InboundSms
 from engage.errors import NotReady
-from engage.inbound import InboundSms
-from engage.message import queue
-from engage.phone import phone_hash
+from engage.steps.message import queue
+from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
 
@@ -42,7 +42,7 @@ def texted(world):
 
 
 def forget(world, customer_id=4711):
-    return customer.forget(world.engine, customer_id, as_of=world.now)
+    return erasure.forget(world.engine, customer_id, as_of=world.now)
 
 
 def test_nothing_of_the_customer_is_left_in_any_table_and_the_counts_stay(texted):
@@ -89,7 +89,7 @@ def test_a_message_that_waits_is_skipped(world):
     world.purchase(world.customer(), 100)
     world.computed()
     queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
-    customer.forget(world.engine, 1, as_of=world.now)
+    erasure.forget(world.engine, 1, as_of=world.now)
     assert list(world.ledger().values()) == ["skipped/erased"]
     assert world.message().by_status == {"skipped": 1}
 
@@ -101,7 +101,7 @@ def test_while_a_message_is_on_its_way_it_has_to_wait(world):
     world.execute(sa.text("UPDATE message SET status = 'sending'"))
     before = world.dump(*TABLES)
     with pytest.raises(NotReady, match="is being sent at this moment"):
-        customer.forget(world.engine, 1, as_of=world.now)
+        erasure.forget(world.engine, 1, as_of=world.now)
     assert world.dump(*TABLES) == before
 
 
@@ -109,14 +109,14 @@ def test_a_customer_without_a_phone_can_be_forgotten(world):
     world.sessions(world.customer(phone=None))
     world.computed()
     world.message()
-    assert customer.forget(world.engine, 1, as_of=world.now).known
+    assert erasure.forget(world.engine, 1, as_of=world.now).known
     assert world.rows("SELECT * FROM suppression") == []
 
 
 def test_what_is_noted_of_their_texts_is_forgotten_too_and_of_nobody_elses(texted):
     for n in range(2):
         text = InboundSms(f"SM{n}", phone_hash(fictional_phone(n), KEY), "other")
-        inbound.receive(texted.engine, text, as_of=texted.now)
+        replies.receive(texted.engine, text, as_of=texted.now)
     forget(texted)
     assert texted.rows("SELECT provider_message_id FROM inbound_sms") == [("SM1",)]
 
@@ -125,7 +125,7 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
     for n, (first, second) in enumerate([("stop", "erasure"), ("erasure", "stop"), ("stop", "provider")]):
         with texted.engine.begin() as conn:
             for reason in (first, second):
-                customer.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
+                erasure.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
     assert texted.rows("SELECT reason, source FROM suppression ORDER BY phone_hash") == [
         ("erasure", "as erasure"),
         ("erasure", "as erasure"),
@@ -134,4 +134,4 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
 
 
 def test_nobody_can_be_forgotten(world):
-    assert not customer.forget(world.engine, 99, as_of=world.now).known
+    assert not erasure.forget(world.engine, 99, as_of=world.now).known

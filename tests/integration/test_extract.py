@@ -3,10 +3,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign
-from engage.delivery import Delivery
+from engage.campaigns import campaign
+from engage.campaigns.run_options import Delivery
 from engage.errors import NoCustomers, NoValidEvents, WindowError
-from engage.extract import extract
+from engage.steps.extract import extract
 
 NOTHING = {
     "missing_timestamp": 0,

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from engage import events
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
+from engage.campaigns import valid_events
+from engage.campaigns.run_options import Delivery
 from engage.errors import GuardStop, NotReady
-from engage.extract import extract
-from engage.report import report
+from engage.reports.report import report
 from engage.settings import Settings
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
 
 ACCEPTED = {"accepted": 4}
 
@@ -168,7 +168,7 @@ def test_a_purchase_tells_as_well_as_a_session_that_events_arrive(world, people)
 
 
 def test_freshness_can_be_switched_off_and_then_is_not_looked_for(world, people, monkeypatch):
-    monkeypatch.delattr(events, "any_since")
+    monkeypatch.delattr(valid_events, "any_since")
     fill(world, people, sessions=4, quiet=timedelta(days=50))
     begin(world, guard_max_quiet_days=0)
     assert found(world) == []
@@ -251,7 +251,7 @@ def test_a_stopped_run_leaves_nothing_of_an_earlier_one_to_be_sent(world, people
     fill(world, people, sessions=4)
     begin(world)
     bucketed(world)
-    world.execute(events.app_session.delete())
+    world.execute(valid_events.app_session.delete())
     world.sessions(people[0])
     with pytest.raises(GuardStop):
         begin(world)
@@ -316,7 +316,7 @@ def test_a_frozen_campaign_keeps_what_was_found_and_is_not_stopped(world, people
     bucketed(world)
     world.message()
     before = world.dump("campaign")
-    world.execute(events.app_session.delete())
+    world.execute(valid_events.app_session.delete())
     world.sessions(people[0])
     assert begin(world, Delivery(ignore_guard=True)).frozen
     assert bucketed(world).frozen
@@ -328,6 +328,6 @@ def test_a_campaign_of_before_there_was_a_guard_is_not_stopped(world, people):
     fill(world, people, sessions=4)
     begin(world)
     bucketed(world)
-    world.execute(events.sa.text("UPDATE campaign SET guard = NULL"))
+    world.execute(valid_events.sa.text("UPDATE campaign SET guard = NULL"))
     assert report(world.engine, world.window).guard == {"findings": [], "ignored_by": None}
     assert world.message().by_status == ACCEPTED

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import ledger, receipts
 from engage.errors import InputError, NotUnknown
-from engage.ledger import Settlement
-from engage.receipts import Receipt
-from engage.reconcile import Reconciled, reconcile
-from engage.schema import MESSAGE_MOVES, MESSAGE_STATUSES, message
-from engage.sms.twilio import TwilioProvider
+from engage.sending import delivery_receipts, ledger
+from engage.sending.delivery_receipts import Receipt
+from engage.sending.ledger import Settlement
+from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.reconcile import Reconciled, reconcile
+from engage.storage.schema import MESSAGE_MOVES, MESSAGE_STATUSES, message
 from tests.phones import fictional_phone
 
 
@@ -62,7 +62,7 @@ def reference(world, customer_id=1):
 
 def receive(world, status, *, id_="id-1", error_code=None, minutes=1, ref=None):
     receipt = Receipt(ref or reference(world), id_, status, error_code)
-    return receipts.apply(world.engine, receipt, as_of=world.now + timedelta(minutes=minutes))
+    return delivery_receipts.apply(world.engine, receipt, as_of=world.now + timedelta(minutes=minutes))
 
 
 def test_receipts_in_order_move_a_message_on_and_each_has_its_time(sent):

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign, maintain, partitions
-from engage.aggregate import aggregate
-from engage.bucket import bucket
+from engage import maintenance
+from engage.campaigns import campaign
 from engage.errors import NoValidEvents
-from engage.maintain import MaintainSummary
-from engage.schema import LOG_TIMES, app_event, app_session, inbound_sms, intake_batch, purchase
+from engage.maintenance import MaintainSummary
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.storage import partitions
+from engage.storage.schema import LOG_TIMES, app_event, app_session, inbound_sms, intake_batch, purchase
 from engage.window import ANCHOR, LENGTH, Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
@@ -26,7 +28,7 @@ def old(in_window, window):
 
 
 def maintained(world, keep_windows=1):
-    return maintain.maintain(world.engine, keep_windows, as_of=world.now)
+    return maintenance.maintain(world.engine, keep_windows, as_of=world.now)
 
 
 def name(world):
@@ -73,7 +75,7 @@ def status_of(world):
 
 def test_the_partitions_of_the_current_window_and_the_next_two_are_made(world):
     later = world.window.end + 10 * LENGTH
-    maintain.maintain(world.engine, 13, as_of=later)
+    maintenance.maintain(world.engine, 13, as_of=later)
     ahead = [Window(later + n * LENGTH) for n in range(3)]
     assert {f"{log.name}_{window.key}" for log in LOG_TIMES for window in ahead} <= set(
         sa.inspect(world.engine).get_table_names()
@@ -115,7 +117,7 @@ def test_a_start_is_remembered_for_ever_since_again_it_would_end_a_later_stop(wo
 
 
 def test_rows_are_deleted_in_batches_each_committed_by_itself(world, monkeypatch):
-    monkeypatch.setattr(maintain, "BATCH", 2)
+    monkeypatch.setattr(maintenance, "BATCH", 2)
     keys(world, *[timedelta(days=8)] * 5)
     with ThreadPoolExecutor() as pool:
         with world.engine.begin() as conn:
@@ -207,7 +209,7 @@ def test_a_backfill_lets_a_window_go(world, old):
 
 
 def test_old_rows_in_default_go_with_their_windows_and_rows_without_a_time_stay(world, old, in_window, monkeypatch):
-    monkeypatch.setattr(maintain, "BATCH", 2)
+    monkeypatch.setattr(maintenance, "BATCH", 2)
     finished(old)
     maintained(world)
     unread = in_window(old.window.previous())

@@ -3,10 +3,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import sender
-from engage.delivery import Delivery
+from engage.campaigns.run_options import Delivery
 from engage.errors import NotReady, TooLate
-from engage.message import queue
+from engage.sending import sender
+from engage.steps.message import queue
 
 ACCEPTED = {"accepted": 1}
 

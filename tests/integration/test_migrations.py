@@ -5,14 +5,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from engage import database, migrations
-from engage.schema import metadata
+from engage.storage import connection, migrations
+from engage.storage.schema import metadata
 from engage.window import Window
 
 
 @pytest.fixture
 def empty(empty_url):
-    engine = database.connect(empty_url)
+    engine = connection.connect(empty_url)
     yield engine
     engine.dispose()
 
@@ -53,7 +53,7 @@ def test_upgrading_twice_is_the_same_as_once(empty, now):
 
 
 def test_four_processes_may_upgrade_at_once(empty_url, now):
-    engines = [database.connect(empty_url) for _ in range(4)]
+    engines = [connection.connect(empty_url) for _ in range(4)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda engine: migrations.upgrade(engine, now), engines))
     assert "customer" in tables(engines[0])

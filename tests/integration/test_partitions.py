@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import partitions
-from engage.schema import customer_bucket
+from engage.storage import partitions
+from engage.storage.schema import customer_bucket
 
 
 def buckets_of(window, count, bucket="NONE"):

@@ -5,11 +5,12 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from engage import database, events
-from engage.aggregate import activity
-from engage.partitions import HASH_MODULUS
-from engage.schema import EVENT_TIMES
-from engage.seed import Behaviour, seed
+from engage.campaigns import valid_events
+from engage.steps.aggregate import activity
+from engage.steps.seed import Behaviour, seed
+from engage.storage import connection
+from engage.storage.partitions import HASH_MODULUS
+from engage.storage.schema import EVENT_TIMES
 
 KEY = b"k" * 32
 
@@ -28,7 +29,7 @@ def plan(world, statement):
     """Every node of the plan with the settings of a step, as (node, its parent)."""
     compiled = statement.compile(dialect=world.engine.dialect, compile_kwargs={"render_postcompile": True})
     with world.engine.begin() as conn:
-        database.tune(conn)
+        connection.tune(conn)
         conn.execute(sa.text("SET LOCAL max_parallel_workers_per_gather = 0"))  # how many work does not matter here
         top = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {compiled}", compiled.params).scalar_one()[0]["Plan"]
     nodes = []
@@ -71,7 +72,7 @@ def test_counting_the_window_reads_no_other(seeded):
     statements = []
     with seeded.engine.begin() as conn:
         sa.event.listen(conn, "before_execute", lambda conn, statement, *rest: statements.append(statement))
-        events.count_window(conn, seeded.window)
+        valid_events.count_window(conn, seeded.window)
     reads = [scanned(plan(seeded, statement)) for statement in statements]
     assert sorted(map(len, reads)) == [1, 1, HASH_MODULUS, HASH_MODULUS]  # nobody's events lie in one piece
     assert all(seeded.window.key in relation for relations in reads for relation in relations)

@@ -19,12 +19,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engage import campaign, customer, outbox, receipts, sender
+from engage.campaigns import campaign
+from engage.customers import erasure
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.receipts import Receipt
-from engage.schema import message as messages
+from engage.sending import claims, delivery_receipts, sender
+from engage.sending.delivery_receipts import Receipt
+from engage.sending.providers import Outcome, Reply
 from engage.settings import Settings
-from engage.sms import Outcome, Reply
+from engage.storage.schema import message as messages
 from tests import twilio_double
 from tests.integration.texting import NOON_IN_NEW_YORK, Texting
 from tests.phones import fictional_phone
@@ -199,10 +201,10 @@ def test_a_provider_that_keeps_refusing_is_left_alone_and_the_task_comes_back_la
 
 def test_nobody_listening_is_tried_again_and_nothing_becomes_unknown(texting):
     texting.customers(3).queued()
-    from engage import dispatch
+    from engage.sending import throttle
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dispatch, "PATIENCE", 2)
+        patched.setattr(throttle, "PATIENCE", 2)
         patched.setattr(texting.double, "url", "http://127.0.0.1:9")
         assert texting.send().by_status == {"queued": 3}
     assert texting.send().by_status == {"accepted": 3}
@@ -291,7 +293,7 @@ def test_what_went_wrong_in_an_attempt_that_failed_is_told_by_the_next(texting, 
         monkeypatch.undo()
         raise sa.exc.OperationalError("UPDATE", {}, Exception("the server closed the connection"))
 
-    monkeypatch.setattr(outbox, "release", away)
+    monkeypatch.setattr(claims, "release", away)
     with pytest.raises(sa.exc.OperationalError):
         texting.rerun()
     texting.world.now += timedelta(minutes=1)
@@ -304,12 +306,12 @@ def test_what_went_wrong_in_an_attempt_that_failed_is_told_by_the_next(texting, 
 
 def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_later(texting):
     world = texting.customers(1).queued().world
-    orphan = outbox.take_over(world.engine, world.window, texting.means().provider_named, world.now)
-    outbox.claim(world.engine, orphan, [1], world.now)
+    orphan = claims.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    claims.claim(world.engine, orphan, [1], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 1
     world.now += timedelta(minutes=1)
-    outbox.record(world.engine, orphan, [outbox.Answer(1, error="ReadTimeout")], world.now)
+    claims.record(world.engine, orphan, [claims.Answer(1, error="ReadTimeout")], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 0
 
@@ -327,7 +329,7 @@ def stop(texting, customer_id):
     with texting.world.engine.begin() as conn:
         theirs = sa.select(messages.c.phone_hash).where(messages.c.customer_id == customer_id)
         phone_hash = conn.execute(theirs).scalar_one()
-        customer.suppress(conn, phone_hash, reason="stop", source="a test", as_of=texting.world.now)
+        erasure.suppress(conn, phone_hash, reason="stop", source="a test", as_of=texting.world.now)
 
 
 def test_a_stop_between_queueing_and_sending_wins(texting):
@@ -440,14 +442,14 @@ def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_i
 def test_writing_an_answer_down_twice_is_the_same_as_once_and_a_receipt_that_came_first_stays(texting):
     texting.customers(2).queued()
     world = texting.world
-    taken = outbox.take_over(world.engine, world.window, texting.means().provider_named, world.now)
-    outbox.claim(world.engine, taken, [1, 2], world.now)
+    taken = claims.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    claims.claim(world.engine, taken, [1, 2], world.now)
     receipt = Receipt(f"{world.window.key}-2", "id-2", "delivered")
-    assert receipts.apply(world.engine, receipt, as_of=world.now)
-    answers = [outbox.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
-    outbox.record(world.engine, taken, answers, world.now + timedelta(seconds=1))
+    assert delivery_receipts.apply(world.engine, receipt, as_of=world.now)
+    answers = [claims.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
+    claims.record(world.engine, taken, answers, world.now + timedelta(seconds=1))
     before = world.dump("message")
-    outbox.record(world.engine, taken, answers, world.now + timedelta(seconds=2))
+    claims.record(world.engine, taken, answers, world.now + timedelta(seconds=2))
     assert world.dump("message") == before
     assert world.rows("SELECT status, accepted_at - sending_at FROM message ORDER BY customer_id") == [
         ("accepted", timedelta(seconds=1)),

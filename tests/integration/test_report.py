@@ -3,7 +3,7 @@ import json
 import pytest
 
 from engage.errors import NotReady
-from engage.report import report
+from engage.reports.report import report
 
 
 def test_it_says_what_a_campaign_did(world):

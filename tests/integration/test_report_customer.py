@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from engage import profile
+from engage.customers import profile
 from engage.errors import InputError, NoSuchCustomer
 from engage.pages import customers
 from tests.integration.test_report_pages import EVIL, assert_inert, text_of

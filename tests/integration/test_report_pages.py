@@ -10,16 +10,16 @@ from html.parser import HTMLParser
 import pytest
 import sqlalchemy as sa
 
-from engage import approval, campaign
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
+from engage.campaigns import approval, campaign
+from engage.campaigns.run_options import Delivery
 from engage.errors import GuardStop, NotReady
-from engage.extract import extract
 from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
 from engage.settings import Settings
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
 from engage.window import Window
 
 EVIL = "</td></script><script>alert(1)</script><img src=x onerror=alert(1)>"

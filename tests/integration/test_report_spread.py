@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from engage import report
-from engage.bucket import BOOST, NONE, REWARD
-from engage.distribution import BINS, axis, distribution
-from engage.funnel import funnel
-from engage.seed import seed
+from engage.reports import report
+from engage.reports.distribution import BINS, axis, distribution
+from engage.reports.funnel import funnel
 from engage.settings import validate
+from engage.steps.bucket import BOOST, NONE, REWARD
+from engage.steps.seed import seed
 from tests.integration.conftest import KEY
 
 THRESHOLDS = [("100", "5"), ("0", "0"), ("123.45", "4.9"), ("300", "4.875"), ("1000000000", "1000000"), ("0.01", "0.1")]

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import partitions
 from engage.errors import InputError, SeedRefused
-from engage.seed import Behaviour, seed
+from engage.steps.seed import Behaviour, seed
+from engage.storage import partitions
 
 KEY = b"k" * 32
 TABLES = ("customer", "app_session", "purchase")

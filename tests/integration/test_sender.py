@@ -12,13 +12,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import outbox, sender
-from engage.aggregate import aggregate
-from engage.delivery import Delivery
+from engage.campaigns.run_options import Delivery
 from engage.errors import NotReady, Superseded
-from engage.message import queue
-from engage.reconcile import reconcile
-from engage.sms import Outcome, OutgoingSms, Reply
+from engage.sending import claims, sender
+from engage.sending.providers import Outcome, OutgoingSms, Reply
+from engage.sending.reconcile import reconcile
+from engage.steps.aggregate import aggregate
+from engage.steps.message import queue
 
 
 @dataclass
@@ -262,8 +262,8 @@ def test_after_a_crash_the_claimed_messages_are_unknown_and_the_rest_is_sent(que
 
 def claimed(world, ids):
     """A sender that has claimed messages, and is heard of no more unless the test says so."""
-    taken = outbox.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
-    outbox.claim(world.engine, taken, ids, world.now)
+    taken = claims.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+    claims.claim(world.engine, taken, ids, world.now)
     return taken
 
 
@@ -283,7 +283,7 @@ def test_who_can_make_no_provider_stops_no_living_sender(queued):
     with pytest.raises(RuntimeError, match="no credentials"):
         sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
     assert list(queued.ledger().values()).count("sending") == 3
-    assert outbox.claim(queued.engine, taken, [4], queued.now).rows
+    assert claims.claim(queued.engine, taken, [4], queued.now).rows
 
 
 WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
@@ -292,7 +292,7 @@ WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
 @pytest.mark.parametrize("delivery", WILL_NOT_SEND)
 def test_a_run_that_will_not_send_lists_what_no_living_sender_can_still_hold(queued, delivery):
     claimed(queued, [1, 2, 3])
-    queued.now += outbox.HELD_AT_MOST
+    queued.now += claims.HELD_AT_MOST
     assert queued.message(**delivery).by_status == {"sending": 3, "queued": 7}
     queued.now += timedelta(seconds=1)
     assert queued.message(**delivery).by_status == {"unknown": 3, "queued": 7}
@@ -307,17 +307,17 @@ def test_a_run_that_will_not_send_stops_no_living_sender(queued, delivery):
 
 def test_a_slow_answer_still_settles_what_was_listed_as_unknown_meanwhile(queued):
     taken = claimed(queued, [1, 2])
-    queued.now += outbox.HELD_AT_MOST * 2
+    queued.now += claims.HELD_AT_MOST * 2
     assert queued.message(dry_run=True).by_status == {"unknown": 2, "queued": 8}
-    answers = [outbox.Answer(1, Reply(Outcome.ACCEPTED, "id-1")), outbox.Answer(2, Reply(Outcome.LATER))]
-    outbox.record(queued.engine, taken, answers, queued.now)
+    answers = [claims.Answer(1, Reply(Outcome.ACCEPTED, "id-1")), claims.Answer(2, Reply(Outcome.LATER))]
+    claims.record(queued.engine, taken, answers, queued.now)
     assert queued.ledger()[1] == "accepted"
     assert queued.ledger()[2] == "failed"  # once listed, a message is not sent again
 
 
 def test_a_campaign_is_complete_once_the_last_of_what_a_dead_sender_left_is_listed(queued):
     claimed(queued, list(range(1, 11)))
-    queued.now += outbox.HELD_AT_MOST * 2
+    queued.now += claims.HELD_AT_MOST * 2
     assert queued.message(dry_run=True).by_status == {"unknown": 10}
     assert queued.rows("SELECT status, finished_at FROM campaign") == [("complete", queued.now)]
 
@@ -329,7 +329,7 @@ def test_reconciling_looks_at_what_a_dead_sender_left_as_well(queued):
 
     claimed(queued, [1, 2, 3])
     assert ask() == 0
-    queued.now += outbox.HELD_AT_MOST * 2
+    queued.now += claims.HELD_AT_MOST * 2
     assert ask() == 3
     assert list(queued.ledger().values()).count("unknown") == 3
     assert queued.value("SELECT sender_token FROM campaign") == 1
@@ -349,7 +349,7 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
     world.sessions(ids[0])
     world.computed()
     queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
-    answers = [outbox.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
+    answers = [claims.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
     for delay in [step / 10_000 for step in range(60)]:
         requeue(world)
         old = claimed(world, ids[:91])
@@ -357,12 +357,12 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
 
         def take_over(both=both):
             both.wait()
-            outbox.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+            claims.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
 
         def write_down(both=both, old=old, delay=delay):
             both.wait()
             time.sleep(delay)
-            outbox.record(world.engine, old, answers, world.now)
+            claims.record(world.engine, old, answers, world.now)
 
         with ThreadPoolExecutor(2) as threads:
             for done in [threads.submit(take_over), threads.submit(write_down)]:

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from engage import profile
+from engage.customers import profile
 from engage.errors import GuardStop
-from engage.migrations import VERSION_TABLE
 from engage.service import docs_page, problems
 from engage.service.problems import AWAY
+from engage.storage.migrations import VERSION_TABLE
 from tests.integration.service import refused, session
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.bucket import why
-from engage.message import Delivery, queue
-from engage.phone import phone_hash
-from engage.schema import message, metadata
 from engage.service.event_models import MAX_ID
 from engage.settings import Settings
+from engage.steps.bucket import why
+from engage.steps.message import Delivery, queue
+from engage.storage.schema import message, metadata
+from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 from tests.integration.service import refused
 from tests.phones import fictional_phone

@@ -15,9 +15,10 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from engage import database, embedded_postgres, migrations
-from engage.home import Home
+from engage.local import embedded_postgres
+from engage.local.home import Home
 from engage.service.context import pooled
+from engage.storage import connection, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
 from tests.integration.service import PROBLEM, make_key, session, until, viewed
@@ -116,7 +117,7 @@ def breakable(tmp_path_factory, window):
         host = running.enter_context(embedded_postgres.postgres(home))
         embedded_postgres.create_databases(host)
         url = embedded_postgres.database_url(host, embedded_postgres.DATABASE)
-        world = World(database.connect(url), window)
+        world = World(connection.connect(url), window)
         migrations.upgrade(world.engine, NOW)
         with forked(url, make_key(world.engine), home.path) as start:
             yield start().ready(), world, running, home

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from engage import api_keys, cli
+from engage.cli import main
 from engage.errors import InputError
-from engage.schema import API_SCOPES, metadata
-from engage.service import auth
+from engage.service import api_keys, auth
+from engage.storage.schema import API_SCOPES, metadata
 from tests.integration.service import bought, make_key, refused, session
 from tests.phones import fictional_phone
 
@@ -201,7 +201,7 @@ def test_nor_on_a_terminal(tmp_path):
 
 def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url):
     def engage(*arguments):
-        return CliRunner().invoke(cli.app, ["keys", *arguments], env={"ENGAGE_DATABASE_URL": url, "COLUMNS": "200"})
+        return CliRunner().invoke(main.app, ["keys", *arguments], env={"ENGAGE_DATABASE_URL": url, "COLUMNS": "200"})
 
     made = engage("create", "the app", "--scope", "events", "--scope", "read", "--requests-per-second", "7")
     key = made.stdout.strip()

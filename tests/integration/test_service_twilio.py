@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
-from engage import customer
-from engage.delivery import Delivery
-from engage.message import queue
-from engage.phone import phone_hash
-from engage.schema import message, metadata
+from engage.campaigns.run_options import Delivery
+from engage.customers import erasure
+from engage.sending.providers import Account, OutgoingSms
+from engage.sending.providers.twilio import TwilioProvider
 from engage.service import problems
 from engage.service.context import Context
 from engage.service.twilio import routes
-from engage.sms import Account, OutgoingSms
-from engage.sms.twilio import TwilioProvider
+from engage.steps.message import queue
+from engage.storage.schema import message, metadata
+from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, World
 from tests.phones import fictional_phone
 from tests.twilio_double import SENDER, SID, TOKEN
@@ -391,7 +391,7 @@ def test_a_start_ends_no_opt_out_that_was_made_in_the_app(service):
 def test_a_start_does_not_bring_back_who_was_forgotten(service, stopped_before):
     if stopped_before:
         service.text("STOP")
-    customer.forget(service.world.engine, 1, as_of=service.world.now)
+    erasure.forget(service.world.engine, 1, as_of=service.world.now)
     service.text("START")
     assert service.suppressed() == [("erasure", "forgotten on request")]
 

@@ -2,12 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from engage.aggregate import aggregate
-from engage.bucket import bucket
-from engage.delivery import Delivery
-from engage.message import message
-from engage.seed import seed
-from engage.sender import Means
+from engage.campaigns.run_options import Delivery
+from engage.sending.sender import Means
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.message import message
+from engage.steps.seed import seed
 
 KEY = b"k" * 32
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from engage.sms import Account, Outcome, OutgoingSms, Reply
-from engage.sms.twilio import TwilioProvider
+from engage.sending.providers import Account, Outcome, OutgoingSms, Reply
+from engage.sending.providers.twilio import TwilioProvider
 from tests import twilio_double
 from tests.twilio_double import Fault
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from engage import ledger, sender
-from engage.delivery import Delivery
-from engage.message import message, queue
-from engage.sms.twilio import TwilioProvider
+from engage.campaigns.run_options import Delivery
+from engage.sending import ledger, sender
+from engage.sending.providers.twilio import TwilioProvider
+from engage.steps.message import message, queue
 from tests.phones import fictional_phone
 
 NOON_IN_NEW_YORK = datetime(2026, 11, 10, 17, tzinfo=UTC)

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from engage import cli, database, embedded_postgres, local
+from engage.cli import main
+from engage.local import embedded_postgres, stack
+from engage.storage import connection
 from engage.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,8 +52,8 @@ def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("ENGAGE_DATABASE_URL", raising=False)
     monkeypatch.delenv("ENGAGE_PORT", raising=False)
     monkeypatch.setattr(embedded_postgres, "engine", refuse)
-    monkeypatch.setattr(database, "connect", refuse)
-    monkeypatch.setattr(local, "stack", refuse)
+    monkeypatch.setattr(connection, "connect", refuse)
+    monkeypatch.setattr(stack, "stack", refuse)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def engage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     def call(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["engage", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         return Answer(int(ended.value.code or 0), *capsys.readouterr())
 
     yield call
@@ -82,14 +84,14 @@ def commands(group: object, prefix: str = "") -> dict[str, object]:
 
 
 def test_the_commands_are_these():
-    assert set(commands(typer.main.get_command(cli.app))) == set(COMMANDS)
+    assert set(commands(typer.main.get_command(main.app))) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_the_help_of_a_command_says_what_it_does(engage, command, option):
     answer = engage(*command.split(), option)
-    explained = " ".join((commands(typer.main.get_command(cli.app))[command].help or "").split())
+    explained = " ".join((commands(typer.main.get_command(main.app))[command].help or "").split())
     assert answer.code == 0
     assert answer.err == ""
     assert "Usage:" in answer.words
@@ -99,7 +101,7 @@ def test_the_help_of_a_command_says_what_it_does(engage, command, option):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_explained(command):
-    parameters = commands(typer.main.get_command(cli.app))[command].params
+    parameters = commands(typer.main.get_command(main.app))[command].params
     assert [parameter.name for parameter in parameters if not getattr(parameter, "help", None)] == []
 
 

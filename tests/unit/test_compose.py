@@ -15,9 +15,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from engage.cli import app
-from engage.phone import hash_key
+from engage.cli.main import app
 from engage.settings import Settings
+from engage.texts.phone import hash_key
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text()

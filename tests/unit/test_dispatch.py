@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from engage import dispatch
-from engage.dispatch import Dispatch, Pace
-from engage.outbox import Answer, Claimed
-from engage.sms import Outcome, OutgoingSms, Reply
+from engage.sending import throttle
+from engage.sending.claims import Answer, Claimed
+from engage.sending.providers import Outcome, OutgoingSms, Reply
+from engage.sending.throttle import Dispatch, Pace
 
 ACCEPTED = Reply(Outcome.ACCEPTED, "id")
 
@@ -130,7 +130,7 @@ def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
 
 
 def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
-    monkeypatch.setattr(dispatch, "HOLD", 0.1)
+    monkeypatch.setattr(throttle, "HOLD", 0.1)
     provider = Provider()
     sending = Dispatch(provider, Pace(4, 50))
     sending.hand_over(rows(3))  # the second one's turn is in a quarter of a second
@@ -152,11 +152,11 @@ def test_a_provider_that_asks_for_it_is_left_alone_for_as_long():
 
 
 def test_a_provider_that_wants_more_than_a_minute_is_left_for_later():
-    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=dispatch.MAX_PAUSE + 1)), Pace(0, 1))
+    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=throttle.MAX_PAUSE + 1)), Pace(0, 1))
     sending.hand_over(rows(1))
     sending.answers(final=True)
     assert sending.exhausted
-    assert sending.resting == dispatch.MAX_PAUSE + 1
+    assert sending.resting == throttle.MAX_PAUSE + 1
     sending.close()
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engage.inbound import classify
-from engage.schema import TEXT_CLASSES
+from engage.customers.replies import classify
+from engage.storage.schema import TEXT_CLASSES
 
 STOP = [
     "STOP", "stop", "Stop.", "  stop \n", "STOP!!!", "“Stop”", "🛑 STOP 🛑", "stop 😡", "*stop*", "_STOP_", "S.T.O.P",

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engage.delivery import Delivery
-from engage.ledger import MessageSummary
+from engage.campaigns.run_options import Delivery
+from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
 from engage.window import Window
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engage.errors import InputError
-from engage.phone import PHONE_HASH_BYTES, hash_key, is_valid, masked, phone_hash, zones
+from engage.texts.phone import PHONE_HASH_BYTES, hash_key, is_valid, masked, phone_hash, zones
 
 KEY = b"k" * 32
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engage.quiet_hours import SendingHours
+from engage.texts.sending_hours import SendingHours
 
 DAY = SendingHours.parse("8:00-21:00")
 NEW_YORK, LONDON, KOLKATA, AUCKLAND = map(

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from engage import binary_copy
-from engage import seed as seed_module
-from engage.binary_copy import packed
 from engage.errors import InputError
-from engage.phone import phone_hash
-from engage.schema import app_session, customer, purchase
-from engage.seed import BLOCK, MAX_CUSTOMERS, Behaviour, log_progress, seed, synthetic_customers
+from engage.steps import seed as seed_module
+from engage.steps.seed import BLOCK, MAX_CUSTOMERS, Behaviour, log_progress, seed, synthetic_customers
+from engage.storage import binary_copy
+from engage.storage.binary_copy import packed
+from engage.storage.schema import app_session, customer, purchase
+from engage.texts.phone import phone_hash
 from engage.window import ANCHOR, Window
 
 KEY = b"k" * 32
@@ -279,7 +279,7 @@ def test_numbers_out_of_range_are_refused_before_the_database_is_asked_anything(
     ("total", "lines"), [(1, 1), (BLOCK, 1), (BLOCK + 1, 2), (100_000, 10), (1_000_000, 10), (10_000_000, 10)]
 )
 def test_a_log_shows_at_most_a_line_for_each_tenth_and_one_at_the_end(caplog, total, lines):
-    caplog.set_level(logging.INFO, logger="engage.seed")
+    caplog.set_level(logging.INFO, logger="engage.steps.seed")
     for first in range(1, total + 1, BLOCK):
         log_progress(min(first + BLOCK - 1, total), total)
     assert len(caplog.messages) == lines

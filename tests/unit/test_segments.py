@@ -2,7 +2,7 @@
 
 import pytest
 
-from engage.segments import segments
+from engage.texts.sms_segments import segments
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@ import signal
 
 import pytest
 
-from engage import signals
+from engage import process_signals
 
 
 @pytest.fixture(autouse=True)
 def interrupting():
     """The command line's handlers, for the length of a test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signals.interrupt_on_signals()
+    process_signals.interrupt_on_signals()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -22,7 +22,7 @@ def test_every_ending_signal_interrupts_as_ctrl_c_does(number):
 
 
 def deferring(number, what_follows):
-    with signals.deferred():
+    with process_signals.deferred():
         signal.raise_signal(number)
         what_follows()
 
@@ -43,7 +43,7 @@ def test_a_deferred_signal_wins_over_the_failure_that_it_caused():
 
 
 def test_an_ignored_signal_does_nothing_and_the_handlers_come_back():
-    with signals.ignored():
+    with process_signals.ignored():
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
@@ -51,5 +51,5 @@ def test_an_ignored_signal_does_nothing_and_the_handlers_come_back():
 
 def test_nohup_keeps_its_meaning():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signals.interrupt_on_signals()
+    process_signals.interrupt_on_signals()
     signal.raise_signal(signal.SIGHUP)

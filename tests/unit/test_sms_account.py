@@ -2,12 +2,12 @@
 
 import pytest
 
-from engage import sms
 from engage.errors import InputError
-from engage.sms import Account
-from engage.sms.account import EXAMPLE
-from engage.sms.sandbox import SandboxProvider
-from engage.sms.twilio import TwilioProvider
+from engage.sending import providers
+from engage.sending.providers import Account
+from engage.sending.providers.account import EXAMPLE
+from engage.sending.providers.sandbox import SandboxProvider
+from engage.sending.providers.twilio import TwilioProvider
 
 NUMBER = {"from": "+12025550100"}
 
@@ -83,9 +83,9 @@ def test_the_token_is_not_shown():
 
 def test_the_sandbox_needs_no_account_and_twilio_does(monkeypatch):
     monkeypatch.delenv("ENGAGE_SMS_URL", raising=False)
-    assert isinstance(sms.provider("sandbox"), SandboxProvider)
+    assert isinstance(providers.provider("sandbox"), SandboxProvider)
     with pytest.raises(InputError, match="ENGAGE_SMS_URL is not set"):
-        sms.provider("twilio")
+        providers.provider("twilio")
     monkeypatch.setenv("ENGAGE_SMS_URL", EXAMPLE)
-    assert isinstance(sms.provider("twilio"), TwilioProvider)
-    assert isinstance(sms.provider("twilio", lambda: Account("AC1", "x", "MG1")), TwilioProvider)
+    assert isinstance(providers.provider("twilio"), TwilioProvider)
+    assert isinstance(providers.provider("twilio", lambda: Account("AC1", "x", "MG1")), TwilioProvider)

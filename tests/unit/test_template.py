@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engage import settings
 from engage.errors import SettingsError
-from engage.template import MAX_VALUE, OPT_OUT, PLACEHOLDERS, Template, clean, values
+from engage.texts.template import MAX_VALUE, OPT_OUT, PLACEHOLDERS, Template, clean, values
 
 ADA = values("Ada Lovelace", 12345, 5.125)
 

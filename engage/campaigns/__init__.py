@@ -1,0 +1,1 @@
+"""The campaign: its record, segments, guard, approval, and what counts for it."""

@@ -1,0 +1,254 @@
+"""The campaign row: one per window, and the gate that every step goes through.
+
+A campaign is open until its first message is claimed, or somebody is asked to approve of them, and frozen from then on.
+Until then re-running a step replaces what it wrote before; from then on re-running it changes nothing, so that what
+people were texted and why stays explainable. It is frozen as well once its window's events are dropped, as nothing
+could be computed from what is left.
+A step holds the row's lock while it writes, so two runs of one window take turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from engage.campaigns.guard import Guard
+from engage.errors import NotApproved, NotReady
+from engage.settings import Settings
+from engage.storage import connection, partitions
+from engage.storage.schema import campaign
+from engage.window import Window
+
+ITSELF = "Engage itself"
+"""Who has halted a campaign, if nobody in particular has."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Whether somebody was asked to approve of a campaign's messages, since when, or what was answered by whom."""
+
+    state: str | None = None
+    at: datetime | None = None
+    by: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """As a person reads it; empty if nobody was asked."""
+        if self.state is None or self.at is None:
+            return ""
+        if self.state == "requested":
+            return f"Approval is asked for since {self.at:%Y-%m-%d %H:%M} UTC."
+        who = f"by {self.by}" if self.by else "as nobody answered in time"
+        return f"Its messages were {self.state} {who} on {self.at:%Y-%m-%d %H:%M} UTC."
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The campaign row as it was when it was locked."""
+
+    window: Window
+    run_id: str | None
+    status: str
+    settings: Settings | None
+    events: dict[str, int]
+    rejected: dict[str, int]
+    customers: int | None
+    buckets: dict[str, int] | None
+    timings: dict[str, float]
+    frozen_at: datetime | None
+    halted_at: datetime | None
+    halted_by: str | None
+    halted_why: str | None
+    sender_token: int
+    guard: Guard
+    approval: Approval
+    asked: dict[str, str]
+    """The runs that have asked for approval, and of which list: by when that was frozen."""
+    told_at: datetime | None
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at is not None
+
+    @property
+    def halted_by_itself(self) -> str:
+        """Why its sender has pulled the brake, if it has and nobody was told yet."""
+        if self.halted_at is None or self.halted_by != ITSELF or (self.told_at and self.halted_at <= self.told_at):
+            return ""
+        return self.halted_why or ""
+
+    def enforce_approval(self) -> None:
+        """Let nobody be texted before a person has approved of it, if the campaign's settings want that.
+
+        Raises:
+            NotApproved: nobody has.
+        """
+        if self.settings and self.settings.require_approval and self.approval.state != "approved":
+            raise NotApproved(
+                f"Somebody has to approve of the messages of the window {self.window}, as engage_require_approval was "
+                f"on when it was computed, and nobody was texted. {self.approval.sentence or 'Nobody has been asked.'} "
+                "The DAG's task approve asks: answer it in Airflow under Required Actions, or trigger a run of this "
+                "window."
+            )
+
+
+class Step:
+    """One step at work on a campaign: its transaction, the campaign as it stands, and what to write back."""
+
+    def __init__(self, conn: sa.Connection, found: Campaign) -> None:
+        self.conn = conn
+        self.campaign = found
+        self._values: dict[str, Any] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that ``extract`` took for this campaign."""
+        if self.campaign.settings is None:
+            raise _not_found(self.campaign.window)
+        return self.campaign.settings
+
+    def save(self, **values: Any) -> None:
+        """Columns of the campaign row to write when the step ends."""
+        self._values |= values
+
+
+@contextmanager
+def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
+    """Run one step of an opened campaign in one transaction, holding the campaign's lock.
+
+    Raises:
+        NotReady: ``extract`` has not opened the campaign.
+    """
+    with engine.begin() as conn:
+        connection.tune(conn)
+        yield from _timed(Step(conn, _existing(conn, window)), name)
+
+
+@contextmanager
+def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> Iterator[Step]:
+    """As ``step``, but makes the campaign row if there is none yet; it stays only if the step succeeds."""
+    blank = {"window_end": window.end, "status": "extracted", "settings": {}, "events": {}, "rejected": {}}
+    with engine.begin() as conn:
+        connection.tune(conn)
+        partitions.wait_for_seeds(conn)  # a campaign counts the events from before a seed or from after it
+        conn.execute(
+            insert(campaign)
+            .values(window_start=window.start, opened_at=as_of, **blank)
+            .on_conflict_do_nothing(index_elements=[campaign.c.window_start])
+        )
+        found = find(conn, window, lock=True)
+        assert found is not None
+        yield from _timed(Step(conn, found), name)
+
+
+def _timed(active: Step, name: str) -> Iterator[Step]:
+    started = perf_counter()
+    yield active
+    if not active.campaign.frozen:
+        timings = active.campaign.timings | {name: round(perf_counter() - started, 3)}
+        update(active.conn, active.campaign.window, timings=timings, **active._values)
+
+
+def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign | None:
+    """The window's campaign, or None; with ``lock`` it is held against every other step until the commit."""
+    query = sa.select(campaign).where(campaign.c.window_start == window.start)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        return None
+    return Campaign(
+        window=window,
+        run_id=row.run_id,
+        status=row.status,
+        settings=Settings.from_snapshot(row.settings) if row.settings else None,
+        events=row.events,
+        rejected=row.rejected,
+        customers=row.customers,
+        buckets=row.buckets,
+        timings=row.timings,
+        frozen_at=row.frozen_at,
+        halted_at=row.halted_at,
+        halted_by=row.halted_by,
+        halted_why=row.halted_why,
+        sender_token=row.sender_token,
+        guard=Guard.from_kept(row.guard),
+        approval=Approval(row.approval, row.approval_at, row.approval_by),
+        asked=row.asked,
+        told_at=row.told_at,
+    )
+
+
+def latest(conn: sa.Connection) -> Window | None:
+    """The latest window that has a campaign."""
+    start = conn.execute(sa.select(sa.func.max(campaign.c.window_start))).scalar_one()
+    return Window(start) if start else None
+
+
+def has_buckets() -> sa.ColumnElement[bool]:
+    """The condition that a campaign's customers are in buckets, by the settings that it has."""
+    return sa.and_(campaign.c.buckets.is_not(None), campaign.c.buckets != JSONB.NULL)
+
+
+def latest_windows(
+    conn: sa.Connection, *, before: Window | None = None, bucketed: bool = False, limit: int
+) -> list[Window]:
+    """The latest windows that have a campaign, or the latest ones before ``before``; newest first.
+
+    With ``bucketed``, only those whose customers are in buckets.
+    """
+    query = sa.select(campaign.c.window_start).order_by(campaign.c.window_start.desc()).limit(limit)
+    if bucketed:
+        query = query.where(has_buckets())
+    if before is not None:
+        query = query.where(campaign.c.window_start < before.start)
+    return [Window(start) for start in conn.execute(query).scalars()]
+
+
+def update(conn: sa.Connection, window: Window, **values: Any) -> None:
+    """Write columns of the window's campaign."""
+    conn.execute(sa.update(campaign).where(campaign.c.window_start == window.start).values(**values))
+
+
+def close(conn: sa.Connection, window: Window, as_of: datetime) -> None:
+    """Freeze a complete campaign that has texted nobody, for good. Any other that is complete is frozen already."""
+    columns = (campaign.c.frozen_at, campaign.c.finished_at)
+    update(conn, window, **{column.name: sa.func.coalesce(column, as_of) for column in columns})
+
+
+def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> bool:
+    """Pull the brake: no message of the campaign is claimed any more. Halting again changes nothing; then it is False.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    if _existing(conn, window).halted_at is not None:
+        return False
+    update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
+    return True
+
+
+def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:
+    """Release the brake; what is queued is sent when ``message`` runs again.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    if _existing(conn, window).halted_at is not None:
+        update(conn, window, halted_at=None, halted_by=None, halted_why=None, resumed_at=as_of)
+
+
+def _existing(conn: sa.Connection, window: Window) -> Campaign:
+    found = find(conn, window, lock=True)
+    if found is None:
+        raise _not_found(window)
+    return found
+
+
+def _not_found(window: Window) -> NotReady:
+    return NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")

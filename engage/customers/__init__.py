@@ -1,0 +1,1 @@
+"""The customer: profile, suppression, erasure, replies."""

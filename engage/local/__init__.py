@@ -1,0 +1,1 @@
+"""One machine: Airflow, the HTTP service and an embedded Postgres, started together."""

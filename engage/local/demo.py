@@ -1,0 +1,104 @@
+"""The demonstration: trigger a seeded run over Airflow's REST API, follow it, and show what it did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from engage.errors import RunFailed
+from engage.local.airflow_api import DAG, AirflowApi
+
+TASKS = ("seed", "extract", "aggregate", "bucket", "approve", "message")
+RNG_SEED = 20250106
+RUN_WITHIN = 3600
+ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A run that succeeded, or one that ``waits`` for somebody to approve of its messages."""
+
+    run_id: str
+    seconds_by_task: dict[str, float]
+    waits: bool = False
+
+
+def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
+    """Trigger a run with synthetic data and follow it to its end, or until it asks somebody.
+
+    Raises:
+        RunFailed: with the failing task's error.
+    """
+    if airflow.waiting():
+        raise RunFailed(
+            "An earlier run waits for somebody to approve of its messages, and one run goes at a time. Answer it in "
+            "Airflow, which `make up` serves, under Required Actions."
+        )
+    conf = {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}
+    run_id = airflow.trigger(conf)
+    with _showing(console) as show:
+        tasks = _follow(airflow, run_id, show)
+    if failed := [task for task in tasks.values() if task["state"] == "failed"]:
+        reasons = "\n".join(airflow.errors(run_id, failed[0])) or "its log does not say why"
+        raise RunFailed(f"The task {failed[0]['task_id']} failed: {reasons}")
+    waits = _waits(tasks)
+    if not waits and (state := airflow.run_state(run_id)) != "success":
+        raise RunFailed(f"The run ended as {state}.")
+    ended = [name for name in TASKS if name in tasks and tasks[name]["state"] in ENDED]
+    return DemoRun(run_id, {name: tasks[name]["duration"] or 0.0 for name in ended}, waits)
+
+
+def _follow(
+    airflow: AirflowApi, run_id: str, show: Callable[[dict[str, dict[str, Any]]], None]
+) -> dict[str, dict[str, Any]]:
+    deadline = time.monotonic() + RUN_WITHIN
+    while time.monotonic() < deadline:
+        airflow.stack.keep_alive()
+        tasks = airflow.tasks(run_id)
+        show(tasks)
+        ended = tasks and all(task["state"] in ENDED for task in tasks.values())
+        if _waits(tasks) or (ended and airflow.run_state(run_id) in ENDED):
+            return tasks
+        time.sleep(0.2)
+    raise RunFailed(f"The run did not end within {RUN_WITHIN} s.")
+
+
+def _waits(tasks: dict[str, dict[str, Any]]) -> bool:
+    """Whether somebody is asked."""
+    return any(task["state"] == "awaiting_input" for task in tasks.values())
+
+
+@contextmanager
+def _showing(console: Console) -> Iterator[Callable[[dict[str, dict[str, Any]]], None]]:
+    """A live table on a terminal; elsewhere a line for each task that ends."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=8) as live:
+            yield lambda tasks: live.update(_task_table(tasks))
+        return
+    told: set[str] = set()
+
+    def tell(tasks: dict[str, dict[str, Any]]) -> None:
+        for name in TASKS:
+            if name in tasks and tasks[name]["state"] in ENDED and name not in told:
+                told.add(name)
+                console.print(f"  {name}: {tasks[name]['state']} after {tasks[name]['duration'] or 0:.1f} s")
+
+    yield tell
+
+
+def _task_table(tasks: dict[str, dict[str, Any]]) -> Table:
+    table = Table("task", "state", "seconds", title=f"Run of {DAG}")
+    colours = {"success": "green", "failed": "red", "upstream_failed": "red", "skipped": "magenta", "running": "cyan"}
+    for name in TASKS:
+        task = tasks.get(name, {})
+        state = task.get("state") or "waiting"
+        seconds = f"{task['duration']:.1f}" if task.get("duration") else ""
+        table.add_row(name, f"[{colours.get(state, 'dim')}]{state}[/]", seconds)
+    return table

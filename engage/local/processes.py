@@ -1,0 +1,59 @@
+"""What the local stack has started, noted in its folder so that a later start can end what was left running."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psutil
+
+from engage.local.home import Home, write_json
+
+STOP_SECONDS = 15
+
+_TITLES = ("airflow", "-m engage serve")
+_GONE = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
+
+
+def remember(home: Home, pid: int) -> None:
+    """Note a process that begins a session of its own, for ``end_leftovers`` to find it and its descendants."""
+    begun = {"pid": pid, "created": psutil.Process(pid).create_time(), "boot": psutil.boot_time()}
+    write_json(home.path / "processes.json", [*_remembered(home), begun])
+
+
+def end_leftovers(home: Home, of: int | None = None) -> None:
+    """End what this folder's processes, dead or alive, have started and left running; or what process ``of`` has."""
+    known = _remembered(home)
+    leftovers = [process for begun in known if of in (None, begun["pid"]) for process in _session(begun)]
+    for process in leftovers:
+        with suppress(*_GONE):
+            process.kill()
+    psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
+    write_json(home.path / "processes.json", [begun for begun in known if of not in (None, begun["pid"])])
+
+
+def _remembered(home: Home) -> list[dict[str, float]]:
+    try:
+        return list(json.loads((home.path / "processes.json").read_text()))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _session(begun: dict[str, float]) -> Iterator[psutil.Process]:
+    """The living processes of Airflow's, or the service's, in the session that ``begun`` led.
+
+    Numbers of processes are given out again, so everything known of ours has to fit before anything is ended.
+    """
+    leader = int(begun["pid"])
+    if begun["boot"] != psutil.boot_time():
+        return
+    with suppress(*_GONE):
+        if psutil.Process(leader).create_time() != begun["created"]:
+            return
+    for process in psutil.process_iter():
+        with suppress(*_GONE):
+            ours = os.getsid(process.pid) == leader and process.create_time() >= begun["created"]
+            if ours and any(title in " ".join(process.cmdline()) for title in _TITLES):
+                yield process

@@ -1,0 +1,105 @@
+"""What a campaign did, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage.campaigns import campaign
+from engage.campaigns.valid_events import REASONS
+from engage.errors import NotReady
+from engage.sending import ledger
+from engage.steps.bucket import BUCKETS
+from engage.window import Window
+
+SHOWN = 20
+"""Unknown messages that a report names; ``messages --status unknown`` lists them all."""
+STEPS = ("extract", "aggregate", "bucket", "queue", "send")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One campaign, ready for JSON. Times are ISO 8601 in UTC, ``timings`` are seconds by step."""
+
+    window: dict[str, Any]
+    customers: int | None
+    events: dict[str, int]
+    rejected: dict[str, int]
+    buckets: dict[str, int]
+    messages: dict[str, Any]
+    settings: dict[str, Any]
+    timings: dict[str, float]
+    guard: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def report(engine: sa.Engine, window: Window | None = None) -> Report:
+    """The report on ``window``'s campaign, or on the latest one.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    with engine.begin() as conn:
+        window = window or campaign.latest(conn)
+        if window is None:
+            raise NotReady("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
+        return of(conn, window)
+
+
+def of(conn: sa.Connection, window: Window) -> Report:
+    """The report on ``window``'s campaign.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    found = campaign.find(conn, window)
+    if found is None:
+        raise NotReady(f"There is no campaign for the window {window}.")
+    messages = ledger.summarise(conn, ledger.of(window))
+    unknown = ledger.entries(conn, window, status="unknown", limit=SHOWN) if "unknown" in messages.by_status else []
+    return Report(
+        window={
+            "start": window.start.isoformat(),
+            "end": window.end.isoformat(),
+            "status": found.status,
+            "run_id": found.run_id,
+            "frozen_at": found.frozen_at and found.frozen_at.isoformat(),
+            "approval": found.approval.sentence or None,
+            "halted": found.halted_at and f"{found.halted_at.isoformat()} by {found.halted_by}: {found.halted_why}",
+        },
+        customers=found.customers,
+        events=found.events,
+        rejected={reason: found.rejected.get(reason, 0) for reason in REASONS},
+        buckets={name: (found.buckets or {}).get(name, 0) for name in BUCKETS} if found.buckets else {},
+        messages={
+            "total": sum(messages.by_status.values()),
+            "by_status": messages.by_status,
+            "skipped_by_reason": messages.skipped_by_reason,
+            "segments": messages.segments,
+            "unknown": [_line(entry) for entry in unknown],
+        },
+        settings=found.settings.snapshot() if found.settings else {},
+        timings={name: found.timings[name] for name in STEPS if name in found.timings},
+        guard={
+            "findings": [finding.sentence for finding in found.guard.findings],
+            "ignored_by": found.guard.ignored_by,
+        },
+    )
+
+
+def recent(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Report]:
+    """The reports on the latest campaigns, or on the latest ones before ``before``; newest first."""
+    return [of(conn, window) for window in campaign.latest_windows(conn, before=before, limit=limit)]
+
+
+def _line(entry: ledger.Entry) -> dict[str, Any]:
+    return {
+        "customer_id": entry.customer_id,
+        "phone": entry.phone,
+        "sending_at": entry.times["sending"].isoformat(),
+        "error": entry.error,
+    }

@@ -1,0 +1,1 @@
+"""From a campaign's list to the provider and back: queue, claims, outcomes, receipts."""

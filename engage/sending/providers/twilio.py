@@ -1,0 +1,169 @@
+"""Twilio, on its official SDK.
+
+A message's parameters: https://www.twilio.com/docs/messaging/api/message-resource; what its answers mean is in
+``twilio_codes``.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import requests
+from twilio.base.exceptions import TwilioException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+from urllib3.exceptions import NewConnectionError
+
+from engage.sending.providers.account import Account
+from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
+from engage.sending.providers.twilio_codes import FAILED, LATER, REFUSED, STATUSES, UNSUBSCRIBED, describe
+
+if TYPE_CHECKING:
+    from twilio.rest.api.v2010.account.message import MessageInstance
+
+TIMEOUT = 10.0
+"""Seconds to connect, and then again to answer. The SDK's own default is to wait for ever."""
+MAX_VALIDITY = timedelta(hours=10)
+"""https://www.twilio.com/docs/api/errors/90007"""
+PAGE = 100
+MAX_LISTED = 1000
+"""Messages to one number that are looked through at most: a number with more is not a customer's."""
+
+_silent = logging.Logger("twilio, whose log repeats phone numbers and texts", logging.CRITICAL + 1)
+
+
+class TwilioProvider:
+    """Hands messages to Twilio. One may serve several threads."""
+
+    name = "twilio"
+    claim_size = 100
+    concurrent = True
+
+    def __init__(self, account: Account, timeout: float = TIMEOUT) -> None:
+        self._account = account
+        self._timeout = timeout
+        self._mine = threading.local()
+
+    def send(self, sms: OutgoingSms) -> Reply:
+        http, client = self._client()
+        try:
+            sent = client.messages.create(to=sms.phone, body=sms.body, **self._options(sms))
+        except TwilioException as exc:
+            return self._reply(exc, http.retry_after)
+        except requests.RequestException as exc:
+            if _never_left(exc):
+                return Reply(Outcome.LATER, error="no connection")
+            if _untrusted(exc):
+                return Reply(Outcome.REFUSED, error="the provider's certificate is not valid")
+            raise
+        if not sent.sid:
+            raise ValueError("an answer without the message's id")
+        return Reply(Outcome.ACCEPTED, sent.sid)
+
+    def find(self, phone: str, since: datetime) -> list[FoundSms]:
+        return [
+            FoundSms(
+                provider_message_id=str(found.sid),
+                status=STATUSES.get(str(found.status), "accepted"),
+                created_at=found.date_created.astimezone(UTC),
+                body=found.body or "",
+                error_code=found.error_code,
+            )
+            for found in self._listed(phone, since)
+            if found.date_created and found.date_created >= since and "inbound" not in str(found.direction)
+        ]
+
+    def _listed(self, phone: str, since: datetime) -> Iterator[MessageInstance]:
+        """The messages to a number, page by page, until they are too old.
+
+        They are sorted by when they were sent, the newest first, and one may have waited for that as long as it was
+        valid; so one from before ``since`` is not the end yet.
+        """
+        _, client = self._client()
+        for looked_at, found in enumerate(client.messages.stream(to=phone, page_size=PAGE)):
+            if found.date_created and found.date_created < since - MAX_VALIDITY:
+                return
+            if looked_at == MAX_LISTED:
+                raise LookupError(f"more than {MAX_LISTED} messages to one number to look through")
+            yield found
+
+    def _client(self) -> tuple[_Http, Client]:
+        """This thread's own: connections are kept open, and not shared."""
+        if not hasattr(self._mine, "pair"):
+            account = self._account
+            http = _Http(timeout=self._timeout, logger=_silent)
+            client = Client(account.api_key or account.sid, account.token, account.sid, http_client=http)
+            client.api.base_url = account.api
+            self._mine.pair = http, client
+        pair: tuple[_Http, Client] = self._mine.pair
+        return pair
+
+    def _options(self, sms: OutgoingSms) -> dict[str, Any]:
+        account = self._account
+        sender = "messaging_service_sid" if account.sender.startswith("MG") else "from_"
+        options: dict[str, Any] = {sender: account.sender}
+        if account.status_callback:
+            parts = urlsplit(account.status_callback)  # a fragment tells Twilio how often to try again
+            query = "&".join(filter(None, (parts.query, urlencode({"message": sms.reference}))))
+            options["status_callback"] = urlunsplit(parts._replace(query=query))
+        if sms.valid_for is not None:
+            options["validity_period"] = max(1, int(min(sms.valid_for, MAX_VALIDITY).total_seconds()))
+        return options
+
+    @staticmethod
+    def _reply(exc: TwilioException, retry_after: float | None) -> Reply:
+        """What an answer with an error means: was the message taken, and may it be offered again?"""
+        status, code = getattr(exc, "status", None), getattr(exc, "code", None)
+        if not isinstance(status, int) or status == 408 or not 400 <= status < 500:
+            raise exc  # nobody can tell
+        code = code if isinstance(code, int) and code != status else None
+        known = describe(code)
+        if status == 429 or code in LATER:
+            return Reply(Outcome.LATER, error=known or "too many requests", error_code=code, retry_after=retry_after)
+        if code in REFUSED or (status in (401, 403, 404) and code not in FAILED):
+            return Reply(Outcome.REFUSED, error=known or f"HTTP status {status}", error_code=code)
+        error = known or f"refused with HTTP status {status}"
+        return Reply(Outcome.FAILED, error=error, error_code=code, suppress=code == UNSUBSCRIBED)
+
+
+class _Http(TwilioHttpClient):
+    """The SDK's own client, which also remembers how long the last answer asked to be left alone."""
+
+    retry_after: float | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> Response:
+        self.retry_after = None
+        response = super().request(*args, **kwargs)
+        value = (response.headers or {}).get("Retry-After", "")
+        self.retry_after = float(value) if value.isdecimal() else None
+        return response
+
+
+def _never_left(exc: BaseException) -> bool:
+    """Whether there was no connection at all, so that the provider cannot have got the message."""
+    if isinstance(exc, requests.ConnectTimeout):
+        return True
+    return any(isinstance(cause, NewConnectionError) for cause in _causes(exc))
+
+
+def _untrusted(exc: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(exc))
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and what it wraps: requests and urllib3 keep that in ``args`` and ``reason``."""
+    seen: set[int] = set()
+    waiting: list[Any] = [exc]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            yield found
+            waiting += [*found.args, getattr(found, "reason", None), found.__cause__]

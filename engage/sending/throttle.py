@@ -1,0 +1,179 @@
+"""Hands messages to a provider: several at once, no faster than allowed, and leaving it alone when it asks for that."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from time import monotonic
+
+from engage.sending.claims import HELD_AT_MOST, Answer, Claimed
+from engage.sending.providers import Outcome, Reply, SmsProvider
+from engage.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOOK_AHEAD = 0.25
+"""Seconds of messages that are taken up before their turn, so that a halt finds few of them on their way."""
+HOLD = HELD_AT_MOST.total_seconds() - 60
+"""Seconds in which claimed messages are handed over. The minute is for the claim before and the answer after it: later
+the others might be listed as of unknown fate."""
+MAX_PAUSE = 60.0
+MAX_THREADS = 400
+"""More than are ever at once: some wait for their turn."""
+PATIENCE = 6
+"""Pauses in a row after which a sender gives up for now."""
+_POLL = 0.2
+_GIVEN_BACK = Reply(Outcome.LATER)
+"""Of a message that the provider was never asked about."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast messages are handed over: at most ``per_second`` (0 is no limit), ``at_once`` at a time."""
+
+    per_second: float
+    at_once: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Pace:
+        return cls(float(settings.messages_per_second), settings.send_concurrency)
+
+
+class Dispatch:
+    """Messages on their way to one provider."""
+
+    def __init__(self, provider: SmsProvider, pace: Pace) -> None:
+        self.provider = provider
+        self.pace = pace
+        self.handed: set[int] = set()
+        """Messages handed over, or about to be, until ``settled`` says that their answers are written down."""
+        self.exhausted = False
+        """Whether the provider has asked to be left alone too often."""
+        self.resting = 0.0
+        """Seconds of the longest pause that it has asked for when ``exhausted``."""
+        self._pool = ThreadPoolExecutor(MAX_THREADS, "send") if provider.concurrent else None
+        self._waiting: set[Future[Answer]] = set()
+        self._done: list[Answer] = []
+        self._next_turn = 0.0
+        self._paused_until = 0.0
+        self._pauses = 0
+        self._stopping = threading.Event()
+        self._slots = threading.Condition()
+        self._active = 0
+
+    def room(self) -> int:
+        """How many messages may be handed over now."""
+        now = monotonic()
+        if now < self._paused_until or self.exhausted:
+            return 0
+        room = self.provider.claim_size
+        rate, ahead = self.pace.per_second, max(0.0, self._next_turn - now)
+        if self._pool is not None:
+            room = min(room, self.pace.at_once + math.ceil(ahead * rate) - len(self._waiting))
+        if rate:
+            room = min(room, max(int(ahead == 0), int((LOOK_AHEAD - ahead) * rate)))
+        return max(0, room)
+
+    def hand_over(self, rows: Sequence[Claimed]) -> None:
+        """Hand messages over, each at its turn; their answers come with ``answers``."""
+        until = monotonic() + HOLD
+        for row in rows:
+            turn = self._turn()
+            if self._pool is None:
+                self._done.append(self._send(row, turn, until))
+            else:
+                self.handed.add(row.customer_id)
+                self._waiting.add(self._pool.submit(self._send, row, turn, until))
+
+    def answers(self, *, wait_a_moment: bool = False, final: bool = False) -> list[Answer]:
+        """What has come back; waits for it if there is nothing to do meanwhile, and ``final`` for everything."""
+        if self._waiting:
+            timeout = None if final else _POLL * wait_a_moment
+            done, self._waiting = wait(self._waiting, timeout, "ALL_COMPLETED" if final else FIRST_COMPLETED)
+            self._done += [future.result() for future in done]
+        elif wait_a_moment and not self._done and not self.room():
+            self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
+        found, self._done = self._done, []
+        for answer in found:
+            self._learn(answer)
+        return found
+
+    def settled(self, answers: Iterable[Answer]) -> None:
+        """The answers are written down: these messages are on their way no more."""
+        self.handed.difference_update(answer.customer_id for answer in answers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are still to come."""
+        return bool(self._waiting or self._done)
+
+    def stop(self) -> None:
+        """Hand over nothing more; what has not begun comes back as not taken."""
+        self._stopping.set()
+        with self._slots:
+            self._slots.notify_all()
+
+    def close(self) -> None:
+        """End the threads, once nothing is under way any more."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _turn(self) -> float:
+        """When the next message may go: lost time is not made up for."""
+        turn = max(monotonic(), self._next_turn)
+        self._next_turn = turn + (1 / self.pace.per_second if self.pace.per_second else 0.0)
+        return turn
+
+    def _until_room(self) -> float:
+        return max(self._paused_until, self._next_turn) - monotonic()
+
+    def _send(self, row: Claimed, turn: float, until: float) -> Answer:
+        if not self._wait_for(turn):
+            return Answer(row.customer_id, _GIVEN_BACK)
+        try:
+            if monotonic() > until:
+                return Answer(row.customer_id, _GIVEN_BACK)
+            self.handed.add(row.customer_id)
+            return Answer(row.customer_id, self.provider.send(row.sms))
+        except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
+            return Answer(row.customer_id, error=type(exc).__name__)
+        finally:
+            self._leave_slot()
+
+    def _wait_for(self, turn: float) -> bool:
+        """Wait for a message's turn, and until fewer than ``at_once`` are being handed over; False when stopping."""
+        if turn > monotonic():
+            self._stopping.wait(turn - monotonic())
+        with self._slots:
+            self._slots.wait_for(lambda: self._active < self.pace.at_once or self._stopping.is_set())
+            if self._stopping.is_set():
+                return False
+            self._active += 1
+            return True
+
+    def _leave_slot(self) -> None:
+        with self._slots:
+            self._active -= 1
+            self._slots.notify()
+
+    def _learn(self, answer: Answer) -> None:
+        """Leave the provider alone for longer each time that it says so."""
+        if answer.reply is _GIVEN_BACK:
+            return
+        if answer.reply is None or answer.reply.outcome is not Outcome.LATER:
+            self._pauses = 0 if answer.reply and answer.reply.outcome is Outcome.ACCEPTED else self._pauses
+            return
+        now = monotonic()
+        if now < self._paused_until:  # one more that was under way when the pause began
+            return
+        pause = max(answer.reply.retry_after or 0.0, 0.25 * 2**self._pauses)
+        self._pauses += 1
+        if pause > MAX_PAUSE or self._pauses > PATIENCE:
+            self.exhausted, self.resting = True, pause
+            return
+        log.warning("The provider takes no messages at the moment (%s); pausing for %.1f s", answer.reply.error, pause)
+        self._paused_until = now + pause

@@ -1,0 +1,136 @@
+"""Takes batches of the app's events into the log, each exactly once.
+
+A batch carries an idempotency key, which is committed in one transaction with its events: whoever sends it again gets
+the first answer, and nothing is added. Several batches share a transaction, so that many small ones are as cheap as a
+few large ones.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from engage.storage import json_rows
+from engage.storage.binary_copy import copy_packed, copy_rows, packed
+from engage.storage.schema import app_event, app_session, intake_batch, purchase
+
+Key = tuple[str, str]
+
+_KEY = [sa.column(name, intake_batch.c[name].type) for name in ("key_id", "idempotency_key")]
+_BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake_batch.c.answer.type)]
+
+
+@dataclass(slots=True)
+class Batch:
+    """The events of one request, checked, and what to answer once they are in."""
+
+    key_id: str
+    """The API key that sent it: idempotency keys of different senders do not meet."""
+    idempotency_key: str
+    fingerprint: bytes
+    """SHA-256 of what was sent: the same key with anything else is refused."""
+    answer: dict[str, Any]
+    sessions: list[tuple[int, int]] = field(default_factory=list)
+    """Customer id, and microseconds since 2000."""
+    purchases: list[tuple[int, int, int]] = field(default_factory=list)
+    """As sessions, and cents."""
+    app_events: list[tuple[int, datetime, str, str]] = field(default_factory=list)
+    """Customer id, time, kind, item id."""
+
+    @property
+    def key(self) -> Key:
+        return self.key_id, self.idempotency_key
+
+    def __len__(self) -> int:
+        """Events, and what is to be said of others: all of it takes memory while it waits."""
+        return len(self.sessions) + len(self.purchases) + len(self.app_events) + len(self.answer["rejected"])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a batch. ``answer`` is the first one; None if the key was used for something else before."""
+
+    answer: dict[str, Any] | None
+    again: bool
+
+
+def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
+    """Write the batches that are new; they are in once the caller commits. In the order of ``batches``."""
+    new = _claim_keys(conn, batches, as_of)
+    first: dict[Key, Batch] = {}
+    for batch in batches:
+        if batch.key in new:
+            first.setdefault(batch.key, batch)
+    _copy(conn, list(first.values()))
+    known = {key: (batch.fingerprint, batch.answer) for key, batch in first.items()}
+    known |= _earlier(conn, {batch.key for batch in batches} - new)
+    # a key that has expired since it was found in use is free again
+    freed = iter(store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
+    return [
+        _taken(batch, known[batch.key], again=first.get(batch.key) is not batch) if batch.key in known else next(freed)
+        for batch in batches
+    ]
+
+
+def _taken(batch: Batch, known: tuple[bytes, dict[str, Any]], *, again: bool) -> Taken:
+    fingerprint, answer = known
+    same = hmac.compare_digest(fingerprint, batch.fingerprint)
+    return Taken(answer if same else None, again)
+
+
+def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> set[Key]:
+    """Note the keys that nobody has used; waits for whoever is just using one.
+
+    In the order of the keys, so that two transactions do not wait for each other.
+    """
+    rows = {
+        batch.key: {
+            "key_id": batch.key_id,
+            "idempotency_key": batch.idempotency_key,
+            "fingerprint": batch.fingerprint.hex(),
+            "answer": batch.answer,
+        }
+        for batch in reversed(batches)  # of two with one key, the first
+    }
+    told = json_rows.table([rows[key] for key in sorted(rows)], *_BATCH)
+    query = sa.select(
+        told.c.key_id,
+        told.c.idempotency_key,
+        sa.func.decode(told.c.fingerprint, "hex"),
+        sa.cast(as_of, sa.DateTime(timezone=True)),
+        told.c.answer,
+    )
+    columns = ["key_id", "idempotency_key", "fingerprint", "accepted_at", "answer"]
+    statement = insert(intake_batch).from_select(columns, query).on_conflict_do_nothing()
+    returned = statement.returning(intake_batch.c.key_id, intake_batch.c.idempotency_key)
+    return {(row.key_id, row.idempotency_key) for row in conn.execute(returned)}
+
+
+def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[bytes, dict[str, Any]]]:
+    """Fingerprint and answer of batches that were taken before."""
+    if not keys:
+        return {}
+    wanted = json_rows.table([{"key_id": k, "idempotency_key": i} for k, i in keys], *_KEY)
+    same = sa.and_(intake_batch.c.key_id == wanted.c.key_id, intake_batch.c.idempotency_key == wanted.c.idempotency_key)
+    rows = conn.execute(sa.select(intake_batch).join(wanted, same))
+    return {(row.key_id, row.idempotency_key): (row.fingerprint, row.answer) for row in rows}
+
+
+def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:
+    """Add the batches' events to the logs, through the parents (see ``partitions.lock_events``)."""
+    for table, rows in (
+        (app_session, [row for batch in batches for row in batch.sessions]),
+        (purchase, [row for batch in batches for row in batch.purchases]),
+    ):
+        if rows:
+            copy_packed(conn, table.name, table, packed(*np.array(rows, dtype=np.int64).T))
+    others = [row for batch in batches for row in batch.app_events]
+    if others:
+        copy_rows(conn, app_event, [c.name for c in app_event.columns], others)

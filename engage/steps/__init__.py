@@ -1,0 +1,1 @@
+"""The steps of a campaign, one module per task of the DAG."""

@@ -1,0 +1,80 @@
+"""Step 4: put every customer in a bucket. The only module that knows the rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from engage.campaigns import campaign, guard
+from engage.errors import NotReady
+from engage.settings import Settings
+from engage.storage import partitions
+from engage.storage.schema import customer_activity, customer_bucket
+from engage.window import Window
+
+BOOST, REWARD, NONE = "BOOST", "REWARD", "NONE"
+BUCKETS = (BOOST, REWARD, NONE)
+TEXTED = (BOOST, REWARD)
+
+
+@dataclass(frozen=True)
+class BucketSummary:
+    """Customers by bucket; ``frozen`` when they are those of an earlier run. ``guard``: what looks wrong by now."""
+
+    buckets: dict[str, int]
+    frozen: bool = False
+    guard: str = ""
+
+
+def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
+    """Replace the window's rows of ``customer_bucket``, by the settings that ``extract`` took.
+
+    Raises:
+        NotReady: ``extract`` or ``aggregate`` has not run.
+    """
+    with campaign.step(engine, window, "bucket") as step:
+        found = step.campaign
+        if found.frozen:
+            return BucketSummary(found.buckets or {}, frozen=True)
+        if found.customers is None:
+            raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
+        partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
+        buckets = dict.fromkeys(BUCKETS, 0) | _customers_by_bucket(step.conn, window)
+        seen = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
+        step.save(status="bucketed", buckets=buckets, guard=seen.kept())
+        return BucketSummary(buckets, guard=seen.note)
+
+
+def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case[str]:
+    """The bucket of a row with a customer's numbers: both comparisons are strict, and low spend goes first."""
+    low_spend = rows.c.total_spend_cents < settings.low_spend_cents
+    high_activity = rows.c.avg_weekly_sessions > float(settings.high_activity_threshold)
+    return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
+
+
+def why(name: str, settings: Settings) -> str:
+    """``rule`` in words, for a customer in the bucket ``name``."""
+    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    return {
+        BOOST: f"The spend is below {low}.",
+        REWARD: f"The spend is {low} or more, with more than {high} sessions a week.",
+        NONE: f"The spend is {low} or more, with {high} sessions a week or fewer.",
+    }[name]
+
+
+def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
+    """The rows of ``customer_bucket`` for the window, with its columns in order."""
+    return sa.select(
+        customer_activity.c.window_start,
+        customer_activity.c.customer_id,
+        sa.cast(rule(settings), sa.Text).label("bucket"),
+        customer_activity.c.total_spend_cents,
+        customer_activity.c.avg_weekly_sessions,
+    ).where(customer_activity.c.window_start == window.start)
+
+
+def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
+    rows = partitions.of(customer_bucket, window)
+    query = sa.select(rows.c.bucket, sa.func.count().label("customers")).group_by(rows.c.bucket)
+    return {row.bucket: row.customers for row in conn.execute(query)}

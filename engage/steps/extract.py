@@ -1,0 +1,94 @@
+"""Step 2: open the window's campaign, take the settings' snapshot, and count what the log holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from engage.campaigns import campaign, guard, valid_events
+from engage.campaigns.run_options import Delivery
+from engage.errors import NoCustomers, NoValidEvents
+from engage.settings import Settings
+from engage.storage import partitions
+from engage.storage.schema import customer
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class ExtractSummary:
+    """Valid events by kind and rejected ones by reason; ``frozen`` when they are those of an earlier run.
+
+    ``guard``: what looks wrong about them.
+    """
+
+    events: dict[str, int]
+    rejected: dict[str, int]
+    frozen: bool = False
+    guard: str = ""
+
+
+def extract(
+    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, delivery: Delivery
+) -> ExtractSummary:
+    """Open the campaign, or open it anew while nobody has been texted.
+
+    What the guard stops is opened all the same, so that it can be looked at and ``message`` knows of it.
+
+    Raises:
+        WindowError: the window has not ended by ``as_of``.
+        NoCustomers: there are none at all.
+        NoValidEvents: there are customers, but nothing of the window counts.
+        GuardStop: something looks wrong, and the run may text people and does not ignore it.
+    """
+    window.require_complete(as_of)
+    _require_customers(engine)
+    partitions.ensure_windows(engine, [window])
+    with campaign.opening(engine, window, "extract", as_of) as step:
+        if step.campaign.frozen:
+            return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
+        valid, rejected = valid_events.count_window(step.conn, window)
+        rejected = (
+            dict.fromkeys(valid_events.REASONS, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
+        )
+        if not any(valid.values()):
+            raise NoValidEvents(_nothing_counts(window, rejected))
+        found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(delivery, run_id))
+        step.save(
+            status="extracted",
+            run_id=run_id,
+            settings=settings.snapshot(),
+            events=valid,
+            rejected=rejected,
+            customers=None,
+            buckets=None,
+            guard=found.kept(),
+        )
+    if delivery.may_text(window, settings, as_of):
+        found.enforce(window)
+    return ExtractSummary(valid, rejected, guard=found.note)
+
+
+def _ignored_by(delivery: Delivery, run_id: str) -> str | None:
+    """Who lets this campaign pass the guard."""
+    if not delivery.ignore_guard:
+        return None
+    return f"{run_id}, triggered by {delivery.by}" if delivery.by else run_id
+
+
+def _require_customers(engine: sa.Engine) -> None:
+    with engine.begin() as conn:
+        if not conn.execute(sa.select(sa.select(customer.c.customer_id).exists())).scalar_one():
+            raise NoCustomers(
+                "There are no customers yet, so there is nothing to do. Customers come from the app, or, to try "
+                "Engage out, from a run triggered with seed."
+            )
+
+
+def _nothing_counts(window: Window, rejected: dict[str, int]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items() if count) or "none"
+    return (
+        f"There are customers, but no valid event in the window {window} (rejected: {reasons}). Everybody would look "
+        "inactive and be texted for it, so the run stops. Check that the app's events arrive, or name another window."
+    )

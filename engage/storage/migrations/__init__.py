@@ -1,0 +1,60 @@
+"""Schema migrations, run with Alembic."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from engage.errors import NotReady
+from engage.storage import partitions
+
+VERSION_TABLE = "engage_schema_version"
+
+_LOCK = 0x6D696772617465  # "migrate"
+
+
+def upgrade(engine: sa.Engine, as_of: datetime, revision: str = "head") -> None:
+    """Bring the database to ``revision`` and make the event partitions around ``as_of``.
+
+    Any number of processes may do this at once; one works and the others find it done.
+    """
+    with engine.begin() as conn:
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        command.upgrade(_config(conn), revision)
+    partitions.ensure(engine, as_of)
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Take the database back to ``revision``; ``base`` removes every table of Engage and what is in them."""
+    with engine.begin() as conn:
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        command.downgrade(_config(conn), revision)
+
+
+def require_current(engine: sa.Engine) -> None:
+    """Refuse a database whose schema is not the one this code was written for.
+
+    Raises:
+        NotReady: it has to be upgraded, or is newer than this code.
+    """
+    with engine.connect() as conn:
+        found = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    head = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
+    if found != head:
+        raise NotReady(
+            f"The database's schema is at revision {found or 'none'} and this code needs {head}. Run: "
+            "python -m engage db upgrade"
+        )
+
+
+def _config(conn: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = conn
+    return config

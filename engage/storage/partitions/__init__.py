@@ -1,0 +1,50 @@
+"""The only place with partition DDL: ``events`` for the raw logs, ``results`` for what campaigns compute and send."""
+
+from engage.storage.partitions.ddl import default_of, fresh_name, of, partition_name, retry_lock, set_lock_timeout
+from engage.storage.partitions.events import (
+    HASH_MODULUS,
+    build_events,
+    claim_share,
+    discard_events,
+    drop_events,
+    ensure,
+    ensure_windows,
+    in_share,
+    lock_customers,
+    lock_events,
+    lock_log,
+    lock_seeding,
+    swap_in_events,
+    wait_for_seeds,
+    windows_of,
+)
+from engage.storage.partitions.results import build, clear, discard, replace, swap_in
+
+__all__ = [
+    "HASH_MODULUS",
+    "build",
+    "build_events",
+    "claim_share",
+    "clear",
+    "default_of",
+    "discard",
+    "discard_events",
+    "drop_events",
+    "ensure",
+    "ensure_windows",
+    "fresh_name",
+    "in_share",
+    "lock_customers",
+    "lock_events",
+    "lock_log",
+    "lock_seeding",
+    "of",
+    "partition_name",
+    "replace",
+    "retry_lock",
+    "set_lock_timeout",
+    "swap_in",
+    "swap_in_events",
+    "wait_for_seeds",
+    "windows_of",
+]

@@ -1,0 +1,1 @@
+"""Texts and phone numbers as values: nothing here needs a database."""

@@ -1,0 +1,127 @@
+"""Message templates: text with bare ``{{ placeholder }}``s, and nothing else of Jinja2.
+
+Whoever may edit an Airflow Variable writes them, so a template is data: Jinja2 only parses it, and never runs it. A
+customer's name is put in as it is, so braces in it stay braces.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+
+from engage.texts.sms_segments import segments
+
+OPT_OUT = "Reply STOP to opt out."
+MAX_VALUE = 40
+"""Characters of a name that a message repeats."""
+
+PLACEHOLDERS = {
+    "name": "the customer's name",
+    "first_name": "the name up to its first space",
+    "total_spend": "what they spent in the window, such as 123.45",
+    "weekly_sessions": "how often they opened the app in a week, such as 5.1",
+}
+NAMELESS = "there"
+"""In place of a missing name: Hi there."""
+
+_BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"  # spelling in several scripts, and emoji, need them
+_SAMPLE = {"name": "Maximiliane Mustermann", "first_name": "Maximiliane", "total_spend": "1234.56"}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template: text and the names of placeholders, in turn. ``("Hi ", "first_name", "!")``."""
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """Read a template; a sentence on how to opt out is added if it has none.
+
+        Raises:
+            ValueError: says what in it is not allowed.
+        """
+        _refuse_invisible(text)
+        parts = [""]
+        for kind, value in _pieces(text):
+            if kind == "text":
+                parts[-1] += value
+            else:
+                parts += [value, ""]
+        if not any(re.search(r"\bSTOP\b", part) for part in parts[::2]):
+            parts[-1] = f"{parts[-1].rstrip()} {OPT_OUT}" if parts[-1].strip() or len(parts) > 1 else OPT_OUT
+        return cls(tuple(parts))
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        return self.parts[1::2]
+
+    def render(self, values: dict[str, str]) -> str:
+        """The text with each placeholder's value in its place, exactly as it is: values are not templates."""
+        return "".join(part if n % 2 == 0 else values[part] for n, part in enumerate(self.parts))
+
+    def typical_segments(self) -> int:
+        """How many parts the text takes for a customer with a longish name."""
+        return segments(self.render({**dict.fromkeys(PLACEHOLDERS, "12.5"), **_SAMPLE}))
+
+
+def values(name: str | None, total_spend_cents: int, avg_weekly_sessions: float) -> dict[str, str]:
+    """What each placeholder stands for, for one customer."""
+    shown = clean(name or "")
+    return {
+        "name": shown or NAMELESS,
+        "first_name": shown.split(" ")[0] or NAMELESS,
+        "total_spend": f"{Decimal(total_spend_cents) / 100:.2f}",
+        "weekly_sessions": f"{avg_weekly_sessions:.1f}",
+    }
+
+
+def clean(value: str) -> str:
+    """A value fit for one line of a message: no control, bidirectional or other invisible characters, and short."""
+    spaced = "".join(
+        " " if character.isspace() else character
+        for character in unicodedata.normalize("NFC", value[: 10 * MAX_VALUE])
+        if character.isspace() or character in _JOINERS or unicodedata.category(character)[0] != "C"
+    )
+    return " ".join(spaced.split())[:MAX_VALUE].strip(" " + _JOINERS)
+
+
+def _pieces(text: str) -> list[tuple[str, str]]:
+    try:
+        body = Environment(autoescape=False, keep_trailing_newline=True).parse(text).body  # noqa: S701 - never rendered
+    except TemplateSyntaxError as exc:
+        raise ValueError(f"it cannot be read as a template: {exc.message}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return [_piece(node) for output in body for node in _outputs(output)]
+
+
+def _outputs(node: nodes.Node) -> list[nodes.Expr]:
+    if not isinstance(node, nodes.Output):
+        raise ValueError(f"it has a statement ({type(node).__name__}); {_ALLOWED}")
+    return node.nodes
+
+
+def _piece(node: nodes.Expr) -> tuple[str, str]:
+    if isinstance(node, nodes.TemplateData):
+        return "text", node.data
+    if isinstance(node, nodes.Name) and node.name in PLACEHOLDERS:
+        return "placeholder", node.name
+    if isinstance(node, nodes.Name):
+        raise ValueError(f"{{{{ {node.name[:40]} }}}} is no placeholder; {_ALLOWED}")
+    raise ValueError(f"it has an expression ({type(node).__name__}); {_ALLOWED}")
+
+
+_ALLOWED = f"allowed are text and {', '.join('{{ ' + name + ' }}' for name in PLACEHOLDERS)}"
+
+
+def _refuse_invisible(text: str) -> None:
+    for character in text:
+        control = character not in "\r\n" and unicodedata.category(character) in {"Cc", "Cs"}
+        if control or _BIDI_OVERRIDES.match(character):
+            raise ValueError(f"it has the invisible character U+{ord(character):04X}, which texts cannot have")
