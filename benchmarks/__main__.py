@@ -21,10 +21,10 @@ from benchmarks.measure import measure
 from benchmarks.step import now
 from engage import process_signals
 from engage.local import embedded_postgres
-from engage.local.home import ROOT, Home
+from engage.local.home import CHECKOUT, Home
 
-HOME = ROOT / ".engage-bench"
-PAGE = ROOT / "docs" / "benchmarks.md"
+HOME = CHECKOUT / ".engage-bench"
+PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PAGE_NEEDS = 1_000_000
 """A run without this many customers leaves the page in docs/ alone."""
 AIRFLOW_RUNS = 5

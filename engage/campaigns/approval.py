@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.run_options import Delivery
+from engage.campaigns.segments import TEXTED
 from engage.errors import NotApproved, NotReady
 from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
 from engage.steps import message
-from engage.steps.bucket import TEXTED
 from engage.storage.schema import message as message_table
 from engage.texts.template import Template
 from engage.window import Window

@@ -21,15 +21,6 @@ from engage.window import Window
 MAX_AMOUNT_CENTS = 10**12
 """No meal costs more, and no sum of such amounts leaves the range of a bigint."""
 
-REASONS = (
-    "missing_timestamp",
-    "future_dated",
-    "missing_customer",
-    "invalid_amount",
-    "unknown_customer",
-    "registered_later",
-)
-
 
 def sessions_by_customer(window: Window) -> sa.Subquery:
     """``customer_id, sessions`` for every customer id of the window's log; rows without one are a group too."""

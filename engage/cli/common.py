@@ -11,9 +11,9 @@ import sqlalchemy as sa
 import typer
 from rich.console import Console
 
+from engage.clock import now
 from engage.local import embedded_postgres
 from engage.local.home import Home
-from engage.local.stack import now
 from engage.storage import connection as databases
 from engage.storage import migrations
 from engage.texts import phone

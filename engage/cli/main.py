@@ -22,12 +22,12 @@ from engage.campaigns import approval
 from engage.campaigns.run_options import Delivery
 from engage.cli import messages, service
 from engage.cli.common import WindowStart, console, database, errors, hash_key, window_named
+from engage.clock import now
 from engage.errors import EngageError, InputError, NoCustomers
 from engage.local import demo
 from engage.local import stack as local_stack
 from engage.local.airflow_api import AirflowApi
 from engage.local.home import Home
-from engage.local.stack import now
 from engage.maintenance import maintain
 from engage.reports.report import Report, report
 from engage.sending.sender import Means

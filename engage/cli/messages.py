@@ -13,13 +13,13 @@ from rich.table import Table
 
 from engage.campaigns import campaign
 from engage.cli.common import WindowStart, console, database, window_named
+from engage.clock import now
 from engage.customers import erasure
 from engage.errors import InputError
-from engage.local.stack import now
 from engage.sending import ledger, providers
 from engage.sending.ledger import Entry, Settlement
 from engage.sending.reconcile import reconcile
-from engage.storage.schema import MESSAGE_MOVES, MESSAGE_STATUSES
+from engage.statuses import MESSAGE_MOVES, MessageStatus
 from engage.window import Window
 
 messages = typer.Typer(help="The ledger of messages, and the brake.", no_args_is_help=False)
@@ -34,7 +34,7 @@ CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", help="The custome
 @messages.callback(invoke_without_command=True)
 def list_(
     context: typer.Context,
-    status: Annotated[str | None, typer.Option(help=f"One of {', '.join(MESSAGE_STATUSES)}.")] = None,
+    status: Annotated[str | None, typer.Option(help=f"One of {', '.join(MessageStatus)}.")] = None,
     window_start: WindowStart = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -45,8 +45,8 @@ def list_(
     """
     if context.invoked_subcommand:
         return
-    if status is not None and status not in MESSAGE_STATUSES:
-        raise InputError(f"There is no status {status!r}; there are {', '.join(MESSAGE_STATUSES)}.")
+    if status is not None and status not in list(MessageStatus):
+        raise InputError(f"There is no status {status!r}; there are {', '.join(MessageStatus)}.")
     with database() as engine, engine.begin() as conn:
         window = window_named(window_start) if window_start else campaign.latest(conn)
         found = ledger.entries(conn, window, status=status, limit=limit + 1) if window else []

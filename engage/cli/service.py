@@ -8,9 +8,9 @@ import typer
 from rich.table import Table
 
 from engage.cli.common import console, database, hash_key
-from engage.local.stack import now
+from engage.clock import now
 from engage.service import api_keys
-from engage.storage.schema import API_SCOPES
+from engage.statuses import ApiScope
 
 keys = typer.Typer(help="The keys of the HTTP service.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def serve(
 @keys.command()
 def create(
     name: Annotated[str, typer.Argument(help="Who uses it.")],
-    scope: Annotated[list[str], typer.Option(help=f"What it may do: {', '.join(API_SCOPES)}; may be repeated.")],
+    scope: Annotated[list[str], typer.Option(help=f"What it may do: {', '.join(ApiScope)}; may be repeated.")],
     requests_per_second: Annotated[int, typer.Option(help="How often it may call; 0 is no limit.")] = (
         api_keys.REQUESTS_PER_SECOND
     ),

@@ -1,4 +1,4 @@
-"""What a customer may ask for: not to be texted any more, and to be forgotten."""
+"""Erasure: forget a customer and keep the counts of campaigns."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
+from engage.customers import suppression
 from engage.errors import NotReady
 from engage.storage.schema import (
     LOG_TIMES,
@@ -17,26 +17,7 @@ from engage.storage.schema import (
     customer_bucket,
     inbound_sms,
     message,
-    suppression,
 )
-
-
-def suppress(conn: sa.Connection, phone_hash: bytes, *, reason: str, source: str, as_of: datetime) -> None:
-    """Never text a phone again. ``reason`` is one of ``schema.SUPPRESSION_REASONS``.
-
-    The first reason stays, but for an erasure, which takes the place of the others: it is the one that no START ends.
-    """
-    row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
-    outranks = sa.and_(sa.literal(reason) == "erasure", suppression.c.reason != "erasure")
-    conn.execute(
-        insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=outranks)
-    )
-
-
-def allow_again(conn: sa.Connection, phone_hash: bytes) -> None:
-    """Take a phone off the list because its owner says so; one that was forgotten stays on it."""
-    theirs = suppression.c.phone_hash == phone_hash
-    conn.execute(sa.delete(suppression).where(theirs, suppression.c.reason != "erasure"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +46,7 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten
         hashes = _blank_messages(conn, customer_id, as_of)
         for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
             conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
-            suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
+            suppression.suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)
         nobody = -secrets.randbelow(2**62) - 1

@@ -15,7 +15,7 @@ from typing import IO
 
 from engage.errors import LocalError
 
-ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[2]
 """The checkout: where dags/ and plugins/ are."""
 
 
@@ -29,7 +29,7 @@ class Home:
 
     @classmethod
     def default(cls, port: int = 8080, service_port: int = 8000) -> Home:
-        path = Path(os.environ.get("ENGAGE_HOME") or ROOT / ".engage").expanduser().resolve()
+        path = Path(os.environ.get("ENGAGE_HOME") or CHECKOUT / ".engage").expanduser().resolve()
         return cls(path, port, service_port)
 
     @property

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from engage import process_signals
+from engage.clock import now
 from engage.errors import LocalError
 from engage.local.embedded_postgres import (
     AIRFLOW_DATABASE,
@@ -27,7 +27,7 @@ from engage.local.embedded_postgres import (
     postgres,
     stop,
 )
-from engage.local.home import ROOT, Home, locked, tail, write_json
+from engage.local.home import CHECKOUT, Home, locked, tail, write_json
 from engage.local.processes import STOP_SECONDS, end_leftovers, remember
 from engage.storage import migrations
 
@@ -42,11 +42,6 @@ AIRFLOW_COMMANDS = {
 }
 MAX_RESTARTS = 5
 """In ten minutes, of all processes together."""
-
-
-def now() -> datetime:
-    """This machine's clock, for the commands and the stack: everything else in the package takes the time as given."""
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -83,13 +78,13 @@ class Stack:
             "AIRFLOW__API__PORT": str(home.port),
             "AIRFLOW__API__SECRET_KEY": home.secret("api"),
             "AIRFLOW__API_AUTH__JWT_SECRET": home.secret("jwt"),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{home.url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__FERNET_KEY": _fernet_key(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 2)),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.airflow / "passwords.json"),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in self.users.items()),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres_url,
@@ -104,7 +99,7 @@ class Stack:
             "no_proxy": no_proxy,
             "ENGAGE_DATABASE_URL": database_url(self.host, DATABASE),
             "ENGAGE_HASH_KEY": home.secret("hash"),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
         }
 
     def prepare(self) -> None:

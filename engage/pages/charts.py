@@ -11,9 +11,9 @@ from math import sqrt
 
 from markupsafe import Markup
 
+from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.pages.render import number, share
 from engage.reports.distribution import Axis, Distribution
-from engage.steps.bucket import BOOST, NONE, REWARD
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 40

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engage.campaigns.segments import BUCKETS
 from engage.pages.render import number
 from engage.reports.report import Report
-from engage.steps.bucket import BUCKETS
 
 NOTHING = "–"
 

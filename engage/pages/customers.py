@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from engage.customers import profile
 from engage.errors import InputError
 from engage.pages.render import html
+from engage.reports import customer_history
 from engage.sending import ledger
 
 SHOWN = 26
@@ -27,8 +27,8 @@ def page(engine: sa.Engine, customer_id: str | None) -> str:
     with engine.begin() as conn:
         return html(
             "customer.html",
-            customer=profile.view(conn, wanted),
-            campaigns=profile.campaigns(conn, wanted, limit=SHOWN),
+            customer=customer_history.view(conn, wanted),
+            campaigns=customer_history.campaigns(conn, wanted, limit=SHOWN),
             messages=ledger.messages_to(conn, wanted, limit=SHOWN),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
+from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
 from engage.pages import charts
 from engage.pages.render import html
@@ -14,7 +15,6 @@ from engage.pages.viewer import Viewer
 from engage.reports.distribution import Distribution, distribution
 from engage.reports.what_if import THRESHOLDS, WhatIf, what_if
 from engage.settings import PREFIX
-from engage.steps.bucket import BUCKETS
 from engage.storage import connection
 from engage.window import Window
 

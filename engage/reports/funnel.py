@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from engage.campaigns.segments import TEXTED
 from engage.reports.report import Report
 from engage.sending import ledger
-from engage.steps.bucket import TEXTED
 from engage.window import Window
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.campaigns.valid_events import REASONS
+from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
 from engage.sending import ledger
-from engage.steps.bucket import BUCKETS
+from engage.statuses import RejectReason
 from engage.window import Window
 
 SHOWN = 20
@@ -73,7 +73,7 @@ def of(conn: sa.Connection, window: Window) -> Report:
         },
         customers=found.customers,
         events=found.events,
-        rejected={reason: found.rejected.get(reason, 0) for reason in REASONS},
+        rejected={reason: found.rejected.get(reason, 0) for reason in RejectReason},
         buckets={name: (found.buckets or {}).get(name, 0) for name in BUCKETS} if found.buckets else {},
         messages={
             "total": sum(messages.by_status.values()),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
+from engage.campaigns.segments import BUCKETS, TEXTED, rule
 from engage.errors import NotReady
 from engage.settings import Settings, validate
-from engage.steps.bucket import BUCKETS, TEXTED, rule
 from engage.storage import partitions
 from engage.storage.schema import customer_bucket
 from engage.texts.template import Template

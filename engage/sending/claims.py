@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
-from engage.customers import erasure as customer_data
+from engage.customers import suppression as suppressions
 from engage.errors import NotReady, Superseded, TooManyMessages
 from engage.sending import eligibility
 from engage.sending.compose import Composed, Composer
@@ -399,7 +399,7 @@ def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: date
         message.c.window_start == window.start, message.c.customer_id == sa.any_(_ids(ids))
     )
     for phone_hash in conn.execute(phones).scalars().all():
-        customer_data.suppress(conn, phone_hash, reason="provider", source="the provider's answer", as_of=now)
+        suppressions.suppress(conn, phone_hash, reason="provider", source="the provider's answer", as_of=now)
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> sa.FromClause:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engage.campaigns.segments import TEXTED
 from engage.sending.eligibility import Recipients
 from engage.sending.providers import OutgoingSms
 from engage.settings import Settings
-from engage.steps.bucket import TEXTED
 from engage.texts import template
 from engage.texts.sms_segments import segments
 from engage.texts.template import Template

@@ -13,11 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.customers import erasure
+from engage.customers import suppression
 from engage.errors import WindowError
 from engage.sending import ledger
 from engage.sending.providers.twilio_codes import UNSUBSCRIBED, describe
-from engage.storage.schema import MESSAGE_MOVES, message
+from engage.statuses import MESSAGE_MOVES
+from engage.storage.schema import message
 from engage.window import Window
 
 
@@ -49,7 +50,9 @@ def apply(engine: sa.Engine, receipt: Receipt, *, as_of: datetime) -> bool:
             .values(_changes(receipt, as_of, moves=moves))
         )
         if moves and receipt.error_code == UNSUBSCRIBED:
-            erasure.suppress(conn, found.phone_hash, reason="provider", source="the provider's receipt", as_of=as_of)
+            suppression.suppress(
+                conn, found.phone_hash, reason="provider", source="the provider's receipt", as_of=as_of
+            )
         return True
 
 

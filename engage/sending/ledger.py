@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from engage.errors import InputError, NotUnknown
 from engage.sending.providers.twilio_codes import FILTERED
-from engage.storage.schema import MESSAGE_MOVES, campaign, customer, message
+from engage.statuses import MESSAGE_MOVES, MessageStatus
+from engage.storage.schema import campaign, customer, message
 from engage.texts.phone import masked
 from engage.window import Window
 
@@ -168,7 +169,7 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
         InputError: a status that an unknown message cannot come to, or nobody or no reason given.
         NotUnknown: there is no such message, or its fate is known.
     """
-    if settled.status not in MESSAGE_MOVES["unknown"]:
+    if settled.status not in MESSAGE_MOVES[MessageStatus.UNKNOWN]:
         raise InputError(
             f"An unknown message cannot be settled as {settled.status!r}; it takes "
             f"{', '.join(MESSAGE_MOVES['unknown'])}."

@@ -17,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.errors import InputError
-from engage.storage.schema import API_SCOPES, api_key
+from engage.statuses import ApiScope
+from engage.storage.schema import api_key
 
 REQUESTS_PER_SECOND = 100
 MAX_REQUESTS_PER_SECOND = 100_000
@@ -46,9 +47,9 @@ def create(
     """
     if not name.strip() or len(name) > 100:
         raise InputError("A key takes a name of 1 to 100 characters that says who uses it.")
-    if not scopes or (unknown := set(scopes) - set(API_SCOPES)):
+    if not scopes or (unknown := set(scopes) - set(ApiScope)):
         wrong = sorted(unknown)[0] if scopes else ""
-        raise InputError(f"{wrong!r} is not a scope; a key takes one or more of {', '.join(API_SCOPES)}.")
+        raise InputError(f"{wrong!r} is not a scope; a key takes one or more of {', '.join(ApiScope)}.")
     if not 0 <= requests_per_second <= MAX_REQUESTS_PER_SECOND:
         raise InputError(
             f"requests_per_second is {requests_per_second}; it takes 0, no limit, to {MAX_REQUESTS_PER_SECOND}."

@@ -16,11 +16,12 @@ from pydantic_core import PydanticCustomError
 
 from engage.customers import erasure, profile
 from engage.customers.profile import Profile
+from engage.reports import customer_history
 from engage.service.body import route_for
 from engage.service.context import Context
 from engage.service.event_models import MAX_ID, Printable, Time
 from engage.service.problems import documented
-from engage.storage.schema import MESSAGE_STATUSES
+from engage.statuses import MessageStatus
 from engage.texts import phone
 
 TheCustomer = Annotated[int, Path(ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
@@ -85,7 +86,7 @@ class ConsentView(BaseModel):
 class MessageView(BaseModel):
     """What became of the message."""
 
-    status: str = Field(description=f"One of {', '.join(MESSAGE_STATUSES)}.")
+    status: str = Field(description=f"One of {', '.join(MessageStatus)}.")
     reason: str | None = Field(description="Why it was skipped, if so.")
 
 
@@ -146,7 +147,7 @@ def routes(context: Context) -> list[APIRouter]:
         with begin() as conn:
             new = profile.put(conn, customer_id, body.profile(), hash_key=context.hash_key, as_of=context.clock())
             response.status_code = 201 if new else 200
-            return profile.view(conn, customer_id)
+            return customer_history.view(conn, customer_id)
 
     @write.post(
         "/{customer_id}/opt-out",
@@ -158,7 +159,7 @@ def routes(context: Context) -> list[APIRouter]:
         """Holds for everybody with the same phone, at once, also for a campaign that is being sent."""
         with begin() as conn:
             profile.opt_out(conn, customer_id, as_of=context.clock())
-            return profile.view(conn, customer_id)
+            return customer_history.view(conn, customer_id)
 
     @write.delete(
         "/{customer_id}",
@@ -180,6 +181,6 @@ def routes(context: Context) -> list[APIRouter]:
     def get_customer(customer_id: TheCustomer) -> Any:
         """What is known, and the last campaign's numbers, bucket, reason and message."""
         with begin() as conn:
-            return profile.view(conn, customer_id)
+            return customer_history.view(conn, customer_id)
 
     return [write, read]

@@ -1,4 +1,4 @@
-"""Step 4: put every customer in a bucket. The only module that knows the rule."""
+"""Step 4: put every customer in a bucket."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard
+from engage.campaigns.segments import BUCKETS, rule
 from engage.errors import NotReady
 from engage.settings import Settings
 from engage.storage import partitions
 from engage.storage.schema import customer_activity, customer_bucket
 from engage.window import Window
-
-BOOST, REWARD, NONE = "BOOST", "REWARD", "NONE"
-BUCKETS = (BOOST, REWARD, NONE)
-TEXTED = (BOOST, REWARD)
 
 
 @dataclass(frozen=True)
@@ -44,23 +41,6 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         seen = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
         step.save(status="bucketed", buckets=buckets, guard=seen.kept())
         return BucketSummary(buckets, guard=seen.note)
-
-
-def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case[str]:
-    """The bucket of a row with a customer's numbers: both comparisons are strict, and low spend goes first."""
-    low_spend = rows.c.total_spend_cents < settings.low_spend_cents
-    high_activity = rows.c.avg_weekly_sessions > float(settings.high_activity_threshold)
-    return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
-
-
-def why(name: str, settings: Settings) -> str:
-    """``rule`` in words, for a customer in the bucket ``name``."""
-    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
-    return {
-        BOOST: f"The spend is below {low}.",
-        REWARD: f"The spend is {low} or more, with more than {high} sessions a week.",
-        NONE: f"The spend is {low} or more, with {high} sessions a week or fewer.",
-    }[name]
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:

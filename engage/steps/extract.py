@@ -11,6 +11,7 @@ from engage.campaigns import campaign, guard, valid_events
 from engage.campaigns.run_options import Delivery
 from engage.errors import NoCustomers, NoValidEvents
 from engage.settings import Settings
+from engage.statuses import RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer
 from engage.window import Window
@@ -49,9 +50,7 @@ def extract(
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
         valid, rejected = valid_events.count_window(step.conn, window)
-        rejected = (
-            dict.fromkeys(valid_events.REASONS, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
-        )
+        rejected = dict.fromkeys(RejectReason, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
         if not any(valid.values()):
             raise NoValidEvents(_nothing_counts(window, rejected))
         found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(delivery, run_id))

@@ -15,13 +15,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign
 from engage.campaigns.run_options import Delivery
+from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady, TooLate
 from engage.sending import claims, eligibility, ledger, sender
 from engage.sending.eligibility import Frequency
 from engage.sending.ledger import MessageSummary
 from engage.sending.sender import Means
 from engage.settings import Settings
-from engage.steps.bucket import TEXTED
 from engage.storage import partitions, schema
 from engage.storage.schema import customer, customer_bucket
 from engage.texts import phone

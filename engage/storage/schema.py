@@ -6,8 +6,20 @@ Migrations build these tables; a test compares the two.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from engage.statuses import (
+    ApiScope,
+    AppEventKind,
+    ApprovalState,
+    CampaignStatus,
+    MessageStatus,
+    SuppressionReason,
+    TextClass,
+)
 
 metadata = sa.MetaData(
     naming_convention={
@@ -16,6 +28,11 @@ metadata = sa.MetaData(
         "ix": "%(table_name)s_%(column_0_N_name)s_idx",
     }
 )
+
+
+def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+    """The check that a column holds one of an enum's values."""
+    return sa.CheckConstraint(f"{column} IN {tuple(value.value for value in values)!r}", name=column)
 
 
 def _time(name: str, *, nullable: bool = True) -> sa.Column[object]:
@@ -29,7 +46,7 @@ customer = sa.Table(
     _time("registered_at", nullable=False),
     sa.Column("name", sa.Text),
     sa.Column("phone", sa.Text, comment="E.164, or null"),
-    sa.Column("phone_hash", sa.LargeBinary, comment="engage.texts.phone.phone_hash of phone; null with it"),
+    sa.Column("phone_hash", sa.LargeBinary, comment="HMAC of phone under ENGAGE_HASH_KEY; null with it"),
     sa.Column("locale", sa.Text),
     sa.Column("time_zone", sa.Text, comment="IANA name"),
     _time("consent_at"),
@@ -43,8 +60,6 @@ customer = sa.Table(
     comment="One row per customer.",
 )
 
-SUPPRESSION_REASONS = ("stop", "provider", "erasure")
-
 suppression = sa.Table(
     "suppression",
     metadata,
@@ -54,7 +69,7 @@ suppression = sa.Table(
     ),
     sa.Column("source", sa.Text, nullable=False, comment="how Engage learnt of it"),
     _time("suppressed_at", nullable=False),
-    sa.CheckConstraint(f"reason IN {SUPPRESSION_REASONS!r}", name="reason"),
+    _one_of("reason", SuppressionReason),
     comment="One row per phone that is never texted again. It outlives the customer's row, and holds no number.",
 )
 
@@ -78,8 +93,6 @@ purchase = sa.Table(
     postgresql_partition_by="RANGE (purchased_at)",
 )
 
-APP_EVENT_KINDS = ("viewed", "liked", "added_to_basket")
-
 app_event = sa.Table(
     "app_event",
     metadata,
@@ -87,7 +100,7 @@ app_event = sa.Table(
     _time("occurred_at"),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text),
-    sa.CheckConstraint(f"kind IN {APP_EVENT_KINDS!r}", name="kind"),
+    _one_of("kind", AppEventKind),
     comment="One row per other event of the app. A raw log, partitioned as app_session is, by occurred_at. "
     "No campaign reads it yet.",
     postgresql_partition_by="RANGE (occurred_at)",
@@ -98,9 +111,6 @@ EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purch
 LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
 """As ``EVENT_TIMES``, of all raw logs."""
 
-APPROVALS = ("requested", "approved", "rejected")
-CAMPAIGN_STATUSES = ("extracted", "aggregated", "bucketed", "queued", "sending", "complete")
-
 campaign = sa.Table(
     "campaign",
     metadata,
@@ -108,7 +118,7 @@ campaign = sa.Table(
     _time("window_end", nullable=False),
     sa.Column("run_id", sa.Text, comment="the Airflow run that computed it last, or 'cli'"),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("settings", JSONB, nullable=False, comment="snapshot of engage.settings.Settings"),
+    sa.Column("settings", JSONB, nullable=False, comment="snapshot of the settings that extract took"),
     sa.Column("events", JSONB, nullable=False, comment="valid events in the window, by kind"),
     sa.Column("rejected", JSONB, nullable=False, comment="events not counted, by reason"),
     sa.Column("customers", sa.BigInteger, comment="rows of customer_activity"),
@@ -122,7 +132,7 @@ campaign = sa.Table(
     sa.Column("halted_why", sa.Text),
     _time("resumed_at"),
     sa.Column("sender_token", sa.Integer, nullable=False, server_default="0", comment="fences senders"),
-    sa.Column("guard", JSONB, comment="what engage.campaigns.guard found, and the run that was told to ignore it"),
+    sa.Column("guard", JSONB, comment="what the guard found, and the run that was told to ignore it"),
     sa.Column("approval", sa.Text, comment="whether somebody was asked to approve of its messages, and the answer"),
     _time("approval_at"),
     sa.Column("approval_by", sa.Text, comment="who answered; null for a time-out"),
@@ -136,10 +146,10 @@ campaign = sa.Table(
     sa.Column(
         "told_at",
         sa.DateTime(timezone=True),
-        comment="up to when somebody was told of messages of unknown fate and of the brake",
+        comment="up to when alerts have reported unknown outcomes and the brake",
     ),
-    sa.CheckConstraint(f"status IN {CAMPAIGN_STATUSES!r}", name="status"),
-    sa.CheckConstraint(f"approval IN {APPROVALS!r}", name="approval"),
+    _one_of("status", CampaignStatus),
+    _one_of("approval", ApprovalState),
     comment="One row per window that a run has opened.",
 )
 
@@ -171,24 +181,6 @@ customer_bucket = sa.Table(
     postgresql_partition_by="LIST (window_start)",
 )
 
-MESSAGE_MOVES: dict[str, tuple[str, ...]] = {
-    "queued": ("sending", "skipped"),
-    "sending": ("accepted", "sent", "delivered", "undelivered", "failed", "queued", "unknown"),
-    "accepted": ("sent", "delivered", "undelivered", "failed"),
-    "sent": ("delivered", "undelivered", "failed"),
-    "unknown": ("accepted", "sent", "delivered", "undelivered", "failed"),
-    "delivered": (),
-    "undelivered": (),
-    "failed": (),
-    "skipped": (),
-}
-"""A message's statuses, and where each may go. The database refuses every other move (trigger ``message_move``).
-
-From ``sending`` a message goes back to ``queued`` only if the provider certainly has not taken it. A receipt may come
-before the sender has written down that the message was accepted, and may settle one whose fate was unknown.
-"""
-MESSAGE_STATUSES = tuple(MESSAGE_MOVES)
-
 message = sa.Table(
     "message",
     metadata,
@@ -214,7 +206,7 @@ message = sa.Table(
     sa.Column("settled_by", sa.Text, comment="the person who settled an unknown one"),
     sa.Column("settled_why", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
-    sa.CheckConstraint(f"status IN {MESSAGE_STATUSES!r}", name="status"),
+    _one_of("status", MessageStatus),
     sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),
     # "not skipped", said through `reason`: an index that reads `status` would be written to with every change of it,
     # even of rows whose next state finds room beside them (heap-only)
@@ -229,8 +221,6 @@ message = sa.Table(
     postgresql_partition_by="LIST (window_start)",
 )
 
-API_SCOPES = ("events", "customers", "read")
-
 api_key = sa.Table(
     "api_key",
     metadata,
@@ -241,7 +231,7 @@ api_key = sa.Table(
     sa.Column("requests_per_second", sa.Integer, nullable=False, comment="0 is no limit"),
     _time("created_at", nullable=False),
     _time("revoked_at"),
-    sa.CheckConstraint(f"scopes <@ ARRAY{list(API_SCOPES)!r}", name="scopes"),
+    sa.CheckConstraint(f"scopes <@ ARRAY{[scope.value for scope in ApiScope]!r}", name="scopes"),
     comment="One row per key of the HTTP service, revoked ones included.",
 )
 
@@ -256,10 +246,8 @@ intake_batch = sa.Table(
     sa.PrimaryKeyConstraint("key_id", "idempotency_key"),
     # rows come in the order of time, so a few pages of index find the expired ones
     sa.Index("intake_batch_accepted_at_idx", "accepted_at", postgresql_using="brin"),
-    comment="One row per accepted batch of events, written with its events. Expires: see engage.maintenance.",
+    comment="One row per accepted batch of events, written with its events. Expires after seven days.",
 )
-
-TEXT_CLASSES = ("stop", "start", "help", "revocation", "other")
 
 inbound_sms = sa.Table(
     "inbound_sms",
@@ -268,6 +256,6 @@ inbound_sms = sa.Table(
     sa.Column("phone_hash", sa.LargeBinary, nullable=False),
     sa.Column("text_class", sa.Text, nullable=False, comment="what the text asks for; revocation: in other words"),
     _time("received_at", nullable=False),
-    sa.CheckConstraint(f"text_class IN {TEXT_CLASSES!r}", name="text_class"),
+    _one_of("text_class", TextClass),
     comment="One row per text that somebody sent to us, without the text: each is acted upon once.",
 )

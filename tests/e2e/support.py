@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from engage.local import demo
 from engage.local.airflow_api import DAG, AirflowApi
-from engage.local.home import ROOT
+from engage.local.home import CHECKOUT
 from engage.window import ANCHOR, LENGTH, Window
 
 T = TypeVar("T")
@@ -204,7 +204,7 @@ class CommandLine:
         """A command, by default ``python -m engage``, as the leader of a session; it is over when the block is."""
         process = subprocess.Popen(
             [*(command or (sys.executable, "-m", "engage")), *arguments],
-            cwd=ROOT,
+            cwd=CHECKOUT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect
 
 from engage.local.airflow_api import DAG
-from engage.local.home import ROOT
+from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
 from tests.e2e.browser import PATIENCE_MS, picture
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
@@ -70,7 +70,7 @@ def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
 def routes(airflow: Airflow) -> list[tuple[str, str]]:
     """Every method and path that the plugin serves."""
     code = "import json, engage_web; print(json.dumps([(m, r.path) for r in engage_web.app.routes for m in r.methods]))"
-    environment = airflow.stack.environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+    environment = airflow.stack.environment | {"PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'plugins'}"}
     answer = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engage.local.home import ROOT
+from engage.local.home import CHECKOUT
 from tests.e2e.support import Airflow, Campaigns, past_window
 
 WINDOW = past_window(7)
@@ -36,7 +36,9 @@ def environment(airflow: Airflow) -> dict[str, str]:
 def service(airflow: Airflow, environment: dict[str, str]) -> Iterator[httpx.Client]:
     scopes = [word for scope in ("events", "customers", "read") for word in ("--scope", scope)]
     command = [sys.executable, "-m", "engage", "keys", "create", "tests", *scopes]
-    key = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    key = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=airflow.stack.home.service_url, headers=headers, trust_env=False) as client:
         yield client
@@ -56,13 +58,13 @@ def test_every_curl_line_of_the_documentation_works(airflow: Airflow, environmen
         if os.environ.get("ENGAGE_REQUIRE_BROWSER") == "1":
             pytest.fail(missing)
         pytest.skip(missing)
-    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / "docs" / "api.md").read_text(), re.M)
+    blocks = re.findall(r"(?:^    .*\n)+", (CHECKOUT / "docs" / "api.md").read_text(), re.M)
     script = "".join(blocks).replace(".venv/bin/python", sys.executable)
     script = script.replace("http://127.0.0.1:8000", airflow.stack.home.service_url)
     script = re.sub(r"^    ", "", script, flags=re.M).replace("curl -sS", "echo; curl -sS --fail-with-body")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
+        cwd=CHECKOUT,
         env=environment,
         capture_output=True,
         text=True,

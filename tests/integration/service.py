@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from engage.service import api_keys
 from engage.service.app import create_app
 from engage.service.context import Context, pooled
-from engage.storage.schema import API_SCOPES
+from engage.statuses import ApiScope
 from tests.integration.conftest import KEY, NOW, World
 
 HASH_KEY = "only for tests, of no use to anybody"
@@ -65,7 +65,7 @@ def refused(answer: httpx.Response, status: int = 422) -> str:
 
 def make_key(engine: sa.Engine, *scopes: str, rate: int = 0) -> str:
     with engine.begin() as conn:
-        return api_keys.create(conn, "a test", scopes or API_SCOPES, rate, as_of=NOW)
+        return api_keys.create(conn, "a test", scopes or ApiScope, rate, as_of=NOW)
 
 
 class Api:

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns.run_options import Delivery
-from engage.customers import erasure, replies
+from engage.customers import erasure, replies, suppression
 from engage.customers.replies import InboundSms
 from engage.errors import NotReady
 from engage.steps.message import queue
@@ -125,7 +125,7 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
     for n, (first, second) in enumerate([("stop", "erasure"), ("erasure", "stop"), ("stop", "provider")]):
         with texted.engine.begin() as conn:
             for reason in (first, second):
-                erasure.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
+                suppression.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
     assert texted.rows("SELECT reason, source FROM suppression ORDER BY phone_hash") == [
         ("erasure", "as erasure"),
         ("erasure", "as erasure"),

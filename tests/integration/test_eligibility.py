@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns.run_options import Delivery
-from engage.customers import erasure
+from engage.customers import suppression
 from engage.sending import sender
 from engage.steps.message import queue
 from engage.storage.schema import message
@@ -32,7 +32,7 @@ def test_a_suppressed_phone_is_not_texted(world):
     with world.engine.begin() as conn:
         phone_hash = conn.execute(sa.text("SELECT phone_hash FROM customer")).scalar_one()
         for reason in ("stop", "provider"):
-            erasure.suppress(conn, phone_hash, reason=reason, source="a test", as_of=world.now)
+            suppression.suppress(conn, phone_hash, reason=reason, source="a test", as_of=world.now)
     world.computed()
     world.message()
     assert world.ledger() == {1: "skipped/suppressed"}

@@ -13,7 +13,8 @@ from engage.sending.delivery_receipts import Receipt
 from engage.sending.ledger import Settlement
 from engage.sending.providers.twilio import TwilioProvider
 from engage.sending.reconcile import Reconciled, reconcile
-from engage.storage.schema import MESSAGE_MOVES, MESSAGE_STATUSES, message
+from engage.statuses import MESSAGE_MOVES, MessageStatus
+from engage.storage.schema import message
 from tests.phones import fictional_phone
 
 
@@ -39,9 +40,9 @@ def status(world):
     return world.value("SELECT status FROM message")
 
 
-@pytest.mark.parametrize("old", MESSAGE_STATUSES)
+@pytest.mark.parametrize("old", MessageStatus)
 def test_the_database_lets_exactly_the_moves_of_the_schema_through(sent, old):
-    for new in MESSAGE_STATUSES:
+    for new in MessageStatus:
         put(sent, old)
         move = sa.update(message).values(status=new, reason="opted_out" if new == "skipped" else None)
         if new in MESSAGE_MOVES[old] or new == old:
@@ -157,7 +158,7 @@ def test_a_person_settles_an_unknown_message_with_name_and_reason(sent):
 
 
 def test_only_an_unknown_message_can_be_settled(sent):
-    for state in sorted(set(MESSAGE_STATUSES) - {"unknown"}):
+    for state in sorted(set(MessageStatus) - {"unknown"}):
         put(sent, state)
         with pytest.raises(NotUnknown, match=f"is {state}, and only an unknown one"):
             settle(sent)

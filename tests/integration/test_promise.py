@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.customers import erasure
+from engage.customers import suppression
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
 from engage.sending import claims, delivery_receipts, sender
 from engage.sending.delivery_receipts import Receipt
@@ -329,7 +329,7 @@ def stop(texting, customer_id):
     with texting.world.engine.begin() as conn:
         theirs = sa.select(messages.c.phone_hash).where(messages.c.customer_id == customer_id)
         phone_hash = conn.execute(theirs).scalar_one()
-        erasure.suppress(conn, phone_hash, reason="stop", source="a test", as_of=texting.world.now)
+        suppression.suppress(conn, phone_hash, reason="stop", source="a test", as_of=texting.world.now)
 
 
 def test_a_stop_between_queueing_and_sending_wins(texting):

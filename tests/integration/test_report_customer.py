@@ -3,9 +3,9 @@
 import pytest
 import sqlalchemy as sa
 
-from engage.customers import profile
 from engage.errors import InputError, NoSuchCustomer
 from engage.pages import customers
+from engage.reports import customer_history
 from tests.integration.test_report_pages import EVIL, assert_inert, text_of
 
 
@@ -44,7 +44,7 @@ def test_a_campaign_that_is_computed_anew_explains_no_bucket_of_before(world, in
     world.extract(low_spend_threshold=200)
     assert "200.00" not in customers.page(world.engine, str(ada))
     with world.engine.begin() as conn:
-        assert profile.view(conn, ada)["campaign"]["window_start"] == world.window.previous().start
+        assert customer_history.view(conn, ada)["campaign"]["window_start"] == world.window.previous().start
     world.computed(low_spend_threshold=200)
     assert "BOOST The spend is below 200.00" in text_of(customers.page(world.engine, str(ada)))
 

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady, SettingsError
 from engage.pages import thresholds
 from engage.pages.viewer import Viewer
 from engage.reports.what_if import what_if
-from engage.steps.bucket import BUCKETS
 from engage.steps.seed import seed
 from tests.integration.conftest import KEY
 from tests.integration.test_report_pages import EVIL, assert_inert

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns.segments import why
 from engage.service.event_models import MAX_ID
 from engage.settings import Settings
-from engage.steps.bucket import why
 from engage.steps.message import Delivery, queue
 from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash

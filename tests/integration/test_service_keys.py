@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from engage.cli import main
 from engage.errors import InputError
 from engage.service import api_keys, auth
-from engage.storage.schema import API_SCOPES, metadata
+from engage.statuses import ApiScope
+from engage.storage.schema import metadata
 from tests.integration.service import bought, make_key, refused, session
 from tests.phones import fictional_phone
 
@@ -76,10 +77,10 @@ def test_no_route_lets_a_stranger_in_and_nothing_changes(api, world):
 
 def test_a_key_opens_what_has_its_scope_and_nothing_else(api, world):
     world.customer()
-    keys = {scope: make_key(world.engine, scope) for scope in API_SCOPES}
+    keys = {scope: make_key(world.engine, scope) for scope in ApiScope}
     before = world.dump(*metadata.tables)
     for (method, path), scope in SCOPES.items():
-        for other in set(API_SCOPES) - {scope}:
+        for other in set(ApiScope) - {scope}:
             assert f"not the scope '{scope}'" in refused(call(api, method, path, f"Bearer {keys[other]}", json={}), 403)
     assert world.dump(*metadata.tables) == before
     for (method, path), scope in SCOPES.items():

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engage.customers.replies import classify
-from engage.storage.schema import TEXT_CLASSES
+from engage.statuses import TextClass
+from engage.texts.opt_out_words import classify
 
 STOP = [
     "STOP", "stop", "Stop.", "  stop \n", "STOP!!!", "“Stop”", "🛑 STOP 🛑", "stop 😡", "*stop*", "_STOP_", "S.T.O.P",
@@ -51,7 +51,7 @@ OTHER = [
 ]  # fmt: skip
 TEXTS = [
     (text, expected)
-    for expected, texts in zip(TEXT_CLASSES, (STOP, START, HELP, REVOCATION, OTHER), strict=True)
+    for expected, texts in zip(TextClass, (STOP, START, HELP, REVOCATION, OTHER), strict=True)
     for text in texts
 ]
 
@@ -74,17 +74,17 @@ def test_an_opt_out_type_that_is_none_is_as_if_there_were_none():
 @pytest.mark.parametrize("name", ["stop", "start", "help"])
 def test_no_text_is_too_long(name):
     assert classify(f"{name} " * 100_000) == ("revocation" if name == "stop" else "other")
-    assert classify("dont please " * 50_000) in TEXT_CLASSES
+    assert classify("dont please " * 50_000) in list(TextClass)
 
 
 @given(st.text(), st.text(max_size=5))
 def test_every_text_is_of_one_class(text, opt_out_type):
-    assert classify(text, opt_out_type) in TEXT_CLASSES
+    assert classify(text, opt_out_type) in list(TextClass)
 
 
 @given(st.lists(st.sampled_from(["stop", "dont", "text", "me", "no", "more", "send", "my", "off", "not", "want"])))
 def test_words_in_any_order_are_of_one_class(words):
-    assert classify(" ".join(words)) in TEXT_CLASSES
+    assert classify(" ".join(words)) in list(TextClass)
 
 
 @given(st.sampled_from(STOP + REVOCATION), st.sampled_from(["{}", "{}!!", " {} ", "\n{}", "{} 🍔", "…{}"]))

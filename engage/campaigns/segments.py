@@ -1,0 +1,29 @@
+"""The rule that puts a customer in a bucket, and which buckets are texted. The only module that knows it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engage.settings import Settings
+from engage.storage.schema import customer_activity
+
+BOOST, REWARD, NONE = "BOOST", "REWARD", "NONE"
+BUCKETS = (BOOST, REWARD, NONE)
+TEXTED = (BOOST, REWARD)
+
+
+def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case[str]:
+    """The bucket of a row with a customer's numbers: both comparisons are strict, and low spend goes first."""
+    low_spend = rows.c.total_spend_cents < settings.low_spend_cents
+    high_activity = rows.c.avg_weekly_sessions > float(settings.high_activity_threshold)
+    return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
+
+
+def why(name: str, settings: Settings) -> str:
+    """``rule`` in words, for a customer in the bucket ``name``."""
+    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    return {
+        BOOST: f"The spend is below {low}.",
+        REWARD: f"The spend is {low} or more, with more than {high} sessions a week.",
+        NONE: f"The spend is {low} or more, with {high} sessions a week or fewer.",
+    }[name]

@@ -1,0 +1,128 @@
+"""Every status, reason and kind that the database keeps, each a ``StrEnum``. The tables' checks are made from them."""
+
+from __future__ import annotations
+
+from enum import StrEnum, auto
+
+
+class CampaignStatus(StrEnum):
+    """How far a campaign has come."""
+
+    EXTRACTED = auto()
+    AGGREGATED = auto()
+    BUCKETED = auto()
+    QUEUED = auto()
+    SENDING = auto()
+    COMPLETE = auto()
+
+
+class ApprovalState(StrEnum):
+    """Whether an approver was asked about a campaign's list, and what they answered."""
+
+    REQUESTED = auto()
+    APPROVED = auto()
+    REJECTED = auto()
+
+
+class MessageStatus(StrEnum):
+    """Where a message is on its way. ``MESSAGE_MOVES`` says which status may follow which."""
+
+    QUEUED = auto()
+    SENDING = auto()
+    ACCEPTED = auto()
+    SENT = auto()
+    UNKNOWN = auto()
+    DELIVERED = auto()
+    UNDELIVERED = auto()
+    FAILED = auto()
+    SKIPPED = auto()
+
+
+_SETTLED = (MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.FAILED)
+_TAKEN = (MessageStatus.ACCEPTED, MessageStatus.SENT, *_SETTLED)
+
+MESSAGE_MOVES: dict[MessageStatus, tuple[MessageStatus, ...]] = {
+    MessageStatus.QUEUED: (MessageStatus.SENDING, MessageStatus.SKIPPED),
+    MessageStatus.SENDING: (*_TAKEN, MessageStatus.QUEUED, MessageStatus.UNKNOWN),
+    MessageStatus.ACCEPTED: (MessageStatus.SENT, *_SETTLED),
+    MessageStatus.SENT: _SETTLED,
+    MessageStatus.UNKNOWN: _TAKEN,
+    MessageStatus.DELIVERED: (),
+    MessageStatus.UNDELIVERED: (),
+    MessageStatus.FAILED: (),
+    MessageStatus.SKIPPED: (),
+}
+"""Where a message may go from each status. The database refuses every other move (trigger ``message_move``).
+
+From ``sending`` a message goes back to ``queued`` only if the provider certainly has not taken it. A receipt may come
+before the sender has recorded that the message was accepted, and may settle one whose outcome was unknown.
+"""
+
+
+class SkipReason(StrEnum):
+    """Why a customer in a texted bucket gets no message."""
+
+    BACKFILL = auto()
+    TOO_LATE = auto()
+    HOLDOUT = auto()
+    NO_CUSTOMER = auto()
+    OPTED_OUT = auto()
+    SUPPRESSED = auto()
+    NO_CONSENT = auto()
+    NO_PHONE = auto()
+    INVALID_PHONE = auto()
+    DUPLICATE_PHONE = auto()
+    PHONE_CHANGED = auto()
+    SYNTHETIC = auto()
+    TOO_SOON = auto()
+    NO_BUCKET = auto()
+    TOO_LONG = auto()
+    NO_TIME_ZONE = auto()
+    QUIET_HOURS = auto()
+    REJECTED = auto()
+    ERASED = auto()
+
+
+class SuppressionReason(StrEnum):
+    """Why a phone is never texted again."""
+
+    STOP = auto()
+    PROVIDER = auto()
+    ERASURE = auto()
+
+
+class TextClass(StrEnum):
+    """What a customer's text to us asks for. ``REVOCATION`` is a stop in other words than a keyword."""
+
+    STOP = auto()
+    START = auto()
+    HELP = auto()
+    REVOCATION = auto()
+    OTHER = auto()
+
+
+class AppEventKind(StrEnum):
+    """What else the app reports, beside sessions and purchases."""
+
+    VIEWED = auto()
+    LIKED = auto()
+    ADDED_TO_BASKET = auto()
+
+
+class RejectReason(StrEnum):
+    """Why an event of the log does not count for a campaign, in the order in which reasons apply."""
+
+    MISSING_TIMESTAMP = auto()
+    FUTURE_DATED = auto()
+    MISSING_CUSTOMER = auto()
+    INVALID_AMOUNT = auto()
+    UNKNOWN_CUSTOMER = auto()
+    REGISTERED_LATER = auto()
+
+
+class ApiScope(StrEnum):
+    """What an API key may do."""
+
+    EVENTS = auto()
+    CUSTOMERS = auto()
+    READ = auto()
