@@ -172,7 +172,7 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
     if settled.status not in MESSAGE_MOVES[MessageStatus.UNKNOWN]:
         raise InputError(
             f"An unknown message cannot be settled as {settled.status!r}; it takes "
-            f"{', '.join(MESSAGE_MOVES['unknown'])}."
+            f"{', '.join(MESSAGE_MOVES[MessageStatus.UNKNOWN])}."
         )
     if not settled.by.strip() or not settled.why.strip():
         raise InputError("Settling a message takes a name and a reason: they are kept with it.")
