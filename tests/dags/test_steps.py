@@ -436,12 +436,12 @@ def test_a_job_takes_no_parameters(maintenance):
 
 
 def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag_bag, monkeypatch):
-    from engage import maintenance as maintenance_module
+    from engage import maintenance as its_step
 
     called = []
     variables(monkeypatch, {"engage_keep_windows": "20"})
     monkeypatch.setattr(Job, "engine", "the database")
-    monkeypatch.setattr(maintenance_module, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
+    monkeypatch.setattr(its_step, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
     before = datetime.now(UTC)
     with maintenance():
         dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
