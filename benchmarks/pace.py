@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from benchmarks.step import HASH_KEY, now
 from benchmarks.world import World
 from benchmarks.world import world as world_of
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.settings import Settings
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -67,7 +67,7 @@ def _queued(world: World) -> None:
     with world.engine.begin() as conn:
         conn.execute(sa.insert(customer), people)
         conn.execute(sa.insert(purchase), bills)
-    extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark", delivery=Delivery())
+    extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark", options=RunOptions())
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
-    queue(world.engine, world.window, delivery=Delivery(send_late=True), as_of=now())
+    queue(world.engine, world.window, options=RunOptions(send_late=True), as_of=now())

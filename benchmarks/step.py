@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.peers import PEERS
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.pages import campaigns, thresholds
 from engage.pages.viewer import Viewer
 from engage.sending import sender
@@ -54,10 +54,10 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         pass  # a task's connection is open before its step begins
     steps: dict[str, Callable[[], Any]] = {
         "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
-        "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", delivery=Delivery()),
+        "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", options=RunOptions()),
         "aggregate": lambda: aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
-        "queue": lambda: queue(engine, window, delivery=Delivery(send_late=True), as_of=now()),
+        "queue": lambda: queue(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
         "report page": lambda: campaigns.campaign_report(engine, Viewer(), window),
         "what if": lambda: thresholds.counts(engine, window, {"low_spend_threshold": "120"}),

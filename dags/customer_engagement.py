@@ -74,9 +74,7 @@ with DAG(
         """Open the window's campaign with the settings of this moment, and count its events."""
         from engage.steps.extract import extract
 
-        return extract(
-            run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, delivery=run.delivery
-        )
+        return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, options=run.options)
 
     @step()
     def aggregate(run: Run):
@@ -97,7 +95,7 @@ with DAG(
         """Queue the window's messages, and send those that may be sent."""
         from engage.steps.message import message
 
-        return message(run.engine, run.window, delivery=run.delivery, means=run.means)
+        return message(run.engine, run.window, options=run.options, means=run.means)
 
     seed() >> extract() >> aggregate() >> (bucketed := bucket())
     approve, messages = CampaignApproval(task_id="approve"), with_report(message())

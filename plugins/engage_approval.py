@@ -49,7 +49,7 @@ class CampaignApproval(ApprovalOperator):
 
         with engage_steps.outcomes():
             run = engage_steps.current_run()
-            asked = approval.ask(run.engine, run.window, delivery=run.delivery, run_id=run.run_id, as_of=run.as_of)
+            asked = approval.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
             engage_steps.skip(asked.note)
         total = sum(asked.messages.values())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from engage.campaigns.run_options import Delivery
+    from engage.campaigns.run_options import RunOptions
     from engage.sending.providers import Account, SmsProvider
     from engage.sending.sender import Means
     from engage.settings import Settings
@@ -103,11 +103,11 @@ class Run(Job):
         return phone.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
 
     @property
-    def delivery(self) -> Delivery:
-        from engage.campaigns.run_options import Delivery
+    def options(self) -> RunOptions:
+        from engage.campaigns.run_options import RunOptions
 
         switches = {name: self.params[name] for name in ("send_late", "dry_run", "ignore_guard")}
-        return Delivery(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
+        return RunOptions(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
 
     @property
     def means(self) -> Means:

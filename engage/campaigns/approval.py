@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
 from engage.errors import NotApproved, NotReady
 from engage.sending.ledger import MessageSummary
@@ -45,7 +45,7 @@ class Request:
     """Whether the run has asked this before."""
 
 
-def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, as_of: datetime) -> Request:
+def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, as_of: datetime) -> Request:
     """Queue the window's messages and freeze the campaign, if somebody has to approve of them. Again: the same list.
 
     Raises:
@@ -55,7 +55,7 @@ def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, a
         TooManyMessages, TooLate: what ``message.queue`` raises.
     """
     found, settings = _computed(engine, window)
-    may_text = delivery.may_text(window, settings, as_of)
+    may_text = options.may_text(window, settings, as_of)
     if may_text and not found.frozen:
         found.guard.enforce(window)
     if not settings.require_approval:
@@ -64,7 +64,7 @@ def ask(engine: sa.Engine, window: Window, *, delivery: Delivery, run_id: str, a
         return Request(found.approval.sentence)
     if may_text and (not found.frozen or found.approval.state == "requested"):
         _refuse_another_list(found, run_id)
-    queued = message.queue(engine, window, delivery=delivery, as_of=as_of, asking=True)
+    queued = message.queue(engine, window, options=options, as_of=as_of, asking=True)
     if queued.note or not queued.unsettled:
         return Request(queued.note or "Nobody is to be texted, so there is nothing to approve of.")
     return _put(engine, window, run_id, queued)

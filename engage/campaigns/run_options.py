@@ -10,7 +10,7 @@ from engage.window import Window
 
 
 @dataclass(frozen=True)
-class Delivery:
+class RunOptions:
     """Nobody is texted late, nor against the guard, unless a person's run says so, and by a backfill nobody at all."""
 
     backfill: bool = False
@@ -20,7 +20,7 @@ class Delivery:
     by: str | None = None
     """Who triggered the run, if anybody did."""
 
-    def held(self, window: Window, settings: Settings, as_of: datetime) -> str | None:
+    def skip_reason(self, window: Window, settings: Settings, as_of: datetime) -> str | None:
         """Why nobody may be texted, as a reason for the ledger; None when they may."""
         if self.backfill:
             return "backfill"
@@ -29,4 +29,4 @@ class Delivery:
 
     def may_text(self, window: Window, settings: Settings, as_of: datetime) -> bool:
         """Whether the run may text anybody at all."""
-        return not self.dry_run and self.held(window, settings, as_of) is None
+        return not self.dry_run and self.skip_reason(window, settings, as_of) is None

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from engage import process_signals, settings
 from engage.campaigns import approval
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.cli import messages, service
 from engage.cli.common import WindowStart, console, database, errors, hash_key, window_named
 from engage.clock import now
@@ -162,18 +162,18 @@ def run(
     given = _assignments(set_ or [])
     chosen = settings.validate(given, label=lambda name: f"--set {name}")
     window = window_named(window_start)
-    delivery = Delivery(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
+    options = RunOptions(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
     with database() as engine:
         if "require_approval" not in given:
             approval.refuse_to_bypass(engine, window)
         try:
-            extract(engine, window, chosen, as_of=now(), run_id="cli", delivery=delivery)
+            extract(engine, window, chosen, as_of=now(), run_id="cli", options=options)
         except NoCustomers as exc:
             console.print(str(exc))
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, delivery=delivery, means=Means(now))
+        done = message(engine, window, options=options, means=Means(now))
         _print_report(report(engine, window))
     if done.note:
         console.print(done.note)

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard, valid_events
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents
 from engage.settings import Settings
 from engage.statuses import RejectReason
@@ -31,7 +31,7 @@ class ExtractSummary:
 
 
 def extract(
-    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, delivery: Delivery
+    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, options: RunOptions
 ) -> ExtractSummary:
     """Open the campaign, or open it anew while nobody has been texted.
 
@@ -53,7 +53,7 @@ def extract(
         rejected = dict.fromkeys(RejectReason, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
         if not any(valid.values()):
             raise NoValidEvents(_nothing_counts(window, rejected))
-        found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(delivery, run_id))
+        found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(options, run_id))
         step.save(
             status="extracted",
             run_id=run_id,
@@ -64,16 +64,16 @@ def extract(
             buckets=None,
             guard=found.kept(),
         )
-    if delivery.may_text(window, settings, as_of):
+    if options.may_text(window, settings, as_of):
         found.enforce(window)
     return ExtractSummary(valid, rejected, guard=found.note)
 
 
-def _ignored_by(delivery: Delivery, run_id: str) -> str | None:
+def _ignored_by(options: RunOptions, run_id: str) -> str | None:
     """Who lets this campaign pass the guard."""
-    if not delivery.ignore_guard:
+    if not options.ignore_guard:
         return None
-    return f"{run_id}, triggered by {delivery.by}" if delivery.by else run_id
+    return f"{run_id}, triggered by {options.by}" if options.by else run_id
 
 
 def _require_customers(engine: sa.Engine) -> None:

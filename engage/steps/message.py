@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady, TooLate
 from engage.sending import claims, eligibility, ledger, sender
@@ -30,15 +30,15 @@ from engage.window import Window
 BATCH = 10_000
 
 
-def message(engine: sa.Engine, window: Window, *, delivery: Delivery, means: Means) -> MessageSummary:
-    """Queue the window's messages and send them, as far as ``delivery`` lets it. Again: sends nothing again.
+def message(engine: sa.Engine, window: Window, *, options: RunOptions, means: Means) -> MessageSummary:
+    """Queue the window's messages and send them, as far as ``options`` lets it. Again: sends nothing again.
 
     Raises:
         NotReady, GuardStop, NotApproved, TooLate: what ``queue`` raises.
         EngageError: what ``sender.send`` raises.
     """
     begun = means.clock()
-    done = queue(engine, window, delivery=delivery, as_of=begun)
+    done = queue(engine, window, options=options, as_of=begun)
     if not done.note and done.unsettled:
         done = replace(sender.send(engine, window, means), frozen=done.frozen)
     return _with_news(engine, window, done, means.clock())
@@ -56,7 +56,7 @@ def _with_news(engine: sa.Engine, window: Window, done: MessageSummary, now: dat
 
 
 def queue(
-    engine: sa.Engine, window: Window, *, delivery: Delivery, as_of: datetime, asking: bool = False
+    engine: sa.Engine, window: Window, *, options: RunOptions, as_of: datetime, asking: bool = False
 ) -> MessageSummary:
     """Replace the window's ledger, unless it is frozen; ``note`` says why no message may go out now.
 
@@ -70,22 +70,22 @@ def queue(
         TooLate: the campaign is frozen, and it is too late now for messages that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
-        held = delivery.held(window, step.settings, as_of)
+        held = options.skip_reason(window, step.settings, as_of)
         if step.campaign.frozen:
             summary = _as_it_stands(step, window, as_of)
         else:
-            summary = _anew(step, window, delivery, held, as_of, asking=asking)
-    if summary.frozen and held == "too_late" and not delivery.dry_run:
+            summary = _anew(step, window, options, held, as_of, asking=asking)
+    if summary.frozen and held == "too_late" and not options.dry_run:
         _refuse_to_leave(window, summary.by_status.get("queued", 0), step.settings.send_within_days)
-    return replace(summary, note=_note(window, held, delivery, frozen=summary.frozen))
+    return replace(summary, note=_note(window, held, options, frozen=summary.frozen))
 
 
-def _anew(step: campaign.Step, window: Window, delivery: Delivery, held: str | None,
+def _anew(step: campaign.Step, window: Window, options: RunOptions, held: str | None,
           as_of: datetime, *, asking: bool) -> MessageSummary:  # fmt: skip
     """An open campaign's ledger, made from its buckets; a dry run leaves none."""
     if step.campaign.buckets is None:
         raise NotReady(f"The window {window} has no buckets yet: run its bucket step first.")
-    if delivery.may_text(window, step.settings, as_of):
+    if options.may_text(window, step.settings, as_of):
         step.campaign.guard.enforce(window)
     cap = eligibility.frequency(step.conn, window, step.settings, as_of)
     query = messages(window, step.settings, held, as_of, cap)
@@ -94,7 +94,7 @@ def _anew(step: campaign.Step, window: Window, delivery: Delivery, held: str | N
         _skip_invalid_phones(step.conn, rows, held)
     _skip_duplicate_phones(step.conn, rows, held)
     summary = ledger.summarise(step.conn, rows)
-    if delivery.dry_run:
+    if options.dry_run:
         partitions.discard(step.conn, schema.message, window)
         partitions.clear(step.conn, schema.message, window)
         step.save(status="bucketed")  # so that nobody takes over the queue that was here
@@ -216,10 +216,10 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, held: str | None
     )
 
 
-def _note(window: Window, held: str | None, delivery: Delivery, *, frozen: bool) -> str:
+def _note(window: Window, held: str | None, options: RunOptions, *, frozen: bool) -> str:
     """Why this run texts nobody; empty when it may."""
     unchanged = "The campaign is frozen, so nothing was changed. " if frozen else ""
-    if delivery.dry_run:
+    if options.dry_run:
         return unchanged or "A dry run: nothing was queued; the counts are what a run would have queued."
     if held == "backfill":
         return unchanged + "A backfill run never texts anybody."

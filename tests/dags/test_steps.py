@@ -166,26 +166,26 @@ def test_a_run_may_name_its_window(task_context):
 )
 def test_only_a_backfill_is_delivered_as_one(task_context, run_type, backfill):
     with task_context(run_type=run_type):
-        assert run_seen_by_a_task().delivery.backfill is backfill
+        assert run_seen_by_a_task().options.backfill is backfill
 
 
 def test_a_backfill_texts_nobody_though_its_window_has_just_ended_and_it_asks_for_it(task_context):
     with task_context({"send_late": True}, run_type="backfill"):
         run = run_seen_by_a_task()
-    assert run.delivery.held(run.window, Settings(), run.window.end) == "backfill"
+    assert run.options.skip_reason(run.window, Settings(), run.window.end) == "backfill"
 
 
 @pytest.mark.parametrize("name", ["send_late", "dry_run", "ignore_guard"])
 @pytest.mark.parametrize("value", [True, False])
 def test_the_params_reach_the_delivery(task_context, name, value):
     with task_context({name: value}):
-        assert getattr(run_seen_by_a_task().delivery, name) is value
+        assert getattr(run_seen_by_a_task().options, name) is value
 
 
 @pytest.mark.parametrize("name", ["ada", None])
 def test_the_delivery_knows_who_triggered_the_run(task_context, name):
     with task_context(triggering_user_name=name):
-        assert run_seen_by_a_task().delivery.by == name
+        assert run_seen_by_a_task().options.by == name
 
 
 @pytest.mark.parametrize("conf", [{"low_spend_threshold": 5}, {"sned_late": True, "Seed": 1}])

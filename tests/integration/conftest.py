@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.sending.sender import Means
@@ -141,7 +141,7 @@ class World:
 
     def extract(self, **settings: Any) -> Any:
         chosen = validate(UNGUARDED | settings)
-        return extract(self.engine, self.window, chosen, as_of=self.now, run_id="test", delivery=Delivery())
+        return extract(self.engine, self.window, chosen, as_of=self.now, run_id="test", options=RunOptions())
 
     def computed(self, **settings: Any) -> Any:
         """Run the campaign up to its buckets."""
@@ -149,8 +149,8 @@ class World:
         aggregate(self.engine, self.window)
         return bucket(self.engine, self.window)
 
-    def message(self, **delivery: bool) -> Any:
-        return message(self.engine, self.window, delivery=Delivery(**delivery), means=Means(lambda: self.now))
+    def message(self, **options: bool) -> Any:
+        return message(self.engine, self.window, options=RunOptions(**options), means=Means(lambda: self.now))
 
     def ledger(self) -> dict[int, str]:
         """``status`` or ``skipped/reason`` of the window's messages by customer."""

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import approval, campaign
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotApproved, NotReady, TooLate, TooManyMessages
 from engage.reports.report import report
 from engage.sending.sender import Means, send
@@ -40,8 +40,8 @@ def computed(world, people):
     return world
 
 
-def ask(world, at=timedelta(0), run_id="a run", **delivery):
-    return approval.ask(world.engine, world.window, delivery=Delivery(**delivery), run_id=run_id, as_of=world.now + at)
+def ask(world, at=timedelta(0), run_id="a run", **options):
+    return approval.ask(world.engine, world.window, options=RunOptions(**options), run_id=run_id, as_of=world.now + at)
 
 
 def answer(world, *, approved, by="ada", run_id="a run"):
@@ -99,15 +99,15 @@ def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_compute
 
 
 @pytest.mark.parametrize(
-    ("delivery", "note"),
+    ("options", "note"),
     [
         ({"backfill": True}, "A backfill run never texts anybody."),
         ({"dry_run": True}, "A dry run: nothing was queued"),
     ],
     ids=["backfill", "dry run"],
 )
-def test_nobody_is_asked_by_a_run_that_texts_nobody_and_nothing_is_frozen(computed, delivery, note):
-    asked = ask(computed, **delivery)
+def test_nobody_is_asked_by_a_run_that_texts_nobody_and_nothing_is_frozen(computed, options, note):
+    asked = ask(computed, **options)
     assert asked.messages == {}
     assert asked.note.startswith(note)
     assert not found(computed).frozen
@@ -298,24 +298,24 @@ def test_two_runs_ask_about_the_same_list_while_nobody_has_answered(computed):
 
 
 @pytest.mark.parametrize(
-    ("at", "delivery"),
+    ("at", "options"),
     [(LATER, {"backfill": True}), (LATER, {"dry_run": True}), (timedelta(days=30), {})],
     ids=["backfill", "dry run", "too late"],
 )
-def test_a_run_that_has_asked_and_texts_nobody_now_is_refused_nothing(computed, at, delivery):
+def test_a_run_that_has_asked_and_texts_nobody_now_is_refused_nothing(computed, at, options):
     ask(computed)
     answer(computed, approved=False)
     computed.computed(require_approval=True)
-    assert ask(computed, at=at, **delivery).messages == {}
+    assert ask(computed, at=at, **options).messages == {}
 
 
-@pytest.mark.parametrize("delivery", [{"backfill": True}, {"dry_run": True}], ids=["backfill", "dry run"])
-def test_nor_while_somebody_is_asked_about_the_list_of_another(computed, delivery):
+@pytest.mark.parametrize("options", [{"backfill": True}, {"dry_run": True}], ids=["backfill", "dry run"])
+def test_nor_while_somebody_is_asked_about_the_list_of_another(computed, options):
     ask(computed)
     answer(computed, approved=False)
     computed.computed(require_approval=True)
     ask(computed, at=LATER, run_id="another run")
-    assert ask(computed, at=2 * LATER, **delivery).messages == {}
+    assert ask(computed, at=2 * LATER, **options).messages == {}
 
 
 def test_a_rejected_campaign_whose_events_are_gone_refuses_nothing(computed):
@@ -391,5 +391,5 @@ def test_a_halted_campaign_waits_though_it_is_approved(computed):
     answer(computed, approved=True)
     with computed.engine.begin() as conn:
         campaign.halt(conn, computed.window, by="ada", why="wait", as_of=computed.now)
-    assert message(computed.engine, computed.window, delivery=Delivery(), means=Means(lambda: computed.now)).halted
+    assert message(computed.engine, computed.window, options=RunOptions(), means=Means(lambda: computed.now)).halted
     assert texted(computed) == QUEUED

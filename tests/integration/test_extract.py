@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents, WindowError
 from engage.steps.extract import extract
 
@@ -99,7 +99,7 @@ def test_customers_without_a_valid_event_stop_the_run_and_open_nothing(world):
 def test_a_window_that_is_not_over_is_refused(world, defaults):
     world.sessions(world.customer())
     with pytest.raises(WindowError, match="is not complete"):
-        extract(world.engine, world.window.next(), defaults, as_of=world.now, run_id="test", delivery=Delivery())
+        extract(world.engine, world.window.next(), defaults, as_of=world.now, run_id="test", options=RunOptions())
 
 
 def test_twice_is_the_same_as_once(world):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from engage.campaigns import valid_events
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady
 from engage.reports.report import report
 from engage.settings import Settings
@@ -41,8 +41,8 @@ def fill(world, people, *, sessions=0, purchases=0, quiet=timedelta(hours=1)):
         world.purchase(people[0], 1_000_000, at=at)
 
 
-def begin(world, delivery=Delivery(), **settings):  # noqa: B008
-    return extract(world.engine, world.window, Settings(**settings), as_of=world.now, run_id="a_run", delivery=delivery)
+def begin(world, options=RunOptions(), **settings):  # noqa: B008
+    return extract(world.engine, world.window, Settings(**settings), as_of=world.now, run_id="a_run", options=options)
 
 
 def bucketed(world):
@@ -260,12 +260,12 @@ def test_a_stopped_run_leaves_nothing_of_an_earlier_one_to_be_sent(world, people
     assert world.ledger() == {}
 
 
-@pytest.mark.parametrize("delivery", [Delivery(backfill=True), Delivery(dry_run=True)], ids=["backfill", "dry run"])
-def test_a_run_that_texts_nobody_is_not_stopped_and_tells_what_was_found(world, people, delivery):
+@pytest.mark.parametrize("options", [RunOptions(backfill=True), RunOptions(dry_run=True)], ids=["backfill", "dry run"])
+def test_a_run_that_texts_nobody_is_not_stopped_and_tells_what_was_found(world, people, options):
     fill(world, people, sessions=4, quiet=timedelta(days=9))
-    assert "9.0 days" in begin(world, delivery).guard
+    assert "9.0 days" in begin(world, options).guard
     bucketed(world)
-    assert world.message(backfill=delivery.backfill, dry_run=delivery.dry_run).accepted_now == 0
+    assert world.message(backfill=options.backfill, dry_run=options.dry_run).accepted_now == 0
     assert found(world) == [("freshness", "events", 9.0)]
     with pytest.raises(GuardStop):
         world.message()
@@ -278,7 +278,7 @@ def test_a_run_that_comes_too_late_to_text_anybody_is_not_stopped_unless_it_is_t
     bucketed(world)
     assert set(world.message().by_status) == {"skipped"}
     with pytest.raises(GuardStop):
-        begin(world, Delivery(send_late=True))
+        begin(world, RunOptions(send_late=True))
     bucketed(world)
     with pytest.raises(GuardStop):
         world.message(send_late=True)
@@ -289,7 +289,7 @@ def test_a_run_that_comes_too_late_to_text_anybody_is_not_stopped_unless_it_is_t
 
 def test_a_run_may_ignore_it_and_that_is_kept_with_the_campaign(world, people, last_time):
     fill(world, people, sessions=40, purchases=0)
-    begin(world, Delivery(ignore_guard=True, by="ada"))
+    begin(world, RunOptions(ignore_guard=True, by="ada"))
     bucketed(world)
     assert world.message().by_status == ACCEPTED
     assert kept(world)["ignored_by"] == "a_run, triggered by ada"
@@ -302,7 +302,7 @@ def test_a_run_may_ignore_it_and_that_is_kept_with_the_campaign(world, people, l
 
 def test_ignoring_it_is_for_one_run(world, people):
     fill(world, people, sessions=4, quiet=timedelta(days=9))
-    begin(world, Delivery(ignore_guard=True))
+    begin(world, RunOptions(ignore_guard=True))
     with pytest.raises(GuardStop):
         begin(world)
     bucketed(world)
@@ -318,7 +318,7 @@ def test_a_frozen_campaign_keeps_what_was_found_and_is_not_stopped(world, people
     before = world.dump("campaign")
     world.execute(valid_events.app_session.delete())
     world.sessions(people[0])
-    assert begin(world, Delivery(ignore_guard=True)).frozen
+    assert begin(world, RunOptions(ignore_guard=True)).frozen
     assert bucketed(world).frozen
     assert world.message().frozen
     assert world.dump("campaign") == before

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, TooLate
 from engage.sending import sender
 from engage.steps.message import queue
@@ -165,9 +165,9 @@ def test_a_run_that_comes_too_late_for_what_still_waits_fails_and_says_how_to_se
     assert "send_late" in left_waiting.message().note
 
 
-@pytest.mark.parametrize("delivery", [{"backfill": True}, {"dry_run": True}])
-def test_a_run_that_would_not_send_anyway_does_not_mind_what_still_waits(left_waiting, ada, ben, delivery):
-    assert left_waiting.message(**delivery).note
+@pytest.mark.parametrize("options", [{"backfill": True}, {"dry_run": True}])
+def test_a_run_that_would_not_send_anyway_does_not_mind_what_still_waits(left_waiting, ada, ben, options):
+    assert left_waiting.message(**options).note
     assert left_waiting.ledger() == {ada: "queued", ben: "accepted"}
 
 
@@ -182,7 +182,7 @@ def test_a_run_that_comes_too_late_lists_what_a_dead_sender_left(left_waiting, a
 
 def test_a_personal_text_without_the_numbers_it_speaks_of_is_skipped(world, ada, ben):
     world.computed(message_boost="You spent {{ total_spend }}")
-    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
     world.execute(sa.text(f"DELETE FROM customer_bucket WHERE customer_id = {ada}"))
     sender.send(world.engine, world.window, sender.Means(lambda: world.now))
     assert world.ledger() == {ada: "skipped/no_bucket", ben: "accepted"}

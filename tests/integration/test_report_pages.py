@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import approval, campaign
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady
 from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
@@ -60,7 +60,7 @@ def done(world):
 def test_the_report_says_what_was_answered_about_the_list(world):
     world.sessions(world.customer())
     world.computed(require_approval=True)
-    approval.ask(world.engine, world.window, delivery=Delivery(), run_id="a run", as_of=world.now)
+    approval.ask(world.engine, world.window, options=RunOptions(), run_id="a run", as_of=world.now)
     assert "Approval is asked for since" in text_of(campaign_report(world.engine, VIEWER, world.window))
     approval.answer(world.engine, world.window, approved=False, by=EVIL, run_id="a run", as_of=world.now)
     page = campaign_report(world.engine, VIEWER, world.window)
@@ -161,16 +161,16 @@ def odd(world, in_window):
     return world
 
 
-def begin(world, delivery):
+def begin(world, options):
     """Run the campaign up to its buckets, with the guard's usual limits."""
     with suppress(GuardStop):  # what it has found is kept all the same
-        extract(world.engine, world.window, Settings(), as_of=world.now, run_id="a_run", delivery=delivery)
+        extract(world.engine, world.window, Settings(), as_of=world.now, run_id="a_run", options=options)
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
 
 
 def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
-    begin(odd, Delivery())
+    begin(odd, RunOptions())
     text = text_of(campaign_report(odd.engine, VIEWER, odd.window))
     assert "What the guard has found" in text
     assert "there are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
@@ -181,7 +181,7 @@ def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
 
 
 def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored(odd):
-    begin(odd, Delivery(ignore_guard=True, by=EVIL))
+    begin(odd, RunOptions(ignore_guard=True, by=EVIL))
     odd.message()
     page = campaign_report(odd.engine, VIEWER, odd.window)
     text = text_of(page)
@@ -194,7 +194,7 @@ def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored
 
 def test_a_run_may_have_been_told_to_ignore_a_guard_that_found_nothing(world):
     world.sessions(world.customer(), 1, at=world.window.end - HOUR)
-    begin(world, Delivery(ignore_guard=True))
+    begin(world, RunOptions(ignore_guard=True))
     text = text_of(campaign_report(world.engine, VIEWER, world.window))
     assert "The guard has found nothing. Ignored by a_run" in text
     assert "guard" not in text_of(campaign_list(world.engine, VIEWER))

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, Superseded
 from engage.sending import claims, sender
 from engage.sending.providers import Outcome, OutgoingSms, Reply
@@ -44,7 +44,7 @@ def queued(world):
     for _ in range(10):
         world.purchase(world.customer(), 100)
     world.computed()
-    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
     return world
 
 
@@ -141,8 +141,8 @@ def test_a_campaign_computed_anew_since_it_was_queued_is_neither_sent_nor_frozen
     elif step == "aggregate":
         aggregate(queued.engine, queued.window)
     else:
-        delivery = Delivery(backfill="backfill" in step, dry_run="dry run" in step)
-        queue(queued.engine, queued.window, delivery=delivery, as_of=queued.now)
+        options = RunOptions(backfill="backfill" in step, dry_run="dry run" in step)
+        queue(queued.engine, queued.window, options=options, as_of=queued.now)
     provider = Recorder()
     with pytest.raises(NotReady, match="computed anew"):
         send(queued, provider)
@@ -289,19 +289,19 @@ def test_who_can_make_no_provider_stops_no_living_sender(queued):
 WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
 
 
-@pytest.mark.parametrize("delivery", WILL_NOT_SEND)
-def test_a_run_that_will_not_send_lists_what_no_living_sender_can_still_hold(queued, delivery):
+@pytest.mark.parametrize("options", WILL_NOT_SEND)
+def test_a_run_that_will_not_send_lists_what_no_living_sender_can_still_hold(queued, options):
     claimed(queued, [1, 2, 3])
     queued.now += claims.HELD_AT_MOST
-    assert queued.message(**delivery).by_status == {"sending": 3, "queued": 7}
+    assert queued.message(**options).by_status == {"sending": 3, "queued": 7}
     queued.now += timedelta(seconds=1)
-    assert queued.message(**delivery).by_status == {"unknown": 3, "queued": 7}
+    assert queued.message(**options).by_status == {"unknown": 3, "queued": 7}
 
 
-@pytest.mark.parametrize("delivery", WILL_NOT_SEND)
-def test_a_run_that_will_not_send_stops_no_living_sender(queued, delivery):
+@pytest.mark.parametrize("options", WILL_NOT_SEND)
+def test_a_run_that_will_not_send_stops_no_living_sender(queued, options):
     provider = Recorder()
-    provider.at[2] = lambda: queued.message(**delivery)
+    provider.at[2] = lambda: queued.message(**options)
     assert send(queued, provider).by_status == {"accepted": 10}
 
 
@@ -348,7 +348,7 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
     ids = [world.customer() for _ in range(300)]
     world.sessions(ids[0])
     world.computed()
-    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
     answers = [claims.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
     for delay in [step / 10_000 for step in range(60)]:
         requeue(world)

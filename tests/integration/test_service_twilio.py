@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from twilio.request_validator import RequestValidator
 
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure
 from engage.sending.providers import Account, OutgoingSms
 from engage.sending.providers.twilio import TwilioProvider
@@ -105,7 +105,7 @@ def service(world):
     """A service with one customer's message queued."""
     world.purchase(world.customer(phone=PHONE), 100)
     world.computed()
-    queue(world.engine, world.window, delivery=Delivery(), as_of=world.now)
+    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
     return Service(world)
 
 

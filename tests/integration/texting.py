@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns.run_options import Delivery
+from engage.campaigns.run_options import RunOptions
 from engage.sending import ledger, sender
 from engage.sending.providers.twilio import TwilioProvider
 from engage.steps.message import message, queue
@@ -34,7 +34,7 @@ class Texting:
         self.world.execute(sa.text("DELETE FROM message"))
         self.world.execute(sa.text("DELETE FROM campaign"))
         self.world.computed(sms_provider="twilio", min_days_between_messages="0", **settings)
-        queue(self.world.engine, self.world.window, delivery=Delivery(), as_of=self.world.now)
+        queue(self.world.engine, self.world.window, options=RunOptions(), as_of=self.world.now)
         return self
 
     def means(self, current=None):
@@ -45,8 +45,8 @@ class Texting:
     def send(self, current=None):
         return sender.send(self.world.engine, self.world.window, self.means(current))
 
-    def rerun(self, **delivery):
-        return message(self.world.engine, self.world.window, delivery=Delivery(**delivery), means=self.means())
+    def rerun(self, **options):
+        return message(self.world.engine, self.world.window, options=RunOptions(**options), means=self.means())
 
     def statuses(self):
         return Counter(self.world.ledger().values())
