@@ -13,11 +13,11 @@ from benchmarks.step import HASH_KEY, now
 from benchmarks.world import World
 from benchmarks.world import world as world_of
 from engage.campaigns.run_options import RunOptions
+from engage.sending import queue
 from engage.settings import Settings
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
-from engage.steps.message import queue
 from engage.storage.schema import customer, purchase
 from engage.texts.phone import phone_hash
 from tests.phones import fictional_phone
@@ -70,4 +70,4 @@ def _queued(world: World) -> None:
     extract(world.engine, world.window, settings, as_of=now(), run_id="benchmark", options=RunOptions())
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
-    queue(world.engine, world.window, options=RunOptions(send_late=True), as_of=now())
+    queue.build(world.engine, world.window, options=RunOptions(send_late=True), as_of=now())

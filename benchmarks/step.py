@@ -20,12 +20,11 @@ from benchmarks.peers import PEERS
 from engage.campaigns.run_options import RunOptions
 from engage.pages import campaigns, thresholds
 from engage.pages.viewer import Viewer
-from engage.sending import sender
+from engage.sending import queue, sender
 from engage.settings import Settings
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
-from engage.steps.message import queue
 from engage.steps.seed import seed
 from engage.storage import connection
 from engage.window import Window
@@ -57,7 +56,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", options=RunOptions()),
         "aggregate": lambda: aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
-        "queue": lambda: queue(engine, window, options=RunOptions(send_late=True), as_of=now()),
+        "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
         "report page": lambda: campaigns.campaign_report(engine, Viewer(), window),
         "what if": lambda: thresholds.counts(engine, window, {"low_spend_threshold": "120"}),

@@ -17,7 +17,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from engage.campaigns.approval import Request
+    from engage.steps.approve import Question
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class CampaignApproval(ApprovalOperator):
             AirflowSkipException: nobody has to be asked.
             TaskAwaitingInput: as any such task, to wait without a process.
         """
-        from engage.campaigns import approval
+        from engage.steps import approve
 
         with engage_steps.outcomes():
             run = engage_steps.current_run()
-            asked = approval.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
+            asked = approve.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
             engage_steps.skip(asked.note)
         total = sum(asked.messages.values())
@@ -67,20 +67,20 @@ class CampaignApproval(ApprovalOperator):
         return super().execute_complete(context, event)
 
     def _write_down(self, context: Context, event: dict[str, Any]) -> None:
-        from engage.campaigns import approval
+        from engage.steps import approve
 
         who = event.get("responded_by_user")
         with engage_steps.outcomes():
             run = engage_steps.current_run()
             approved = event["chosen_options"] == [self.APPROVE]
             by = str(who["name"]) if who else None
-            said = approval.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
+            said = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
         log.info("%s", said)
         if who is None:
             engage_alerts.nobody_answered(context)
 
 
-def body(asked: Request, report: str) -> str:
+def body(asked: Question, report: str) -> str:
     """The question in Markdown. What people may have written into a text is set as code, which says nothing else."""
     waiting = ", ".join(f"**{count:,}** to {bucket}" for bucket, count in asked.messages.items())
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "nobody"

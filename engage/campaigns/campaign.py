@@ -19,9 +19,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from engage.campaigns.approval import Approval
 from engage.campaigns.guard import Guard
-from engage.errors import NotApproved, NotReady
+from engage.errors import NotReady
 from engage.settings import Settings
+from engage.statuses import ApprovalState, CampaignStatus
 from engage.storage import connection, partitions
 from engage.storage.schema import campaign
 from engage.window import Window
@@ -31,31 +33,12 @@ ITSELF = "Engage itself"
 
 
 @dataclass(frozen=True)
-class Approval:
-    """Whether somebody was asked to approve of a campaign's messages, since when, or what was answered by whom."""
-
-    state: str | None = None
-    at: datetime | None = None
-    by: str | None = None
-
-    @property
-    def sentence(self) -> str:
-        """As a person reads it; empty if nobody was asked."""
-        if self.state is None or self.at is None:
-            return ""
-        if self.state == "requested":
-            return f"Approval is asked for since {self.at:%Y-%m-%d %H:%M} UTC."
-        who = f"by {self.by}" if self.by else "as nobody answered in time"
-        return f"Its messages were {self.state} {who} on {self.at:%Y-%m-%d %H:%M} UTC."
-
-
-@dataclass(frozen=True)
 class Campaign:
     """The campaign row as it was when it was locked."""
 
     window: Window
     run_id: str | None
-    status: str
+    status: CampaignStatus
     settings: Settings | None
     events: dict[str, int]
     rejected: dict[str, int]
@@ -69,34 +52,23 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
-    asked: dict[str, str]
-    """The runs that have asked for approval, and of which list: by when that was frozen."""
-    told_at: datetime | None
+    alerted_at: datetime | None
+    """Up to when alerts have reported its problems."""
 
     @property
     def frozen(self) -> bool:
         return self.frozen_at is not None
 
     @property
-    def halted_by_itself(self) -> str:
-        """Why its sender has pulled the brake, if it has and nobody was told yet."""
-        if self.halted_at is None or self.halted_by != ITSELF or (self.told_at and self.halted_at <= self.told_at):
+    def unreported_halt(self) -> str:
+        """Why its sender has halted it; empty if it has not, or an alert has reported it."""
+        if (
+            self.halted_at is None
+            or self.halted_by != ITSELF
+            or (self.alerted_at and self.halted_at <= self.alerted_at)
+        ):
             return ""
         return self.halted_why or ""
-
-    def enforce_approval(self) -> None:
-        """Let nobody be texted before a person has approved of it, if the campaign's settings want that.
-
-        Raises:
-            NotApproved: nobody has.
-        """
-        if self.settings and self.settings.require_approval and self.approval.state != "approved":
-            raise NotApproved(
-                f"Somebody has to approve of the messages of the window {self.window}, as engage_require_approval was "
-                f"on when it was computed, and nobody was texted. {self.approval.sentence or 'Nobody has been asked.'} "
-                "The DAG's task approve asks: answer it in Airflow under Required Actions, or trigger a run of this "
-                "window."
-            )
 
 
 class Step:
@@ -106,6 +78,11 @@ class Step:
         self.conn = conn
         self.campaign = found
         self._values: dict[str, Any] = {}
+
+    @property
+    def window(self) -> Window:
+        """The campaign's window."""
+        return self.campaign.window
 
     @property
     def settings(self) -> Settings:
@@ -128,13 +105,13 @@ def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
     """
     with engine.begin() as conn:
         connection.tune(conn)
-        yield from _timed(Step(conn, _existing(conn, window)), name)
+        yield from _timed(Step(conn, existing(conn, window)), name)
 
 
 @contextmanager
 def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> Iterator[Step]:
     """As ``step``, but makes the campaign row if there is none yet; it stays only if the step succeeds."""
-    blank = {"window_end": window.end, "status": "extracted", "settings": {}, "events": {}, "rejected": {}}
+    blank = {"window_end": window.end, "status": CampaignStatus.EXTRACTED, "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         connection.tune(conn)
         partitions.wait_for_seeds(conn)  # a campaign counts the events from before a seed or from after it
@@ -162,11 +139,12 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         return None
+    settings = Settings.from_snapshot(row.settings) if row.settings else None
     return Campaign(
         window=window,
         run_id=row.run_id,
-        status=row.status,
-        settings=Settings.from_snapshot(row.settings) if row.settings else None,
+        status=CampaignStatus(row.status),
+        settings=settings,
         events=row.events,
         rejected=row.rejected,
         customers=row.customers,
@@ -178,10 +156,29 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         halted_why=row.halted_why,
         sender_token=row.sender_token,
         guard=Guard.from_kept(row.guard),
-        approval=Approval(row.approval, row.approval_at, row.approval_by),
-        asked=row.asked,
-        told_at=row.told_at,
+        approval=Approval(
+            window,
+            frozen_at=row.frozen_at,
+            required=settings is not None and settings.require_approval,
+            state=ApprovalState(row.approval) if row.approval else None,
+            at=row.approval_at,
+            by=row.approval_by,
+            asked=row.asked,
+        ),
+        alerted_at=row.told_at,
     )
+
+
+def existing(conn: sa.Connection, window: Window) -> Campaign:
+    """The window's campaign, locked until the commit.
+
+    Raises:
+        NotReady: there is no such campaign.
+    """
+    found = find(conn, window, lock=True)
+    if found is None:
+        raise _not_found(window)
+    return found
 
 
 def latest(conn: sa.Connection) -> Window | None:
@@ -227,7 +224,7 @@ def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datet
     Raises:
         NotReady: there is no such campaign.
     """
-    if _existing(conn, window).halted_at is not None:
+    if existing(conn, window).halted_at is not None:
         return False
     update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
     return True
@@ -239,15 +236,8 @@ def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:
     Raises:
         NotReady: there is no such campaign.
     """
-    if _existing(conn, window).halted_at is not None:
+    if existing(conn, window).halted_at is not None:
         update(conn, window, halted_at=None, halted_by=None, halted_why=None, resumed_at=as_of)
-
-
-def _existing(conn: sa.Connection, window: Window) -> Campaign:
-    found = find(conn, window, lock=True)
-    if found is None:
-        raise _not_found(window)
-    return found
 
 
 def _not_found(window: Window) -> NotReady:

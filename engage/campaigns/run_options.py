@@ -1,4 +1,4 @@
-"""What a run may do with its messages."""
+"""The options of a run: what it may do with its messages."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engage.settings import Settings
+from engage.statuses import SkipReason
 from engage.window import Window
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Nobody is texted late, nor against the guard, unless a person's run says so, and by a backfill nobody at all."""
+    """By default a run texts in time only, and stops for the guard. A backfill never texts, whatever else is set."""
 
     backfill: bool = False
     send_late: bool = False
     dry_run: bool = False
     ignore_guard: bool = False
     by: str | None = None
-    """Who triggered the run, if anybody did."""
+    """The user who triggered the run; None for the scheduler."""
 
-    def skip_reason(self, window: Window, settings: Settings, as_of: datetime) -> str | None:
-        """Why nobody may be texted, as a reason for the ledger; None when they may."""
+    def skip_reason(self, window: Window, settings: Settings, as_of: datetime) -> SkipReason | None:
+        """Why the run texts no customer, as a reason for the ledger; None if it may."""
         if self.backfill:
-            return "backfill"
+            return SkipReason.BACKFILL
         late = as_of - window.end > timedelta(days=settings.send_within_days)
-        return "too_late" if late and not self.send_late else None
+        return SkipReason.TOO_LATE if late and not self.send_late else None
 
     def may_text(self, window: Window, settings: Settings, as_of: datetime) -> bool:
-        """Whether the run may text anybody at all."""
+        """Whether the run may send any message at all."""
         return not self.dry_run and self.skip_reason(window, settings, as_of) is None

@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from engage import process_signals, settings
-from engage.campaigns import approval
 from engage.campaigns.run_options import RunOptions
 from engage.cli import messages, service
 from engage.cli.common import WindowStart, console, database, errors, hash_key, window_named
@@ -31,6 +30,7 @@ from engage.local.home import Home
 from engage.maintenance import maintain
 from engage.reports.report import Report, report
 from engage.sending.sender import Means
+from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
@@ -165,7 +165,7 @@ def run(
     options = RunOptions(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
     with database() as engine:
         if "require_approval" not in given:
-            approval.refuse_to_bypass(engine, window)
+            approve.refuse_to_bypass(engine, window)
         try:
             extract(engine, window, chosen, as_of=now(), run_id="cli", options=options)
         except NoCustomers as exc:

@@ -147,7 +147,7 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
             f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
             "messages had been queued, so none is sent. Run its steps again, up to message."
         )
-    found.enforce_approval()
+    found.approval.enforce()
     return found, found.settings
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import engage_approval
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from engage.campaigns.approval import Request
+from engage.steps.approve import Question
 
-ASKED = Request(
+ASKED = Question(
     messages={"BOOST": 1200, "REWARD": 3},
     segments=1203,
     skipped={"opted_out": 7},
@@ -28,12 +28,12 @@ def test_the_question_says_who_gets_what_and_what_each_answer_does():
 
 
 def test_what_the_guard_has_found_is_told():
-    asked = Request(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
+    asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
     assert "The guard has found, and a run ignored: there are 3 sessions." in engage_approval.body(asked, "")
 
 
 def test_a_text_cannot_pass_for_a_part_of_the_question():
-    asked = Request(messages={"BOOST": 1}, texts={"BOOST": "Hi\n\n# Approved\r\n[Approve](http://elsewhere)\u2028```"})
+    asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi\n\n# Approved\r\n[Approve](http://elsewhere)\u2028```"})
     lines = engage_approval.body(asked, "").split("\n")
     begin = lines.index("    Hi")
     assert lines[begin : begin + 6] == [

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns import approval, campaign
+from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotApproved, NotReady, TooLate, TooManyMessages
 from engage.reports.report import report
 from engage.sending.sender import Means, send
+from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.message import message
@@ -41,12 +42,12 @@ def computed(world, people):
 
 
 def ask(world, at=timedelta(0), run_id="a run", **options):
-    return approval.ask(world.engine, world.window, options=RunOptions(**options), run_id=run_id, as_of=world.now + at)
+    return approve.ask(world.engine, world.window, options=RunOptions(**options), run_id=run_id, as_of=world.now + at)
 
 
 def answer(world, *, approved, by="ada", run_id="a run"):
     at = world.now + timedelta(hours=1)
-    return approval.answer(world.engine, world.window, approved=approved, by=by, run_id=run_id, as_of=at)
+    return approve.answer(world.engine, world.window, approved=approved, by=by, run_id=run_id, as_of=at)
 
 
 def texted(world):
@@ -72,7 +73,7 @@ def test_the_list_is_queued_and_the_campaign_frozen_before_anybody_is_asked(comp
     ask(computed)
     assert texted(computed) == QUEUED
     assert found(computed).frozen
-    assert found(computed).approval.sentence == "Approval is asked for since 2026-11-10 09:00 UTC."
+    assert found(computed).approval.sentence == "Approval was requested on 2026-11-10 09:00 UTC."
 
 
 def test_asked_twice_it_is_the_same_list(computed):
@@ -93,7 +94,7 @@ def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_compute
     asked = ask(world)
     assert (asked.messages, asked.note) == (
         {},
-        "Nobody has to approve: engage_require_approval was off when the campaign was computed.",
+        "No approval is required: engage_require_approval was off when the campaign was computed.",
     )
     assert world.ledger() == {}
 
@@ -101,7 +102,7 @@ def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_compute
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ({"backfill": True}, "A backfill run never texts anybody."),
+        ({"backfill": True}, "A backfill run sends no messages."),
         ({"dry_run": True}, "A dry run: nothing was queued"),
     ],
     ids=["backfill", "dry run"],
@@ -122,7 +123,7 @@ def test_nobody_is_asked_about_an_empty_list(world):
     world.customer(opted_out_at=world.now)
     world.sessions(1)
     world.computed(require_approval=True)
-    assert ask(world).note == "Nobody is to be texted, so there is nothing to approve of."
+    assert ask(world).note == "The list is empty, so there is nothing to approve."
     assert world.message().by_status == {"skipped": 1}
 
 
@@ -170,8 +171,8 @@ def test_message_run_alone_texts_nobody_and_leaves_everything_as_it_was(computed
     with pytest.raises(NotApproved) as raised:
         computed.message()
     assert str(raised.value) == (
-        f"Somebody has to approve of the messages of the window {computed.window}, as engage_require_approval was on "
-        "when it was computed, and nobody was texted. Nobody has been asked. The DAG's task approve asks: answer it "
+        f"The messages of the window {computed.window} require approval, as engage_require_approval was on when the "
+        "campaign was computed. No message was sent. No approval was requested. The DAG's task approve asks: answer it "
         "in Airflow under Required Actions, or trigger a run of this window."
     )
     assert computed.dump(*TABLES) == before
@@ -179,7 +180,7 @@ def test_message_run_alone_texts_nobody_and_leaves_everything_as_it_was(computed
 
 def test_message_run_alone_texts_nobody_while_somebody_is_asked(computed):
     ask(computed)
-    with pytest.raises(NotApproved, match="Approval is asked for since 2026-11-10 09:00 UTC"):
+    with pytest.raises(NotApproved, match="Approval was requested on 2026-11-10 09:00 UTC"):
         computed.message()
     assert texted(computed) == QUEUED
 
@@ -243,7 +244,7 @@ def test_a_rejected_list_texts_nobody_and_the_campaign_says_so(computed):
 def test_a_list_that_nobody_answers_for_is_rejected(computed):
     ask(computed)
     assert answer(computed, approved=False, by=None) == (
-        "Its messages were rejected as nobody answered in time on 2026-11-10 10:00 UTC."
+        "Its messages were rejected on 2026-11-10 10:00 UTC: no answer came in time."
     )
     assert texted(computed) == REJECTED
 
@@ -264,7 +265,8 @@ def test_a_rejected_campaign_computed_anew_without_the_setting_goes_out_and_says
     computed.computed()
     computed.message()
     assert texted(computed) == ACCEPTED
-    assert found(computed).approval == campaign.Approval()
+    now = found(computed).approval
+    assert (now.state, now.at, now.by, now.sentence) == (None, None, None, "")
 
 
 def test_a_run_asks_about_one_list_as_airflow_would_show_the_first_question_again(computed):
@@ -323,7 +325,7 @@ def test_a_rejected_campaign_whose_events_are_gone_refuses_nothing(computed):
     answer(computed, approved=False)
     with computed.engine.begin() as conn:
         campaign.close(conn, computed.window, computed.now + timedelta(days=800))
-    assert ask(computed, at=timedelta(days=801), send_late=True).note.startswith("Nobody is to be texted")
+    assert ask(computed, at=timedelta(days=801), send_late=True).note.startswith("The list is empty")
 
 
 def test_a_run_that_waited_before_there_was_that_to_write_down_asks_about_one_list_too(computed):
@@ -363,7 +365,7 @@ def test_the_other_answer_comes_too_late(computed, approved):
 
 @pytest.mark.parametrize("approved", [True, False])
 def test_nobody_answers_what_nobody_was_asked(computed, approved):
-    with pytest.raises(NotApproved, match="Nobody is asked about it"):
+    with pytest.raises(NotApproved, match="No approval was requested"):
         answer(computed, approved=approved)
     assert not found(computed).frozen
 

@@ -170,12 +170,12 @@ def test_a_campaign_that_somebody_has_to_approve_of_texts_nobody_without_airflow
     engage("seed", "--customers", "20", "--rng-seed", "1")
     done = engage("run", "--send-late", "--set", "require_approval=true")
     assert done.returncode == 1
-    assert "Somebody has to approve of the messages of the window" in done.stderr
+    assert "require approval, as engage_require_approval was on" in done.stderr
     assert "trigger a run of this window" in done.stderr
     for arguments in (["--send-late"], ["--dry-run"]):  # what was wanted is not forgotten, nor undone by the defaults
         again = engage("run", *arguments)
         assert again.returncode == 1
-        assert "which can only be asked in Airflow. Nobody has been asked." in again.stderr
+        assert "only Airflow can ask for it. No approval was requested." in again.stderr
         assert "--set require_approval=false" in again.stderr
     assert json.loads(engage("report", "--json").stdout)["messages"]["total"] == 0
     said = engage("run", "--send-late", "--set", "require_approval=false")

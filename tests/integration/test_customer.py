@@ -7,7 +7,7 @@ from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure, replies, suppression
 from engage.customers.replies import InboundSms
 from engage.errors import NotReady
-from engage.steps.message import queue
+from engage.sending import queue
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
@@ -88,7 +88,7 @@ def test_the_same_phone_is_not_texted_again_though_it_comes_back_as_a_new_custom
 def test_a_message_that_waits_is_skipped(world):
     world.purchase(world.customer(), 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     erasure.forget(world.engine, 1, as_of=world.now)
     assert list(world.ledger().values()) == ["skipped/erased"]
     assert world.message().by_status == {"skipped": 1}
@@ -97,7 +97,7 @@ def test_a_message_that_waits_is_skipped(world):
 def test_while_a_message_is_on_its_way_it_has_to_wait(world):
     world.purchase(world.customer(), 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     world.execute(sa.text("UPDATE message SET status = 'sending'"))
     before = world.dump(*TABLES)
     with pytest.raises(NotReady, match="is being sent at this moment"):

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.customers import suppression
-from engage.sending import sender
-from engage.steps.message import queue
+from engage.sending import queue, sender
 from engage.storage.schema import message
 from engage.window import Window
 from tests.phones import fictional_phone
@@ -42,7 +41,7 @@ def test_a_suppressed_phone_is_not_texted(world):
 def test_a_synthetic_customer_is_never_handed_to_a_real_provider(world):
     world.purchase(world.customer(synthetic=True, phone=fictional_phone(0)), 100)
     world.computed(sms_provider="twilio")
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     assert world.ledger() == {1: "skipped/synthetic"}
 
 
@@ -120,7 +119,7 @@ def test_the_cap_is_asked_again_when_a_message_is_claimed(world, in_window):
     before = in_window(world.window.previous())
     before.sessions(1)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     texted_on(before, world.now)
     assert sender.send(world.engine, world.window, sender.Means(lambda: world.now)).by_status == {"skipped": 1}
     assert world.ledger() == {1: "skipped/too_soon"}
@@ -139,12 +138,12 @@ def test_the_holdout_is_the_documented_one_and_the_same_every_time(world):
     for _ in range(300):
         world.purchase(world.customer(), 100)
     world.computed(holdout_percent="20")
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     expected = {n for n in range(1, 301) if held_out(world.window, n, 20)}
     assert {n for n, fate in world.ledger().items() if fate == "skipped/holdout"} == expected
     assert 30 < len(expected) < 90
     before = world.ledger()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     assert world.ledger() == before
 
 
@@ -279,7 +278,7 @@ def test_hours_that_close_between_finding_and_claiming_keep_a_message_queued(wor
     evening = datetime(2026, 11, 11, 1, 58, tzinfo=UTC)  # 20:58 there
     world.now = evening
     world.computed(**STRICT)
-    queue(world.engine, world.window, options=RunOptions(), as_of=evening)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=evening)
     clock = iter([evening, evening, *[evening + timedelta(minutes=3)] * 50])
     summary = sender.send(world.engine, world.window, sender.Means(lambda: next(clock)))
     assert summary.by_status == {"queued": 1}

@@ -5,8 +5,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, TooLate
-from engage.sending import sender
-from engage.steps.message import queue
+from engage.sending import queue, sender
 
 ACCEPTED = {"accepted": 1}
 
@@ -158,7 +157,7 @@ def left_waiting(world, ada, ben):
 
 
 def test_a_run_that_comes_too_late_for_what_still_waits_fails_and_says_how_to_send_it(left_waiting, ada, ben):
-    with pytest.raises(TooLate, match=r"1 message .* still waits .* \(7\) allows.* texted nobody.* send_late"):
+    with pytest.raises(TooLate, match=r"1 message .* still waits .* \(7\) allows.* has sent none.* send_late"):
         left_waiting.message()
     assert left_waiting.ledger() == {ada: "queued", ben: "accepted"}
     assert left_waiting.message(send_late=True).by_status == {"accepted": 2}
@@ -182,7 +181,7 @@ def test_a_run_that_comes_too_late_lists_what_a_dead_sender_left(left_waiting, a
 
 def test_a_personal_text_without_the_numbers_it_speaks_of_is_skipped(world, ada, ben):
     world.computed(message_boost="You spent {{ total_spend }}")
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     world.execute(sa.text(f"DELETE FROM customer_bucket WHERE customer_id = {ada}"))
     sender.send(world.engine, world.window, sender.Means(lambda: world.now))
     assert world.ledger() == {ada: "skipped/no_bucket", ben: "accepted"}
@@ -193,7 +192,7 @@ def test_a_backfill_never_texts_whatever_it_says(world, ada, send_late):
     world.computed()
     summary = world.message(backfill=True, send_late=send_late)
     assert world.ledger() == {ada: "skipped/backfill"}
-    assert "never texts" in summary.note
+    assert "A backfill run sends no messages" in summary.note
 
 
 def test_a_backfill_does_not_send_what_another_run_has_left_in_the_queue(world, ada, ben):

@@ -10,13 +10,14 @@ from html.parser import HTMLParser
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns import approval, campaign
+from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady
 from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
 from engage.settings import Settings
+from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
@@ -60,9 +61,9 @@ def done(world):
 def test_the_report_says_what_was_answered_about_the_list(world):
     world.sessions(world.customer())
     world.computed(require_approval=True)
-    approval.ask(world.engine, world.window, options=RunOptions(), run_id="a run", as_of=world.now)
-    assert "Approval is asked for since" in text_of(campaign_report(world.engine, VIEWER, world.window))
-    approval.answer(world.engine, world.window, approved=False, by=EVIL, run_id="a run", as_of=world.now)
+    approve.ask(world.engine, world.window, options=RunOptions(), run_id="a run", as_of=world.now)
+    assert "Approval was requested on" in text_of(campaign_report(world.engine, VIEWER, world.window))
+    approve.answer(world.engine, world.window, approved=False, by=EVIL, run_id="a run", as_of=world.now)
     page = campaign_report(world.engine, VIEWER, world.window)
     assert f"Its messages were rejected by {EVIL} on" in text_of(page)
     assert "<script>alert" not in page

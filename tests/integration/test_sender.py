@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, Superseded
-from engage.sending import claims, sender
+from engage.sending import claims, queue, sender
 from engage.sending.providers import Outcome, OutgoingSms, Reply
 from engage.sending.reconcile import reconcile
 from engage.steps.aggregate import aggregate
-from engage.steps.message import queue
 
 
 @dataclass
@@ -44,7 +43,7 @@ def queued(world):
     for _ in range(10):
         world.purchase(world.customer(), 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     return world
 
 
@@ -142,7 +141,7 @@ def test_a_campaign_computed_anew_since_it_was_queued_is_neither_sent_nor_frozen
         aggregate(queued.engine, queued.window)
     else:
         options = RunOptions(backfill="backfill" in step, dry_run="dry run" in step)
-        queue(queued.engine, queued.window, options=options, as_of=queued.now)
+        queue.build(queued.engine, queued.window, options=options, as_of=queued.now)
     provider = Recorder()
     with pytest.raises(NotReady, match="computed anew"):
         send(queued, provider)
@@ -348,7 +347,7 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
     ids = [world.customer() for _ in range(300)]
     world.sessions(ids[0])
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     answers = [claims.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
     for delay in [step / 10_000 for step in range(60)]:
         requeue(world)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import why
+from engage.sending import queue
 from engage.service.event_models import MAX_ID
 from engage.settings import Settings
-from engage.steps.message import RunOptions, queue
 from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
@@ -219,7 +220,7 @@ def test_an_opt_out_between_queueing_and_sending_wins_for_all_who_share_the_phon
         customers.put({**ADA, "phone": phone}, id_)
         world.purchase(id_, 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     assert set(world.ledger().values()) == {"queued"}
     customers.put({**ADA, "phone": PHONE}, 4)
     assert customers.opt_out(4).status_code == customers.opt_out(2).status_code == 200
@@ -296,7 +297,7 @@ def test_a_customer_who_is_being_texted_is_forgotten_a_minute_later(customers, w
     customers.put(ADA)
     world.purchase(4711, 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     world.execute(sa.update(message).values(status="sending", sending_at=world.now))
     before = customers.dump()
     answer = customers.delete()

@@ -16,12 +16,12 @@ from twilio.request_validator import RequestValidator
 
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure
+from engage.sending import queue
 from engage.sending.providers import Account, OutgoingSms
 from engage.sending.providers.twilio import TwilioProvider
 from engage.service import problems
 from engage.service.context import Context
 from engage.service.twilio import routes
-from engage.steps.message import queue
 from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, World
@@ -105,7 +105,7 @@ def service(world):
     """A service with one customer's message queued."""
     world.purchase(world.customer(phone=PHONE), 100)
     world.computed()
-    queue(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     return Service(world)
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
-from engage.sending import ledger, sender
+from engage.sending import ledger, queue, sender
 from engage.sending.providers.twilio import TwilioProvider
-from engage.steps.message import message, queue
+from engage.steps.message import message
 from tests.phones import fictional_phone
 
 NOON_IN_NEW_YORK = datetime(2026, 11, 10, 17, tzinfo=UTC)
@@ -34,7 +34,7 @@ class Texting:
         self.world.execute(sa.text("DELETE FROM message"))
         self.world.execute(sa.text("DELETE FROM campaign"))
         self.world.computed(sms_provider="twilio", min_days_between_messages="0", **settings)
-        queue(self.world.engine, self.world.window, options=RunOptions(), as_of=self.world.now)
+        queue.build(self.world.engine, self.world.window, options=RunOptions(), as_of=self.world.now)
         return self
 
     def means(self, current=None):

@@ -1,0 +1,229 @@
+"""The queue: makes a campaign's ledger from its buckets, until the campaign is frozen.
+
+Every customer in a texted bucket gets one row: ``queued``, or ``skipped`` with the reason. ``eligibility`` decides
+which, and decides again when a sender claims the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from engage.campaigns import campaign
+from engage.campaigns.run_options import RunOptions
+from engage.campaigns.segments import TEXTED
+from engage.errors import NotReady, TooLate
+from engage.sending import claims, eligibility, ledger
+from engage.sending.eligibility import Frequency
+from engage.sending.ledger import MessageSummary
+from engage.settings import Settings
+from engage.statuses import CampaignStatus, MessageStatus, SkipReason
+from engage.storage import partitions, schema
+from engage.storage.schema import customer, customer_bucket
+from engage.texts import phone
+from engage.window import Window
+
+BATCH = 10_000
+
+
+def build(
+    engine: sa.Engine, window: Window, *, options: RunOptions, as_of: datetime, for_approval: bool = False
+) -> MessageSummary:
+    """Replace the window's ledger, unless the campaign is frozen; ``note`` says why no message may go out now.
+
+    With ``for_approval`` the campaign is frozen as well, if any message is queued, and approval requested.
+
+    Raises:
+        NotReady: ``bucket`` has not run.
+        GuardStop: the guard has findings, and the run may text customers.
+        NotApproved: the run may text customers, and an approval is required first.
+        TooManyMessages: ``for_approval``, and more messages wait than ``max_messages_per_run`` allows.
+        TooLate: the campaign is frozen, and it is too late now for messages that still wait. They stay.
+    """
+    with campaign.step(engine, window, "queue") as step:
+        skip_reason = options.skip_reason(window, step.settings, as_of)
+        if step.campaign.frozen:
+            summary = _keep(step, as_of)
+        else:
+            summary = _replace(step, options, skip_reason, as_of, for_approval=for_approval)
+    if summary.frozen and skip_reason is SkipReason.TOO_LATE and not options.dry_run:
+        _refuse_to_leave(window, summary.by_status.get(MessageStatus.QUEUED, 0), step.settings.send_within_days)
+    return replace(summary, note=_note(window, options, skip_reason, frozen=summary.frozen))
+
+
+def _replace(
+    step: campaign.Step, options: RunOptions, skip_reason: SkipReason | None, as_of: datetime, *, for_approval: bool
+) -> MessageSummary:
+    """Make the ledger of an open campaign; a dry run leaves none."""
+    if step.campaign.buckets is None:
+        raise NotReady(f"The window {step.window} has no buckets yet: run its bucket step first.")
+    if options.may_text(step.window, step.settings, as_of):
+        step.campaign.guard.enforce(step.window)
+    cap = eligibility.frequency(step.conn, step.window, step.settings, as_of)
+    query = _new_rows(step.window, step.settings, skip_reason, as_of, cap)
+    rows = partitions.build(step.conn, schema.message, step.window, query)
+    if step.settings.strict:
+        _skip_invalid_phones(step.conn, rows, skip_reason)
+    _skip_duplicate_phones(step.conn, rows, skip_reason)
+    summary = ledger.summarise(step.conn, rows)
+    if options.dry_run:
+        partitions.discard(step.conn, schema.message, step.window)
+        partitions.clear(step.conn, schema.message, step.window)
+        step.save(status=CampaignStatus.BUCKETED)  # so that no sender takes over the queue that was here
+        return summary
+    partitions.swap_in(step.conn, schema.message, step.window)
+    step.save(status=CampaignStatus.QUEUED if summary.unsettled else CampaignStatus.COMPLETE)
+    if summary.unsettled and for_approval:
+        _freeze_for_approval(step, summary.unsettled, as_of)
+    elif summary.unsettled:
+        step.campaign.approval.enforce()
+        step.save(**step.campaign.approval.cleared().columns)
+    return summary
+
+
+def _freeze_for_approval(step: campaign.Step, waiting: int, as_of: datetime) -> None:
+    claims.refuse_too_many(step.window, waiting, step.settings.max_messages_per_run)
+    step.save(frozen_at=as_of, **step.campaign.approval.requested(as_of).columns)
+
+
+def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
+    """Summarise the ledger of a frozen campaign, after listing as unknown what a lost sender left in it."""
+    claims.abandon(step.conn, step.window, as_of)
+    summary = ledger.summarise(step.conn, ledger.of(step.window))
+    if not summary.unsettled and step.campaign.status is CampaignStatus.SENDING:  # no sender is left to end it
+        campaign.update(step.conn, step.window, status=CampaignStatus.COMPLETE, finished_at=as_of)
+    return replace(summary, frozen=True)
+
+
+def _refuse_to_leave(window: Window, waiting: int, days: int) -> None:
+    """Fail a run that would end well while messages wait that no later run sends by itself."""
+    if waiting:
+        raise TooLate(
+            f"{waiting} {'message' if waiting == 1 else 'messages'} of the window {window} still "
+            f"{'waits' if waiting == 1 else 'wait'} to be sent, but the window ended longer ago than "
+            f"engage_send_within_days ({days}) allows. This run has sent none. To send them, trigger a run of this "
+            "window with send_late."
+        )
+
+
+def _new_rows(
+    window: Window, settings: Settings, skip_reason: SkipReason | None, as_of: datetime, cap: Frequency | None = None
+) -> sa.Select[tuple[object, ...]]:
+    """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
+
+    A customer in NONE gets no message and so no row. ``skip_reason`` is for customers who have no reason of their own.
+    """
+    reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(settings, cap)]
+    if settings.holdout_percent:
+        chosen = eligibility.held_out(window, customer.c.customer_id, settings.holdout_percent)
+        reasons.append(sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=None))
+    of_the_run = sa.cast(skip_reason, sa.Text)
+    own = (
+        sa.select(
+            customer_bucket.c.window_start,
+            customer_bucket.c.customer_id,
+            customer_bucket.c.bucket,
+            customer.c.phone_hash,
+            sa.cast(sa.func.coalesce(*reasons, of_the_run), sa.Text).label("reason"),
+        )
+        .join(customer, customer.c.customer_id == customer_bucket.c.customer_id, isouter=True)
+        .where(
+            customer_bucket.c.window_start == window.start,
+            customer_bucket.c.bucket == sa.any_(sa.literal(list(TEXTED), ARRAY(sa.Text))),
+        )
+        .order_by(customer_bucket.c.customer_id)
+        .offset(0)  # keeps Postgres from computing the reason once for each column that depends on it
+        .subquery("own")
+    )
+    queued, skipped = sa.literal(MessageStatus.QUEUED, sa.Text), sa.literal(MessageStatus.SKIPPED, sa.Text)
+    values = {
+        "window_start": own.c.window_start,
+        "customer_id": own.c.customer_id,
+        "bucket": own.c.bucket,
+        "status": sa.cast(sa.case((own.c.reason.is_(None), queued), else_=skipped), sa.Text),
+        "reason": own.c.reason,
+        "phone_hash": own.c.phone_hash,
+        "queued_at": sa.cast(as_of, sa.DateTime(timezone=True)),
+    }
+    blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
+    columns = [(blank | values)[c.name].label(c.name) for c in schema.message.columns]
+    return sa.select(*columns)
+
+
+def _skip_invalid_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
+    """Skip numbers that no phone can have. The database cannot tell, so they are checked here in batches."""
+    query = (
+        sa.select(rows.c.customer_id, customer.c.phone)
+        .join(customer, customer.c.customer_id == rows.c.customer_id)
+        .where(rows.c.reason.is_not_distinct_from(skip_reason))
+    )
+    with conn.execute(query, execution_options={"stream_results": True, "max_row_buffer": BATCH}) as found:
+        invalid = [customer_id for customer_id, number in found if not phone.is_valid(number)]
+    for first in range(0, len(invalid), BATCH):
+        ids = sa.literal(invalid[first : first + BATCH], ARRAY(sa.BigInteger))
+        conn.execute(
+            sa.update(rows)
+            .where(rows.c.customer_id == sa.any_(ids))
+            .values(status=MessageStatus.SKIPPED, reason=SkipReason.INVALID_PHONE)
+        )
+
+
+def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
+    """Of several customers with one phone, all of whom might be texted, keep only the one with the lowest id."""
+    might_be_texted = rows.c.reason.is_not_distinct_from(skip_reason)
+    phones = rows.c.phone_hash
+    repeated = sa.select(sa.func.count(phones) - sa.func.count(phones.distinct())).where(might_be_texted)
+    if not conn.execute(repeated).scalar_one():  # half the work of finding them, and nearly always enough
+        return
+    shared = (
+        sa.select(rows.c.phone_hash, sa.func.min(rows.c.customer_id).label("first"))
+        .where(might_be_texted)
+        .group_by(rows.c.phone_hash)
+        .having(sa.func.count() > 1)
+        .subquery("shared")
+    )
+    conn.execute(
+        sa.update(rows)
+        .where(rows.c.phone_hash == shared.c.phone_hash, rows.c.customer_id > shared.c.first, might_be_texted)
+        .values(status=MessageStatus.SKIPPED, reason=SkipReason.DUPLICATE_PHONE)
+    )
+
+
+def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
+    """How many of the window's messages wait to be sent, for each texted bucket that has any."""
+    message = schema.message
+    query = (
+        sa.select(message.c.bucket, sa.func.count().label("messages"))
+        .where(message.c.window_start == window.start, message.c.status == MessageStatus.QUEUED)
+        .group_by(message.c.bucket)
+    )
+    counts = {row.bucket: row.messages for row in conn.execute(query)}
+    return {name: counts[name] for name in TEXTED if name in counts}
+
+
+def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:
+    """Skip every message that waits, as the approver has rejected the list."""
+    message = schema.message
+    conn.execute(
+        sa.update(message)
+        .where(message.c.window_start == window.start, message.c.status == MessageStatus.QUEUED)
+        .values(status=MessageStatus.SKIPPED, reason=SkipReason.REJECTED, settled_at=as_of)
+    )
+
+
+def _note(window: Window, options: RunOptions, skip_reason: SkipReason | None, *, frozen: bool) -> str:
+    """Why this run sends nothing; empty if it may send."""
+    unchanged = "The campaign is frozen, so nothing was changed. " if frozen else ""
+    if options.dry_run:
+        return unchanged or "A dry run: nothing was queued; the counts are what a run would have queued."
+    if skip_reason is SkipReason.BACKFILL:
+        return unchanged + "A backfill run sends no messages."
+    if skip_reason is SkipReason.TOO_LATE:
+        return unchanged + (
+            f"The window ended {window.end:%Y-%m-%d}, too long ago to text customers now. To send all the same, "
+            "trigger a run of this window with send_late."
+        )
+    return ""

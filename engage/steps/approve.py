@@ -1,0 +1,128 @@
+"""Step 5, optional: ask an approver whether the campaign's messages may go out, and record the answer.
+
+Asking queues the messages and freezes the campaign first: see ``engage.campaigns.approval``. A rejection skips every
+message of the list and opens the campaign again, as no customer was texted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from engage.campaigns import campaign
+from engage.campaigns.campaign import Campaign
+from engage.campaigns.run_options import RunOptions
+from engage.errors import NotReady
+from engage.sending import queue
+from engage.sending.ledger import MessageSummary
+from engage.settings import Settings
+from engage.statuses import ApprovalState, CampaignStatus
+from engage.texts.template import Template
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the approver is asked. Without ``messages`` there is no question, and ``note`` says why."""
+
+    note: str = ""
+    messages: dict[str, int] = field(default_factory=dict)
+    """Messages of the list, by bucket."""
+    segments: int = 0
+    """SMS segments of all messages, estimated with names of usual length."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Customers who are left out, by reason."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """The text to each bucket."""
+    hours: int = 0
+    """How long an answer is waited for."""
+    guard: str = ""
+    """What the guard found, if the run ignores it."""
+    again: bool = False
+    """Whether the run has asked this before."""
+
+
+def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, as_of: datetime) -> Question:
+    """Queue the window's messages, freeze the list, and return the question about it. Again: the same list.
+
+    Raises:
+        NotReady: ``extract`` or ``bucket`` has not run.
+        NotApproved: the run has asked about another list before, so its question would show that one.
+        GuardStop: the guard has findings, and the run may text customers, with or without an approval.
+        TooManyMessages, TooLate: what ``queue.build`` raises.
+    """
+    found, settings = _computed(engine, window)
+    approval, may_text = found.approval, options.may_text(window, settings, as_of)
+    if may_text and not found.frozen:
+        found.guard.enforce(window)
+    if not approval.required:
+        return Question("No approval is required: engage_require_approval was off when the campaign was computed.")
+    if approval.state is ApprovalState.APPROVED:
+        return Question(approval.sentence)
+    if may_text and (not found.frozen or approval.state is ApprovalState.REQUESTED):
+        approval.refuse_another_list(run_id)
+    queued = queue.build(engine, window, options=options, as_of=as_of, for_approval=True)
+    if queued.note or not queued.unsettled:
+        return Question(queued.note or "The list is empty, so there is nothing to approve.")
+    return _question(engine, window, run_id, queued)
+
+
+def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> str:
+    """Record the answer to a run's question, and return it as a sentence. Again: changes nothing.
+
+    ``by`` is the approver's user name, or None if the time was up.
+
+    Raises:
+        NotReady: there is no such campaign.
+        NotApproved: no approval was requested, or of another list, or the other answer came first.
+    """
+    with engine.begin() as conn:
+        found = campaign.existing(conn, window)
+        given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of)
+        if given != found.approval:
+            campaign.update(conn, window, **given.columns)
+            if not approved:
+                queue.reject(conn, window, as_of)
+                campaign.update(conn, window, status=CampaignStatus.COMPLETE, frozen_at=None)
+        return given.sentence
+
+
+def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
+    """Refuse a run outside of Airflow if the window's campaign requires approval.
+
+    Raises:
+        NotApproved: it does, and its list is not frozen.
+    """
+    with engine.begin() as conn:
+        if found := campaign.find(conn, window):
+            found.approval.refuse_to_bypass()
+
+
+def _computed(engine: sa.Engine, window: Window) -> tuple[Campaign, Settings]:
+    with engine.begin() as conn:
+        found = campaign.find(conn, window)
+    if found is None or found.settings is None:
+        raise NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")
+    return found, found.settings
+
+
+def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary) -> Question:
+    """The question about the frozen list, once it is recorded that the run asks it."""
+    with engine.begin() as conn:
+        found = campaign.find(conn, window, lock=True)
+        if found is None or found.settings is None or found.approval.state is not ApprovalState.REQUESTED:
+            return Question("The question was answered in the meantime.")
+        campaign.update(conn, window, **found.approval.asked_by(run_id).columns)
+        waiting = queue.waiting_by_bucket(conn, window)
+    texts = {name: found.settings.message(name) for name in waiting}
+    return Question(
+        messages=waiting,
+        segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
+        skipped=queued.skipped_by_reason,
+        texts=texts,
+        hours=found.settings.approval_hours,
+        guard=found.guard.note,
+        again=run_id in found.approval.asked,
+    )
