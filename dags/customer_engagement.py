@@ -22,10 +22,11 @@ from engage_approval import CampaignApproval
 from engage_steps import CAMPAIGN, Run, skip, step, with_report
 from engage_timetable import EngageTimetable
 
+from engage.airflow_names import DAG_ID
 from engage.window import ANCHOR
 
 with DAG(
-    dag_id="customer_engagement",
+    dag_id=DAG_ID,
     schedule=EngageTimetable(),
     start_date=ANCHOR,
     catchup=False,

@@ -14,6 +14,7 @@ import engage_links
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
+from engage.airflow_names import DAG_ID
 from engage.errors import EngageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _send(context: Context, alert: Alert) -> None:
 
             notify = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
             ti = context["ti"]
-            report = engage_links.report_url(ti) if ti.dag_id == engage_links.DAG else None
+            report = engage_links.report_url(ti) if ti.dag_id == DAG_ID else None
             notify({**context, "engage_alert": asdict(alert), "engage_report": report})
     except Exception:
         log.exception("An alert could not be sent: %s", alert.subject)

@@ -1,25 +1,35 @@
-"""Where Engage's pages are inside Airflow, wherever that is."""
+"""Where Airflow is served, and where Engage's pages are in it."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.configuration import conf
 
-DAG = "customer_engagement"
-"""The DAG whose runs are about a campaign."""
+from engage.airflow_names import run_path
 
 
-def report_url(ti: Any) -> str:
-    """The report on the campaign of a task's run, for those who are not in Airflow yet; ``ti`` or its key."""
-    return f"{_base()}/dags/{ti.dag_id}/runs/{quote(ti.run_id, safe='')}/plugin/engage-report"
+def airflow_url() -> str:
+    """The address of Airflow, without a slash at its end; empty if its configuration names none."""
+    url: str = conf.get("api", "base_url", fallback=None) or ""
+    return url.rstrip("/")
+
+
+def airflow_path() -> str:
+    """The part of that address that comes before the paths of Airflow's own pages; often empty."""
+    return urlsplit(airflow_url()).path
 
 
 def report_path(ti: Any) -> str:
-    """The same for those who are, below the path that Airflow itself is at."""
-    return urlsplit(report_url(ti)).path
+    """The report on the campaign of a task's run, as a link on Airflow's own pages; ``ti`` or its key."""
+    return f"{airflow_path()}{_report(ti)}"
 
 
-def _base() -> str:
-    return (conf.get("api", "base_url", fallback=None) or "").rstrip("/")
+def report_url(ti: Any) -> str:
+    """The same, as a link in an e-mail."""
+    return f"{airflow_url()}{_report(ti)}"
+
+
+def _report(ti: Any) -> str:
+    return f"{run_path(ti.run_id, ti.dag_id)}/plugin/engage-report"

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
+from engage_links import airflow_path
 from engage_timetable import EngageTimetable
 
-AIRFLOW = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-"""What comes before the paths of Airflow's own pages."""
+PAGES = f"{airflow_path()}/engage"
 
 
 class EngagePlugin(AirflowPlugin):
     name = "engage"
     timetables = [EngageTimetable]
     external_views = [
-        {"name": "Campaigns", "href": f"{AIRFLOW}/engage/campaigns", "url_route": "engage", "destination": "nav"},
+        {"name": "Campaigns", "href": f"{PAGES}/campaigns", "url_route": "engage", "destination": "nav"},
         {
             "name": "Campaign report",
-            "href": f"{AIRFLOW}/engage/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "href": f"{PAGES}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
             "url_route": "engage-report",
             "destination": "dag_run",
         },

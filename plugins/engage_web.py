@@ -19,12 +19,11 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
-from airflow.configuration import conf
 from airflow.exceptions import AirflowNotFoundException
 from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from engage_links import DAG
+from engage_links import airflow_path, airflow_url
 from engage_steps import CONNECTION, window_of
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +32,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from engage import settings
+from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.errors import EngageError, InputError, RunError
 from engage.pages import campaigns, customers, problem, render, thresholds
@@ -47,8 +47,8 @@ PATIENCE = 10.0
 """Seconds that a page may keep the database busy."""
 
 app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-may_see = [Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG))]
-may_brake = [*may_see, Depends(requires_access_dag("PUT", DagAccessEntity.RUN, DAG))]
+may_see = [Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID))]
+may_brake = [*may_see, Depends(requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID))]
 
 
 @lru_cache(maxsize=1)
@@ -69,12 +69,12 @@ def _window(window_start: str) -> Window:
 
 
 def _viewer(user: GetUserDep) -> Viewer:
-    return Viewer(airflow=_airflow_path(), may_brake=_may_brake(user), may_set=_may_set(user))
+    return Viewer(airflow=airflow_path(), may_brake=_may_brake(user), may_set=_may_set(user))
 
 
 def _may_brake(user: BaseUser) -> bool:
     allowed: bool = get_auth_manager().is_authorized_dag(
-        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG), user=user
+        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
     )
     return allowed
 
@@ -95,7 +95,7 @@ def _from_here(request: Request) -> None:
     A browser says where a request comes from, and lets no foreign page send JSON.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = {_origin(conf.get("api", "base_url", fallback="")), _origin(str(request.base_url))}
+    own = {_origin(airflow_url()), _origin(str(request.base_url))}
     if site not in {None, "same-origin"} or (site is None and origin not in own):
         raise HTTPException(HTTPStatus.FORBIDDEN, "This was not sent by one of Engage's own pages.")
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
@@ -104,11 +104,6 @@ def _from_here(request: Request) -> None:
 
 def _origin(url: str) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(url))
-
-
-def _airflow_path() -> str:
-    base_url: str = conf.get("api", "base_url", fallback="")
-    return urlsplit(base_url).path.rstrip("/")
 
 
 def _chosen(low: str | None = None, high: str | None = None) -> dict[str, str]:
@@ -162,9 +157,9 @@ def campaign_report(engine: Database, viewer: TheViewer, window: TheWindow) -> H
 @app.get("/run", dependencies=may_see)
 def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
     """The campaign that a DAG run is about: the tab on the run."""
-    if dag_id != DAG:
-        raise RunError(f"Only the runs of {DAG} are about a campaign.")
-    run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == DAG, DagRun.run_id == run_id))
+    if dag_id != DAG_ID:
+        raise RunError(f"Only the runs of {DAG_ID} are about a campaign.")
+    run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
     if run is None:
         raise RunError("There is no such run.")
     window = window_of(run, (run.conf or {}).get("window_start"), _now())

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from engage import settings
+from engage.airflow_names import DAG_ID
 from engage.errors import LocalError
 from engage.local.stack import ADMIN, Stack
 
-DAG = "customer_engagement"
 HEALTHY_WITHIN = 180
 """Seconds; also how long a call waits for an api-server that has died and is being started again."""
 
@@ -54,7 +54,7 @@ class AirflowApi:
             login = {"username": ADMIN, "password": self.stack.home.secret("password")}
             token = self.http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
             self.http.headers["Authorization"] = f"Bearer {token}"
-        return self.http.get(f"/api/v2/dags/{DAG}").is_success
+        return self.http.get(f"/api/v2/dags/{DAG_ID}").is_success
 
     def add_default_variables(self) -> None:
         """Add the Variables that are missing; edited ones stay as they are."""
@@ -67,22 +67,22 @@ class AirflowApi:
 
     def trigger(self, conf: dict[str, Any]) -> str:
         """Trigger a run and unpause the DAG; returns the run's id."""
-        run = self.request("POST", f"dags/{DAG}/dagRuns", json={"logical_date": None, "conf": conf})
-        self.request("PATCH", f"dags/{DAG}", json={"is_paused": False})
+        run = self.request("POST", f"dags/{DAG_ID}/dagRuns", json={"logical_date": None, "conf": conf})
+        self.request("PATCH", f"dags/{DAG_ID}", json={"is_paused": False})
         return str(run["dag_run_id"])
 
     def run_state(self, run_id: str) -> str:
         """The state of a run."""
-        return str(self.request("GET", f"dags/{DAG}/dagRuns/{run_id}")["state"])
+        return str(self.request("GET", f"dags/{DAG_ID}/dagRuns/{run_id}")["state"])
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The run's task instances by task id."""
-        found = self.request("GET", f"dags/{DAG}/dagRuns/{run_id}/taskInstances")
+        found = self.request("GET", f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances")
         return {instance["task_id"]: instance for instance in found["task_instances"]}
 
     def errors(self, run_id: str, task: dict[str, Any]) -> list[str]:
         """What a failed task's log says went wrong."""
-        path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         content = self.request("GET", path, headers={"Accept": "application/json"})["content"]
         details = [detail for event in content if isinstance(event, dict) for detail in event.get("error_detail") or []]
         return [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
@@ -90,14 +90,14 @@ class AirflowApi:
     def waiting(self) -> bool:
         """Whether a run waits for somebody's answer."""
         query = {"state": "awaiting_input"}
-        return bool(self.request("GET", f"dags/{DAG}/dagRuns/~/taskInstances", params=query)["total_entries"])
+        return bool(self.request("GET", f"dags/{DAG_ID}/dagRuns/~/taskInstances", params=query)["total_entries"])
 
     def wait_until_idle(self) -> None:
         """Wait for other runs too, such as the scheduled one that unpausing lets start."""
         deadline = time.monotonic() + 60
         query = {"state": ["queued", "running"]}
         while time.monotonic() < deadline:
-            if not self.request("GET", f"dags/{DAG}/dagRuns", params=query)["total_entries"]:
+            if not self.request("GET", f"dags/{DAG_ID}/dagRuns", params=query)["total_entries"]:
                 return
             time.sleep(0.2)
 

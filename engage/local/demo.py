@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from engage.airflow_names import DAG_ID
 from engage.errors import RunFailed
-from engage.local.airflow_api import DAG, AirflowApi
+from engage.local.airflow_api import AirflowApi
 
 TASKS = ("seed", "extract", "aggregate", "bucket", "approve", "message")
 RNG_SEED = 20250106
@@ -94,7 +95,7 @@ def _showing(console: Console) -> Iterator[Callable[[dict[str, dict[str, Any]]],
 
 
 def _task_table(tasks: dict[str, dict[str, Any]]) -> Table:
-    table = Table("task", "state", "seconds", title=f"Run of {DAG}")
+    table = Table("task", "state", "seconds", title=f"Run of {DAG_ID}")
     colours = {"success": "green", "failed": "red", "upstream_failed": "red", "skipped": "magenta", "running": "cyan"}
     for name in TASKS:
         task = tasks.get(name, {})

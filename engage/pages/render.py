@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from engage.airflow_names import DAG_ID
+
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'self'; base-uri 'none'"
@@ -45,3 +47,4 @@ def share(part: float, whole: float | None) -> str:
 
 
 _templates.filters |= {"number": number, "share": share}
+_templates.globals |= {"DAG_ID": DAG_ID}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
@@ -41,7 +42,7 @@ def page(
         connection.tune(conn)
         windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
         if window is None and not windows:
-            raise NotReady("No campaign has its customers in buckets yet: trigger a run of customer_engagement first.")
+            raise NotReady(f"No campaign has its customers in buckets yet: trigger a run of {DAG_ID} first.")
         window = window or windows[0]
         found = what_if(conn, window, chosen)
         spread = distribution(conn, window, found.computed)

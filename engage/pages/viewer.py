@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
+from engage.airflow_names import run_path
 from engage.reports.report import Report
 
 
@@ -21,4 +21,4 @@ class Viewer:
         """The page of the campaign's run, unless it was computed without Airflow."""
         run_id = report.window["run_id"]
         known = run_id and run_id != "cli"
-        return f"{self.airflow}/dags/customer_engagement/runs/{quote(run_id, safe='')}" if known else None
+        return self.airflow + run_path(run_id) if known else None

@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from engage.airflow_names import DAG_ID
+
 ROOT = Path(__file__).resolve().parents[2]
-DAG = "customer_engagement"
 LASTING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "service"}
 CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
@@ -187,7 +188,7 @@ def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack) -> None:
         known = airflow.get("/api/v2/variables", params={"limit": 100}).raise_for_status().json()["variables"]
         assert {variable["key"] for variable in known} == set(json.loads(stack.engage("variables")))
         conf = {"seed": True, "customers": CUSTOMERS, "rng_seed": 20250106, "send_late": True}
-        path = f"/api/v2/dags/{DAG}"
+        path = f"/api/v2/dags/{DAG_ID}"
         until(lambda: airflow.get(path).is_success, "Airflow knows the DAG")
         run = airflow.post(f"{path}/dagRuns", json={"logical_date": None, "conf": conf}).raise_for_status().json()
         airflow.patch(path, json={"is_paused": False}).raise_for_status()
@@ -239,7 +240,7 @@ def test_down_and_up_keeps_everything(stack: Stack) -> None:
     assert stack.value("engage", f"SELECT count(*) FROM app_session WHERE customer_id = {EVENT_OF}") == "1"
     with stack.airflow() as airflow:
         assert airflow.get(f"/api/v2/variables/{edited['key']}").json()["value"] == "120"
-        runs = airflow.get(f"/api/v2/dags/{DAG}/dagRuns").raise_for_status().json()["dag_runs"]
+        runs = airflow.get(f"/api/v2/dags/{DAG_ID}/dagRuns").raise_for_status().json()["dag_runs"]
         assert {run["state"] for run in runs} == {"success"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from engage import process_signals
-from engage.local.airflow_api import DAG
+from engage.airflow_names import DAG_ID
 from engage.local.home import Home
 from engage.local.stack import USERS
 from engage.local.stack import stack as local_stack
@@ -39,7 +39,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 @pytest.fixture(scope="session")
 def first_scheduled_run(fresh: Airflow) -> Run:
     """What comes of unpausing the DAG before there is any data. Every other test finds the DAG unpaused."""
-    fresh.request("PATCH", f"dags/{DAG}", json={"is_paused": False})
+    fresh.request("PATCH", f"dags/{DAG_ID}", json={"is_paused": False})
     until(fresh.runs, "the scheduler makes the first run")
     return fresh.wait_for(*fresh.runs())
 

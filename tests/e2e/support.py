@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import psutil
 import sqlalchemy as sa
 
+from engage.airflow_names import DAG_ID
 from engage.local import demo
-from engage.local.airflow_api import DAG, AirflowApi
+from engage.local.airflow_api import AirflowApi
 from engage.local.home import CHECKOUT
 from engage.window import ANCHOR, LENGTH, Window
 
@@ -71,7 +72,7 @@ class Airflow(AirflowApi):
 
     def start_run(self, *, logical_date: datetime | None = None, **conf: Any) -> str:
         body = {"logical_date": logical_date and logical_date.isoformat(), "conf": conf}
-        return str(self.request("POST", f"dags/{DAG}/dagRuns", json=body)["dag_run_id"])
+        return str(self.request("POST", f"dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"])
 
     def run(self, *, logical_date: datetime | None = None, **conf: Any) -> Run:
         """Trigger a run and wait for its end."""
@@ -88,7 +89,7 @@ class Airflow(AirflowApi):
 
     def ended(self, run_id: str) -> Run | None:
         """The run, once it has ended."""
-        found = self.request("GET", f"dags/{DAG}/dagRuns/{run_id}")
+        found = self.request("GET", f"dags/{DAG_ID}/dagRuns/{run_id}")
         if found["state"] not in demo.ENDED:
             return None
         interval = (found["data_interval_start"], found["data_interval_end"])
@@ -96,12 +97,12 @@ class Airflow(AirflowApi):
 
     def runs(self, **query: Any) -> list[str]:
         """The ids of the DAG's runs, oldest window first."""
-        answer = self.request("GET", f"dags/{DAG}/dagRuns", params={"order_by": "logical_date", **query})
+        answer = self.request("GET", f"dags/{DAG_ID}/dagRuns", params={"order_by": "logical_date", **query})
         return [run["dag_run_id"] for run in answer["dag_runs"]]
 
     def log(self, run_id: str, task_id: str, try_number: int = 1) -> str:
         """Everything that a task's log says, its errors included."""
-        path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         content = self.request("GET", path, headers={"Accept": "application/json"})["content"]
         lines = [f"{event['event']} {event.get('reason', '')}" for event in content]
         details = [detail for event in content for detail in event.get("error_detail") or []]
@@ -110,7 +111,7 @@ class Airflow(AirflowApi):
     def backfill(self, first: Window, last: Window, *, reprocess: str = "none", **conf: Any) -> list[Run]:
         """Backfill the windows from ``first`` to ``last``, all at once, and wait for the end of their runs."""
         dates = {"from_date": first.start.isoformat(), "to_date": last.start.isoformat()}
-        body = {"dag_id": DAG, **dates, "dag_run_conf": conf, "reprocess_behavior": reprocess}
+        body = {"dag_id": DAG_ID, **dates, "dag_run_conf": conf, "reprocess_behavior": reprocess}
         backfill = self.request("POST", "backfills", json=body)
         query = {"logical_date_gte": dates["from_date"], "logical_date_lte": dates["to_date"]}
         runs = [self.wait_for(run_id) for run_id in self.runs(**query)]
@@ -122,7 +123,7 @@ class Airflow(AirflowApi):
         """Clear tasks of a run, or all, and wait for its end."""
         body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True}
         which = {"task_ids": list(task_ids)} if task_ids else {}
-        self.request("POST", f"dags/{DAG}/clearTaskInstances", json=body | which)
+        self.request("POST", f"dags/{DAG_ID}/clearTaskInstances", json=body | which)
         return self.wait_for(run_id)
 
     def set_variable(self, key: str, value: str) -> None:

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 from rich.console import Console
 
+from engage.airflow_names import DAG_ID
 from engage.errors import RunFailed
 from engage.local import demo
-from engage.local.airflow_api import DAG
 from engage.storage import connection
 from engage.window import Window
 from tests.e2e.browser import log_in, picture
@@ -37,7 +37,7 @@ def wanted(airflow: Airflow, campaigns: Campaigns, set_variable: Edit) -> Iterat
         campaigns.remove(window)
     yield
     for run_id in airflow.runs(state="running"):
-        airflow.request("PATCH", f"dags/{DAG}/dagRuns/{run_id}", json={"state": "failed"})
+        airflow.request("PATCH", f"dags/{DAG_ID}/dagRuns/{run_id}", json={"state": "failed"})
     for window in (APPROVED, REJECTED, UNANSWERED):
         campaigns.remove(window)
 
@@ -56,19 +56,19 @@ def state(airflow: Airflow, run_id: str) -> str | None:
 
 
 def answer(airflow: Airflow, run_id: str, option: str) -> None:
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     airflow.request("PATCH", path, json={"chosen_options": [option], "params_input": {}})
 
 
 def question(airflow: Airflow, run_id: str) -> str:
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     return str(airflow.request("GET", path)["subject"])
 
 
 def answer_in_browser(page: Page, airflow: Airflow, run_id: str, option: str) -> None:
     log_in(page, airflow)
     expect(page.get_by_role("link", name="Dags").first).to_be_visible()
-    page.goto(f"{airflow.stack.home.url}/dags/{DAG}/runs/{run_id}/tasks/approve/required_actions")
+    page.goto(f"{airflow.stack.home.url}/dags/{DAG_ID}/runs/{run_id}/tasks/approve/required_actions")
     expect(page.get_by_text("Not on the list")).to_be_visible()
     expect(page.get_by_role("link", name="The campaign's report")).to_be_visible()
     picture(page, "approval.png")

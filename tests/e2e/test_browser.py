@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
+from engage.airflow_names import DAG_ID
 from engage.local import demo
-from engage.local.airflow_api import DAG
 from tests.e2e.browser import log_in, picture
 from tests.e2e.support import Airflow, Campaigns, past_window
 
@@ -20,8 +20,8 @@ def test_a_person_logs_in_triggers_a_run_from_the_form_and_sees_what_became_of_i
     window = past_window(7)
     log_in(page, airflow)
     page.get_by_role("link", name="Dags").first.click()
-    page.locator(f"a[href$='/dags/{DAG}']").first.click()  # not the link to a run that an asset's event has
-    expect(page.get_by_role("heading", name=DAG)).to_be_visible()
+    page.locator(f"a[href$='/dags/{DAG_ID}']").first.click()  # not the link to a run that an asset's event has
+    expect(page.get_by_role("heading", name=DAG_ID)).to_be_visible()
     page.get_by_role("button", name="Trigger").first.click()
 
     form = page.get_by_role("dialog")

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request, expect
 
-from engage.local.airflow_api import DAG
+from engage.airflow_names import DAG_ID
 from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
 from tests.e2e.browser import PATIENCE_MS, picture
@@ -107,7 +107,7 @@ FOREIGN = [
 
 def asked(http: httpx.Client, method: str, path: str, run: Run, **headers: str) -> httpx.Response:
     """A request that is right in everything that the route itself asks for."""
-    address = "/engage" + ADDRESSES.get(path, path).format(dag=DAG, run=quote(run.run_id, safe=""))
+    address = "/engage" + ADDRESSES.get(path, path).format(dag=DAG_ID, run=quote(run.run_id, safe=""))
     if method == "GET":
         return http.get(address, headers=headers)
     origin = str(http.base_url).rstrip("/")
@@ -189,7 +189,7 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
         ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
         ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
-        (f"/run?dag_id={DAG}&run_id=%3Cscript%3E", 400, "There is no such run"),
+        (f"/run?dag_id={DAG_ID}&run_id=%3Cscript%3E", 400, "There is no such run"),
         ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
     ],
 )
@@ -296,7 +296,7 @@ def test_a_person_finds_the_campaigns_in_the_navigation_and_a_report_in_the_list
 def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
     watched: Watched, computed: Run, campaigns: Campaigns
 ) -> None:
-    run = f"{watched.home.url}/dags/{DAG}/runs/{quote(computed.run_id, safe='')}"
+    run = f"{watched.home.url}/dags/{DAG_ID}/runs/{quote(computed.run_id, safe='')}"
     watched.page.goto(run)
     watched.page.get_by_role("tab", name="Campaign report").or_(
         watched.page.get_by_role("link", name="Campaign report")
@@ -313,7 +313,7 @@ def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
     watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={START}")
     expect(frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
     frame.get_by_role("link", name="Its run").click()
-    watched.page.wait_for_url(f"**/dags/{DAG}/runs/{'*'}")
+    watched.page.wait_for_url(f"**/dags/{DAG_ID}/runs/{'*'}")
     expect(watched.page.get_by_role("heading", name=computed.run_id)).to_be_visible()
 
 
@@ -449,7 +449,7 @@ def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:
 
 
 def test_the_task_message_has_a_button_that_opens_the_report(watched: Watched, airflow: Airflow, computed: Run) -> None:
-    path = f"dags/{DAG}/dagRuns/{computed.run_id}/taskInstances/message/links"
+    path = f"dags/{DAG_ID}/dagRuns/{computed.run_id}/taskInstances/message/links"
     link = airflow.request("GET", path)["extra_links"]["Campaign report"]
     watched.page.goto(watched.home.url + link)
     expect(watched.frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()

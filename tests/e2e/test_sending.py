@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.local import embedded_postgres
-from engage.local.airflow_api import DAG
 from engage.storage import connection
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
@@ -172,7 +172,7 @@ def test_a_task_marked_as_failed_stops_between_messages_and_a_later_run_texts_th
     sending.double.delay = 0.1
     run_id = sending.start(KILLED)
     until(lambda: len(sending.double.posts) >= 5, "some messages are out")
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/message"
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/message"
     sending.airflow.request("PATCH", path, json={"new_state": "failed"})
     until(lambda: _quiet(sending.double), "nothing goes out any more", within=30)
     assert len(sending.double.posts) < PEOPLE

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
+from engage.airflow_names import DAG_ID
 from engage.errors import RunFailed
-from engage.local.airflow_api import DAG
 from engage.local.demo import run_demo
 from engage.window import Window
 from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
@@ -242,7 +242,7 @@ def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_
     assert mail.recipients == ["ops@example.com"]
     assert mail.subject == "Engage: the task extract of customer_engagement has failed"
     assert "engage_guard_min_volume_percent is 50" in mail.html
-    assert f'href="{airflow.stack.home.url}/dags/{DAG}/runs/{quote(stopped.run_id)}/tasks/extract' in mail.html
+    assert f'href="{airflow.stack.home.url}/dags/{DAG_ID}/runs/{quote(stopped.run_id)}/tasks/extract' in mail.html
 
     ignoring = airflow.run(ignore_guard=True, **conf)
     assert (ignoring.state, ignoring.states) == ("success", UNSEEDED)
@@ -281,7 +281,7 @@ def test_a_mix_of_buckets_that_has_moved_far_stops_before_message_until_a_run_ig
 def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns: Campaigns) -> None:
     window = past_window(4)
     run = airflow.run(window_start=window.start.date().isoformat())
-    query = {"source_dag_id": DAG, "source_run_id": run.run_id, "source_task_id": "message"}
+    query = {"source_dag_id": DAG_ID, "source_run_id": run.run_id, "source_task_id": "message"}
     [event] = airflow.request("GET", "assets/events", params=query)["asset_events"]
     assert event["name"] == "engage_campaign"
     told = event["extra"]

@@ -23,6 +23,7 @@ ROOMS = {
     "errors": "",
     "window": "errors",
     "clock": "",
+    "airflow_names": "",
     "statuses": "",
     "alert": "",
     "process_signals": "",
@@ -35,9 +36,9 @@ ROOMS = {
     "steps": "errors window statuses texts settings storage customers campaigns sending",
     "maintenance": "errors window statuses storage campaigns",
     "reports": "errors window statuses texts settings storage customers campaigns sending",
-    "local": "errors clock process_signals settings storage",
+    "local": "errors clock airflow_names process_signals settings storage",
     "service": "errors window statuses texts storage customers campaigns sending reports",
-    "pages": "errors window statuses texts settings storage campaigns sending reports",
+    "pages": "errors window airflow_names statuses texts settings storage campaigns sending reports",
     "cli": "errors window clock statuses process_signals texts settings storage customers campaigns sending steps"
     " maintenance reports local service",
 }
