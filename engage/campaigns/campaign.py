@@ -1,10 +1,9 @@
-"""The campaign row: one per window, and the gate that every step goes through.
+"""The campaign record: one row per window, and the gate that every step goes through.
 
-A campaign is open until its first message is claimed, or somebody is asked to approve of them, and frozen from then on.
-Until then re-running a step replaces what it wrote before; from then on re-running it changes nothing, so that what
-people were texted and why stays explainable. It is frozen as well once its window's events are dropped, as nothing
-could be computed from what is left.
-A step holds the row's lock while it writes, so two runs of one window take turns.
+A campaign is open until its first message is claimed, or an approval is requested; then it is frozen. A step that runs
+again replaces its output while the campaign is open, and changes nothing once it is frozen: what customers were texted,
+and why, stays explainable. A campaign is also frozen when its window's events are dropped, as it could no longer be
+computed. A step holds the row's lock while it writes, so two runs of one window take turns.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from engage.storage.schema import campaign
 from engage.window import Window
 
 ITSELF = "Engage itself"
-"""Who has halted a campaign, if nobody in particular has."""
+"""The name in ``halted_by`` of a campaign that its sender has halted."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """The campaign row as it was when it was locked."""
+    """A campaign as its row was when it was read."""
 
     window: Window
     run_id: str | None
@@ -57,22 +56,30 @@ class Campaign:
 
     @property
     def frozen(self) -> bool:
+        """Whether the steps change nothing any more."""
         return self.frozen_at is not None
 
     @property
     def unreported_halt(self) -> str:
         """Why its sender has halted it; empty if it has not, or an alert has reported it."""
-        if (
-            self.halted_at is None
-            or self.halted_by != ITSELF
-            or (self.alerted_at and self.halted_at <= self.alerted_at)
-        ):
+        if self.halted_at is None or self.halted_by != ITSELF:
             return ""
-        return self.halted_why or ""
+        reported = self.alerted_at is not None and self.halted_at <= self.alerted_at
+        return "" if reported else self.halted_why or ""
+
+    def require_settings(self) -> Settings:
+        """The settings that ``extract`` took for it.
+
+        Raises:
+            NotReady: ``extract`` has not run.
+        """
+        if self.settings is None:
+            raise _not_found(self.window)
+        return self.settings
 
 
 class Step:
-    """One step at work on a campaign: its transaction, the campaign as it stands, and what to write back."""
+    """A step at work: its transaction, its campaign, and the columns to write when it ends."""
 
     def __init__(self, conn: sa.Connection, found: Campaign) -> None:
         self.conn = conn
@@ -86,10 +93,12 @@ class Step:
 
     @property
     def settings(self) -> Settings:
-        """The settings that ``extract`` took for this campaign."""
-        if self.campaign.settings is None:
-            raise _not_found(self.campaign.window)
-        return self.campaign.settings
+        """The campaign's settings.
+
+        Raises:
+            NotReady: ``extract`` has not run.
+        """
+        return self.campaign.require_settings()
 
     def save(self, **values: Any) -> None:
         """Columns of the campaign row to write when the step ends."""
@@ -98,7 +107,7 @@ class Step:
 
 @contextmanager
 def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
-    """Run one step of an opened campaign in one transaction, holding the campaign's lock.
+    """Run a step of a campaign in one transaction, with the campaign locked.
 
     Raises:
         NotReady: ``extract`` has not opened the campaign.
@@ -110,11 +119,11 @@ def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
 
 @contextmanager
 def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> Iterator[Step]:
-    """As ``step``, but makes the campaign row if there is none yet; it stays only if the step succeeds."""
+    """As ``step``, for ``extract``: makes the row if there is none yet, and keeps it only if the step succeeds."""
     blank = {"window_end": window.end, "status": CampaignStatus.EXTRACTED, "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         connection.tune(conn)
-        partitions.wait_for_seeds(conn)  # a campaign counts the events from before a seed or from after it
+        partitions.wait_for_seeds(conn)  # a campaign counts the events of before a seed or of after it, never a mixture
         conn.execute(
             insert(campaign)
             .values(window_start=window.start, opened_at=as_of, **blank)
@@ -134,7 +143,7 @@ def _timed(active: Step, name: str) -> Iterator[Step]:
 
 
 def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign | None:
-    """The window's campaign, or None; with ``lock`` it is held against every other step until the commit."""
+    """The window's campaign, or None. With ``lock``, every other step waits until the commit."""
     query = sa.select(campaign).where(campaign.c.window_start == window.start)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
@@ -155,7 +164,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
         halted_by=row.halted_by,
         halted_why=row.halted_why,
         sender_token=row.sender_token,
-        guard=Guard.from_kept(row.guard),
+        guard=Guard.from_json(row.guard),
         approval=Approval(
             window,
             frozen_at=row.frozen_at,
@@ -188,16 +197,16 @@ def latest(conn: sa.Connection) -> Window | None:
 
 
 def has_buckets() -> sa.ColumnElement[bool]:
-    """The condition that a campaign's customers are in buckets, by the settings that it has."""
+    """The condition that a campaign's customers are in buckets, by its present settings."""
     return sa.and_(campaign.c.buckets.is_not(None), campaign.c.buckets != JSONB.NULL)
 
 
 def latest_windows(
     conn: sa.Connection, *, before: Window | None = None, bucketed: bool = False, limit: int
 ) -> list[Window]:
-    """The latest windows that have a campaign, or the latest ones before ``before``; newest first.
+    """Windows that have a campaign, newest first: the latest ``limit`` of all, or of those before ``before``.
 
-    With ``bucketed``, only those whose customers are in buckets.
+    With ``bucketed``, only windows whose customers are in buckets.
     """
     query = sa.select(campaign.c.window_start).order_by(campaign.c.window_start.desc()).limit(limit)
     if bucketed:
@@ -213,13 +222,13 @@ def update(conn: sa.Connection, window: Window, **values: Any) -> None:
 
 
 def close(conn: sa.Connection, window: Window, as_of: datetime) -> None:
-    """Freeze a complete campaign that has texted nobody, for good. Any other that is complete is frozen already."""
+    """Freeze a complete campaign for good. Only one that sent no message can still be open."""
     columns = (campaign.c.frozen_at, campaign.c.finished_at)
     update(conn, window, **{column.name: sa.func.coalesce(column, as_of) for column in columns})
 
 
 def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> bool:
-    """Pull the brake: no message of the campaign is claimed any more. Halting again changes nothing; then it is False.
+    """Halt the campaign: no message of it is claimed any more. Returns False if it was halted before.
 
     Raises:
         NotReady: there is no such campaign.
@@ -231,7 +240,7 @@ def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datet
 
 
 def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:
-    """Release the brake; what is queued is sent when ``message`` runs again.
+    """Resume a halted campaign; its queued messages go out when ``message`` runs again.
 
     Raises:
         NotReady: there is no such campaign.

@@ -1,9 +1,9 @@
-"""The guard: it stops a campaign whose data look wrong beside the last one's, before anybody is texted for it.
+"""The guard: stops a campaign whose data look wrong beside the previous window's, before any message is sent.
 
-``extract`` looks at the events and ``bucket`` at the shares of the buckets; what they find is kept with the campaign.
-A run that may text people stops at ``extract``, and as long as a finding stands ``message`` queues nothing: a task that
-is run alone gets nobody past it. A run that texts nobody is in nobody's way, so it only tells. The last campaign is
-that of the window before; without one only the events' age is looked at.
+``extract`` checks the events and ``bucket`` the shares of the buckets; the campaign row keeps their findings. A run
+that may text customers stops at ``extract``. While a finding stands, ``approve`` and ``message`` stop as well, so
+running one task alone does not get past it. A run that sends no messages only reports the findings. Without a campaign
+of the previous window, only the age of the events is checked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VOLUME, FRESHNESS, MIX = "volume", "freshness", "mix"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something beyond its limit: ``found`` is a percentage, days, or points, as ``limit`` is."""
+    """A value beyond its limit: ``found`` and ``limit`` are both percent, days, or percentage points."""
 
     check: str
     of: str
@@ -38,54 +38,54 @@ class Finding:
 
 @dataclass(frozen=True)
 class Guard:
-    """What was found about a campaign, and the run that was told to ignore it."""
+    """The findings about a campaign, and the run that ignores them, if one does."""
 
     findings: tuple[Finding, ...] = ()
     ignored_by: str | None = None
 
     @property
     def note(self) -> str:
-        """Everything that was found, in words."""
+        """All findings, as one sentence without its full stop; empty if there are none."""
         return "; ".join(finding.sentence for finding in self.findings)
 
     def with_buckets(self, findings: tuple[Finding, ...]) -> Guard:
-        """As it was after ``extract``, and with what there is to say of the buckets."""
+        """The findings of ``extract``, with these about the buckets in place of earlier ones."""
         return replace(self, findings=(*(each for each in self.findings if each.check != MIX), *findings))
 
     def enforce(self, window: Window) -> None:
-        """Let nobody be texted while a finding stands that no run was told to ignore.
+        """Stop the campaign while a finding stands, unless a run ignores it.
 
         Raises:
-            GuardStop: there is one.
+            GuardStop: a finding stands.
         """
         if self.findings and self.ignored_by is None:
             raise GuardStop(
-                f"The guard has stopped the campaign of the window {window}, and nobody was texted: {self.note}. Look "
-                f"at `python -m engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's events "
-                "arrive. If all is right, trigger a run of this window with ignore_guard; if the limit is wrong, "
-                "change the Variable and clear extract with everything downstream."
+                f"The guard has stopped the campaign of the window {window}, and no message was sent: {self.note}. "
+                f"Look at `python -m engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's "
+                "events arrive. If the data are right, trigger a run of this window with ignore_guard. If the limit is "
+                "wrong, change the Variable and clear extract with everything downstream."
             )
 
-    def kept(self) -> dict[str, Any]:
-        """As the campaign keeps it; ``from_kept`` reads it back."""
+    def to_json(self) -> dict[str, Any]:
+        """As the campaign row keeps it; ``from_json`` reads it back."""
         return asdict(self)
 
     @classmethod
-    def from_kept(cls, kept: Mapping[str, Any] | None) -> Guard:
-        """A campaign of before there was a guard has nothing to say."""
+    def from_json(cls, kept: Mapping[str, Any] | None) -> Guard:
+        """Read what a campaign row keeps; campaigns older than the guard keep nothing."""
         if kept is None:
             return cls()
         return cls(tuple(Finding(**finding) for finding in kept["findings"]), kept["ignored_by"])
 
 
 def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> tuple[Finding, ...]:
-    """What is wrong with the window's events: too few of a kind, or none for too long."""
-    return (*_fallen(conn, window, settings, counts), *_quiet(conn, window, settings))
+    """What is wrong with the window's valid events: too few of a kind (``counts``, by kind), or none for too long."""
+    return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings))
 
 
-def _fallen(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> Iterator[Finding]:
+def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> Iterator[Finding]:
     limit = settings.guard_min_volume_percent
-    for kind, before in _of_the_last(conn, window, campaign.c.events).items():
+    for kind, before in _of_previous_window(conn, window, campaign.c.events).items():
         now = counts.get(kind, 0)
         if now * 100 < before * limit:
             percent = 100 * now / before
@@ -96,7 +96,7 @@ def _fallen(conn: sa.Connection, window: Window, settings: Settings, counts: dic
             yield Finding(VOLUME, kind, percent, float(limit), sentence)
 
 
-def _quiet(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[Finding]:
+def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[Finding]:
     limit = settings.guard_max_quiet_days
     if not limit or valid_events.any_since(conn, window, window.end - timedelta(days=limit)):
         return
@@ -110,11 +110,11 @@ def _quiet(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[
 
 
 def of_buckets(conn: sa.Connection, window: Window, settings: Settings, buckets: dict[str, int]) -> tuple[Finding, ...]:
-    """Which buckets have another share of the customers than in the last campaign."""
-    return tuple(_moved(_of_the_last(conn, window, campaign.c.buckets), settings, buckets))
+    """Which buckets have moved too far from their share of the customers in the previous window's campaign."""
+    return tuple(_mix(_of_previous_window(conn, window, campaign.c.buckets), settings, buckets))
 
 
-def _moved(last: dict[str, int], settings: Settings, buckets: dict[str, int]) -> Iterator[Finding]:
+def _mix(last: dict[str, int], settings: Settings, buckets: dict[str, int]) -> Iterator[Finding]:
     limit, customers, customers_before = settings.guard_max_shift_points, sum(buckets.values()), sum(last.values())
     if not customers or not customers_before:
         return
@@ -130,7 +130,7 @@ def _moved(last: dict[str, int], settings: Settings, buckets: dict[str, int]) ->
             yield Finding(MIX, name, points, float(limit), sentence)
 
 
-def _of_the_last(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, int]:
-    """Counts of the campaign of the window before; empty if there is none."""
+def _of_previous_window(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, int]:
+    """Counts of the previous window's campaign; empty if there is none."""
     query = sa.select(column).where(campaign.c.window_start == window.previous().start)
     return conn.execute(query).scalar_one_or_none() or {}

@@ -1,4 +1,4 @@
-"""The rule that puts a customer in a bucket, and which buckets are texted. The only module that knows it."""
+"""Segments: the rule that puts a customer in a bucket, and which buckets are texted. No other module knows either."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TEXTED = (BOOST, REWARD)
 
 
 def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case[str]:
-    """The bucket of a row with a customer's numbers: both comparisons are strict, and low spend goes first."""
+    """The bucket of a row with a customer's numbers. Low spend goes first, and both comparisons are strict."""
     low_spend = rows.c.total_spend_cents < settings.low_spend_cents
     high_activity = rows.c.avg_weekly_sessions > float(settings.high_activity_threshold)
     return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
 
 
 def why(name: str, settings: Settings) -> str:
-    """``rule`` in words, for a customer in the bucket ``name``."""
+    """The sentence that says why a customer is in the bucket ``name``."""
     low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
     return {
         BOOST: f"The spend is below {low}.",

@@ -1,10 +1,10 @@
-"""What counts: which rows of the raw log are valid events of a window, said once for every step.
+"""Valid events: which rows of the raw log count for a window, defined once for every step.
 
-Valid: customer present, timestamp within the window, amount (of a purchase) from 0 to ``MAX_AMOUNT_CENTS``. A row
-that is not valid is counted under the first reason that fits it, in this order: no timestamp, in the future, no
-customer, invalid amount. The first two are counted over the whole log, as such rows lie in no completed window.
+A row is valid if it has a customer, a timestamp within the window and, for a purchase, an amount from 0 to
+``MAX_AMOUNT_CENTS``. Any other row is rejected for the first reason that fits, in the order of ``RejectReason``. Rows
+without a timestamp or with one in the future lie in no completed window, so they are counted over the whole log.
 
-A window's rows are those of its partition, no more and no fewer, so nothing here compares them with its bounds.
+The partition of a window holds exactly its rows, so these queries do not compare timestamps with its bounds.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from engage.statuses import RejectReason
 from engage.storage import partitions
 from engage.storage.schema import EVENT_TIMES, app_session, customer, purchase
 from engage.window import Window
 
 MAX_AMOUNT_CENTS = 10**12
-"""No meal costs more, and no sum of such amounts leaves the range of a bigint."""
+"""Above the price of any order, and small enough that sums stay within a bigint."""
 
 
 def sessions_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, sessions`` for every customer id of the window's log; rows without one are a group too."""
+    """``customer_id, sessions`` for every customer id in the window's log; rows without an id form a group, too."""
     log = partitions.of(app_session, window)
     return (
         sa.select(log.c.customer_id, sa.func.count().label("sessions")).group_by(log.c.customer_id).subquery("sessions")
@@ -31,7 +32,7 @@ def sessions_by_customer(window: Window) -> sa.Subquery:
 
 
 def purchases_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, purchases, total_spend_cents`` of purchases with a valid amount; as ``sessions_by_customer``."""
+    """``customer_id, purchases, total_spend_cents`` of purchases with a valid amount, grouped in the same way."""
     log = partitions.of(purchase, window)
     spend = sa.cast(sa.func.sum(log.c.amount_cents), sa.BigInteger)
     return (
@@ -47,43 +48,43 @@ def _amount_is_valid(log: sa.FromClause) -> sa.ColumnElement[bool]:
 
 
 def count_window(conn: sa.Connection, window: Window) -> tuple[dict[str, int], dict[str, int]]:
-    """The window's valid events by kind, and its rejected ones by reason, in one pass.
+    """The window's valid events by kind, and its rejected ones by reason.
 
-    Events without a customer all lie in one of the window's pieces, so looking there for them costs next to nothing,
-    and the pass over all need not read the column.
+    Events without a customer all lie in one hash partition, so a query of their own costs next to nothing, and the
+    query over all events need not read the column.
     """
     sessions, purchases = partitions.of(app_session, window), partitions.of(purchase, window)
     [opened] = _counted(conn, sessions)
-    [opened_by_nobody] = _counted(conn, sessions, of_nobody=True)
+    [opened_without] = _counted(conn, sessions, without_customer=True)
     bought, paid = _counted(conn, purchases, _amount_is_valid(purchases))
-    bought_by_nobody, paid_by_nobody = _counted(conn, purchases, _amount_is_valid(purchases), of_nobody=True)
-    valid = paid - paid_by_nobody
-    rejected = {
-        "missing_customer": opened_by_nobody + bought_by_nobody,
-        "invalid_amount": bought - bought_by_nobody - valid,
+    bought_without, paid_without = _counted(conn, purchases, _amount_is_valid(purchases), without_customer=True)
+    valid = paid - paid_without
+    rejected: dict[str, int] = {
+        RejectReason.MISSING_CUSTOMER: opened_without + bought_without,
+        RejectReason.INVALID_AMOUNT: bought - bought_without - valid,
     }
-    return {"sessions": opened - opened_by_nobody, "purchases": valid}, rejected
+    return {"sessions": opened - opened_without, "purchases": valid}, rejected
 
 
 def _counted(
-    conn: sa.Connection, log: sa.FromClause, *conditions: sa.ColumnElement[bool], of_nobody: bool = False
+    conn: sa.Connection, log: sa.FromClause, *conditions: sa.ColumnElement[bool], without_customer: bool = False
 ) -> list[int]:
-    """How many rows a log has, and how many meet each condition; of everybody, or of those without a customer."""
+    """How many rows a log has, and how many meet each condition; of all rows, or of those without a customer."""
     counts = (sa.func.count(), *(sa.func.count().filter(condition) for condition in conditions))
     query = sa.select(*counts).select_from(log)
-    return [*conn.execute(query.where(log.c.customer_id.is_(None)) if of_nobody else query).one()]
+    return [*conn.execute(query.where(log.c.customer_id.is_(None)) if without_customer else query).one()]
 
 
 def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:
-    """Rejected events of the whole log that lie in no completed window, by reason."""
+    """Rejected events that lie in no completed window, by reason, over the whole log. ``as_of`` is the present time."""
     return {
-        "missing_timestamp": sum(_count(conn, table, time.is_(None)) for table, time in EVENT_TIMES.items()),
-        "future_dated": sum(_count(conn, table, time > as_of) for table, time in EVENT_TIMES.items()),
+        RejectReason.MISSING_TIMESTAMP: sum(_count(conn, table, time.is_(None)) for table, time in EVENT_TIMES.items()),
+        RejectReason.FUTURE_DATED: sum(_count(conn, table, time > as_of) for table, time in EVENT_TIMES.items()),
     }
 
 
 def of_unknown_customers(conn: sa.Connection, window: Window) -> bool:
-    """Whether the window holds any event of an id that ``customer`` does not know."""
+    """Whether the window holds an event with a customer id that is not in the table ``customer``."""
     for table in EVENT_TIMES:
         log = partitions.of(table, window)
         known = sa.exists().where(customer.c.customer_id == log.c.customer_id)
@@ -94,7 +95,7 @@ def of_unknown_customers(conn: sa.Connection, window: Window) -> bool:
 
 
 def any_since(conn: sa.Connection, window: Window, moment: datetime) -> bool:
-    """Whether the window has a valid event of ``moment`` or later: it looks no further than the first one."""
+    """Whether the window has a valid event at ``moment`` or later. It stops reading at the first one."""
     return any(
         conn.execute(sa.select(sa.literal(1)).where(time >= moment, valid).limit(1)).first()
         for time, valid in _valid(window)
@@ -102,13 +103,13 @@ def any_since(conn: sa.Connection, window: Window, moment: datetime) -> bool:
 
 
 def newest(conn: sa.Connection, window: Window) -> datetime | None:
-    """When the last valid event of the window was; it reads all of them."""
+    """The time of the window's last valid event. It reads all of them."""
     found = [conn.execute(sa.select(sa.func.max(time)).where(valid)).scalar_one() for time, valid in _valid(window)]
     return max((time for time in found if time), default=None)
 
 
 def _valid(window: Window) -> Iterator[tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]]:
-    """For each log of the window, when its events happened, and which of them are valid."""
+    """For each log of the window: the column of its times, and the condition that an event is valid."""
     for table, time in EVENT_TIMES.items():
         log = partitions.of(table, window)
         valid = log.c.customer_id.is_not(None)

@@ -1,4 +1,4 @@
-"""Step 3: each customer's sessions, purchases and spend over the window."""
+"""Step 3: sum up each customer's sessions, purchases and spend over the window."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, valid_events
+from engage.statuses import CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
 from engage.window import WEEKS, Window
@@ -14,7 +15,7 @@ from engage.window import WEEKS, Window
 
 @dataclass(frozen=True)
 class AggregateSummary:
-    """Customers in the window's activity; events of customers that the campaign cannot count, by reason."""
+    """Rows of ``customer_activity``, and rejected events by reason; ``frozen``: they are those of an earlier run."""
 
     customers: int
     rejected: dict[str, int]
@@ -22,7 +23,7 @@ class AggregateSummary:
 
 
 def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
-    """Replace the window's rows of ``customer_activity``.
+    """Replace the window's rows of ``customer_activity``, unless the campaign is frozen.
 
     Raises:
         NotReady: ``extract`` has not opened the campaign.
@@ -31,22 +32,22 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         found = step.campaign
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
-        everybody = partitions.build(step.conn, customer_activity, window, activity(window))
-        customers, valid, uncounted = _separate(step.conn, everybody, window)
+        every_id = partitions.build(step.conn, customer_activity, window, activity(window))
+        customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
-        rejected = found.rejected | uncounted
-        if valid != found.events:  # the log has grown since extract: what it rejects may have, too
+        rejected = found.rejected | rejected_ids
+        if valid != found.events:  # the log has grown since extract, perhaps by rejected events
             rejected |= valid_events.count_window(step.conn, window)[1]
-        step.save(status="aggregated", customers=customers, events=valid, rejected=rejected, buckets=None)
+        step.save(status=CampaignStatus.AGGREGATED, customers=customers, events=valid, rejected=rejected, buckets=None)
         return AggregateSummary(customers, rejected)
 
 
 def activity(window: Window) -> sa.Select[tuple[object, ...]]:
-    """The definition of the aggregate: one row per customer, zeros included, and per other id in the window's log.
+    """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 
-    The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8. ``window_start`` tells
-    who counts: it is the window's for customers registered before its end, the next window's for those registered
-    later, and null for ids that ``customer`` does not know and for events without a customer.
+    The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8. ``window_start`` says which
+    rows count: it is the window's own for customers registered before its end, the next window's for customers
+    registered later, and null for unknown ids and for events without a customer.
     """
     sessions = valid_events.sessions_by_customer(window)
     purchases = valid_events.purchases_by_customer(window)
@@ -70,23 +71,23 @@ def activity(window: Window) -> sa.Select[tuple[object, ...]]:
     )
 
 
-def _separate(conn: sa.Connection, everybody: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Keep the customers who count; returns how many, all valid events by kind, and the uncounted ones by reason."""
-    sessions, purchases = everybody.c.sessions, everybody.c.purchases
+def _separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Keep the customers who count; returns their number, all valid events by kind, and the rejected ones by reason."""
+    sessions, purchases = every_id.c.sessions, every_id.c.purchases
     query = (
-        sa.select(everybody.c.window_start, sa.func.count(), sa.func.sum(sessions), sa.func.sum(purchases))
-        .where(everybody.c.customer_id.is_not(None))
-        .group_by(everybody.c.window_start)
+        sa.select(every_id.c.window_start, sa.func.count(), sa.func.sum(sessions), sa.func.sum(purchases))
+        .where(every_id.c.customer_id.is_not(None))
+        .group_by(every_id.c.window_start)
     )
     totals = {start: (count, int(opened), int(bought)) for start, count, opened, bought in conn.execute(query)}
-    conn.execute(sa.delete(everybody).where(everybody.c.window_start.is_distinct_from(window.start)))
-    nobody = (0, 0, 0)
+    conn.execute(sa.delete(every_id).where(every_id.c.window_start.is_distinct_from(window.start)))
+    none = (0, 0, 0)
     valid = {
         "sessions": sum(opened for _, opened, _ in totals.values()),
         "purchases": sum(bought for _, _, bought in totals.values()),
     }
-    uncounted = {
-        "unknown_customer": sum(totals.get(None, nobody)[1:]),
-        "registered_later": sum(totals.get(window.end, nobody)[1:]),
+    rejected: dict[str, int] = {
+        RejectReason.UNKNOWN_CUSTOMER: sum(totals.get(None, none)[1:]),
+        RejectReason.REGISTERED_LATER: sum(totals.get(window.end, none)[1:]),
     }
-    return totals.get(window.start, nobody)[0], valid, uncounted
+    return totals.get(window.start, none)[0], valid, rejected

@@ -12,12 +12,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.campaigns.campaign import Campaign
 from engage.campaigns.run_options import RunOptions
-from engage.errors import NotReady
 from engage.sending import queue
 from engage.sending.ledger import MessageSummary
-from engage.settings import Settings
 from engage.statuses import ApprovalState, CampaignStatus
 from engage.texts.template import Template
 from engage.window import Window
@@ -53,8 +50,9 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
         GuardStop: the guard has findings, and the run may text customers, with or without an approval.
         TooManyMessages, TooLate: what ``queue.build`` raises.
     """
-    found, settings = _computed(engine, window)
-    approval, may_text = found.approval, options.may_text(window, settings, as_of)
+    with engine.begin() as conn:
+        found = campaign.existing(conn, window)
+    approval, may_text = found.approval, options.may_text(window, found.require_settings(), as_of)
     if may_text and not found.frozen:
         found.guard.enforce(window)
     if not approval.required:
@@ -100,29 +98,22 @@ def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
             found.approval.refuse_to_bypass()
 
 
-def _computed(engine: sa.Engine, window: Window) -> tuple[Campaign, Settings]:
-    with engine.begin() as conn:
-        found = campaign.find(conn, window)
-    if found is None or found.settings is None:
-        raise NotReady(f"There is no campaign for the window {window} yet: run its extract step first.")
-    return found, found.settings
-
-
 def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary) -> Question:
     """The question about the frozen list, once it is recorded that the run asks it."""
     with engine.begin() as conn:
-        found = campaign.find(conn, window, lock=True)
-        if found is None or found.settings is None or found.approval.state is not ApprovalState.REQUESTED:
+        found = campaign.existing(conn, window)
+        if found.approval.state is not ApprovalState.REQUESTED:
             return Question("The question was answered in the meantime.")
         campaign.update(conn, window, **found.approval.asked_by(run_id).columns)
         waiting = queue.waiting_by_bucket(conn, window)
-    texts = {name: found.settings.message(name) for name in waiting}
+    settings = found.require_settings()
+    texts = {name: settings.message(name) for name in waiting}
     return Question(
         messages=waiting,
         segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
         skipped=queued.skipped_by_reason,
         texts=texts,
-        hours=found.settings.approval_hours,
+        hours=settings.approval_hours,
         guard=found.guard.note,
         again=run_id in found.approval.asked,
     )

@@ -1,4 +1,4 @@
-"""Step 4: put every customer in a bucket."""
+"""Step 4: put every customer in a bucket, by the rule of ``campaigns.segments``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from engage.campaigns import campaign, guard
 from engage.campaigns.segments import BUCKETS, rule
 from engage.errors import NotReady
 from engage.settings import Settings
+from engage.statuses import CampaignStatus
 from engage.storage import partitions
 from engage.storage.schema import customer_activity, customer_bucket
 from engage.window import Window
@@ -17,7 +18,7 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """Customers by bucket; ``frozen`` when they are those of an earlier run. ``guard``: what looks wrong by now."""
+    """Customers by bucket; ``frozen``: they are those of an earlier run. ``guard``: what looks wrong, if anything."""
 
     buckets: dict[str, int]
     frozen: bool = False
@@ -25,7 +26,7 @@ class BucketSummary:
 
 
 def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
-    """Replace the window's rows of ``customer_bucket``, by the settings that ``extract`` took.
+    """Replace the window's rows of ``customer_bucket``, unless the campaign is frozen.
 
     Raises:
         NotReady: ``extract`` or ``aggregate`` has not run.
@@ -38,9 +39,9 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
         buckets = dict.fromkeys(BUCKETS, 0) | _customers_by_bucket(step.conn, window)
-        seen = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
-        step.save(status="bucketed", buckets=buckets, guard=seen.kept())
-        return BucketSummary(buckets, guard=seen.note)
+        checked = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
+        step.save(status=CampaignStatus.BUCKETED, buckets=buckets, guard=checked.to_json())
+        return BucketSummary(buckets, guard=checked.note)
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:

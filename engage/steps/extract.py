@@ -1,4 +1,4 @@
-"""Step 2: open the window's campaign, take the settings' snapshot, and count what the log holds."""
+"""Step 2: open the window's campaign, record its settings, and count its events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engage.campaigns import campaign, guard, valid_events
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents
 from engage.settings import Settings
-from engage.statuses import RejectReason
+from engage.statuses import CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer
 from engage.window import Window
@@ -19,9 +19,9 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class ExtractSummary:
-    """Valid events by kind and rejected ones by reason; ``frozen`` when they are those of an earlier run.
+    """Valid events by kind, and rejected ones by reason.
 
-    ``guard``: what looks wrong about them.
+    ``frozen``: they are those of an earlier run. ``guard``: what looks wrong, if anything.
     """
 
     events: dict[str, int]
@@ -33,15 +33,15 @@ class ExtractSummary:
 def extract(
     engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, options: RunOptions
 ) -> ExtractSummary:
-    """Open the campaign, or open it anew while nobody has been texted.
+    """Open the window's campaign. Again: replace what an earlier run recorded, unless the campaign is frozen.
 
-    What the guard stops is opened all the same, so that it can be looked at and ``message`` knows of it.
+    A campaign that the guard stops is recorded with its findings: ``report`` shows them, and ``message`` stops as well.
 
     Raises:
         WindowError: the window has not ended by ``as_of``.
-        NoCustomers: there are none at all.
-        NoValidEvents: there are customers, but nothing of the window counts.
-        GuardStop: something looks wrong, and the run may text people and does not ignore it.
+        NoCustomers: the customer table is empty.
+        NoValidEvents: there are customers, but no valid event in the window.
+        GuardStop: the guard has findings, and the run may text customers and does not ignore them.
     """
     window.require_complete(as_of)
     _require_customers(engine)
@@ -52,17 +52,17 @@ def extract(
         valid, rejected = valid_events.count_window(step.conn, window)
         rejected = dict.fromkeys(RejectReason, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
         if not any(valid.values()):
-            raise NoValidEvents(_nothing_counts(window, rejected))
+            raise NoValidEvents(_no_valid_event(window, rejected))
         found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(options, run_id))
         step.save(
-            status="extracted",
+            status=CampaignStatus.EXTRACTED,
             run_id=run_id,
             settings=settings.snapshot(),
             events=valid,
             rejected=rejected,
             customers=None,
             buckets=None,
-            guard=found.kept(),
+            guard=found.to_json(),
         )
     if options.may_text(window, settings, as_of):
         found.enforce(window)
@@ -70,7 +70,7 @@ def extract(
 
 
 def _ignored_by(options: RunOptions, run_id: str) -> str | None:
-    """Who lets this campaign pass the guard."""
+    """The run that lets this campaign pass the guard, with the user who triggered it."""
     if not options.ignore_guard:
         return None
     return f"{run_id}, triggered by {options.by}" if options.by else run_id
@@ -80,14 +80,15 @@ def _require_customers(engine: sa.Engine) -> None:
     with engine.begin() as conn:
         if not conn.execute(sa.select(sa.select(customer.c.customer_id).exists())).scalar_one():
             raise NoCustomers(
-                "There are no customers yet, so there is nothing to do. Customers come from the app, or, to try "
-                "Engage out, from a run triggered with seed."
+                "There are no customers yet, so there is nothing to do. Customers come from the app or, for a trial, "
+                "from a run triggered with seed."
             )
 
 
-def _nothing_counts(window: Window, rejected: dict[str, int]) -> str:
+def _no_valid_event(window: Window, rejected: dict[str, int]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.items() if count) or "none"
     return (
-        f"There are customers, but no valid event in the window {window} (rejected: {reasons}). Everybody would look "
-        "inactive and be texted for it, so the run stops. Check that the app's events arrive, or name another window."
+        f"There are customers, but no valid event in the window {window} (rejected: {reasons}). All customers would "
+        "look inactive and get a text for it, so the run stops. Check that the app's events arrive, or name another "
+        "window."
     )

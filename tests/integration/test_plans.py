@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import valid_events
+from engage.customers.synthetic import Behaviour
 from engage.steps.aggregate import activity
-from engage.steps.seed import Behaviour, seed
+from engage.steps.seed import seed
 from engage.storage import connection
 from engage.storage.partitions import HASH_MODULUS
 from engage.storage.schema import EVENT_TIMES

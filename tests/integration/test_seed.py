@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage.customers.synthetic import Behaviour
 from engage.errors import InputError, SeedRefused
-from engage.steps.seed import Behaviour, seed
+from engage.steps.seed import seed
 from engage.storage import partitions
 
 KEY = b"k" * 32

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from engage.customers.synthetic import BLOCK, TIME_ZONES, Behaviour, Draws, synthetic_customers
 from engage.errors import InputError
-from engage.steps import seed as seed_module
-from engage.steps.seed import BLOCK, MAX_CUSTOMERS, Behaviour, log_progress, seed, synthetic_customers
+from engage.steps.seed import MAX_CUSTOMERS, log_progress, seed
 from engage.storage import binary_copy
 from engage.storage.binary_copy import packed
 from engage.storage.schema import app_session, customer, purchase
@@ -38,7 +38,7 @@ def events(
     behaviour: Behaviour = DEFAULT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One block's sessions (customer, time) and purchases (customer, time, cents), as plain columns."""
-    draws = seed_module._Draws(window, first + count - 1, rng_seed, behaviour)
+    draws = Draws(window, first + count - 1, rng_seed, behaviour)
     return columns(draws.block(app_session, first, count)), columns(draws.block(purchase, first, count))
 
 
@@ -121,7 +121,7 @@ def test_every_customer_is_synthetic_and_consented_before_the_first_window():
 
 def test_the_time_zones_exist_and_all_occur():
     zones = Counter(row["time_zone"] for row in customers(1, BLOCK))
-    assert {ZoneInfo(zone).key for zone in zones} == set(seed_module.TIME_ZONES)
+    assert {ZoneInfo(zone).key for zone in zones} == set(TIME_ZONES)
 
 
 # --- events
@@ -246,7 +246,7 @@ def test_no_rows_are_an_empty_stream():
 
 @pytest.mark.parametrize("table", [app_session, purchase])
 def test_a_block_decodes_to_its_events_with_one_field_for_each_column(table):
-    block = seed_module._Draws(WINDOW, 20, 7, DEFAULT).block(table, 1, 20)
+    block = Draws(WINDOW, 20, 7, DEFAULT).block(table, 1, 20)
     rows = decode(stream_of(block))
     assert {len(row) for row in rows} == {len(table.columns)}
     assert rows == [tuple(row) for row in columns(block).T.tolist()]
