@@ -8,10 +8,10 @@ from engage.errors import InputError
 from engage.pages.render import html
 from engage.reports import customer_history
 from engage.sending import ledger
+from engage.storage.schema import MAX_CUSTOMER_ID
 
 SHOWN = 26
 """Campaigns: four years."""
-LARGEST_ID = 2**63 - 1
 
 
 def page(engine: sa.Engine, customer_id: str | None) -> str:
@@ -36,7 +36,10 @@ def page(engine: sa.Engine, customer_id: str | None) -> str:
 def _customer_id(text: str) -> int:
     digits = text.strip().removeprefix("-")
     if not (
-        digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID)) and int(digits) <= LARGEST_ID
+        digits.isascii()
+        and digits.isdigit()
+        and len(digits) <= len(str(MAX_CUSTOMER_ID))
+        and int(digits) <= MAX_CUSTOMER_ID
     ):
         raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
     return int(text)

@@ -21,6 +21,7 @@ from engage.sending.providers import Outcome, SmsProvider
 from engage.sending.providers.twilio_codes import FILTERED
 from engage.sending.throttle import Dispatch, Pace
 from engage.settings import Settings
+from engage.storage.schema import MIN_CUSTOMER_ID
 from engage.storage.schema import campaign as campaign_table
 from engage.window import Window
 
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
-_BEFORE_ALL = -(2**63)
 LOOK_EVERY = 60.0
 """Seconds after which a sender looks again at how fast it may go and how many messages were filtered out."""
 SAY_EVERY = 5.0
@@ -89,7 +89,7 @@ class _Sending:
         self.dispatch = Dispatch(taken.provider, Pace.of(taken.settings))
         self.recipients = Recipients(taken.settings)
         self.ready: deque[int] = deque()
-        self.after = _BEFORE_ALL
+        self.after = MIN_CUSTOMER_ID
         self.at_end = False
         self.opens: datetime | None = None
         self.accepted = 0
@@ -150,7 +150,7 @@ class _Sending:
         if self.opens is None or self.opens > self.clock():
             self.resume_at = self.opens
             return True
-        self.after, self.at_end, self.opens = _BEFORE_ALL, False, None  # hours have opened meanwhile
+        self.after, self.at_end, self.opens = MIN_CUSTOMER_ID, False, None  # hours have opened meanwhile
         return False
 
     def _fill(self, room: int) -> None:

@@ -19,18 +19,19 @@ from engage.customers.profile import Profile
 from engage.reports import customer_history
 from engage.service.body import route_for
 from engage.service.context import Context
-from engage.service.event_models import MAX_ID, Printable, Time
+from engage.service.event_models import Printable, Time
 from engage.service.problems import documented
 from engage.statuses import MessageStatus
-from engage.texts import phone
+from engage.storage.schema import MAX_CUSTOMER_ID
+from engage.texts.phone import E164, is_valid
 
-TheCustomer = Annotated[int, Path(ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
+TheCustomer = Annotated[int, Path(ge=1, le=MAX_CUSTOMER_ID, description="The customer's number.", examples=[4711])]
 _ALWAYS = (401, 403, 422, 429, 503)
 _WITH_BODY = (*_ALWAYS, 400, 408, 413, 415)
 
 
 def _e164(text: str) -> str:
-    if not phone.is_valid(text):
+    if not is_valid(text):
         raise PydanticCustomError("invalid_phone", "It takes a valid number in E.164, such as +12025550123.")
     return text
 
@@ -60,7 +61,7 @@ class ProfileBody(BaseModel):
 
     name: Annotated[str, Field(max_length=200, examples=["Ada Diaz"]), Printable] | None = None
     phone: Annotated[
-        str, Field(pattern=r"^\+[1-9][0-9]{1,14}$", examples=["+12025550123"]), AfterValidator(_e164)
+        str, Field(pattern=E164, examples=["+12025550123"]), AfterValidator(_e164)
     ] | None = None  # fmt: skip
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     time_zone: Annotated[str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_zone)] | None = None

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
+from engage.storage.schema import MAX_CUSTOMER_ID
 
-MAX_ID = 2**63 - 1
 MAX_EVENTS = 1000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -46,7 +46,9 @@ Time = Annotated[
     BeforeValidator(_time),
     WithJsonSchema({"type": "string", "format": "date-time", "description": _TIME_IS}),
 ]
-CustomerId = Annotated[int, Field(strict=True, ge=1, le=MAX_ID, description="The customer's number.", examples=[4711])]
+CustomerId = Annotated[
+    int, Field(strict=True, ge=1, le=MAX_CUSTOMER_ID, description="The customer's number.", examples=[4711])
+]
 
 
 def _printable(text: str) -> str:

@@ -29,7 +29,6 @@ from engage.texts import opt_out_words, phone
 log = logging.getLogger(__name__)
 
 _MESSAGE_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _ERROR_CODE = re.compile(r"[0-9]{1,9}")
 
 Form = ImmutableMultiDict[str, str]
@@ -94,7 +93,7 @@ def _apply(context: Context, form: Form, reference: str) -> str:
 def _receive(context: Context, form: Form) -> str:
     """Do what a text asks for; returns its class, to count by. What comes from no phone is ignored."""
     sid, sender = form.get("MessageSid", ""), form.get("From", "")
-    if not _MESSAGE_SID.fullmatch(sid) or not _E164.fullmatch(sender):
+    if not _MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
         return "ignored"
     text_class = opt_out_words.classify(form.get("Body", ""), form.get("OptOutType", ""))
     sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), text_class)

@@ -20,6 +20,10 @@ from engage.statuses import (
     SuppressionReason,
     TextClass,
 )
+from engage.texts.phone import E164
+
+MIN_CUSTOMER_ID, MAX_CUSTOMER_ID = -(2**63), 2**63 - 1
+"""The range of a ``bigint``. Customers have ids from 1; erased customers keep their counts under negative ids."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -54,7 +58,7 @@ customer = sa.Table(
     _time("opted_out_at"),
     sa.Column("synthetic", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.CheckConstraint("(phone IS NULL) = (phone_hash IS NULL)", name="phone_hash"),
-    sa.CheckConstraint(r"phone ~ '^\+[1-9][0-9]{1,14}$'", name="phone"),
+    sa.CheckConstraint(f"phone ~ '{E164}'", name="phone"),
     # an opt-out belongs to a phone; few customers have one
     sa.Index("customer_opted_out_phone_hash_idx", "phone_hash", postgresql_where=sa.text("opted_out_at IS NOT NULL")),
     comment="One row per customer.",

@@ -11,6 +11,8 @@ from phonenumbers import timezone
 
 from engage.errors import InputError
 
+E164 = r"^\+[1-9][0-9]{1,14}$"
+"""The form of an E.164 number, for Python, Postgres and JSON schemas alike (ITU-T E.164: at most 15 digits)."""
 PHONE_HASH_BYTES = 16
 
 

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import why
 from engage.sending import queue
-from engage.service.event_models import MAX_ID
 from engage.settings import Settings
-from engage.storage.schema import message, metadata
+from engage.storage.schema import MAX_CUSTOMER_ID, message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 from tests.integration.service import refused
@@ -144,11 +143,11 @@ def test_what_is_wrong_of_a_customer_is_named_and_nothing_changes(customers):
 
 def test_an_id_is_a_number_that_the_database_can_keep(customers):
     before = customers.dump()
-    for id_ in ("0", "-1", str(MAX_ID + 1), "9" * 500, "x", "1.5", "1e3", "%00", "%ED%A0%80", "%D9%A3"):
+    for id_ in ("0", "-1", str(MAX_CUSTOMER_ID + 1), "9" * 500, "x", "1.5", "1e3", "%00", "%ED%A0%80", "%D9%A3"):
         for call in (lambda i: customers.put(ADA, i), customers.get, customers.opt_out, customers.delete):
             assert refused(call(id_))
     assert customers.dump() == before
-    assert told(customers.put(ADA, MAX_ID), 201)["customer_id"] == MAX_ID
+    assert told(customers.put(ADA, MAX_CUSTOMER_ID), 201)["customer_id"] == MAX_CUSTOMER_ID
 
 
 def test_a_synthetic_customer_is_not_replaced(customers, world):

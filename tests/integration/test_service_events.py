@@ -5,7 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from engage.service import events
-from engage.service.event_models import MAX_EVENTS, MAX_ID
+from engage.service.event_models import MAX_EVENTS
+from engage.storage.schema import MAX_CUSTOMER_ID
 from tests.integration.service import AT, bought, refused, session, viewed
 
 SESSIONS = "SELECT customer_id, started_at FROM app_session ORDER BY customer_id, started_at"
@@ -71,8 +72,8 @@ def test_amounts_are_kept_to_the_cent(api, world):
 def test_amounts_may_be_cents(api, world):
     cents = [0, 1, 1250, 10**12]
     events = [session(id_, type="purchase", amount_minor=amount) for id_, amount in enumerate(cents, 1)]
-    assert api.send(*events, {**events[1], "customer_id": MAX_ID, "currency": "USD"}).json()["accepted"] == 5
-    assert world.rows(CENTS) == [*enumerate(cents, 1), (MAX_ID, 1)]
+    assert api.send(*events, {**events[1], "customer_id": MAX_CUSTOMER_ID, "currency": "USD"}).json()["accepted"] == 5
+    assert world.rows(CENTS) == [*enumerate(cents, 1), (MAX_CUSTOMER_ID, 1)]
 
 
 def test_a_batch_may_be_packed(api, world):
@@ -97,7 +98,7 @@ WRONG = [
     (session("1"), "customer_id", "missing_customer"),
     (session(1.0), "customer_id", "missing_customer"),
     (session(True), "customer_id", "missing_customer"),
-    (session(MAX_ID + 1), "customer_id", "missing_customer"),
+    (session(MAX_CUSTOMER_ID + 1), "customer_id", "missing_customer"),
     (session(None), "customer_id", "missing_customer"),
     (session(at=None), "occurred_at", "invalid_time"),
     (session(at=1700000000), "occurred_at", "invalid_time"),

@@ -29,7 +29,7 @@ ROOMS = {
     "process_signals": "",
     "texts": "errors statuses",
     "settings": "errors alert texts",
-    "storage": "errors window statuses",
+    "storage": "errors window statuses texts",
     "customers": "errors window statuses texts settings storage",
     "campaigns": "errors window statuses texts settings storage customers",
     "sending": "errors window statuses texts settings storage customers campaigns",

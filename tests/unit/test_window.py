@@ -174,6 +174,23 @@ def test_a_window_says_its_days_and_its_key():
     assert window.key == "20251208"
 
 
+@given(moments)
+def test_a_key_reads_back_as_its_window(moment):
+    window = Window.containing(moment)
+    assert Window.from_key(window.key) == window
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "x", "2025-12-08", "2025128", "20251208 ", " 20251208", "+2025128", "２０２５１２０８", "20251209", "20251308",
+     "00000000", "99991231", "20251208-1", "9" * 5000],
+)  # fmt: skip
+def test_a_text_that_is_no_key_is_refused(key):
+    with pytest.raises(WindowError) as raised:
+        Window.from_key(key)
+    assert str(raised.value) == f"{key[:40]!r} is not a window's key: its start as YYYYMMDD, such as 20250106."
+
+
 @pytest.mark.parametrize(
     ("as_of", "start"),
     [

@@ -172,7 +172,7 @@ def lock_customers(conn: sa.Connection) -> None:
 def windows_of(conn: sa.Connection, log: sa.Table) -> set[Window]:
     """The windows that have a partition of ``log``."""
     keys = (re.fullmatch(rf"{log.name}_(\d{{8}})", name) for name in sa.inspect(conn).get_table_names())
-    return {Window(datetime.fromisoformat(key[1])) for key in keys if key}
+    return {Window.from_key(key[1]) for key in keys if key}
 
 
 def lock_log(conn: sa.Connection, log: sa.Table) -> None:
