@@ -11,7 +11,7 @@ from engage.pages.viewer import Viewer
 from engage.reports.what_if import what_if
 from engage.steps.seed import seed
 from tests.integration.conftest import KEY
-from tests.integration.test_report_pages import EVIL, assert_inert
+from tests.integration.test_pages_campaigns import EVIL, assert_inert
 
 CASES = [
     ("100", "5"),

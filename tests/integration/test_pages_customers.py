@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from engage.errors import InputError, NoSuchCustomer
 from engage.pages import customers
 from engage.reports import customer_history
-from tests.integration.test_report_pages import EVIL, assert_inert, text_of
+from tests.integration.test_pages_campaigns import EVIL, assert_inert, text_of
 
 
 def test_it_has_the_numbers_the_bucket_and_why_of_every_campaign(world, in_window):
