@@ -2,6 +2,6 @@
 
 Plain Python over Postgres; nothing in this package imports Airflow. Follow the data to find your way::
 
-    app event → seed → app_session, purchase → extract → aggregate → customer_activity
-        → bucket → customer_bucket → message → sms → message (the ledger) → report
+    app event → service → app_session, purchase → steps.extract → steps.aggregate → customer_activity
+        → steps.bucket → customer_bucket → steps.message → message (the ledger) → sending → reports
 """

@@ -2,29 +2,29 @@
 
 ::
 
-    EngageError                 something a person can understand and act on
-    ├── InputError              a value given by a person or a client is wrong; retrying cannot help
+    EngageError                 a person can understand the message and act on it
+    ├── InputError              a value from a person or a client is wrong; a retry cannot help
     │   ├── WindowError         a date off the 8-week grid, or a window that is not complete
     │   ├── SettingsError       an Airflow Variable or ``--set`` value that is not allowed
-    │   └── RunError            a run was triggered with something that no run accepts
-    ├── SeedRefused             synthetic data would have mixed with real data
-    ├── NoCustomers             nothing to do yet: the customer table is empty (a run skips)
-    ├── NoValidEvents           customers, but not one valid event in the window
-    ├── GuardStop               the data look wrong beside the last campaign's, and nobody may be texted for it
-    ├── NotApproved             nobody has approved of the messages, and somebody has to
+    │   └── RunError            a run was triggered with a value that no run accepts
+    ├── SeedRefused             synthetic data would mix with real data
+    ├── NoCustomers             the customer table is empty, so there is nothing to do yet (a run skips)
+    ├── NoValidEvents           there are customers, but the window has no valid event
+    ├── GuardStop               the data look wrong beside the last campaign's, and no run ignores the guard
+    ├── NotApproved             the messages need an approver's consent, which is missing
     ├── NotReady                a step ran before the step whose output it reads
-    ├── Superseded              another sender has taken this campaign over
+    ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
-    ├── TooLate                 messages still wait of a window that ended too long ago to text anybody
-    ├── ProviderRefuses         the provider takes no messages until somebody mends its account
-    ├── NoSuchCustomer          nobody has this customer id
-    ├── SyntheticCustomer       a real customer would take the place of a synthetic one
-    ├── NotUnknown              only a message whose fate is unknown can be settled by hand
+    ├── TooLate                 messages still wait, but their window ended too long ago
+    ├── ProviderRefuses         the provider takes no messages until the operator repairs its account
+    ├── NoSuchCustomer          no customer has this id
+    ├── SyntheticCustomer       a real customer would replace a synthetic one
+    ├── NotUnknown              an operator may settle a message only if its outcome is unknown
     ├── RunFailed               the run that the demonstration triggered did not succeed
     └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
 
-None of them is worth a retry by itself: database trouble is never wrapped in one of these, so a scheduler
-may retry whatever is *not* an ``EngageError``.
+A retry by itself helps with none of them. Database trouble is never wrapped in one of these, so a scheduler may
+retry every error that is *not* an ``EngageError``.
 """
 
 
@@ -33,19 +33,19 @@ class EngageError(Exception):
 
 
 class InputError(EngageError, ValueError):
-    """A value given from outside is wrong."""
+    """A value from outside is wrong."""
 
 
 class WindowError(InputError):
-    """A date that is not the start of a complete window."""
+    """A date is not the start of a complete window."""
 
 
 class SettingsError(InputError):
-    """A setting outside its allowed range."""
+    """A setting is outside its allowed range."""
 
 
 class RunError(InputError):
-    """A run was asked for something that no run accepts."""
+    """A run was triggered with a value that no run accepts."""
 
 
 class SeedRefused(EngageError):
@@ -61,11 +61,11 @@ class NoValidEvents(EngageError):
 
 
 class GuardStop(EngageError):
-    """The guard found something, and no run was told to ignore it."""
+    """The guard has a finding, and no run ignores it."""
 
 
 class NotApproved(EngageError):
-    """Messages that somebody has to approve of first."""
+    """An approver has yet to approve the messages."""
 
 
 class NotReady(EngageError):
@@ -85,15 +85,15 @@ class TooLate(EngageError):
 
 
 class ProviderRefuses(EngageError):
-    """The provider takes nobody's messages."""
+    """The provider takes no messages."""
 
 
 class NotUnknown(EngageError):
-    """A message is not one whose fate is unknown."""
+    """The outcome of a message is not unknown."""
 
 
 class NoSuchCustomer(EngageError):
-    """Nobody has this customer id."""
+    """No customer has this id."""
 
 
 class SyntheticCustomer(EngageError):

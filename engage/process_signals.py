@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to a process that has started others."""
+"""How Ctrl-C, SIGTERM and SIGHUP end a process that has started other processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this process as Ctrl-C does, and Ctrl-C even where the parent shell had it ignored.
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, and Ctrl-C work even if the parent shell ignored it.
 
-    An ignored SIGHUP stays ignored: that is what nohup is for.
+    An ignored SIGHUP stays ignored, as nohup demands.
     """
     for number in _ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -22,9 +22,9 @@ def interrupt_on_signals() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let nothing end this process inside the block; what arrived is made good at its end, however that comes about.
+    """Hold ending signals back while the block runs, and deliver the first of them at its end.
 
-    A Ctrl-C still ends the programs that the block runs: then it, and not their failure, is what happened.
+    A Ctrl-C still ends the programs that the block runs. The signal then replaces the error which that caused.
     """
     arrived: list[int] = []
     before = [signal.signal(number, lambda number, frame: arrived.append(number)) for number in _ENDING]
@@ -39,7 +39,7 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def ignored() -> Iterator[None]:
-    """Let a second Ctrl-C not keep the block from stopping what the first one ended; it is short."""
+    """Ignore ending signals while a short block stops what the first signal ended."""
     before = [signal.signal(number, signal.SIG_IGN) for number in _ENDING]
     try:
         yield
@@ -50,7 +50,7 @@ def ignored() -> Iterator[None]:
 
 @contextmanager
 def interrupting() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that it can leave everything in order."""
+    """Make SIGTERM end the block as Ctrl-C does, so that the block can clean up."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield

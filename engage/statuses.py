@@ -1,4 +1,4 @@
-"""Every status, reason and kind that the database keeps, each a ``StrEnum``. The tables' checks are made from them."""
+"""Every status, reason and kind in the database, each a ``StrEnum``. The tables' checks are made from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CampaignStatus(StrEnum):
 
 
 class ApprovalState(StrEnum):
-    """Whether an approver was asked about a campaign's list, and what they answered."""
+    """The state of the approver's answer about a campaign's list."""
 
     REQUESTED = auto()
     APPROVED = auto()
@@ -52,10 +52,10 @@ MESSAGE_MOVES: dict[MessageStatus, tuple[MessageStatus, ...]] = {
     MessageStatus.FAILED: (),
     MessageStatus.SKIPPED: (),
 }
-"""Where a message may go from each status. The database refuses every other move (trigger ``message_move``).
+"""The next statuses of each status. The database refuses every other move (trigger ``message_move``).
 
-From ``sending`` a message goes back to ``queued`` only if the provider certainly has not taken it. A receipt may come
-before the sender has recorded that the message was accepted, and may settle one whose outcome was unknown.
+A message returns from ``sending`` to ``queued`` only if the provider certainly has not taken it. A receipt may arrive
+before the sender records that the message was accepted. A receipt may also settle an unknown outcome.
 """
 
 
@@ -92,7 +92,7 @@ class SuppressionReason(StrEnum):
 
 
 class TextClass(StrEnum):
-    """What a customer's text to us asks for. ``REVOCATION`` is a stop in other words than a keyword."""
+    """What a customer's text to us asks for. ``REVOCATION`` is an opt-out in the customer's own words."""
 
     STOP = auto()
     START = auto()
@@ -102,7 +102,7 @@ class TextClass(StrEnum):
 
 
 class AppEventKind(StrEnum):
-    """What else the app reports, beside sessions and purchases."""
+    """Events of the app other than sessions and purchases."""
 
     VIEWED = auto()
     LIKED = auto()
@@ -110,7 +110,7 @@ class AppEventKind(StrEnum):
 
 
 class RejectReason(StrEnum):
-    """Why an event of the log does not count for a campaign, in the order in which reasons apply."""
+    """Why an event does not count for a campaign, in the order in which the reasons apply."""
 
     MISSING_TIMESTAMP = auto()
     FUTURE_DATED = auto()

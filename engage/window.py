@@ -1,4 +1,4 @@
-"""The 8-week grid that every campaign lies on. Pure arithmetic, no clock."""
+"""The 8-week grid of campaigns: pure arithmetic, no clock."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Window:
 
     @classmethod
     def containing(cls, moment: datetime) -> Window:
-        """The window that ``moment`` lies in; also before the anchor."""
+        """The window that holds ``moment``; ``moment`` may lie before the anchor."""
         moment = as_utc(moment)
         return cls(moment - (moment - ANCHOR) % LENGTH)
 
@@ -91,7 +91,7 @@ class Window:
 
     @classmethod
     def named(cls, start: str | date, as_of: datetime) -> Window:
-        """The complete window that a person names by the date of its start, such as ``2026-01-05``.
+        """The complete window that starts on a given date, such as ``2026-02-02``.
 
         Raises:
             WindowError: not a date, not on the grid, before the anchor, or not complete at ``as_of``.
@@ -108,7 +108,7 @@ class Window:
         return window
 
     def require_complete(self, as_of: datetime) -> None:
-        """Refuse a window whose customers may still be active.
+        """Refuse a window that is still running.
 
         Raises:
             WindowError: the window has not ended by ``as_of``.
@@ -122,7 +122,10 @@ class Window:
 
 
 def as_utc(moment: datetime) -> datetime:
-    """``moment`` in UTC, as a plain datetime: a subclass may do arithmetic of its own. A naive time is UTC already."""
+    """``moment`` in UTC; a naive time is UTC already.
+
+    The result is a plain datetime, because a subclass may bring arithmetic of its own.
+    """
     utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, UTC)
 

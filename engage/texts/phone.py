@@ -1,4 +1,4 @@
-"""Phone numbers: how they are written, hashed, masked, and where in the world they may be."""
+"""Phone numbers: their form, keyed hash, mask, validity and time zones."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def hash_key(text: str | None) -> bytes:
     """The key of ``phone_hash`` from the text of ``ENGAGE_HASH_KEY``.
 
     Raises:
-        InputError: missing, or too short to keep anybody from trying all numbers.
+        InputError: missing, or shorter than 32 characters. A short key could be found by trial.
     """
     if text is None or len(text) < 32:
         raise InputError(
             f"ENGAGE_HASH_KEY {'is not set' if not text else f'has {len(text)} characters'}; it takes a secret of 32 "
-            "or more, always the same for one database. Make one with: "
+            "or more, which stays the same for the life of a database. Make one with: "
             "python -c 'import secrets; print(secrets.token_hex(32))'"
         )
     return text.encode()
 
 
 def masked(phone: str | None) -> str:
-    """What a person may see of a phone number: its last two digits."""
+    """A phone number as logs and pages may show it: its last two digits."""
     return f"…{phone[-2:]}" if phone else ""
 
 
 def is_valid(phone: str) -> bool:
-    """Whether a number in E.164 can be somebody's, by the numbering plan of its country."""
+    """Whether an E.164 number is valid in the numbering plan of its country."""
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
@@ -50,9 +50,9 @@ def is_valid(phone: str) -> bool:
 
 
 def zones(phone: str, time_zone: str | None) -> tuple[ZoneInfo, ...]:
-    """The time zones that the phone's owner may be in: the one they gave, else all that the number can be in.
+    """The time zones that a customer may be in: ``time_zone`` if it exists, else all zones of the phone number.
 
-    Empty when there is no telling. ``time_zone`` is an IANA name; one that does not exist counts as not given.
+    ``time_zone`` is an IANA name. The result is empty if neither is known.
     """
     if time_zone and (known := _zone(time_zone)):
         return (known,)

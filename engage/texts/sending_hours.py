@@ -1,4 +1,4 @@
-"""The hours of the day in which somebody may be texted, on the clocks of where they may be."""
+"""Quiet hours and their opposite: the local hours in which a customer may be texted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _AHEAD = 8
-"""Days to look ahead for hours that are open everywhere; a week has every kind of day, one more for the time zones."""
+"""Days to search for an opening: a week, and one more day for the time zones."""
 
 
 @dataclass(frozen=True)
 class SendingHours:
-    """From ``start`` up to ``end``, local time; an ``end`` of None is midnight."""
+    """Local time from ``start`` up to ``end``; an ``end`` of None is midnight. All other hours are quiet hours."""
 
     start: time
     end: time | None
@@ -37,18 +37,18 @@ class SendingHours:
         return hours
 
     def open(self, zones: Sequence[ZoneInfo], now: datetime) -> bool:
-        """Whether it is within the hours in every one of ``zones``."""
+        """Whether ``now`` is within the hours in all ``zones``."""
         return all(self._open(now.astimezone(zone).time()) for zone in zones)
 
     def opens_at(self, zones: Sequence[ZoneInfo], now: datetime) -> datetime | None:
-        """The next moment, ``now`` included, that is within the hours in every zone; None if there is no such."""
+        """The first moment from ``now`` on that is within the hours in all ``zones``; None if there is none."""
         if self.open(zones, now):
             return now
         starts = (moment for zone in zones for moment in _daily(zone, self.start, now))
         return min((moment for moment in starts if moment > now and self.open(zones, moment)), default=None)
 
     def closes_at(self, zones: Sequence[ZoneInfo], now: datetime) -> datetime | None:
-        """The first moment after ``now`` at which the hours end in one of the zones; None if they never do."""
+        """The first moment after ``now`` at which the hours end in one of ``zones``; None if they never end."""
         if self.end is None and self.start == time.min:
             return None
         ends = (moment for zone in zones for moment in _daily(zone, self.end or time.min, now))
@@ -59,7 +59,7 @@ class SendingHours:
 
 
 def _daily(zone: ZoneInfo, at: time, now: datetime) -> list[datetime]:
-    """When it is ``at`` in a zone on the days around ``now``; a time that a change of clocks skips is the one after."""
+    """The moments of local time ``at`` on the days around ``now``; where daylight saving skips it, right after."""
     today = now.astimezone(zone).date()
     days = (today + timedelta(days=number) for number in range(-1, _AHEAD))
     return [datetime.combine(day, at, zone).astimezone(UTC) for day in days]

@@ -1,7 +1,7 @@
-"""How many parts a text message is sent in: what a provider charges for.
+"""How many SMS segments a text takes. A provider charges by segment.
 
-A text of GSM-7 characters fits 160 to a message, or 153 to a part of several; any other character makes the whole
-text UCS-2, with 70 or 67 UTF-16 units (3GPP TS 23.038, sections 4 and 6.2; TS 23.040, section 9.2.3.24.1).
+One segment holds 160 GSM-7 characters, or 153 each if there are several. Any other character makes the whole text
+UCS-2, with 70 or 67 UTF-16 units (3GPP TS 23.038, sections 4 and 6.2; TS 23.040, section 9.2.3.24.1).
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = frozenset("\f^{}\\[~]|€")
-"""Written as an escape and a character."""
+"""Sent as an escape and a character."""
 
 
 @lru_cache(maxsize=1000)
 def segments(text: str) -> int:
-    """How many parts ``text`` is sent in."""
+    """How many SMS segments ``text`` takes."""
     if set(text) <= _BASIC | _EXTENDED:
-        return _parts((2 if character in _EXTENDED else 1 for character in text), alone=160, several=153)
-    return _parts((2 if ord(character) > 0xFFFF else 1 for character in text), alone=70, several=67)
+        return _count((2 if character in _EXTENDED else 1 for character in text), alone=160, several=153)
+    return _count((2 if ord(character) > 0xFFFF else 1 for character in text), alone=70, several=67)
 
 
-def _parts(sizes: Iterable[int], *, alone: int, several: int) -> int:
-    """Fill part after part; no character is cut in two."""
+def _count(sizes: Iterable[int], *, alone: int, several: int) -> int:
+    """Fill segment after segment; no character is split."""
     sizes = list(sizes)
     if sum(sizes) <= alone:
         return 1
-    parts, used = 1, 0
+    count, used = 1, 0
     for size in sizes:
         if used + size > several:
-            parts, used = parts + 1, 0
+            count, used = count + 1, 0
         used += size
-    return parts
+    return count

@@ -1,7 +1,7 @@
 """Message templates: text with bare ``{{ placeholder }}``s, and nothing else of Jinja2.
 
-Whoever may edit an Airflow Variable writes them, so a template is data: Jinja2 only parses it, and never runs it. A
-customer's name is put in as it is, so braces in it stay braces.
+Editors of Airflow Variables are not trusted. So a template is data: Jinja2 parses it and never runs it. A customer's
+name is inserted as it is, so braces in a name stay braces.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from engage.texts.sms_segments import segments
 
 OPT_OUT = "Reply STOP to opt out."
 MAX_VALUE = 40
-"""Characters of a name that a message repeats."""
+"""Longest name in a message, in characters."""
 
 PLACEHOLDERS = {
     "name": "the customer's name",
     "first_name": "the name up to its first space",
-    "total_spend": "what they spent in the window, such as 123.45",
-    "weekly_sessions": "how often they opened the app in a week, such as 5.1",
+    "total_spend": "the customer's spend in the window, such as 123.45",
+    "weekly_sessions": "the customer's sessions a week, such as 5.1",
 }
 NAMELESS = "there"
-"""In place of a missing name: Hi there."""
+"""Replaces a missing name: Hi there."""
 
 _BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _JOINERS = "\u200c\u200d"  # spelling in several scripts, and emoji, need them
@@ -35,16 +35,16 @@ _SAMPLE = {"name": "Maximiliane Mustermann", "first_name": "Maximiliane", "total
 
 @dataclass(frozen=True)
 class Template:
-    """A parsed template: text and the names of placeholders, in turn. ``("Hi ", "first_name", "!")``."""
+    """A parsed template: text and names of placeholders alternate, as in ``("Hi ", "first_name", "!")``."""
 
     parts: tuple[str, ...]
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """Read a template; a sentence on how to opt out is added if it has none.
+        """Read a template, and add a sentence on how to opt out if it has none.
 
         Raises:
-            ValueError: says what in it is not allowed.
+            ValueError: names the part that is not allowed.
         """
         _refuse_invisible(text)
         parts = [""]
@@ -62,16 +62,16 @@ class Template:
         return self.parts[1::2]
 
     def render(self, values: dict[str, str]) -> str:
-        """The text with each placeholder's value in its place, exactly as it is: values are not templates."""
+        """The text with every placeholder replaced by its value. A value is inserted as it is, never as a template."""
         return "".join(part if n % 2 == 0 else values[part] for n, part in enumerate(self.parts))
 
     def typical_segments(self) -> int:
-        """How many parts the text takes for a customer with a longish name."""
+        """How many SMS segments the text takes for a customer with a longish name."""
         return segments(self.render({**dict.fromkeys(PLACEHOLDERS, "12.5"), **_SAMPLE}))
 
 
 def values(name: str | None, total_spend_cents: int, avg_weekly_sessions: float) -> dict[str, str]:
-    """What each placeholder stands for, for one customer."""
+    """Each placeholder's value for one customer."""
     shown = clean(name or "")
     return {
         "name": shown or NAMELESS,
@@ -82,7 +82,7 @@ def values(name: str | None, total_spend_cents: int, avg_weekly_sessions: float)
 
 
 def clean(value: str) -> str:
-    """A value fit for one line of a message: no control, bidirectional or other invisible characters, and short."""
+    """A value cut and cleaned to fit one line: no control, bidirectional or other invisible characters."""
     spaced = "".join(
         " " if character.isspace() else character
         for character in unicodedata.normalize("NFC", value[: 10 * MAX_VALUE])
@@ -124,4 +124,4 @@ def _refuse_invisible(text: str) -> None:
     for character in text:
         control = character not in "\r\n" and unicodedata.category(character) in {"Cc", "Cs"}
         if control or _BIDI_OVERRIDES.match(character):
-            raise ValueError(f"it has the invisible character U+{ord(character):04X}, which texts cannot have")
+            raise ValueError(f"it has the invisible character U+{ord(character):04X}, which a text cannot have")

@@ -165,7 +165,7 @@ def test_a_setting_that_is_not_allowed_is_refused_in_one_sentence(engage, settin
 
 def test_an_unknown_setting_is_refused_naming_those_that_there_are(engage):
     sentence = refused(engage("run", "--set", "low_spend_threshold=1", "--set", "threshold=1"))
-    assert sentence.startswith("--set threshold is not a setting; there are --set low_spend_threshold,")
+    assert sentence.startswith("--set threshold is not a setting; the settings are --set low_spend_threshold,")
 
 
 @pytest.mark.parametrize("command", WITH_WINDOW)
