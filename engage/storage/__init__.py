@@ -1,1 +1,1 @@
-"""The database: its tables, connections, partitions and migrations, and fast ways to write rows."""
+"""The database: its tables, connections, partitions and migrations, and bulk writes."""

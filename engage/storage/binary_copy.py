@@ -1,4 +1,4 @@
-"""Rows for Postgres's binary COPY, the fastest way in.
+"""Bulk writes with Postgres's binary COPY, the fastest way to add rows.
 
 https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format".
 """
@@ -34,7 +34,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def packed(*columns: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """Rows of int64 columns: field count, then length and value of each. A timestamptz is an int64 too."""
+    """Rows of int64 columns: the field count, then each field's length and value. A timestamptz is an int64 too."""
     fields = [(f"{kind}{n}", ">i4" if kind == "length" else ">i8") for n in range(len(columns)) for kind in _FIELD]
     rows = np.empty(len(columns[0]), dtype=[("fields", ">i2"), *fields])
     rows["fields"] = len(columns)
@@ -45,7 +45,7 @@ def packed(*columns: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
 
 
 def copy_packed(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDArray[np.void]) -> None:
-    """Add ``packed`` rows, one column for each of the table's, to ``target``."""
+    """Add ``packed`` rows, with all columns of ``table`` in order, to the table named ``target``."""
     with _cursor(conn).copy(_statement(target, [c.name for c in table.columns])) as copy:
         copy.write(_HEADER)
         copy.write(rows.view(np.uint8).data)
@@ -53,7 +53,7 @@ def copy_packed(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDA
 
 
 def copy_rows(conn: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Add rows of any types to a table; slower by far than packed ones."""
+    """Add rows of any types to a table; far slower than ``copy_packed``."""
     with _cursor(conn).copy(_statement(table.name, columns)) as copy:
         copy.set_types([_TYPES[type(table.c[name].type)] for name in columns])
         for row in rows:
@@ -65,5 +65,5 @@ def _statement(target: str, columns: Sequence[str]) -> str:
 
 
 def _cursor(conn: sa.Connection) -> Any:
-    """psycopg's own cursor: COPY is not part of the DBAPI."""
+    """psycopg's own cursor, because the DBAPI has no COPY."""
     return conn.connection.cursor()

@@ -1,4 +1,4 @@
-"""How Engage talks to Postgres: one engine, and the settings of a set-based step's transaction."""
+"""Connections to Postgres: the engine, and the server settings of a step's transaction."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ STEP_SETTINGS = {
     "work_mem": "256MB",
     "maintenance_work_mem": "512MB",
 }
-"""Set for the length of a step's transaction only, so that one large statement gets what the server has."""
+"""Hold for a step's transaction only, so that one large statement gets the server's resources."""
 
 
 def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) -> sa.Engine:
     """An engine for ``url``, always on psycopg 3, that reads and writes times as UTC.
 
-    ``patience`` is how many seconds a statement may take; without it, any. ``pool`` sizes the engine's pool.
-    Errors show neither statements' values nor rows: these may hold phone numbers, and errors end in logs.
+    ``patience`` is the time limit of a statement in seconds; None is no limit. ``pool`` sizes the engine's pool.
+    Errors end in logs, so they show neither values nor rows, which may hold phone numbers.
     """
     url = sa.make_url(url).set(drivername="postgresql+psycopg")
     limit = f" -c statement_timeout={int(patience * 1000)}" if patience else ""
@@ -28,8 +28,7 @@ def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) ->
         url,
         connect_args={
             "options": f"{url.query.get('options', '')} -c timezone=UTC{limit}",
-            # each statement is planned for its own values: a prepared one is planned for a list of ten ids, and a
-            # sender's lists are a hundred times as long
+            # Postgres plans a prepared statement for a list of ten ids; a sender's lists are a hundred times as long
             "prepare_threshold": None,
         },
         hide_parameters=True,
@@ -41,7 +40,7 @@ def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) ->
 
 
 def _hide_rows(context: sa.engine.ExceptionContext) -> None:
-    """Take Postgres's DETAIL out of an error: it repeats the row or the key that was refused."""
+    """Remove Postgres's DETAIL from an error, because it repeats the refused row or key."""
     original, wrapper = context.original_exception, context.sqlalchemy_exception
     detail = getattr(getattr(original, "diag", None), "message_detail", None)
     if detail:
@@ -54,6 +53,6 @@ def _without(detail: str, argument: object) -> object:
 
 
 def tune(conn: sa.Connection) -> None:
-    """Prepare the current transaction for one large set-based statement."""
+    """Apply ``STEP_SETTINGS`` to the current transaction, for one large set-based statement."""
     for name, value in STEP_SETTINGS.items():
         conn.execute(sa.select(sa.func.set_config(name, value, True)))

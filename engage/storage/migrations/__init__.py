@@ -1,4 +1,4 @@
-"""Schema migrations, run with Alembic."""
+"""Migrations of the schema, with Alembic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOCK = 0x6D696772617465  # "migrate"
 def upgrade(engine: sa.Engine, as_of: datetime, revision: str = "head") -> None:
     """Bring the database to ``revision`` and make the event partitions around ``as_of``.
 
-    Any number of processes may do this at once; one works and the others find it done.
+    Idempotent, also for many processes at once: one upgrades, and the others wait for it.
     """
     with engine.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
@@ -31,17 +31,17 @@ def upgrade(engine: sa.Engine, as_of: datetime, revision: str = "head") -> None:
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the database back to ``revision``; ``base`` removes every table of Engage and what is in them."""
+    """Take the database back to ``revision``; ``base`` removes all tables of Engage with their rows."""
     with engine.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         command.downgrade(_config(conn), revision)
 
 
 def require_current(engine: sa.Engine) -> None:
-    """Refuse a database whose schema is not the one this code was written for.
+    """Refuse a database whose schema does not match this code.
 
     Raises:
-        NotReady: it has to be upgraded, or is newer than this code.
+        NotReady: the schema is older or newer.
     """
     with engine.connect() as conn:
         found = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()

@@ -1,4 +1,4 @@
-"""The only place with partition DDL: ``events`` for the raw logs, ``results`` for what campaigns compute and send."""
+"""Partition DDL, which stands only here: ``events`` for the raw logs, ``results`` for the tables of campaigns."""
 
 from engage.storage.partitions.ddl import default_of, fresh_name, of, partition_name, retry_lock, set_lock_timeout
 from engage.storage.partitions.events import (

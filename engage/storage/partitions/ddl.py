@@ -1,4 +1,4 @@
-"""What all partition DDL needs: names, and locks that are not waited for long."""
+"""Names and lock time-outs for all partition DDL."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import tenacity
 from engage.window import Window
 
 LOCK_TIMEOUT = "2s"
-"""How long DDL may wait for its locks. Everybody else queues behind the waiting statement meanwhile."""
+"""How long DDL may wait for a lock. All later statements queue behind it meanwhile."""
 
 BOUND = "window_bound"
-"""Name of the CHECK on a table built aside which says that its rows are the window's. It spares ATTACH a scan."""
+"""Name of the CHECK that a fresh table holds rows of its window only. It spares ATTACH a scan."""
 
 _LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED = "55P03", "40P01"
 
@@ -35,9 +35,9 @@ def partition_name(table: sa.Table, window: Window) -> str:
 
 
 def of(table: sa.Table, window: Window) -> sa.Table:
-    """The window's partition of ``table`` as a table of its own, which the caller knows to exist.
+    """The window's partition of ``table`` as a table of its own. The caller makes sure that it exists.
 
-    Planned through it, a query groups and joins piece by piece and compares no timestamps; through the parent it does
+    A query of the partition groups and joins piece by piece and compares no timestamps. A query of the parent does
     neither (docs/decisions/performance.md).
     """
     return table.to_metadata(sa.MetaData(), name=partition_name(table, window))
@@ -49,17 +49,17 @@ def default_of(table: sa.Table) -> sa.Table:
 
 
 def fresh_name(table: sa.Table, window: Window) -> str:
-    """Name of the table aside that is to become the window's partition of ``table``."""
+    """Name of the fresh table that later becomes the window's partition of ``table``."""
     return f"{partition_name(table, window)}_fresh"
 
 
 def exists(conn: sa.Connection, name: str) -> bool:
-    """Whether there is a table of that name."""
+    """Whether a table has this name."""
     return sa.inspect(conn).has_table(name)
 
 
 def set_lock_timeout(conn: sa.Connection) -> None:
-    """Let no statement of the transaction wait for a lock longer than ``LOCK_TIMEOUT``."""
+    """Limit every lock wait of the transaction to ``LOCK_TIMEOUT``."""
     run(conn, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
 

@@ -1,7 +1,7 @@
 """Partitions of the raw logs: by window and, below it, by hash of the customer.
 
-So a step reads one window and groups it piece by piece in cache. Rows that fit no window's partition, such as those
-without a timestamp, lie in the DEFAULT partition: reads through the parent are right whatever partitions exist.
+So a step reads one window, and groups it piece by piece in cache. Rows without a partition of their window, such as
+rows without a timestamp, lie in the DEFAULT partition. So a read of the parent is right whatever partitions exist.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from engage.window import Window
 HASH_MODULUS = 32
 WINDOWS_AHEAD = 2
 
-_ENSURE_LOCK = 0x656E67616765  # "engage": any constant serves, as long as nothing else takes it
+_ENSURE_LOCK = 0x656E67616765  # "engage"; each advisory lock has a number of its own
 _SEED_LOCK = 0x73656564  # "seed"
 
 
 def ensure(engine: sa.Engine, as_of: datetime) -> None:
-    """Make the partitions of the window that ``as_of`` lies in and of the next ones."""
+    """Make the event partitions of the window that holds ``as_of``, and of the next ``WINDOWS_AHEAD``."""
     windows = [Window.containing(as_of)]
     while len(windows) <= WINDOWS_AHEAD:
         windows.append(windows[-1].next())
@@ -43,7 +43,7 @@ def ensure(engine: sa.Engine, as_of: datetime) -> None:
 
 @retry_lock
 def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
-    """Make the event partitions of ``windows`` where they are missing, moving their rows out of DEFAULT."""
+    """Make the missing event partitions of ``windows``, and move their rows out of DEFAULT."""
     wanted = [(table, window) for table in LOG_TIMES for window in windows]
     with engine.begin() as conn:
         if all(exists(conn, partition_name(*pair)) for pair in wanted):
@@ -51,7 +51,7 @@ def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
         wait_for_seeds(conn)
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ENSURE_LOCK)))
         set_lock_timeout(conn)
-        for table in LOG_TIMES:  # ATTACH would ask for it with a weaker lock already in hand: a deadlock for two
+        for table in LOG_TIMES:  # ATTACH upgrades a weaker lock to this one, and two upgrades deadlock
             run(conn, f"LOCK TABLE ONLY {table.name} IN SHARE UPDATE EXCLUSIVE MODE")
         for table, window in wanted:
             if not exists(conn, partition_name(table, window)):
@@ -59,10 +59,10 @@ def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
 
 
 def _create_event_partition(conn: sa.Connection, table: sa.Table, window: Window) -> None:
-    """Build aside, fill from DEFAULT, attach: unlike CREATE … PARTITION OF, this waits for no open writer."""
+    """Build a table aside, fill it from DEFAULT, attach it. CREATE … PARTITION OF would wait for every open writer."""
     name, default = partition_name(table, window), default_of(table).name
     _create_hashed(conn, table, name)
-    # nobody may slip a row of this range into DEFAULT between the move and the attach
+    # no writer may add a row of this range to DEFAULT between the move and the attach
     run(conn, f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE")
     moved = f"DELETE FROM {default} WHERE {_within(table, window)} RETURNING *"
     run(conn, f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved")
@@ -93,36 +93,36 @@ def _within(table: sa.Table, window: Window) -> str:
 
 
 def lock_seeding(conn: sa.Connection) -> None:
-    """Let nobody else seed, and no campaign begin, until the commit."""
+    """Keep out other seeds and new campaigns until the commit."""
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_SEED_LOCK)))
 
 
 def wait_for_seeds(conn: sa.Connection) -> None:
-    """Wait, however long, until nobody seeds; nobody may begin to until the commit."""
+    """Wait without limit for a running seed, and keep out new seeds until the commit."""
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_SEED_LOCK)))
 
 
 def build_events(conn: sa.Connection, window: Window) -> None:
-    """Make an empty table aside for each kind of the window's events, to be filled and swapped in."""
+    """Make an empty fresh table for each kind of the window's events. ``swap_in_events`` uses them."""
     discard_events(conn, window)
     for table in EVENT_TIMES:
         fresh = fresh_name(table, window)
         _create_hashed(conn, table, fresh)
         bound = f"{EVENT_TIMES[table].name} IS NOT NULL AND {_within(table, window)}"
-        run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {BOUND} CHECK ({bound})")  # spares ATTACH a scan
+        run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {BOUND} CHECK ({bound})")
 
 
 def discard_events(conn: sa.Connection, window: Window) -> None:
-    """Drop what ``build_events`` has made and no swap has put in its place, if anything."""
+    """Drop the fresh tables that ``build_events`` made and no swap used."""
     set_lock_timeout(conn)
     for table in EVENT_TIMES:
         run(conn, f"DROP TABLE IF EXISTS {fresh_name(table, window)}")
 
 
 def claim_share(conn: sa.Connection, window: Window, share: int, shares: int) -> None:
-    """Empty the pieces aside that customers of ``in_share`` go to. They are this transaction's own until it ends.
+    """Empty the fresh pieces for the customers of ``in_share``, and lock them for this transaction.
 
-    As they are new in it, Postgres may leave their rows out of its log (wal_level minimal).
+    The truncation makes them new in it, so Postgres may leave their rows out of its log (wal_level minimal).
     """
     set_lock_timeout(conn)
     for table in EVENT_TIMES:
@@ -131,14 +131,14 @@ def claim_share(conn: sa.Connection, window: Window, share: int, shares: int) ->
 
 
 def in_share(window: Window, customer_id: sa.ColumnElement[int], share: int, shares: int) -> sa.ColumnElement[bool]:
-    """Whether a customer's events lie in the given one of ``shares`` groups of pieces; ``shares`` divides 32."""
+    """Whether a customer's events lie in group ``share`` of ``shares`` groups of pieces; ``shares`` divides 32."""
     log = sa.cast(fresh_name(app_session, window), REGCLASS)
     return sa.func.satisfies_hash_partition(log, shares, share, customer_id, type_=sa.Boolean)
 
 
 @retry_lock
 def swap_in_events(conn: sa.Connection, window: Window) -> None:
-    """Put what ``build_events`` has made in the place of the window's events, except those without a customer."""
+    """Replace the window's events by the tables of ``build_events``; events without a customer stay."""
     with conn.begin_nested():
         set_lock_timeout(conn)
         for table in EVENT_TIMES:
@@ -153,10 +153,10 @@ def swap_in_events(conn: sa.Connection, window: Window) -> None:
 
 
 def lock_events(conn: sa.Connection) -> None:
-    """Let nobody but readers at the events until the commit; raises if that takes long.
+    """Keep writers off the events until the commit; readers may go on. Raises if the lock takes too long.
 
-    The parents are locked, and not the window's partitions, for a swap needs the parents in the end: a writer that
-    held one and waited for a partition would be in a deadlock with it. So events are written through the parents only.
+    It locks the parents, because a swap needs them in the end. A writer that holds a parent and waits for a partition
+    would deadlock with a lock on partitions. So all writers go through the parents.
     """
     set_lock_timeout(conn)
     for table in EVENT_TIMES:
@@ -164,27 +164,26 @@ def lock_events(conn: sa.Connection) -> None:
 
 
 def lock_customers(conn: sa.Connection) -> None:
-    """Let nobody add or change a customer until the commit; raises if that takes long."""
+    """Keep writers off the customers until the commit. Raises if the lock takes too long."""
     set_lock_timeout(conn)
     run(conn, "LOCK TABLE customer IN SHARE ROW EXCLUSIVE MODE")
 
 
 def windows_of(conn: sa.Connection, log: sa.Table) -> set[Window]:
-    """The windows that have a partition of ``log``."""
+    """The windows with a partition of ``log``."""
     keys = (re.fullmatch(rf"{log.name}_(\d{{8}})", name) for name in sa.inspect(conn).get_table_names())
     return {Window.from_key(key[1]) for key in keys if key}
 
 
 def lock_log(conn: sa.Connection, log: sa.Table) -> None:
-    """Let nobody at all at one of the raw logs until the commit; raises if that takes long.
+    """Keep readers and writers off a raw log until the commit. Raises if the lock takes too long.
 
-    Whoever writes into the log or reads it by way of the parent has to be done with it, or has not begun, and so
-    cannot be in a deadlock with a ``drop_events`` that follows.
+    It waits for all that use the log through the parent, so none can deadlock with a ``drop_events`` that follows.
     """
     set_lock_timeout(conn)
     run(conn, f"LOCK TABLE ONLY {log.name} IN ACCESS EXCLUSIVE MODE")
 
 
 def drop_events(conn: sa.Connection, log: sa.Table, window: Window) -> None:
-    """Drop the window's partition of a log that ``lock_log`` holds, if there is one. Later rows go to DEFAULT."""
+    """Drop the window's partition of a log, if it exists, under ``lock_log``. Later rows go to DEFAULT."""
     run(conn, f"DROP TABLE IF EXISTS {partition_name(log, window)}")

@@ -1,6 +1,6 @@
-"""Partitions of the results: one per window, which a step builds aside and swaps in.
+"""Partitions of the results: one per window. A step builds it aside and swaps it in.
 
-Readers see the old rows or the new ones, never a mixture, and nothing is left to vacuum.
+Readers see the old rows or the new rows, never a mixture. Nothing is left to vacuum.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from engage.window import Window
 def replace(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[tuple[object, ...]]) -> None:
     """Make ``rows`` the whole content of the window's partition of ``table``.
 
-    ``rows`` yields the table's columns in order. It must not read ``table`` itself: a lock taken by reading the
-    parent would have to be strengthened to swap, and two windows doing that at once deadlock.
+    ``rows`` yields the table's columns in order. It must not read ``table`` itself: the swap would upgrade the
+    reader's lock on the parent, and two such upgrades at once deadlock.
     """
     build(conn, table, window, rows)
     swap_in(conn, table, window)
 
 
 def build(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[tuple[object, ...]]) -> sa.Table:
-    """The first half of ``replace``: a table aside that holds ``rows``, free to be corrected before ``swap_in``."""
+    """The first half of ``replace``: a fresh table with ``rows``. A step may correct it before ``swap_in``."""
     fresh = table.to_metadata(sa.MetaData(), name=fresh_name(table, window))
     compiled = rows.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
     # CREATE TABLE … AS may run in parallel, which INSERT … SELECT never does; values stay bound parameters
@@ -33,25 +33,25 @@ def build(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[
 
 
 def swap_in(conn: sa.Connection, table: sa.Table, window: Window) -> None:
-    """The second half of ``replace``: put what ``build`` has made in the place of the window's partition."""
+    """The second half of ``replace``: the fresh table of ``build`` becomes the window's partition."""
     fresh = fresh_name(table, window)
-    run(conn, f"ANALYZE {fresh}")  # else the next step would plan blindly until autovacuum comes by
+    run(conn, f"ANALYZE {fresh}")  # without statistics the next step gets bad plans until autovacuum runs
     indexes = _add_constraints(conn, table, window, fresh)
     _swap(conn, table, window, fresh, indexes)
 
 
 def discard(conn: sa.Connection, table: sa.Table, window: Window) -> None:
-    """Instead of ``swap_in``: drop what ``build`` has made."""
+    """Drop the fresh table of ``build``; the alternative to ``swap_in``."""
     run(conn, f"DROP TABLE {fresh_name(table, window)}")
 
 
 def clear(conn: sa.Connection, table: sa.Table, window: Window) -> None:
-    """Remove the window's partition of ``table``, if there is one."""
+    """Remove the window's partition of ``table``, if it exists."""
     _swap(conn, table, window, None, ())
 
 
 def _add_constraints(conn: sa.Connection, table: sa.Table, window: Window, fresh: str) -> Sequence[str]:
-    """Give ``fresh`` what ATTACH would otherwise scan for or build under lock; returns the names of its indexes."""
+    """Add constraints and indexes, which ATTACH would check or build under its lock; returns the indexes' names."""
     not_null = [f"ALTER COLUMN {c.name} SET NOT NULL" for c in table.columns if not c.nullable]
     checks = [
         f"ADD CONSTRAINT {c.name} CHECK ({c.sqltext})" for c in table.constraints if isinstance(c, sa.CheckConstraint)
@@ -74,7 +74,7 @@ def _add_constraints(conn: sa.Connection, table: sa.Table, window: Window, fresh
 @retry_lock
 def _swap(conn: sa.Connection, table: sa.Table, window: Window, fresh: str | None, indexes: Sequence[str]) -> None:
     name = partition_name(table, window)
-    with conn.begin_nested():  # a lock that could not be had undoes the swap only, not the rows built aside
+    with conn.begin_nested():  # a lock time-out undoes only the swap, not the fresh table
         set_lock_timeout(conn)
         run(conn, f"DROP TABLE IF EXISTS {name}")
         if fresh is None:
