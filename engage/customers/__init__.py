@@ -1,1 +1,1 @@
-"""The customer: profile, suppression, erasure, replies."""
+"""Customers: profile, suppression, erasure, replies."""

@@ -1,4 +1,4 @@
-"""Erasure: forget a customer and keep the counts of campaigns."""
+"""Erasure: remove a customer's data, and keep the counts of campaigns."""
 
 from __future__ import annotations
 
@@ -10,34 +10,28 @@ import sqlalchemy as sa
 
 from engage.customers import suppression
 from engage.errors import NotReady
-from engage.storage.schema import (
-    LOG_TIMES,
-    customer,
-    customer_activity,
-    customer_bucket,
-    inbound_sms,
-    message,
-)
+from engage.statuses import MessageStatus, SkipReason, SuppressionReason
+from engage.storage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, inbound_sms, message
 
 
 @dataclass(frozen=True)
-class Forgotten:
-    """What forgetting somebody has changed."""
+class ErasureSummary:
+    """Whether the customer was known, and how many events were deleted and messages blanked."""
 
     known: bool
     events: int
     messages: int
 
 
-def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten:
-    """Remove what is known of a customer, and make what campaigns have computed and sent nobody's.
+def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSummary:
+    """Erase a customer's data, and keep the counts of campaigns. Idempotent.
 
-    Their row, their events and what is noted of their texts to us are deleted. Their numbers, bucket and messages stay,
-    without text, phone and provider's id, under a random negative id that nothing leads to, so every campaign's counts
-    stay right. Their phone is suppressed by its keyed hash. Again: changes nothing.
+    It deletes the customer's row, events and records of inbound texts. The numbers, buckets and messages of campaigns
+    stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id. The
+    phone is suppressed by its keyed hash.
 
     Raises:
-        NotReady: a message to them is being handed over at this moment.
+        NotReady: the sender is handing over a message to the customer at this moment.
     """
     with engine.begin() as conn:
         removed = conn.execute(
@@ -46,25 +40,27 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> Forgotten
         hashes = _blank_messages(conn, customer_id, as_of)
         for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
             conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
-            suppression.suppress(conn, phone_hash, reason="erasure", source="forgotten on request", as_of=as_of)
+            suppression.suppress(
+                conn, phone_hash, reason=SuppressionReason.ERASURE, source="forgotten on request", as_of=as_of
+            )
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)
-        nobody = -secrets.randbelow(2**62) - 1
+        stand_in = -secrets.randbelow(2**62) - 1
         for table in (customer_activity, customer_bucket, message):
-            conn.execute(sa.update(table).where(table.c.customer_id == customer_id).values(customer_id=nobody))
-    return Forgotten(known=bool(removed), events=events, messages=len(hashes))
+            conn.execute(sa.update(table).where(table.c.customer_id == customer_id).values(customer_id=stand_in))
+    return ErasureSummary(known=bool(removed), events=events, messages=len(hashes))
 
 
 def _blank_messages(conn: sa.Connection, customer_id: int, as_of: datetime) -> list[bytes | None]:
-    """Take what is personal out of a customer's messages; returns the phone of each."""
+    """Remove personal data from a customer's messages; returns the phone hash of each."""
     theirs = message.c.customer_id == customer_id
     found = conn.execute(sa.select(message.c.phone_hash, message.c.status).where(theirs).with_for_update()).all()
-    if any(row.status == "sending" for row in found):
+    if any(row.status == MessageStatus.SENDING for row in found):
         raise NotReady(f"A message to customer {customer_id} is being sent at this moment. Try again in a minute.")
     conn.execute(
         sa.update(message)
-        .where(theirs, message.c.status == "queued")
-        .values(status="skipped", reason="erased", settled_at=as_of)
+        .where(theirs, message.c.status == MessageStatus.QUEUED)
+        .values(status=MessageStatus.SKIPPED, reason=SkipReason.ERASED, settled_at=as_of)
     )
     conn.execute(sa.update(message).where(theirs).values(phone_hash=None, body=None, provider_message_id=None))
     return [row.phone_hash for row in found]

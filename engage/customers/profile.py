@@ -1,4 +1,4 @@
-"""A customer's profile as the app sends it, and an opt-out that the customer makes in the app."""
+"""A customer's profile and opt-out, as the app sends them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engage.customers import suppression as suppressions
 from engage.errors import NoSuchCustomer, SyntheticCustomer
+from engage.statuses import SuppressionReason
 from engage.storage.schema import customer
 from engage.texts.phone import phone_hash
 
 
 @dataclass(frozen=True)
 class Profile:
-    """All that the app knows of a customer. ``phone`` is E.164; no ``consent_at`` is no consent."""
+    """All that the app knows of a customer. ``phone`` is E.164; without ``consent_at`` there is no consent."""
 
     name: str | None = None
     phone: str | None = field(default=None, repr=False)
@@ -28,13 +29,13 @@ class Profile:
 
 
 def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
-    """Make the profile the customer's; returns whether they are new. Again: changes nothing.
+    """Store a customer's profile; returns whether the customer is new. Idempotent.
 
-    A new consent that is later than the customer's opt-out, and not in the future, ends that. A suppressed phone stays
-    suppressed, and so does the old one of somebody who has opted out and has another phone now.
+    A new consent ends an earlier opt-out, unless the consent lies in the future. A suppressed phone stays suppressed.
+    If a customer who has opted out changes the phone, the old phone is suppressed.
 
     Raises:
-        SyntheticCustomer: the id is one of the synthetic customers'.
+        SyntheticCustomer: the id belongs to a synthetic customer.
     """
     new_hash = phone_hash(profile.phone, hash_key) if profile.phone else None
     values = {
@@ -60,27 +61,27 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
     done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
     if not done.rowcount:
         raise SyntheticCustomer(
-            f"Customer {customer_id} is a synthetic one, made by seeding. Real customers go into a database of their "
-            "own, or take an id that no synthetic one has."
+            f"Customer {customer_id} is synthetic, made by seeding. Put real customers into another database, or give "
+            "this one an id that no synthetic customer has."
         )
     return False
 
 
 def _keep_opt_out(conn: sa.Connection, customer_id: int, phone_hash: bytes | None, as_of: datetime) -> None:
-    """An opt-out goes with the customer; where that takes them away from their phone, it also stays with that."""
+    """Suppress the old phone of a customer who has opted out and changes the phone; the opt-out stays too."""
     left = sa.and_(customer.c.opted_out_at.is_not(None), customer.c.phone_hash.is_distinct_from(phone_hash))
     theirs = sa.select(customer.c.phone_hash).where(customer.c.customer_id == customer_id, left).with_for_update()
     for old in conn.execute(theirs).scalars():
         if old is not None:
             source = "opted out in the app, and has another phone now"
-            suppressions.suppress(conn, old, reason="stop", source=source, as_of=as_of)
+            suppressions.suppress(conn, old, reason=SuppressionReason.STOP, source=source, as_of=as_of)
 
 
 def opt_out(conn: sa.Connection, customer_id: int, *, as_of: datetime) -> None:
-    """Never text the customer, or their phone, again until they consent anew. Again: the first time stays.
+    """End texts to the customer and the phone until a new consent. Idempotent: the first time stays.
 
     Raises:
-        NoSuchCustomer: there is none with this id.
+        NoSuchCustomer: no customer has this id.
     """
     since = sa.func.coalesce(customer.c.opted_out_at, as_of)
     done = conn.execute(sa.update(customer).where(customer.c.customer_id == customer_id).values(opted_out_at=since))
@@ -89,5 +90,5 @@ def opt_out(conn: sa.Connection, customer_id: int, *, as_of: datetime) -> None:
 
 
 def no_such_customer(customer_id: int) -> NoSuchCustomer:
-    """The error for an id that no customer has."""
+    """The error for an unknown customer id."""
     return NoSuchCustomer(f"There is no customer {customer_id}.")

@@ -1,1 +1,1 @@
-"""What campaigns did, as data."""
+"""Reports on campaigns and customers, as data."""

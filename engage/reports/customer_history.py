@@ -1,4 +1,4 @@
-"""One customer: what is known of them, and what each campaign made of them."""
+"""One customer's history: the profile, and the numbers, bucket and message in each campaign."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engage.window import Window
 
 
 def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
-    """What is known of a customer, the phone masked, and what the last campaign with them made of it.
+    """A customer's profile with the phone masked, and the latest of ``campaigns``, or None.
 
     Raises:
-        NoSuchCustomer: there is none with this id.
+        NoSuchCustomer: no customer has this id.
     """
     row = conn.execute(sa.select(customer).where(customer.c.customer_id == customer_id)).one_or_none()
     if row is None:
@@ -41,9 +41,9 @@ def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
 
 
 def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """The customer's numbers, bucket and message in the latest windows that have them, newest first.
+    """The customer's numbers, bucket and message in the latest campaigns, newest first.
 
-    A campaign that is just computed anew is left out: its settings do not explain the buckets of before.
+    A campaign that a run is computing anew is left out: its settings do not explain its old buckets.
     """
     theirs = customer_bucket.alias("theirs")
     same = sa.and_(

@@ -1,6 +1,6 @@
-"""How spend and activity are spread over a campaign's customers, counted in bins that its thresholds border on.
+"""The distribution of spend and activity over a campaign's customers, counted in bins.
 
-A threshold is always the border of two bins, so every bin of the two together lies in one bucket.
+A threshold is always a border between two bins. So all customers in one bin of spend and sessions are in one bucket.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ from engage.storage.schema import customer_activity
 from engage.window import WEEKS, Window
 
 BINS = 40
-"""About how many a picture has along a side."""
+"""About how many bins a chart has along an axis."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Bins of one width along a whole number, counted from a border. Whatever lies further out is in the last bin.
+    """Bins of equal width over whole numbers, counted from a border. The last bin holds all larger numbers.
 
-    ``closed``: a number that is a border belongs to the bin below it, and not to the one above.
+    ``closed``: a number on a border belongs to the bin below it, not to the bin above.
     """
 
     border: int
     width: int
     below: int
-    """How many bins lie below the border."""
+    """Number of bins below the border."""
     bins: int
     closed: bool
     unit: int
-    """How many make one of what a person reads: 100 cents, or the 8 weeks' sessions of one a week."""
+    """Divides a number for display: 100 for cents, or 8 for the sessions of 8 weeks."""
     in_view: bool = True
-    """Whether the border is the threshold; one far beyond everybody would leave nothing to see."""
+    """Whether the border is the threshold. A threshold far beyond all customers is left out of the chart."""
 
     def bin_of(self, value: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-        """Which bin a value of 0 or more is in."""
+        """The bin of a value of 0 or more."""
         shift = self.below * self.width - self.border - int(self.closed)
         return sa.cast(sa.func.least((value + shift) // self.width, self.bins - 1), sa.Integer)
 
     def edge(self, number: int) -> float:
-        """The lower edge of a bin, as a person reads it."""
+        """The lower edge of a bin, in display units."""
         return max(0, self.border + (number - self.below) * self.width) / self.unit
 
 
 def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
-    """Bins for numbers that spread so: from 0 to where few are left, and to the threshold, if that is near."""
+    """Bins from 0 up to where few customers are left, and up to the threshold if that is near."""
     reach = max(1.0, min(float(largest), mean + 3 * deviation))
     in_view = threshold <= 2 * reach
     border = threshold if in_view else 0
@@ -60,7 +60,7 @@ def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: flo
 
 
 def _round_number(least: float) -> int:
-    """The least of 1, 2, 5, 10, 20, 50, … that is not below ``least``."""
+    """The smallest of 1, 2, 5, 10, 20, 50, … that is at least ``least``."""
     if least <= 1:
         return 1
     power: int = 10 ** floor(log10(least))
@@ -69,7 +69,7 @@ def _round_number(least: float) -> int:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Customers by bin of spend and bin of sessions; bins without anybody are left out."""
+    """Customers by bin of spend and bin of sessions, without the empty bins."""
 
     spend: Axis
     sessions: Axis
@@ -91,7 +91,7 @@ class Distribution:
 
 
 def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
-    """The distribution over the window's ``customer_activity``, which the caller knows to exist."""
+    """The distribution of the window's ``customer_activity``. The caller makes sure that it exists."""
     rows = partitions.of(customer_activity, window)
     spread = conn.execute(sa.select(*_spread(rows.c.total_spend_cents), *_spread(rows.c.sessions))).one()
     most_sessions_not_high = floor(settings.high_activity_threshold * Decimal(WEEKS))
@@ -105,7 +105,7 @@ def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Dis
 
 
 def _spread(column: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[float], ...]:
-    value = sa.cast(column, sa.Double)  # sums of squares of whole numbers would be of type numeric, which is slow
+    value = sa.cast(column, sa.Double)  # over bigint, Postgres would sum squares as numeric, which is slow
     functions = (sa.func.avg, sa.func.stddev_pop, sa.func.max)
     return tuple(sa.func.coalesce(function(value), 0) for function in functions)
 

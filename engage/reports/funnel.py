@@ -1,4 +1,4 @@
-"""From all customers to those whose phone has the text: how many are left at each stage of a campaign."""
+"""A campaign's funnel: how many customers are left at each stage, from all to delivered."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import sqlalchemy as sa
 from engage.campaigns.segments import TEXTED
 from engage.reports.report import Report
 from engage.sending import ledger
+from engage.statuses import MessageStatus
 from engage.window import Window
 
 
 @dataclass(frozen=True)
 class Funnel:
-    """Customers by stage; each stage is a part of the one before it."""
+    """Customers by stage. Each stage is a part of the stage before."""
 
     customers: int
     bucketed: int
-    """Those in a bucket that is texted."""
+    """Customers in a texted bucket."""
     eligible: int
-    """Those of them who may be texted: the ledger has their message, and not as skipped."""
+    """Bucketed customers whose message was not skipped."""
     accepted: int
-    """Those whose message the provider took."""
+    """Customers whose message the provider accepted."""
     delivered: int
 
     def stages(self) -> dict[str, int]:
-        """The stages by what a person calls them, in order."""
+        """The stages in order, by their names on pages."""
         return {
             "Customers": self.customers,
             f"In {' or '.join(TEXTED)}": self.bucketed,
@@ -37,12 +38,12 @@ class Funnel:
 
 
 def funnel(conn: sa.Connection, window: Window, report: Report) -> Funnel:
-    """The funnel of the campaign that ``report`` is about."""
+    """The funnel of ``window``'s campaign, whose report is ``report``."""
     rows = ledger.of(window)
     query = sa.select(
         sa.func.count().filter(rows.c.reason.is_(None)),
         sa.func.count(rows.c.accepted_at),
-        sa.func.count().filter(rows.c.status == "delivered"),
+        sa.func.count().filter(rows.c.status == MessageStatus.DELIVERED),
     ).select_from(rows)
     eligible, accepted, delivered = conn.execute(query).one()
     bucketed = sum(report.buckets.get(name, 0) for name in TEXTED)

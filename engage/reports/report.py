@@ -1,4 +1,4 @@
-"""What a campaign did, as data."""
+"""A campaign's report: counts, settings, timings and guard findings, as data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from engage.campaigns import campaign
 from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
 from engage.sending import ledger
-from engage.statuses import RejectReason
+from engage.statuses import MessageStatus, RejectReason
 from engage.window import Window
 
 SHOWN = 20
-"""Unknown messages that a report names; ``messages --status unknown`` lists them all."""
+"""Most messages of unknown outcome in a report; ``messages --status unknown`` lists all."""
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
 
 
 @dataclass(frozen=True)
 class Report:
-    """One campaign, ready for JSON. Times are ISO 8601 in UTC, ``timings`` are seconds by step."""
+    """One campaign, ready for JSON. Times are ISO 8601 in UTC; ``timings`` are seconds by step."""
 
     window: dict[str, Any]
     customers: int | None
@@ -38,10 +38,10 @@ class Report:
 
 
 def report(engine: sa.Engine, window: Window | None = None) -> Report:
-    """The report on ``window``'s campaign, or on the latest one.
+    """The report on the campaign of ``window``, or on the latest campaign.
 
     Raises:
-        NotReady: there is no such campaign.
+        NotReady: the campaign does not exist.
     """
     with engine.begin() as conn:
         window = window or campaign.latest(conn)
@@ -51,16 +51,18 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
 
 
 def of(conn: sa.Connection, window: Window) -> Report:
-    """The report on ``window``'s campaign.
+    """The report on the campaign of ``window``.
 
     Raises:
-        NotReady: there is no such campaign.
+        NotReady: the campaign does not exist.
     """
     found = campaign.find(conn, window)
     if found is None:
         raise NotReady(f"There is no campaign for the window {window}.")
     messages = ledger.summarise(conn, ledger.of(window))
-    unknown = ledger.entries(conn, window, status="unknown", limit=SHOWN) if "unknown" in messages.by_status else []
+    unknown = []
+    if MessageStatus.UNKNOWN in messages.by_status:
+        unknown = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
     return Report(
         window={
             "start": window.start.isoformat(),
@@ -92,7 +94,7 @@ def of(conn: sa.Connection, window: Window) -> Report:
 
 
 def recent(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Report]:
-    """The reports on the latest campaigns, or on the latest ones before ``before``; newest first."""
+    """Reports on the latest campaigns, or on the latest before ``before``; newest first."""
     return [of(conn, window) for window in campaign.latest_windows(conn, before=before, limit=limit)]
 
 

@@ -1,4 +1,4 @@
-"""What other thresholds would have made of a campaign, counted exactly over its customers."""
+"""What if: a campaign's buckets under other thresholds, counted exactly over its customers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ THRESHOLDS = ("low_spend_threshold", "high_activity_threshold")
 
 @dataclass(frozen=True)
 class WhatIf:
-    """A campaign as it was computed, and as it would be by ``settings``.
+    """A campaign's buckets as computed, and as they would be with ``settings``.
 
-    ``moves`` are the customers of each bucket by the bucket they would be in.
+    ``moves`` counts customers by their bucket as computed and their bucket with ``settings``.
     """
 
     computed: Settings
@@ -37,30 +37,30 @@ class WhatIf:
 
     @property
     def after(self) -> dict[str, int]:
-        """Customers by bucket, as they would be."""
+        """Customers by bucket, with ``settings``."""
         return {name: sum(self.moves.get((now, name), 0) for now in BUCKETS) for name in BUCKETS}
 
     @property
     def moved(self) -> int:
-        """Customers who would be in another bucket."""
+        """Customers who would change buckets."""
         return sum(customers for (now, then), customers in self.moves.items() if now != then)
 
     def messages(self, buckets: Mapping[str, int]) -> int:
-        """How many messages at most: those of customers who may not be texted are among them."""
+        """The most messages for these counts. Some customers may turn out to be ineligible."""
         return sum(buckets[name] for name in TEXTED)
 
     def segments(self, buckets: Mapping[str, int]) -> int:
-        """How many segments these take, at the campaign's texts and with names of usual length."""
+        """SMS segments of ``messages``, with the campaign's texts and a longish name."""
         sizes = {name: Template.parse(self.computed.message(name)).typical_segments() for name in TEXTED}
         return sum(buckets[name] * sizes[name] for name in TEXTED)
 
 
 def what_if(conn: sa.Connection, window: Window, thresholds: Mapping[str, str]) -> WhatIf:
-    """Count the window's customers by the bucket they are in and the one that ``thresholds`` would put them in.
+    """Count the window's customers by their bucket, and by their bucket under ``thresholds``.
 
     Raises:
-        NotReady: the window's customers are in no buckets yet.
-        SettingsError: a threshold that is not allowed.
+        NotReady: the bucket step has not run for the window.
+        SettingsError: a threshold is not allowed.
     """
     found = campaign.find(conn, window)
     if found is None or found.settings is None or found.buckets is None:

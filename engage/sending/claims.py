@@ -22,6 +22,7 @@ from engage.sending import eligibility
 from engage.sending.compose import Composed, Composer
 from engage.sending.providers import Outcome, OutgoingSms, Reply, SmsProvider
 from engage.settings import Settings
+from engage.statuses import SuppressionReason
 from engage.storage import json_rows
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer, customer_bucket, message
@@ -399,7 +400,9 @@ def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: date
         message.c.window_start == window.start, message.c.customer_id == sa.any_(_ids(ids))
     )
     for phone_hash in conn.execute(phones).scalars().all():
-        suppressions.suppress(conn, phone_hash, reason="provider", source="the provider's answer", as_of=now)
+        suppressions.suppress(
+            conn, phone_hash, reason=SuppressionReason.PROVIDER, source="the provider's answer", as_of=now
+        )
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> sa.FromClause:

@@ -17,7 +17,7 @@ from engage.customers import suppression
 from engage.errors import WindowError
 from engage.sending import ledger
 from engage.sending.providers.twilio_codes import UNSUBSCRIBED, describe
-from engage.statuses import MESSAGE_MOVES
+from engage.statuses import MESSAGE_MOVES, SuppressionReason
 from engage.storage.schema import message
 from engage.window import Window
 
@@ -51,7 +51,7 @@ def apply(engine: sa.Engine, receipt: Receipt, *, as_of: datetime) -> bool:
         )
         if moves and receipt.error_code == UNSUBSCRIBED:
             suppression.suppress(
-                conn, found.phone_hash, reason="provider", source="the provider's receipt", as_of=as_of
+                conn, found.phone_hash, reason=SuppressionReason.PROVIDER, source="the provider's receipt", as_of=as_of
             )
         return True
 

@@ -24,6 +24,7 @@ from engage.sending.providers.twilio_codes import STATUSES
 from engage.service.body import StrictRoute
 from engage.service.context import Context
 from engage.service.problems import documented, problem
+from engage.statuses import TextClass
 from engage.texts import opt_out_words, phone
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ def _receive(context: Context, form: Form) -> str:
     if not _MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
         return "ignored"
     text_class = opt_out_words.classify(form.get("Body", ""), form.get("OptOutType", ""))
-    sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), text_class)
+    sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), TextClass(text_class))
     return text_class if replies.receive(context.engine, sms, as_of=context.clock()) else "repeated"
 
 

@@ -211,7 +211,7 @@ message = sa.Table(
     sa.Column("settled_why", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     _one_of("status", MessageStatus),
-    sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),
+    sa.CheckConstraint(f"(status = '{MessageStatus.SKIPPED}') = (reason IS NOT NULL)", name="reason"),
     # it reads `reason`, not `status`: changing a column that an index reads is never a heap-only update
     sa.Index(
         "message_phone_hash_window_start_idx",

@@ -79,7 +79,7 @@ def test_maintenance_says_what_it_did(engage):
     kept = engage("maintain", "--keep-windows", "1")
     assert kept.returncode == 0
     assert "kept as no campaign of theirs is complete: 2025-03-03\n" in kept.stdout
-    assert "The events of 2025-03-03 to 2025-04-28 are old enough to go" in kept.stderr
+    assert "The events of 2025-03-03 to 2025-04-28 are past their retention" in kept.stderr
     engage("run", "--window-start", "2025-03-03")
     gone = engage("maintain", "--keep-windows", "1")
     assert "Windows whose events were dropped: 2025-03-03\n" in gone.stdout
