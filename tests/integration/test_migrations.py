@@ -1,13 +1,25 @@
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+from engage.reports import customer_history
+from engage.reports.funnel import funnel
+from engage.reports.report import report
 from engage.storage import connection, migrations
 from engage.storage.schema import metadata
 from engage.window import Window
+from tests.integration.conftest import World
+
+REVISIONS = sorted(
+    script.revision for script in ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions()
+)
 
 
 @pytest.fixture
@@ -43,6 +55,18 @@ def test_the_check_constraints_of_migrations_and_schema_agree(empty, now):
     for table in metadata.sorted_tables:
         wanted = {c.name for c in table.constraints if isinstance(c, sa.CheckConstraint)}
         assert {c["name"] for c in sa.inspect(empty).get_check_constraints(table.name)} == wanted
+
+
+def test_the_check_constraints_of_the_database_allow_the_values_of_the_enums(empty, now):
+    migrations.upgrade(empty, now)
+    for table in metadata.sorted_tables:
+        found = {c["name"]: c["sqltext"] for c in sa.inspect(empty).get_check_constraints(table.name)}
+        for check in (c for c in table.constraints if isinstance(c, sa.CheckConstraint)):
+            assert literals(found[check.name]) == literals(str(check.sqltext)), check.name
+
+
+def literals(sql):
+    return set(re.findall(r"'([^']*)'", sql))
 
 
 def test_upgrading_twice_is_the_same_as_once(empty, now):
@@ -108,3 +132,133 @@ def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_ke
     [(run_id, asked, told_at, halted_at)] = world.rows("SELECT run_id, asked, told_at, halted_at FROM campaign")
     assert asked == {run_id: "before 0007"}
     assert told_at == halted_at
+
+
+# --- the way back
+
+
+SHAPE = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+ WHERE {ours}
+UNION ALL SELECT c.relname, obj_description(c.oid), NULL, NULL, NULL, NULL FROM pg_class c WHERE {ours}
+UNION ALL SELECT c.relname, k.conname, pg_get_constraintdef(k.oid), NULL, NULL, NULL
+  FROM pg_class c JOIN pg_constraint k ON k.conrelid = c.oid WHERE {ours}
+UNION ALL SELECT c.relname, pg_get_indexdef(i.indexrelid), NULL, NULL, NULL, NULL
+  FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid WHERE {ours}
+UNION ALL SELECT c.relname, pg_get_triggerdef(t.oid), NULL, NULL, NULL, NULL
+  FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal WHERE {ours}
+UNION ALL SELECT p.proname, p.prosrc, NULL, NULL, NULL, NULL
+  FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+""".format(ours="c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition")
+
+
+def shape(engine):
+    """Columns, comments, constraints, indexes, triggers and functions of all tables but partitions."""
+    with engine.connect() as conn:
+        return sorted(map(repr, conn.exec_driver_sql(SHAPE)))
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_database_that_goes_back_to_a_revision_is_as_it_was_there(empty, now, revision):
+    with empty.begin() as conn:
+        command.upgrade(migrations._config(conn), revision)
+    before = shape(empty)
+    migrations.upgrade(empty, now)
+    assert shape(empty) != before
+    after = shape(empty)
+    migrations.downgrade(empty, revision)
+    assert shape(empty) == before
+    migrations.upgrade(empty, now)
+    assert shape(empty) == after
+
+
+# --- a database made by the previous version
+
+
+PREVIOUS = "0007"
+SENT_CAMPAIGN = Path(__file__).with_name("revision_0007.sql")
+
+
+@pytest.fixture
+def upgraded(empty, now):
+    """A database of the previous version with a sent campaign, upgraded to this version."""
+    migrations.upgrade(empty, now, PREVIOUS)
+    with empty.begin() as conn:
+        conn.exec_driver_sql(SENT_CAMPAIGN.read_text())
+    migrations.upgrade(empty, now)
+    return empty
+
+
+def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded):
+    found = report(upgraded).to_dict()
+    assert "the approver" in found["window"].pop("approval")
+    assert {name: found["settings"].pop(name) for name in ("low_spend_threshold", "message_reward")} == {
+        "low_spend_threshold": 120.5,
+        "message_reward": "Thank you! Reply STOP to opt out.",
+    }
+    assert found.pop("settings")["require_approval"] is True
+    assert found == {
+        "window": {
+            "start": "2026-09-14T00:00:00+00:00",
+            "end": "2026-11-09T00:00:00+00:00",
+            "status": "complete",
+            "run_id": "scheduled__2026-09-14",
+            "frozen_at": "2026-11-10T09:01:00+00:00",
+            "halted": None,
+        },
+        "customers": 5,
+        "events": {"sessions": 51, "purchases": 5},
+        "rejected": {
+            "missing_timestamp": 0,
+            "future_dated": 0,
+            "missing_customer": 2,
+            "invalid_amount": 0,
+            "unknown_customer": 0,
+            "registered_later": 0,
+        },
+        "buckets": {"BOOST": 3, "REWARD": 1, "NONE": 1},
+        "messages": {
+            "total": 4,
+            "by_status": {"delivered": 1, "unknown": 1, "skipped": 1, "accepted": 1},
+            "skipped_by_reason": {"no_phone": 1},
+            "segments": 3,
+            "unknown": [
+                {
+                    "customer_id": 2,
+                    "phone": "…02",
+                    "sending_at": "2026-11-10T09:03:00+00:00",
+                    "error": "the connection broke",
+                }
+            ],
+        },
+        "timings": {"extract": 0.07, "aggregate": 0.042, "bucket": 0.059, "queue": 0.089, "send": 0.348},
+        "guard": {"findings": ["there are 51 sessions"], "ignored_by": "scheduled__2026-09-14"},
+    }
+
+
+def test_a_sent_campaign_of_the_previous_version_keeps_its_funnel_and_its_customers_history(upgraded):
+    with upgraded.begin() as conn:
+        stages = funnel(conn, Window.from_key("20260914"), report(upgraded)).stages()
+        assert list(stages.values()) == [5, 4, 3, 2, 1]
+        [history] = customer_history.campaigns(conn, 4, limit=9)
+    assert (history["bucket"], history["total_spend"], history["sessions"]) == ("REWARD", "150.00", 48)
+    assert history["message"] == {"status": "accepted", "reason": None}
+
+
+def test_a_sent_campaign_of_the_previous_version_is_not_sent_again(upgraded, now):
+    old = World(upgraded, Window.from_key("20260914"))
+    before = old.dump("campaign", "message")
+    assert old.message().frozen
+    assert old.dump("campaign", "message") == before
+
+
+def test_going_back_to_the_previous_version_keeps_a_sent_campaign(upgraded, now):
+    old = World(upgraded, Window.from_key("20260914"))
+    tables = ("customer", "customer_activity", "customer_bucket", "message")
+    before = old.dump(*tables), report(upgraded)
+    migrations.downgrade(upgraded, PREVIOUS)
+    migrations.upgrade(upgraded, now)
+    assert (old.dump(*tables), report(upgraded)) == before
