@@ -1,4 +1,4 @@
-"""Phone numbers that are nobody's: 555-0100 to 555-0199 of each area is kept for fiction (NANPA)."""
+"""Fictional phone numbers: NANPA reserves 555-0100 to 555-0199 of each area for fiction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches a log of an error in the database."""
+"""Database errors keep phone numbers out of logs."""
 
 import traceback
 

@@ -1,4 +1,4 @@
-"""The distribution and the funnel of a report, against the same counted in pandas, row by row."""
+"""The distribution and the funnel of a report agree with pandas, row by row."""
 
 import pandas as pd
 import pytest
@@ -40,7 +40,7 @@ def test_every_customer_is_in_the_bin_that_their_numbers_are_in(world, customers
 
 
 def by_hand(side, value):
-    """The last bin whose lower edge the value has reached; passed, if an edge belongs to the bin below it."""
+    """The last bin whose lower edge is at most ``value``, or below it if an edge belongs to the bin below."""
     for number in reversed(range(side.bins)):
         edge = side.border + (number - side.below) * side.width
         if value > edge or (value == edge and not side.closed):

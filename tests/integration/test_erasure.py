@@ -1,4 +1,4 @@
-"""Being forgotten: nothing personal is left, and the counts stay."""
+"""Erasure removes all personal data, and keeps the counts."""
 
 import pytest
 import sqlalchemy as sa

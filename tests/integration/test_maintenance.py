@@ -23,7 +23,7 @@ NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, dropped=[], la
 
 @pytest.fixture
 def old(in_window, window):
-    """A window before the last complete one, the only one that these tests keep."""
+    """The window before the last complete window. These tests keep only the latter."""
     return in_window(window.previous())
 
 
@@ -231,7 +231,7 @@ def test_old_rows_in_default_go_with_their_windows_and_rows_without_a_time_stay(
 
 @pytest.fixture
 def untexted(old, world):
-    """A campaign that came too late to text its customers, though they are in BOOST; its events are dropped."""
+    """A campaign that was too late to text its customers in BOOST; its events are dropped."""
     old.now = world.now
     for _ in range(3):
         old.sessions(old.customer(), 2)
@@ -269,7 +269,7 @@ def test_a_window_that_went_without_a_campaign_has_none_afterwards(world, old):
     assert world.value("SELECT count(*) FROM campaign") == 0
 
 
-# --- beside others
+# --- beside other transactions
 
 
 def test_nobodys_rows_are_lost_and_nobody_fails_while_partitions_are_dropped(world, old, in_window):
@@ -332,7 +332,7 @@ def test_a_campaign_that_is_just_computed_anew_keeps_its_events(untexted_yet, wo
 
 @pytest.fixture
 def untexted_yet(old, world):
-    """A complete campaign that texted nobody, with its events."""
+    """A complete campaign without sent messages, with its events."""
     old.now = world.now
     old.sessions(old.customer())
     old.computed()

@@ -1,4 +1,4 @@
-"""What other thresholds would make of a campaign, against a run with these thresholds and against pandas."""
+"""What if agrees with a run under the same thresholds, and with pandas."""
 
 import pandas as pd
 import pytest

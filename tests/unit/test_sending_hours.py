@@ -1,4 +1,4 @@
-"""Hours in which somebody may be texted, by the clocks of four places, and across changes of clocks."""
+"""Hours in which customers may be texted, in four time zones and across daylight saving."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

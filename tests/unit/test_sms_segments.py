@@ -1,4 +1,4 @@
-"""How many parts a text takes, by the numbers of 3GPP TS 23.038 and TS 23.040."""
+"""How many SMS segments a text takes, by the numbers of 3GPP TS 23.038 and TS 23.040."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from engage.texts.sms_segments import segments
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("text", "count"),
     [
         ("", 1),
         ("a" * 160, 1),
@@ -15,7 +15,7 @@ from engage.texts.sms_segments import segments
         ("a" * 307, 3),
         ("€" * 80, 1),  # two septets each
         ("€" * 81, 2),
-        ("a" * 152 + "€" + "a" * 152, 3),  # the euro is not cut in two: 152, then 2 + 151, and one more
+        ("a" * 152 + "€" + "a" * 152, 3),  # the euro sign is not split: 152, then 2 + 151, and one more
         ("ñàéÉßΩ" * 26, 1),
         ("é" * 160, 1),
         ("ê" * 70, 1),  # not in the basic alphabet
@@ -24,10 +24,10 @@ from engage.texts.sms_segments import segments
         ("ê" * 135, 3),
         ("😀" * 35, 1),
         ("😀" * 36, 2),
-        ("😀" * 66, 2),  # 33 in each part: a pair is not cut in two
+        ("😀" * 66, 2),  # 33 in each segment: a surrogate pair is not split
         ("😀" * 67, 3),
-        ("a" * 159 + "’", 3),  # one typographic mark makes it 160 of UCS-2
+        ("a" * 159 + "’", 3),  # one typographic mark makes all 160 characters UCS-2
     ],
 )
-def test_a_text_takes_this_many_parts(text, parts):
-    assert segments(text) == parts
+def test_a_text_takes_this_many_parts(text, count):
+    assert segments(text) == count

@@ -1,4 +1,4 @@
-"""What a message template may say, and what becomes of the values in it."""
+"""What a message template may hold, and how values are cleaned and inserted."""
 
 import unicodedata
 

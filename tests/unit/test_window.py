@@ -98,7 +98,7 @@ def test_a_naive_time_is_utc_on_a_machine_in_another_zone_too(monkeypatch):
 
 @given(zoned)
 def test_one_moment_lies_in_one_window_whatever_the_zone_it_is_told_in(moment):
-    assert as_utc(moment) - moment == timedelta(0)  # == is never true of the hour that a clock goes through twice
+    assert as_utc(moment) - moment == timedelta(0)  # == is never true in the hour that daylight saving repeats
     assert Window.containing(moment) == Window.containing(moment.astimezone(UTC))
 
 
