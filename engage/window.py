@@ -54,6 +54,21 @@ class Window:
         return Window(self.start - LENGTH)
 
     @classmethod
+    def from_key(cls, key: str) -> Window:
+        """The window with this ``key``.
+
+        Raises:
+            WindowError: not eight digits, not a date, or not on the grid.
+        """
+        try:
+            window = cls(datetime.strptime(key, "%Y%m%d").replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            window = None
+        if window is None or window.key != key:  # strptime reads 2025116 too
+            raise WindowError(f"{key[:40]!r} is not a window's key: its start as YYYYMMDD, such as 20250106.")
+        return window
+
+    @classmethod
     def containing(cls, moment: datetime) -> Window:
         """The window that ``moment`` lies in; also before the anchor."""
         moment = as_utc(moment)

@@ -17,6 +17,7 @@ from engage.statuses import (
     ApprovalState,
     CampaignStatus,
     MessageStatus,
+    ProviderFact,
     SuppressionReason,
     TextClass,
 )
@@ -197,6 +198,7 @@ message = sa.Table(
     sa.Column("segments", sa.SmallInteger, comment="how many the provider charges for the body"),
     sa.Column("error", sa.Text, comment="what went wrong; holds no phone number"),
     sa.Column("error_code", sa.Integer, comment="the provider's own number for it"),
+    sa.Column("fact", sa.Text, comment="why it did not arrive, whatever the provider's number for it"),
     _time("queued_at", nullable=False),
     _time("sending_at"),
     _time("unknown_at"),
@@ -207,6 +209,7 @@ message = sa.Table(
     sa.Column("settled_why", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     _one_of("status", MessageStatus),
+    _one_of("fact", ProviderFact),
     sa.CheckConstraint("(status = 'skipped') = (reason IS NOT NULL)", name="reason"),
     # "not skipped", said through `reason`: an index that reads `status` would be written to with every change of it,
     # even of rows whose next state finds room beside them (heap-only)
