@@ -90,14 +90,14 @@ def claim(engine: sa.Engine, owned: Ownership, ids: Sequence[int], now: datetime
         if brake.halted_at:
             return Claim(halted=True)
         found = conn.execute(_recipients(conn, owned, ids, now)).all()
-        fates = [Composed(skip_reason=row.reason) if row.reason else owned.composer.compose(row, now) for row in found]
-        by_id = [(row.customer_id, fate) for row, fate in zip(found, fates, strict=True)]
-        rows = [Claimed(customer_id, fate.sms) for customer_id, fate in by_id if fate.sms]
-        _skip(
-            conn, owned.window, {customer_id: fate.skip_reason for customer_id, fate in by_id if fate.skip_reason}, now
-        )
+        composed = {
+            row.customer_id: Composed(skip_reason=row.reason) if row.reason else owned.composer.compose(row, now)
+            for row in found
+        }
+        rows = [Claimed(id_, result.sms) for id_, result in composed.items() if result.sms]
+        _skip(conn, owned.window, {id_: result.skip_reason for id_, result in composed.items()}, now)
         _mark_sending(conn, owned, rows, now)
-        return Claim(rows, hold_until=min(filter(None, (fate.hold_until for fate in fates)), default=None))
+        return Claim(rows, hold_until=min(filter(None, (r.hold_until for r in composed.values())), default=None))
 
 
 def release(engine: sa.Engine, owned: Ownership, handed: Collection[int], now: datetime) -> None:
@@ -181,9 +181,9 @@ def _mark_sending(conn: sa.Connection, owned: Ownership, rows: Sequence[Claimed]
     )
 
 
-def _skip(conn: sa.Connection, window: Window, reasons: Mapping[int, str], now: datetime) -> None:
-    """Skip queued messages, by customer id and reason."""
-    for reason in set(reasons.values()):
+def _skip(conn: sa.Connection, window: Window, reasons: Mapping[int, str | None], now: datetime) -> None:
+    """Skip the queued messages that have a reason to be skipped, by customer id."""
+    for reason in set(reasons.values()) - {None}:
         ids = [customer_id for customer_id, why in reasons.items() if why == reason]
         conn.execute(
             sa.update(message)

@@ -104,7 +104,7 @@ class Dispatcher:
             self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
         found, self._done = self._done, []
         for answer in found:
-            self._learn(answer)
+            self._note_pause(answer)
         return found
 
     def settled(self, answers: Iterable[Answer]) -> None:
@@ -165,7 +165,7 @@ class Dispatcher:
             self._active -= 1
             self._slots.notify()
 
-    def _learn(self, answer: Answer) -> None:
+    def _note_pause(self, answer: Answer) -> None:
         """Pause when the provider asks for it, longer each time in a row."""
         if answer.reply is _NOT_HANDED_OVER:
             return

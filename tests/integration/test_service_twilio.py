@@ -252,11 +252,8 @@ def test_receipts_in_any_order_and_twice_end_in_the_same_state(accepted, end):
 
 def reset(service, **values):
     """Put the message back to where ``accepted`` leaves it, or elsewhere."""
-    values = (
-        {"status": "accepted", "settled_at": None, "sent_at": None}
-        | dict.fromkeys(["error", "error_code", "fact"])
-        | values
-    )
+    blank = dict.fromkeys(["settled_at", "sent_at", "error", "error_code", "fact"])
+    values = {"status": "accepted", **blank, **values}
     service.world.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
     service.world.execute(sa.update(message).values(**values))
     service.world.execute(sa.text("ALTER TABLE message ENABLE TRIGGER message_move"))
