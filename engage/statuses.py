@@ -83,6 +83,26 @@ class SkipReason(StrEnum):
     ERASED = auto()
 
 
+class ProviderFact(StrEnum):
+    """Why a message did not arrive, as its provider reports it. Only the provider's own module knows its numbers."""
+
+    OPTED_OUT = auto()
+    """The phone's owner has told the provider to stop."""
+    FILTERED = auto()
+    """Networks take the message for spam."""
+    SENDER_NOT_REGISTERED = auto()
+    """The sender's number lacks a registration that networks require."""
+    NUMBER_INVALID = auto()
+    """The number does not exist."""
+    NOT_MOBILE = auto()
+    """The number takes no text messages, such as a landline."""
+    UNREACHABLE = auto()
+    BLOCKED = auto()
+    REGION_NOT_PERMITTED = auto()
+    """The account may not text this country."""
+    TEXT_TOO_LONG = auto()
+
+
 class SuppressionReason(StrEnum):
     """Why a phone is never texted again."""
 

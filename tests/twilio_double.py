@@ -83,6 +83,7 @@ class TwilioDouble:
         self.fault: Callable[[Post], Fault | None] = lambda post: None
         self.on_post: Callable[[Post], None] = lambda post: None
         self.statuses: dict[str, str] = {}
+        self.error_codes: dict[str, int] = {}
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self.url = ""
@@ -141,7 +142,7 @@ class TwilioDouble:
             "date_created": format_datetime(post.created_at.replace(microsecond=0)),
             "date_sent": None,
             "date_updated": format_datetime(post.created_at.replace(microsecond=0)),
-            "error_code": None,
+            "error_code": self.error_codes.get(str(post.sid)),
             "error_message": None,
             "num_segments": "1",
             "price": None,

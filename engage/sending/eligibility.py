@@ -1,7 +1,7 @@
-"""Who may be texted: decided when a campaign's messages are queued, and again when each is about to be sent.
+"""Which customers may be texted: decided when messages are queued, and again when each is claimed.
 
-What the database can tell is one expression, asked both times, so a late STOP wins. What it cannot tell, whether a
-number can be anybody's and what time it is there, is decided in Python, and only for a provider that reaches people.
+The database decides by one expression both times, so a late STOP wins. Python decides what the database cannot: whether
+a number can exist, and what time it is there. It does so only for a provider that reaches people.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.settings import Settings
+from engage.statuses import MessageStatus, SkipReason
 from engage.storage.schema import campaign, customer, message, suppression
 from engage.texts import phone
 from engage.texts.sending_hours import SendingHours
@@ -29,16 +30,18 @@ _MIN_LEFT = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Frequency:
-    """The cap on messages across campaigns: none to somebody texted since ``cutoff`` by one of ``others``."""
+    """The cap on messages across campaigns: none to a customer texted since ``cutoff`` by one of ``others``."""
 
     cutoff: datetime
     others: Sequence[datetime]
+    """The campaigns' window starts."""
 
     def too_soon(self) -> sa.ColumnElement[bool]:
         """Whether another campaign's message may have reached this customer, or this phone, since the cutoff."""
         other = message.alias("other")
         at = sa.func.coalesce(other.c.accepted_at, other.c.sending_at)
-        may_have_reached = sa.or_(other.c.accepted_at.is_not(None), other.c.status.in_(("sending", "unknown")))
+        in_doubt = other.c.status.in_((MessageStatus.SENDING, MessageStatus.UNKNOWN))
+        may_have_reached = sa.or_(other.c.accepted_at.is_not(None), in_doubt)
         recent = sa.exists().where(
             other.c.window_start == sa.any_(sa.literal(list(self.others), ARRAY(sa.DateTime(timezone=True)))),
             other.c.reason.is_(None),
@@ -50,7 +53,7 @@ class Frequency:
 
 
 def take_turns(conn: sa.Connection) -> None:
-    """Let no other campaign claim until the commit, so that two at once do not both text somebody."""
+    """Let no other campaign claim until the commit, so that two at once do not both text one customer."""
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING_LOCK)))
 
 
@@ -75,35 +78,37 @@ def frequency(conn: sa.Connection, window: Window, settings: Settings, now: date
 
 
 def ineligible(settings: Settings, cap: Frequency | None) -> sa.Case[str]:
-    """Why a customer may not be texted, or null; ``customer`` may be joined from the outside.
+    """The reason why a customer may not be texted, or null. ``customer`` may be outer joined.
 
-    An opt-out belongs to the phone: whoever shares it is not texted either.
+    An opt-out belongs to the phone: no customer who shares it is texted.
     """
     same_phone = customer.alias("same_phone")
     shares = sa.exists().where(same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None))
     suppressed = sa.exists().where(suppression.c.phone_hash == customer.c.phone_hash)
-    reasons: list[tuple[sa.ColumnElement[bool], str]] = [
-        (customer.c.customer_id.is_(None), "no_customer"),
-        (customer.c.opted_out_at.is_not(None), "opted_out"),
-        (shares, "opted_out"),
-        (suppressed, "suppressed"),
-        (customer.c.consent_at.is_(None), "no_consent"),
-        (customer.c.phone.is_(None), "no_phone"),
+    reasons: list[tuple[sa.ColumnElement[bool], SkipReason]] = [
+        (customer.c.customer_id.is_(None), SkipReason.NO_CUSTOMER),
+        (customer.c.opted_out_at.is_not(None), SkipReason.OPTED_OUT),
+        (shares, SkipReason.OPTED_OUT),
+        (suppressed, SkipReason.SUPPRESSED),
+        (customer.c.consent_at.is_(None), SkipReason.NO_CONSENT),
+        (customer.c.phone.is_(None), SkipReason.NO_PHONE),
     ]
     if settings.real:
-        reasons.append((customer.c.synthetic, "synthetic"))
+        reasons.append((customer.c.synthetic, SkipReason.SYNTHETIC))
     if cap is not None:
-        reasons.append((cap.too_soon(), "too_soon"))
-    return sa.case(*reasons, else_=sa.cast(sa.null(), sa.Text))
+        reasons.append((cap.too_soon(), SkipReason.TOO_SOON))
+    cases = [(condition, sa.literal(reason, sa.Text)) for condition, reason in reasons]
+    return sa.case(*cases, else_=sa.cast(sa.null(), sa.Text))
 
 
 _HOLDOUT_PARTS = 1 << 24
 
 
 def held_out(window: Window, customer_id: sa.ColumnElement[int], percent: Decimal) -> sa.ColumnElement[bool]:
-    """Whether a customer is in the campaign's holdout: the same answer for ever, and another for each campaign.
+    """Whether a customer is in the campaign's holdout: always the same answer, but drawn anew for each campaign.
 
-    The first three bytes of the SHA-256 of ``window_start/customer_id``, such as ``2026-09-14/17``, as a number.
+    The draw is a number: the first three bytes of the SHA-256 of ``window_start/customer_id``, such as
+    ``2026-09-14/17``.
     """
     seed = sa.func.concat(f"{window.start:%Y-%m-%d}/", customer_id)
     digest = sa.func.sha256(sa.func.convert_to(seed, "UTF8"))
@@ -113,17 +118,20 @@ def held_out(window: Window, customer_id: sa.ColumnElement[int], percent: Decima
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What the clock says about one recipient: whether to send now, and until when it may be delivered."""
+class Readiness:
+    """Whether to text one recipient now: if not, the reason to skip or when to go on; else how long it stays valid."""
 
-    reason: str | None = None
+    skip_reason: SkipReason | None = None
     hold_until: datetime | None = None
     valid_for: timedelta | None = None
 
 
+_ANY_TIME = Readiness()
+
+
 @dataclass(frozen=True)
-class Recipients:
-    """The checks of a recipient's phone, and of the time where they are."""
+class RecipientChecks:
+    """The checks of a recipient's phone, and of the local time there."""
 
     settings: Settings
 
@@ -135,25 +143,22 @@ class Recipients:
     def _hours(self) -> SendingHours:
         return SendingHours.parse(self.settings.sending_hours)
 
-    def moment(self, number: str, time_zone: str | None, now: datetime) -> Moment:
-        """Whether somebody may be texted at this moment."""
+    def readiness(self, number: str, time_zone: str | None, now: datetime) -> Readiness:
+        """Whether the recipient may be texted at this moment."""
         if not self._strict:
             return _ANY_TIME
         if not phone.is_valid(number):
-            return Moment(reason="invalid_phone")
+            return Readiness(SkipReason.INVALID_PHONE)
         zones = phone.zones(number, time_zone)
-        return _at(self._hours, zones, now) if zones else Moment(reason="no_time_zone")
-
-
-_ANY_TIME = Moment()
+        return _within_hours(self._hours, zones, now) if zones else Readiness(SkipReason.NO_TIME_ZONE)
 
 
 @lru_cache(maxsize=1000)
-def _at(hours: SendingHours, zones: tuple[ZoneInfo, ...], now: datetime) -> Moment:
+def _within_hours(hours: SendingHours, zones: tuple[ZoneInfo, ...], now: datetime) -> Readiness:
     opens = hours.opens_at(zones, now)
     if opens is not None and opens <= now:
         closes = hours.closes_at(zones, now)
         if closes is None or closes - now > _MIN_LEFT:
-            return Moment(valid_for=None if closes is None else closes - now)
+            return Readiness(valid_for=None if closes is None else closes - now)
         opens = hours.opens_at(zones, closes)
-    return Moment(hold_until=opens) if opens is not None else Moment(reason="quiet_hours")
+    return Readiness(hold_until=opens) if opens is not None else Readiness(SkipReason.QUIET_HOURS)

@@ -1,4 +1,4 @@
-"""The ledger of messages: what it says of a window, and how a person settles what nobody knew."""
+"""The ledger of messages: summaries, single entries, and how the operator settles a message of unknown outcome."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.errors import InputError, NotUnknown
-from engage.sending.providers.twilio_codes import FILTERED
-from engage.statuses import MESSAGE_MOVES, MessageStatus
-from engage.storage.schema import campaign, customer, message
+from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
+from engage.storage.schema import customer, message
 from engage.texts.phone import masked
 from engage.window import Window
 
 
 @dataclass(frozen=True)
 class MessageSummary:
-    """The window's ledger by status and by reason; ``segments`` is what the provider charges for.
-
-    ``accepted_now``: how many this step has sent. ``frozen``: the list was final before it. ``halted``: what is queued
-    waits for the brake to be released. ``unknown_now``, ``halted_because``: what nobody was told of yet, messages that
-    became unknown and why the sender has pulled the brake.
-    ``resume_at``: when messages that had to be held may be sent. ``note``: why this run texts nobody, if so.
-    """
+    """The window's messages, counted by status and by reason, and what the step at work did."""
 
     by_status: dict[str, int]
     skipped_by_reason: dict[str, int] = field(default_factory=dict)
     segments: int = 0
+    """SMS segments, which the provider charges for."""
     accepted_now: int = 0
+    """Messages that this step has sent."""
     unknown_now: int = 0
+    """Messages that became unknown and that no alert has reported yet."""
     frozen: bool = False
+    """Whether the list was final before this step."""
     halted: bool = False
+    """Whether queued messages wait for the campaign to be resumed."""
     halted_because: str = ""
+    """Why the sender has halted the campaign, if no alert has reported it yet."""
     resume_at: datetime | None = None
+    """When messages that had to be held may be sent."""
     note: str = ""
+    """Why this run texts no customer, if so."""
 
     @property
     def unsettled(self) -> int:
-        """Messages that wait to be sent, or whose sender is at work or gone."""
-        return self.by_status.get("queued", 0) + self.by_status.get("sending", 0)
+        """Messages that wait to be sent, or whose sender is at work or lost."""
+        return self.by_status.get(MessageStatus.QUEUED, 0) + self.by_status.get(MessageStatus.SENDING, 0)
 
 
 def of(window: Window) -> sa.Subquery:
@@ -65,30 +66,18 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
 
 
 def unknown_since(conn: sa.Connection, window: Window, moment: datetime | None) -> int:
-    """How many of the window's messages have become unknown since, or at all, and are."""
-    query = sa.select(sa.func.count()).where(message.c.window_start == window.start, message.c.status == "unknown")
+    """How many of the window's unknown messages have become so after ``moment``; None counts all."""
+    query = sa.select(sa.func.count()).where(
+        message.c.window_start == window.start, message.c.status == MessageStatus.UNKNOWN
+    )
     if moment is not None:
         query = query.where(message.c.unknown_at > moment)
     return conn.execute(query).scalar_one()
 
 
-def filtered(conn: sa.Connection, window: Window) -> tuple[int, int]:
-    """How many of the window's messages networks have filtered out, and how many were handed over at all.
-
-    Only those since the campaign was last resumed: whoever did that has seen the others.
-    """
-    resumed = sa.select(campaign.c.resumed_at).where(campaign.c.window_start == window.start).scalar_subquery()
-    handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
-    out = sa.func.count().filter(handed, message.c.error_code == FILTERED)
-    row = conn.execute(
-        sa.select(out, sa.func.count().filter(handed)).where(message.c.window_start == window.start)
-    ).one()
-    return row[0], row[1]
-
-
 @dataclass(frozen=True)
 class Entry:
-    """One message as a person may see it: the phone is masked, the text left out. Times are UTC."""
+    """One message as a page or command shows it: the phone is masked, the text left out. Times are UTC."""
 
     customer_id: int
     bucket: str
@@ -100,7 +89,7 @@ class Entry:
     error_code: int | None
     provider_message_id: str | None
     times: dict[str, datetime]
-    """When it came to each status that it has had."""
+    """When it reached each status that it has had."""
     settled_by: str | None
     settled_why: str | None
 
@@ -153,21 +142,22 @@ def _entry(row: sa.Row[Any]) -> Entry:
 
 @dataclass(frozen=True)
 class Settlement:
-    """What became of a message whose fate was unknown, who says so, and why."""
+    """What became of a message of unknown outcome, by whose word, and why."""
 
     status: str
     why: str
     by: str
     provider_message_id: str | None = None
     error_code: int | None = None
+    fact: ProviderFact | None = None
 
 
 def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlement, *, as_of: datetime) -> None:
-    """Settle a message whose fate is unknown. It is not sent again, whatever is said of it.
+    """Settle a message of unknown outcome. It is not sent again, whatever its new status is.
 
     Raises:
-        InputError: a status that an unknown message cannot come to, or nobody or no reason given.
-        NotUnknown: there is no such message, or its fate is known.
+        InputError: an unknown message cannot move to this status, or the name or the reason is empty.
+        NotUnknown: there is no such message, or its outcome is known.
     """
     if settled.status not in MESSAGE_MOVES[MessageStatus.UNKNOWN]:
         raise InputError(
@@ -179,7 +169,7 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
     theirs = sa.and_(message.c.window_start == window.start, message.c.customer_id == customer_id)
     with engine.begin() as conn:
         status = conn.execute(sa.select(message.c.status).where(theirs).with_for_update()).scalar_one_or_none()
-        if status != "unknown":
+        if status != MessageStatus.UNKNOWN:
             raise NotUnknown(
                 f"The message to customer {customer_id} of the window {window} "
                 f"{f'is {status}, and' if status else 'does not exist;'} only an unknown one can be settled."
@@ -192,10 +182,10 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
 def times_of(status: str, as_of: datetime) -> dict[str, sa.ColumnElement[Any]]:
     """The times that become known once a message is in ``status``, as values for an update; earlier ones stay."""
     known = {
-        "accepted": ("accepted_at",),
-        "sent": ("accepted_at", "sent_at"),
-        "delivered": ("accepted_at", "sent_at", "settled_at"),
-        "undelivered": ("accepted_at", "settled_at"),
-        "failed": ("settled_at",),
+        MessageStatus.ACCEPTED: ("accepted_at",),
+        MessageStatus.SENT: ("accepted_at", "sent_at"),
+        MessageStatus.DELIVERED: ("accepted_at", "sent_at", "settled_at"),
+        MessageStatus.UNDELIVERED: ("accepted_at", "settled_at"),
+        MessageStatus.FAILED: ("settled_at",),
     }
-    return {name: sa.func.coalesce(message.c[name], as_of) for name in known[status]}
+    return {name: sa.func.coalesce(message.c[name], as_of) for name in known[MessageStatus(status)]}

@@ -16,7 +16,7 @@ from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady, TooLate
-from engage.sending import claims, eligibility, ledger
+from engage.sending import eligibility, ledger, outcomes, takeover
 from engage.sending.eligibility import Frequency
 from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
@@ -85,13 +85,13 @@ def _replace(
 
 
 def _freeze_for_approval(step: campaign.Step, waiting: int, as_of: datetime) -> None:
-    claims.refuse_too_many(step.window, waiting, step.settings.max_messages_per_run)
+    takeover.refuse_too_many(step.window, waiting, step.settings.max_messages_per_run)
     step.save(frozen_at=as_of, **step.campaign.approval.requested(as_of).columns)
 
 
 def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
     """Summarise the ledger of a frozen campaign, after listing as unknown what a lost sender left in it."""
-    claims.abandon(step.conn, step.window, as_of)
+    outcomes.abandon(step.conn, step.window, as_of)
     summary = ledger.summarise(step.conn, ledger.of(step.window))
     if not summary.unsettled and step.campaign.status is CampaignStatus.SENDING:  # no sender is left to end it
         campaign.update(step.conn, step.window, status=CampaignStatus.COMPLETE, finished_at=as_of)

@@ -1,4 +1,4 @@
-"""Asks the provider what became of the messages whose fate is unknown, and settles those that it can tell of."""
+"""Reconciles messages of unknown outcome with the provider: asks what became of them, and settles what it knows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.errors import NotUnknown
-from engage.sending import claims, ledger
+from engage.sending import ledger, outcomes
 from engage.sending.providers import FoundSms, SmsProvider
-from engage.sending.providers.twilio_codes import describe
+from engage.statuses import MessageStatus
 from engage.storage.schema import customer, message
 from engage.window import Window
 
@@ -27,7 +27,7 @@ BY = "reconcile"
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How many unknown messages the provider has, has not, and cannot be asked about (yet)."""
+    """How many unknown messages the provider has, does not have, and cannot be asked about yet."""
 
     found: int = 0
     not_found: int = 0
@@ -37,10 +37,10 @@ class Reconciled:
 def reconcile(
     engine: sa.Engine, window: Window, provider_named: Callable[[str], SmsProvider], *, as_of: datetime
 ) -> Reconciled:
-    """Settle the window's unknown messages: as the provider has them, or as failed if it has never got them.
+    """Settle the window's unknown messages: as the provider has them, or as failed if it never got them.
 
-    What a sender that is gone has left is among them. Nothing is sent. A message whose customer is gone or has another
-    phone now, or whose attempt was a moment ago, stays unknown. Again: finds only what is still unknown.
+    They include what a lost sender left. Nothing is sent. A message stays unknown if its customer is gone or has
+    another phone now, or if its attempt was a moment ago. Again: looks only at what is still unknown.
     """
     counts = {"found": 0, "not_found": 0, "still_unknown": 0}
     providers: dict[str, SmsProvider] = {}
@@ -57,11 +57,11 @@ def _unknown(engine: sa.Engine, window: Window, as_of: datetime) -> Sequence[Any
     query = (
         sa.select(message.c.customer_id, message.c.provider, message.c.body, message.c.sending_at, customer.c.phone)
         .join(customer, same_phone, isouter=True)
-        .where(message.c.window_start == window.start, message.c.status == "unknown")
+        .where(message.c.window_start == window.start, message.c.status == MessageStatus.UNKNOWN)
         .order_by(message.c.customer_id)
     )
     with engine.begin() as conn:
-        claims.abandon(conn, window, as_of)
+        outcomes.abandon(conn, window, as_of)
         return conn.execute(query).all()
 
 
@@ -71,19 +71,19 @@ def _settle(engine: sa.Engine, window: Window, row: Any,
         return "still_unknown"
     try:
         remembered = provider.find(row.phone, row.sending_at - _CLOCKS_DIFFER_BY)
-    except Exception as exc:  # noqa: BLE001 - one that cannot be asked about must not keep the others from it
+    except Exception as exc:  # noqa: BLE001 - one failed question must not end the reconciliation
         log.warning("The provider could not be asked about customer %s: %s", row.customer_id, type(exc).__name__)
         return "still_unknown"
     match = _match(remembered, row.body, row.sending_at)
     other_text = any(found.created_at <= row.sending_at + GRACE for found in remembered)
-    if match is None and (other_text or as_of - row.sending_at < GRACE):  # a provider may have changed the text
+    if match is None and (other_text or as_of - row.sending_at < GRACE):  # the provider may have changed the text
         return "still_unknown"
     if match is None:
-        settled = ledger.Settlement("failed", "the provider has not got it", by=BY)
+        settled = ledger.Settlement(MessageStatus.FAILED, "the provider has not got it", by=BY)
         found = "not_found"
     else:
-        why = describe(match.error_code) or "the provider has it"
-        settled = ledger.Settlement(match.status, why, BY, match.provider_message_id, match.error_code)
+        why = match.error or "the provider has it"
+        settled = ledger.Settlement(match.status, why, BY, match.provider_message_id, match.error_code, match.fact)
         found = "found"
     try:
         ledger.settle(engine, window, row.customer_id, settled, as_of=as_of)

@@ -1,4 +1,4 @@
-"""Hands messages to a provider: several at once, no faster than allowed, and leaving it alone when it asks for that."""
+"""Hands messages to a provider: several at once, no faster than allowed, with a pause whenever it asks for one."""
 
 from __future__ import annotations
 
@@ -10,51 +10,53 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
 
-from engage.sending.claims import HELD_AT_MOST, Answer, Claimed
+from engage.sending.claims import Claimed
+from engage.sending.outcomes import ABANDONED_AFTER, Answer
 from engage.sending.providers import Outcome, Reply, SmsProvider
 from engage.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 0.25
-"""Seconds of messages that are taken up before their turn, so that a halt finds few of them on their way."""
-HOLD = HELD_AT_MOST.total_seconds() - 60
-"""Seconds in which claimed messages are handed over. The minute is for the claim before and the answer after it: later
-the others might be listed as of unknown fate."""
+"""Seconds of messages that are accepted before their turn. It is short, so that few are on their way at a halt."""
+HOLD = ABANDONED_AFTER.total_seconds() - 60
+"""Seconds in which claimed messages are handed over. The minute is for the claim before and the answer after it.
+Later than that, a run that does not send might list the messages as unknown."""
 MAX_PAUSE = 60.0
+"""Seconds of the longest pause within a send."""
 MAX_THREADS = 400
-"""More than are ever at once: some wait for their turn."""
-PATIENCE = 6
+"""More than the messages that are ever handed over at once, as some threads wait for their turn."""
+MAX_PAUSES = 6
 """Pauses in a row after which a sender gives up for now."""
 _POLL = 0.2
-_GIVEN_BACK = Reply(Outcome.LATER)
-"""Of a message that the provider was never asked about."""
+_NOT_HANDED_OVER = Reply(Outcome.LATER)
+"""The reply for a message that the provider never saw."""
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How fast messages are handed over: at most ``per_second`` (0 is no limit), ``at_once`` at a time."""
+class Throttle:
+    """The limits of handing over: at most ``per_second`` messages (0 is no limit), and ``at_once`` at a time."""
 
     per_second: float
     at_once: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Pace:
+    def of(cls, settings: Settings) -> Throttle:
         return cls(float(settings.messages_per_second), settings.send_concurrency)
 
 
-class Dispatch:
-    """Messages on their way to one provider."""
+class Dispatcher:
+    """Hands messages over to one provider, and collects its answers."""
 
-    def __init__(self, provider: SmsProvider, pace: Pace) -> None:
+    def __init__(self, provider: SmsProvider, throttle: Throttle) -> None:
         self.provider = provider
-        self.pace = pace
+        self.throttle = throttle
         self.handed: set[int] = set()
-        """Messages handed over, or about to be, until ``settled`` says that their answers are written down."""
+        """Messages handed over, or about to be, until ``settled`` says that their answers are recorded."""
         self.exhausted = False
-        """Whether the provider has asked to be left alone too often."""
-        self.resting = 0.0
-        """Seconds of the longest pause that it has asked for when ``exhausted``."""
+        """Whether the provider has asked for a pause too often, or for too long a one."""
+        self.requested_pause = 0.0
+        """Seconds of the pause that it asked for when it became ``exhausted``."""
         self._pool = ThreadPoolExecutor(MAX_THREADS, "send") if provider.concurrent else None
         self._waiting: set[Future[Answer]] = set()
         self._done: list[Answer] = []
@@ -71,15 +73,15 @@ class Dispatch:
         if now < self._paused_until or self.exhausted:
             return 0
         room = self.provider.claim_size
-        rate, ahead = self.pace.per_second, max(0.0, self._next_turn - now)
+        rate, ahead = self.throttle.per_second, max(0.0, self._next_turn - now)
         if self._pool is not None:
-            room = min(room, self.pace.at_once + math.ceil(ahead * rate) - len(self._waiting))
+            room = min(room, self.throttle.at_once + math.ceil(ahead * rate) - len(self._waiting))
         if rate:
             room = min(room, max(int(ahead == 0), int((LOOK_AHEAD - ahead) * rate)))
         return max(0, room)
 
     def hand_over(self, rows: Sequence[Claimed]) -> None:
-        """Hand messages over, each at its turn; their answers come with ``answers``."""
+        """Hand messages over, each at its turn. ``answers`` returns their answers."""
         until = monotonic() + HOLD
         for row in rows:
             turn = self._turn()
@@ -90,7 +92,10 @@ class Dispatch:
                 self._waiting.add(self._pool.submit(self._send, row, turn, until))
 
     def answers(self, *, wait_a_moment: bool = False, final: bool = False) -> list[Answer]:
-        """What has come back; waits for it if there is nothing to do meanwhile, and ``final`` for everything."""
+        """The answers that have come back since the last call.
+
+        With ``wait_a_moment`` it waits for some, as the caller has nothing to do. With ``final`` it waits for all.
+        """
         if self._waiting:
             timeout = None if final else _POLL * wait_a_moment
             done, self._waiting = wait(self._waiting, timeout, "ALL_COMPLETED" if final else FIRST_COMPLETED)
@@ -99,11 +104,11 @@ class Dispatch:
             self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
         found, self._done = self._done, []
         for answer in found:
-            self._learn(answer)
+            self._note_pause(answer)
         return found
 
     def settled(self, answers: Iterable[Answer]) -> None:
-        """The answers are written down: these messages are on their way no more."""
+        """The answers are recorded, so their messages are no longer on their way."""
         self.handed.difference_update(answer.customer_id for answer in answers)
 
     @property
@@ -112,20 +117,20 @@ class Dispatch:
         return bool(self._waiting or self._done)
 
     def stop(self) -> None:
-        """Hand over nothing more; what has not begun comes back as not taken."""
+        """Hand over nothing more. A message whose turn has not come yet is answered as not taken."""
         self._stopping.set()
         with self._slots:
             self._slots.notify_all()
 
     def close(self) -> None:
-        """End the threads, once nothing is under way any more."""
+        """End the threads, once no message is under way."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def _turn(self) -> float:
-        """When the next message may go: lost time is not made up for."""
+        """When the next message may go. Lost time is not made up for."""
         turn = max(monotonic(), self._next_turn)
-        self._next_turn = turn + (1 / self.pace.per_second if self.pace.per_second else 0.0)
+        self._next_turn = turn + (1 / self.throttle.per_second if self.throttle.per_second else 0.0)
         return turn
 
     def _until_room(self) -> float:
@@ -133,23 +138,23 @@ class Dispatch:
 
     def _send(self, row: Claimed, turn: float, until: float) -> Answer:
         if not self._wait_for(turn):
-            return Answer(row.customer_id, _GIVEN_BACK)
+            return Answer(row.customer_id, _NOT_HANDED_OVER)
         try:
             if monotonic() > until:
-                return Answer(row.customer_id, _GIVEN_BACK)
+                return Answer(row.customer_id, _NOT_HANDED_OVER)
             self.handed.add(row.customer_id)
             return Answer(row.customer_id, self.provider.send(row.sms))
-        except Exception as exc:  # noqa: BLE001 - whatever a provider raises, nobody can tell if the message went out
+        except Exception as exc:  # noqa: BLE001 - after any exception of a provider the message may have gone out
             return Answer(row.customer_id, error=type(exc).__name__)
         finally:
             self._leave_slot()
 
     def _wait_for(self, turn: float) -> bool:
-        """Wait for a message's turn, and until fewer than ``at_once`` are being handed over; False when stopping."""
+        """Wait for a message's turn, and until fewer than ``at_once`` are being handed over. False when stopping."""
         if turn > monotonic():
             self._stopping.wait(turn - monotonic())
         with self._slots:
-            self._slots.wait_for(lambda: self._active < self.pace.at_once or self._stopping.is_set())
+            self._slots.wait_for(lambda: self._active < self.throttle.at_once or self._stopping.is_set())
             if self._stopping.is_set():
                 return False
             self._active += 1
@@ -160,20 +165,20 @@ class Dispatch:
             self._active -= 1
             self._slots.notify()
 
-    def _learn(self, answer: Answer) -> None:
-        """Leave the provider alone for longer each time that it says so."""
-        if answer.reply is _GIVEN_BACK:
+    def _note_pause(self, answer: Answer) -> None:
+        """Pause when the provider asks for it, longer each time in a row."""
+        if answer.reply is _NOT_HANDED_OVER:
             return
         if answer.reply is None or answer.reply.outcome is not Outcome.LATER:
             self._pauses = 0 if answer.reply and answer.reply.outcome is Outcome.ACCEPTED else self._pauses
             return
         now = monotonic()
-        if now < self._paused_until:  # one more that was under way when the pause began
+        if now < self._paused_until:  # this one was under way when the pause began
             return
         pause = max(answer.reply.retry_after or 0.0, 0.25 * 2**self._pauses)
         self._pauses += 1
-        if pause > MAX_PAUSE or self._pauses > PATIENCE:
-            self.exhausted, self.resting = True, pause
+        if pause > MAX_PAUSE or self._pauses > MAX_PAUSES:
+            self.exhausted, self.requested_pause = True, pause
             return
         log.warning("The provider takes no messages at the moment (%s); pausing for %.1f s", answer.reply.error, pause)
         self._paused_until = now + pause

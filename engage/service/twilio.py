@@ -19,8 +19,7 @@ from twilio.request_validator import RequestValidator
 from engage.customers import replies
 from engage.customers.replies import InboundSms
 from engage.sending import delivery_receipts
-from engage.sending.delivery_receipts import Receipt
-from engage.sending.providers.twilio_codes import STATUSES
+from engage.sending.providers.twilio.receipts import MESSAGE_SID, STATUSES, receipt_of
 from engage.service.body import StrictRoute
 from engage.service.context import Context
 from engage.service.problems import documented, problem
@@ -28,9 +27,6 @@ from engage.statuses import TextClass
 from engage.texts import opt_out_words, phone
 
 log = logging.getLogger(__name__)
-
-_MESSAGE_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
-_ERROR_CODE = re.compile(r"[0-9]{1,9}")
 
 Form = ImmutableMultiDict[str, str]
 
@@ -81,20 +77,17 @@ def routes(context: Context) -> APIRouter:
 
 def _apply(context: Context, form: Form, reference: str) -> str:
     """Pass a receipt on; returns what came of it, to count by."""
-    known = STATUSES.get(form.get("MessageStatus", ""))
-    if known is None:
+    if form.get("MessageStatus") not in STATUSES:
         return "unknown_status"
-    sid, code = form.get("MessageSid", ""), form.get("ErrorCode", "")
-    if not _MESSAGE_SID.fullmatch(sid):
-        return "unknown_message"
-    receipt = Receipt(reference, sid, known, int(code) if _ERROR_CODE.fullmatch(code) else None)
-    return "applied" if delivery_receipts.apply(context.engine, receipt, as_of=context.clock()) else "unknown_message"
+    receipt = receipt_of(form, reference)
+    applied = receipt is not None and delivery_receipts.apply(context.engine, receipt, as_of=context.clock())
+    return "applied" if applied else "unknown_message"
 
 
 def _receive(context: Context, form: Form) -> str:
     """Do what a text asks for; returns its class, to count by. What comes from no phone is ignored."""
     sid, sender = form.get("MessageSid", ""), form.get("From", "")
-    if not _MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
+    if not MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
         return "ignored"
     text_class = opt_out_words.classify(form.get("Body", ""), form.get("OptOutType", ""))
     sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), TextClass(text_class))

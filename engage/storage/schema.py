@@ -17,6 +17,7 @@ from engage.statuses import (
     ApprovalState,
     CampaignStatus,
     MessageStatus,
+    ProviderFact,
     SuppressionReason,
     TextClass,
 )
@@ -201,6 +202,7 @@ message = sa.Table(
     sa.Column("segments", sa.SmallInteger, comment="SMS segments of the body, by which the provider charges"),
     sa.Column("error", sa.Text, comment="what went wrong; holds no phone number"),
     sa.Column("error_code", sa.Integer, comment="the provider's number of the error"),
+    sa.Column("fact", sa.Text, comment="why it did not arrive, whatever the provider's number for it"),
     _time("queued_at", nullable=False),
     _time("sending_at"),
     _time("unknown_at"),
@@ -211,6 +213,7 @@ message = sa.Table(
     sa.Column("settled_why", sa.Text),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     _one_of("status", MessageStatus),
+    _one_of("fact", ProviderFact),
     sa.CheckConstraint(f"(status = '{MessageStatus.SKIPPED}') = (reason IS NOT NULL)", name="reason"),
     # it reads `reason`, not `status`: changing a column that an index reads is never a heap-only update
     sa.Index(

@@ -13,9 +13,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.sending import claims, sender
+from engage.sending import claims, outcomes, sender
 from engage.sending.providers import Account
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.storage import connection
 from engage.window import Window
 
@@ -48,8 +48,8 @@ def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
         claim = claims.claim
         claims.claim = lambda *arguments: (claim(*arguments), countdown())[0]
     elif boundary == "answered":  # before any of it is written down
-        record = claims.record
-        claims.record = lambda *arguments: (countdown(), record(*arguments))[1]
+        record = outcomes.record
+        outcomes.record = lambda *arguments: (countdown(), record(*arguments))[1]
 
 
 def _written(statement: str, column: str, countdown: Countdown) -> None:

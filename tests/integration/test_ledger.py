@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from engage.errors import InputError, NotUnknown
 from engage.sending import delivery_receipts, ledger
-from engage.sending.delivery_receipts import Receipt
 from engage.sending.ledger import Settlement
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers import Receipt
+from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.sending.reconcile import Reconciled, reconcile
-from engage.statuses import MESSAGE_MOVES, MessageStatus
+from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 from engage.storage.schema import message
 from tests.phones import fictional_phone
 
@@ -61,8 +61,8 @@ def reference(world, customer_id=1):
     return f"{world.window.key}-{customer_id}"
 
 
-def receive(world, status, *, id_="id-1", error_code=None, minutes=1, ref=None):
-    receipt = Receipt(ref or reference(world), id_, status, error_code)
+def receive(world, status, *, id_="id-1", minutes=1, ref=None, **why):
+    receipt = Receipt(ref or reference(world), id_, status, **why)
     return delivery_receipts.apply(world.engine, receipt, as_of=world.now + timedelta(minutes=minutes))
 
 
@@ -103,11 +103,26 @@ def test_any_storm_of_receipts_only_moves_forward(sent):
 
 
 def test_a_receipt_twice_is_the_same_as_once(sent):
-    receive(sent, "undelivered", error_code=30003)
+    why = {"error": "no such place", "error_code": 7, "fact": ProviderFact.UNREACHABLE}
+    receive(sent, "undelivered", **why)
     before = sent.dump("message")
-    receive(sent, "undelivered", error_code=30003, minutes=5)
+    receive(sent, "undelivered", **why, minutes=5)
     assert sent.dump("message") == before
-    assert sent.rows("SELECT error_code, error FROM message") == [(30003, "unreachable")]
+    assert sent.rows("SELECT error, error_code, fact FROM message") == [("no such place", 7, "unreachable")]
+
+
+def test_a_receipt_that_moves_nothing_leaves_the_reason_alone(sent):
+    receive(sent, "delivered")
+    receive(sent, "undelivered", error="a landline", error_code=7, fact=ProviderFact.NOT_MOBILE)
+    assert sent.rows("SELECT status, error, error_code, fact FROM message") == [("delivered", None, None, None)]
+
+
+def test_the_database_takes_only_the_facts_that_engage_knows(sent):
+    for fact in ProviderFact:
+        put(sent, "failed", fact=fact)
+        assert sent.value("SELECT fact FROM message") == fact
+    with pytest.raises(sa.exc.IntegrityError, match="message_fact_check"):
+        put(sent, "failed", fact="eaten")
 
 
 @pytest.mark.parametrize("state", ["sending", "unknown"])
@@ -217,6 +232,15 @@ def test_a_message_that_the_provider_has_gets_its_status(unknown, double, theirs
         (ours, found.sid, "reconcile")
     ]
     assert ask(unknown, double) == Reconciled()
+
+
+def test_a_message_that_the_provider_could_not_deliver_gets_its_reason(unknown, double):
+    found = post(unknown, double)
+    double.statuses[found.sid], double.error_codes[found.sid] = "undelivered", 30007
+    assert ask(unknown, double).found == 1
+    assert unknown.rows("SELECT status, settled_why, error_code, fact FROM message") == [
+        ("undelivered", "filtered as spam", 30007, "filtered")
+    ]
 
 
 def test_a_message_that_the_provider_never_got_has_failed_and_is_not_sent_again(unknown, double):

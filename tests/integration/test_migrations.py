@@ -13,7 +13,7 @@ from engage.reports import customer_history
 from engage.reports.funnel import funnel
 from engage.reports.report import report
 from engage.storage import connection, migrations
-from engage.storage.schema import metadata
+from engage.storage.schema import message, metadata
 from engage.window import Window
 from tests.integration.conftest import World
 
@@ -121,6 +121,27 @@ def test_a_database_of_an_earlier_revision_keeps_its_rows(world, now, revision):
     migrations.downgrade(world.engine, revision)
     migrations.upgrade(world.engine, now)
     assert (world.dump("customer_activity", "customer_bucket"), world.rows(f"SELECT {LEDGER} FROM message")) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "error_code", "fact"),
+    [
+        ("undelivered", 30007, "filtered"),
+        ("failed", 21610, "opted_out"),
+        ("failed", 21211, "number_invalid"),
+        ("failed", 99999, None),
+        ("accepted", 20429, None),
+        ("delivered", None, None),
+    ],
+)
+def test_a_message_from_before_facts_were_kept_gets_its_own(world, now, status, error_code, fact):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    world.message()
+    world.execute(sa.update(message).values(status=status, error_code=error_code))
+    migrations.downgrade(world.engine, "0008")
+    migrations.upgrade(world.engine, now)
+    assert world.rows("SELECT status, error_code, fact FROM message") == [(status, error_code, fact)]
 
 
 def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_keeps_its_run(world, now):

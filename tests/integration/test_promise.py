@@ -22,10 +22,10 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.customers import suppression
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.sending import claims, delivery_receipts, sender
-from engage.sending.delivery_receipts import Receipt
-from engage.sending.providers import Outcome, Reply
+from engage.sending import claims, delivery_receipts, message_reference, outcomes, sender, takeover
+from engage.sending.providers import Outcome, Receipt, Reply
 from engage.settings import Settings
+from engage.statuses import ProviderFact
 from engage.storage.schema import message as messages
 from tests import twilio_double
 from tests.integration.texting import NOON_IN_NEW_YORK, Texting
@@ -204,7 +204,7 @@ def test_nobody_listening_is_tried_again_and_nothing_becomes_unknown(texting):
     from engage.sending import throttle
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(throttle, "PATIENCE", 2)
+        patched.setattr(throttle, "MAX_PAUSES", 2)
         patched.setattr(texting.double, "url", "http://127.0.0.1:9")
         assert texting.send().by_status == {"queued": 3}
     assert texting.send().by_status == {"accepted": 3}
@@ -253,6 +253,24 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     assert set(texting.texted().values()) == {1}
 
 
+def test_receipts_of_filtered_messages_halt_the_campaign_as_well(texting, monkeypatch):
+    monkeypatch.setattr(sender, "REVIEW_EVERY", 0.0)
+    texting.customers(100).queued(send_concurrency="2", max_filtered_percent="10")
+
+    def filter_out(post):
+        """The receipt comes before the answer."""
+        [customer_id] = [n + 1 for n in range(100) if fictional_phone(n) == post.to]
+        reference = message_reference.write(texting.world.window, customer_id)
+        receipt = Receipt(reference, f"SM{post.number:032x}", "undelivered", error_code=7, fact=ProviderFact.FILTERED)
+        assert delivery_receipts.apply(texting.world.engine, receipt, as_of=texting.world.now)
+
+    texting.double.on_post = filter_out
+    summary = texting.rerun()
+    assert summary.halted
+    assert "filtered out as spam" in summary.halted_because
+    assert 20 <= len(texting.double.posts) < 40
+
+
 def test_a_provider_that_tells_of_no_message_what_became_of_it_halts_the_campaign(texting):
     texting.customers(120).queued(send_concurrency="5")
     texting.double.fault = lambda post: twilio_double.BROKEN_AFTER_ACCEPTING if post.number > 30 else None
@@ -260,13 +278,13 @@ def test_a_provider_that_tells_of_no_message_what_became_of_it_halts_the_campaig
     posted = len(texting.double.posts)
     assert summary.halted
     assert texting.rerun().halted_because == ""  # told once
-    assert "what became of 20 messages in a row" in summary.halted_because
+    assert "the outcome of 20 messages in a row" in summary.halted_because
     assert 30 + 20 <= posted < 30 + 20 + 15  # some more were on their way
     assert texting.statuses() == {"accepted": 30, "unknown": posted - 30, "queued": 120 - posted}
     with texting.world.engine.connect() as conn:
         found = campaign.find(conn, texting.world.window)
     assert found.halted_by == "Engage itself"
-    assert "what became of 20 messages in a row" in found.halted_why
+    assert "the outcome of 20 messages in a row" in found.halted_why
 
     with texting.world.engine.begin() as conn:
         campaign.resume(conn, texting.world.window, as_of=texting.world.now)
@@ -299,19 +317,19 @@ def test_what_went_wrong_in_an_attempt_that_failed_is_told_by_the_next(texting, 
     texting.world.now += timedelta(minutes=1)
     summary = texting.rerun()
     assert summary.unknown_now == summary.by_status["unknown"] > 0
-    assert "what became of 20 messages in a row" in summary.halted_because
+    assert "the outcome of 20 messages in a row" in summary.halted_because
     again = texting.rerun()
     assert (again.unknown_now, again.halted_because) == (0, "")
 
 
 def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_later(texting):
     world = texting.customers(1).queued().world
-    orphan = claims.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    orphan = takeover.take_over(world.engine, world.window, texting.means().provider_named, world.now)
     claims.claim(world.engine, orphan, [1], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 1
     world.now += timedelta(minutes=1)
-    claims.record(world.engine, orphan, [claims.Answer(1, error="ReadTimeout")], world.now)
+    outcomes.record(world.engine, orphan.window, orphan.token, [outcomes.Answer(1, error="ReadTimeout")], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 0
 
@@ -382,7 +400,9 @@ def test_whatever_is_run_again_after_the_end_texts_nobody(texting, again):
 
 def test_more_messages_than_a_run_may_send_stop_it_before_the_first_one(texting):
     texting.customers(6).queued(max_messages_per_run="5")
-    with pytest.raises(TooManyMessages, match=r"6 messages wait .* max_messages_per_run allows 5\. Nobody was texted"):
+    with pytest.raises(
+        TooManyMessages, match=r"6 messages wait .* max_messages_per_run allows 5\. No customer was texted"
+    ):
         texting.send()
     assert texting.double.posts == []
     assert texting.world.rows("SELECT frozen_at, status FROM campaign") == [(None, "queued")]
@@ -403,7 +423,7 @@ def test_no_more_messages_a_second_than_allowed(texting):
 
 
 def test_how_fast_is_read_again_while_sending_and_a_wrong_value_changes_nothing(texting, monkeypatch, caplog):
-    monkeypatch.setattr(sender, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(sender, "REVIEW_EVERY", 0.1)
     texting.customers(60).queued(messages_per_second="20", send_concurrency="3")
     looks = []
 
@@ -442,14 +462,14 @@ def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_i
 def test_writing_an_answer_down_twice_is_the_same_as_once_and_a_receipt_that_came_first_stays(texting):
     texting.customers(2).queued()
     world = texting.world
-    taken = claims.take_over(world.engine, world.window, texting.means().provider_named, world.now)
-    claims.claim(world.engine, taken, [1, 2], world.now)
+    owned = takeover.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    claims.claim(world.engine, owned, [1, 2], world.now)
     receipt = Receipt(f"{world.window.key}-2", "id-2", "delivered")
     assert delivery_receipts.apply(world.engine, receipt, as_of=world.now)
-    answers = [claims.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
-    claims.record(world.engine, taken, answers, world.now + timedelta(seconds=1))
+    answers = [outcomes.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
+    outcomes.record(world.engine, owned.window, owned.token, answers, world.now + timedelta(seconds=1))
     before = world.dump("message")
-    claims.record(world.engine, taken, answers, world.now + timedelta(seconds=2))
+    outcomes.record(world.engine, owned.window, owned.token, answers, world.now + timedelta(seconds=2))
     assert world.dump("message") == before
     assert world.rows("SELECT status, accepted_at - sending_at FROM message ORDER BY customer_id") == [
         ("accepted", timedelta(seconds=1)),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, Superseded
-from engage.sending import claims, queue, sender
+from engage.sending import claims, outcomes, queue, sender, takeover
 from engage.sending.providers import Outcome, OutgoingSms, Reply
 from engage.sending.reconcile import reconcile
 from engage.steps.aggregate import aggregate
@@ -226,8 +226,9 @@ def test_senders_side_by_side_hand_over_each_message_once(queued):
 CRASHING = """
 import os, signal, sys
 from datetime import datetime
-from engage import database, sender
-from engage.sms import Outcome, Reply
+from engage.sending import sender
+from engage.sending.providers import Outcome, Reply
+from engage.storage import connection
 from engage.window import Window
 
 class Crashing:
@@ -240,7 +241,7 @@ class Crashing:
 
 url, start, now = sys.argv[1:]
 window, now = Window(datetime.fromisoformat(start)), datetime.fromisoformat(now)
-sender.send(database.connect(url), window, sender.Means(lambda: now, lambda name: Crashing()))
+sender.send(connection.connect(url), window, sender.Means(lambda: now, lambda name: Crashing()))
 """
 
 
@@ -261,9 +262,9 @@ def test_after_a_crash_the_claimed_messages_are_unknown_and_the_rest_is_sent(que
 
 def claimed(world, ids):
     """A sender that has claimed messages, and is heard of no more unless the test says so."""
-    taken = claims.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
-    claims.claim(world.engine, taken, ids, world.now)
-    return taken
+    owned = takeover.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+    claims.claim(world.engine, owned, ids, world.now)
+    return owned
 
 
 def test_what_a_dead_sender_left_is_listed_while_the_campaign_is_halted(queued):
@@ -278,11 +279,11 @@ def test_who_can_make_no_provider_stops_no_living_sender(queued):
     def no_credentials(name):
         raise RuntimeError("no credentials")
 
-    taken = claimed(queued, [1, 2, 3])
+    owned = claimed(queued, [1, 2, 3])
     with pytest.raises(RuntimeError, match="no credentials"):
         sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
     assert list(queued.ledger().values()).count("sending") == 3
-    assert claims.claim(queued.engine, taken, [4], queued.now).rows
+    assert claims.claim(queued.engine, owned, [4], queued.now).rows
 
 
 WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
@@ -291,7 +292,7 @@ WILL_NOT_SEND = [{"backfill": True}, {"dry_run": True}]
 @pytest.mark.parametrize("options", WILL_NOT_SEND)
 def test_a_run_that_will_not_send_lists_what_no_living_sender_can_still_hold(queued, options):
     claimed(queued, [1, 2, 3])
-    queued.now += claims.HELD_AT_MOST
+    queued.now += outcomes.ABANDONED_AFTER
     assert queued.message(**options).by_status == {"sending": 3, "queued": 7}
     queued.now += timedelta(seconds=1)
     assert queued.message(**options).by_status == {"unknown": 3, "queued": 7}
@@ -305,18 +306,18 @@ def test_a_run_that_will_not_send_stops_no_living_sender(queued, options):
 
 
 def test_a_slow_answer_still_settles_what_was_listed_as_unknown_meanwhile(queued):
-    taken = claimed(queued, [1, 2])
-    queued.now += claims.HELD_AT_MOST * 2
+    owned = claimed(queued, [1, 2])
+    queued.now += outcomes.ABANDONED_AFTER * 2
     assert queued.message(dry_run=True).by_status == {"unknown": 2, "queued": 8}
-    answers = [claims.Answer(1, Reply(Outcome.ACCEPTED, "id-1")), claims.Answer(2, Reply(Outcome.LATER))]
-    claims.record(queued.engine, taken, answers, queued.now)
+    answers = [outcomes.Answer(1, Reply(Outcome.ACCEPTED, "id-1")), outcomes.Answer(2, Reply(Outcome.LATER))]
+    outcomes.record(queued.engine, owned.window, owned.token, answers, queued.now)
     assert queued.ledger()[1] == "accepted"
     assert queued.ledger()[2] == "failed"  # once listed, a message is not sent again
 
 
 def test_a_campaign_is_complete_once_the_last_of_what_a_dead_sender_left_is_listed(queued):
     claimed(queued, list(range(1, 11)))
-    queued.now += claims.HELD_AT_MOST * 2
+    queued.now += outcomes.ABANDONED_AFTER * 2
     assert queued.message(dry_run=True).by_status == {"unknown": 10}
     assert queued.rows("SELECT status, finished_at FROM campaign") == [("complete", queued.now)]
 
@@ -328,7 +329,7 @@ def test_reconciling_looks_at_what_a_dead_sender_left_as_well(queued):
 
     claimed(queued, [1, 2, 3])
     assert ask() == 0
-    queued.now += claims.HELD_AT_MOST * 2
+    queued.now += outcomes.ABANDONED_AFTER * 2
     assert ask() == 3
     assert list(queued.ledger().values()).count("unknown") == 3
     assert queued.value("SELECT sender_token FROM campaign") == 1
@@ -348,7 +349,9 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
     world.sessions(ids[0])
     world.computed()
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    answers = [claims.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]]
+    answers = [
+        outcomes.Answer(customer_id, Reply(Outcome.ACCEPTED, f"id-{customer_id}")) for customer_id in ids[90::-1]
+    ]
     for delay in [step / 10_000 for step in range(60)]:
         requeue(world)
         old = claimed(world, ids[:91])
@@ -356,12 +359,12 @@ def test_a_take_over_and_a_superseded_sender_that_writes_down_its_answers_do_not
 
         def take_over(both=both):
             both.wait()
-            claims.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
+            takeover.take_over(world.engine, world.window, lambda name: Recorder(), world.now)
 
         def write_down(both=both, old=old, delay=delay):
             both.wait()
             time.sleep(delay)
-            claims.record(world.engine, old, answers, world.now)
+            outcomes.record(world.engine, old.window, old.token, answers, world.now)
 
         with ThreadPoolExecutor(2) as threads:
             for done in [threads.submit(take_over), threads.submit(write_down)]:

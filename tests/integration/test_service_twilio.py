@@ -18,7 +18,7 @@ from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure
 from engage.sending import queue
 from engage.sending.providers import Account, OutgoingSms
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.service import problems
 from engage.service.context import Context
 from engage.service.twilio import routes
@@ -252,7 +252,8 @@ def test_receipts_in_any_order_and_twice_end_in_the_same_state(accepted, end):
 
 def reset(service, **values):
     """Put the message back to where ``accepted`` leaves it, or elsewhere."""
-    values = {"status": "accepted", "settled_at": None, "sent_at": None, "error": None, "error_code": None} | values
+    blank = dict.fromkeys(["settled_at", "sent_at", "error", "error_code", "fact"])
+    values = {"status": "accepted", **blank, **values}
     service.world.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
     service.world.execute(sa.update(message).values(**values))
     service.world.execute(sa.text("ALTER TABLE message ENABLE TRIGGER message_move"))
@@ -275,8 +276,8 @@ def test_a_receipt_may_come_before_the_sender_has_written_down_that_the_message_
 def test_a_receipt_settles_a_message_of_unknown_fate(sending):
     sending.world.execute(sa.update(message).values(status="unknown"))
     sending.receipt("undelivered", ErrorCode="30003")
-    assert sending.world.rows("SELECT status, error_code, error FROM message") == [
-        ("undelivered", 30003, "unreachable")
+    assert sending.world.rows("SELECT status, error_code, error, fact FROM message") == [
+        ("undelivered", 30003, "unreachable", "unreachable")
     ]
 
 

@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from engage.sending.providers import Account, Outcome, OutgoingSms, Reply
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers.twilio.provider import TwilioProvider
+from engage.statuses import ProviderFact
 from tests import twilio_double
 from tests.twilio_double import Fault
 
@@ -52,27 +53,29 @@ def test_a_message_is_never_valid_for_longer_than_twilio_allows(double, provider
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome", "suppress"),
+    ("fault", "outcome", "fact"),
     [
-        (twilio_double.TOO_MANY, Outcome.LATER, False),
-        (Fault(429, None), Outcome.LATER, False),
-        (Fault(400, 21611), Outcome.LATER, False),
-        (twilio_double.UNSUBSCRIBED, Outcome.FAILED, True),
-        (twilio_double.UNREACHABLE, Outcome.FAILED, False),
-        (twilio_double.FILTERED, Outcome.FAILED, False),
-        (Fault(400, 99999), Outcome.FAILED, False),
-        (Fault(403, 21408), Outcome.FAILED, False),
-        (Fault(400, None), Outcome.FAILED, False),
-        (Fault(401, 20003), Outcome.REFUSED, False),
-        (Fault(403, None), Outcome.REFUSED, False),
-        (Fault(404, 20404), Outcome.REFUSED, False),
-        (Fault(400, 21606), Outcome.REFUSED, False),
+        (twilio_double.TOO_MANY, Outcome.LATER, None),
+        (Fault(429, None), Outcome.LATER, None),
+        (Fault(429, 21610), Outcome.LATER, None),
+        (Fault(400, 21611), Outcome.LATER, None),
+        (twilio_double.UNSUBSCRIBED, Outcome.FAILED, ProviderFact.OPTED_OUT),
+        (twilio_double.UNREACHABLE, Outcome.FAILED, ProviderFact.NUMBER_INVALID),
+        (twilio_double.FILTERED, Outcome.FAILED, ProviderFact.FILTERED),
+        (Fault(400, 99999), Outcome.FAILED, None),
+        (Fault(403, 99999), Outcome.REFUSED, None),
+        (Fault(403, 21408), Outcome.FAILED, ProviderFact.REGION_NOT_PERMITTED),
+        (Fault(400, None), Outcome.FAILED, None),
+        (Fault(401, 20003), Outcome.REFUSED, None),
+        (Fault(403, None), Outcome.REFUSED, None),
+        (Fault(404, 20404), Outcome.REFUSED, None),
+        (Fault(400, 21606), Outcome.REFUSED, None),
     ],
 )
-def test_what_an_error_means(double, provider, fault, outcome, suppress):
+def test_what_an_error_means(double, provider, fault, outcome, fact):
     double.fault = lambda post: fault
     reply = provider.send(SMS)
-    assert (reply.outcome, reply.error_code, reply.suppress) == (outcome, fault.code, suppress)
+    assert (reply.outcome, reply.error_code, reply.fact) == (outcome, fault.code, fact)
     assert reply.error
     assert "555" not in reply.error
 
@@ -128,6 +131,16 @@ def test_it_finds_what_it_has_sent_to_a_number_since(double, provider):
     [found] = provider.find("+12025550123", datetime.now(UTC) - timedelta(minutes=1))
     assert (found.provider_message_id, found.status, found.body) == (double.posts[0].sid, "delivered", SMS.body)
     assert provider.find("+12025550123", datetime.now(UTC) + timedelta(minutes=1)) == []
+
+
+def test_it_says_why_a_message_that_it_finds_did_not_arrive(double, provider):
+    provider.send(SMS)
+    double.statuses[double.posts[0].sid] = "undelivered"
+    double.error_codes[double.posts[0].sid] = 30006
+    [found] = provider.find("+12025550123", datetime.now(UTC) - timedelta(minutes=1))
+    assert (found.status, found.error, found.error_code, found.fact) == (
+        "undelivered", "a landline", 30006, ProviderFact.NOT_MOBILE,
+    )  # fmt: skip
 
 
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.sending import ledger, queue, sender
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.steps.message import message
 from tests.phones import fictional_phone
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from engage.sending import throttle
-from engage.sending.claims import Answer, Claimed
+from engage.sending.claims import Claimed
+from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome, OutgoingSms, Reply
-from engage.sending.throttle import Dispatch, Pace
+from engage.sending.throttle import Dispatcher, Throttle
 
 ACCEPTED = Reply(Outcome.ACCEPTED, "id")
 
@@ -47,7 +48,7 @@ def rows(number: int) -> list[Claimed]:
     return [Claimed(n, OutgoingSms("+12025550123", "Hello")) for n in range(number)]
 
 
-def send_all(sending: Dispatch, number: int) -> list[Answer]:
+def send_all(sending: Dispatcher, number: int) -> list[Answer]:
     """As a sender does it: whatever there is room for, until all have been answered."""
     left, answered = rows(number), []
     while left or sending.busy:
@@ -68,7 +69,7 @@ def slowly() -> Reply:
 @pytest.mark.parametrize(("per_second", "at_once"), [(0, 1), (0, 7), (400, 3)])
 def test_never_more_at_once_than_allowed(per_second, at_once):
     provider = Provider(slowly)
-    answered = send_all(Dispatch(provider, Pace(per_second, at_once)), 40)
+    answered = send_all(Dispatcher(provider, Throttle(per_second, at_once)), 40)
     assert sorted(answer.customer_id for answer in answered) == list(range(40))
     assert provider.most <= at_once
 
@@ -76,7 +77,7 @@ def test_never_more_at_once_than_allowed(per_second, at_once):
 @pytest.mark.parametrize("concurrent", [True, False])
 def test_never_faster_than_allowed(concurrent):
     provider = Provider(concurrent=concurrent)
-    send_all(Dispatch(provider, Pace(200, 10)), 60)
+    send_all(Dispatcher(provider, Throttle(200, 10)), 60)
     assert (len(provider.at) - 1) / (provider.at[-1] - provider.at[0]) <= 220  # a thread may begin some ms late
 
 
@@ -89,7 +90,7 @@ def test_a_slow_message_holds_up_no_other():
             release.wait(5)
         return ACCEPTED
 
-    sending = Dispatch(Provider(first_is_stuck), Pace(0, 2))
+    sending = Dispatcher(Provider(first_is_stuck), Throttle(0, 2))
     sending.hand_over(rows(1))
     stuck.wait(5)
     answered: list[Answer] = []
@@ -106,7 +107,7 @@ def test_a_slow_message_holds_up_no_other():
 
 
 def test_there_is_little_more_room_than_the_rate_needs():
-    sending = Dispatch(Provider(), Pace(2, 50))
+    sending = Dispatcher(Provider(), Throttle(2, 50))
     assert sending.room() == 1  # one every half second: nothing is taken up long before its turn
     sending.hand_over(rows(1))
     assert sending.room() == 0
@@ -116,7 +117,7 @@ def test_there_is_little_more_room_than_the_rate_needs():
 
 def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
     provider = Provider()
-    sending = Dispatch(provider, Pace(4, 50))
+    sending = Dispatcher(provider, Throttle(4, 50))
     sending.hand_over(rows(20))
     while not provider.at:
         time.sleep(0.01)
@@ -132,7 +133,7 @@ def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
 def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
     monkeypatch.setattr(throttle, "HOLD", 0.1)
     provider = Provider()
-    sending = Dispatch(provider, Pace(4, 50))
+    sending = Dispatcher(provider, Throttle(4, 50))
     sending.hand_over(rows(3))  # the second one's turn is in a quarter of a second
     answered = sending.answers(final=True)
     assert [answer.status for answer in sorted(answered, key=lambda a: a.customer_id)] == ["accepted"] + ["queued"] * 2
@@ -143,7 +144,7 @@ def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
 
 
 def test_a_provider_that_asks_for_it_is_left_alone_for_as_long():
-    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=30)), Pace(0, 1))
+    sending = Dispatcher(Provider(lambda: Reply(Outcome.LATER, retry_after=30)), Throttle(0, 1))
     sending.hand_over(rows(1))
     sending.answers(final=True)
     assert sending.room() == 0
@@ -152,16 +153,16 @@ def test_a_provider_that_asks_for_it_is_left_alone_for_as_long():
 
 
 def test_a_provider_that_wants_more_than_a_minute_is_left_for_later():
-    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER, retry_after=throttle.MAX_PAUSE + 1)), Pace(0, 1))
+    sending = Dispatcher(Provider(lambda: Reply(Outcome.LATER, retry_after=throttle.MAX_PAUSE + 1)), Throttle(0, 1))
     sending.hand_over(rows(1))
     sending.answers(final=True)
     assert sending.exhausted
-    assert sending.resting == throttle.MAX_PAUSE + 1
+    assert sending.requested_pause == throttle.MAX_PAUSE + 1
     sending.close()
 
 
 def test_refusals_that_were_under_way_together_are_one_reason_to_pause():
-    sending = Dispatch(Provider(lambda: Reply(Outcome.LATER)), Pace(0, 50))
+    sending = Dispatcher(Provider(lambda: Reply(Outcome.LATER)), Throttle(0, 50))
     sending.hand_over(rows(50))
     sending.answers(final=True)
     assert not sending.exhausted
@@ -175,7 +176,7 @@ def test_waiting_for_an_answer_is_no_busy_loop():
         release.wait(5)
         return ACCEPTED
 
-    sending = Dispatch(Provider(when_released), Pace(0, 10))
+    sending = Dispatcher(Provider(when_released), Throttle(0, 10))
     sending.hand_over(rows(1))
     begun, turns = time.monotonic(), 0
     while time.monotonic() - begun < 0.5:

@@ -5,9 +5,9 @@ import pytest
 from engage.errors import InputError
 from engage.sending import providers
 from engage.sending.providers import Account
-from engage.sending.providers.account import EXAMPLE
 from engage.sending.providers.sandbox import SandboxProvider
-from engage.sending.providers.twilio import TwilioProvider
+from engage.sending.providers.twilio.account import EXAMPLE
+from engage.sending.providers.twilio.provider import TwilioProvider
 
 NUMBER = {"from": "+12025550100"}
 

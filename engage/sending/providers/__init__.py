@@ -1,15 +1,15 @@
-"""How a text message leaves the house."""
+"""SMS providers: what they have in common, the sandbox, and Twilio."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
-from engage.sending.providers.account import Account
-from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply, SmsProvider
+from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Receipt, Reply, SmsProvider
 from engage.sending.providers.sandbox import SandboxProvider
+from engage.sending.providers.twilio.account import Account
 
-__all__ = ["Account", "FoundSms", "Outcome", "OutgoingSms", "Reply", "SmsProvider", "provider"]
+__all__ = ["Account", "FoundSms", "Outcome", "OutgoingSms", "Receipt", "Reply", "SmsProvider", "provider"]
 
 
 def _account_from_environment() -> Account:
@@ -24,7 +24,7 @@ def provider(name: str, account: Callable[[], Account] = _account_from_environme
     """
     if name == SandboxProvider.name:
         return SandboxProvider()
-    # a quarter of a second to import, which the sandbox need not wait for
-    from engage.sending.providers.twilio import TwilioProvider  # noqa: PLC0415
+    # this import takes a quarter of a second, so the sandbox does without it
+    from engage.sending.providers.twilio.provider import TwilioProvider  # noqa: PLC0415
 
     return TwilioProvider(account())

@@ -1,6 +1,9 @@
-"""What every way to send text messages has in common.
+"""What every SMS provider has in common: the messages it takes, and what it reports of them.
 
-What there is one of for each message is not frozen: that would triple the time it takes to make.
+A provider has error numbers and statuses of its own. It reports a ``MessageStatus`` and a ``ProviderFact`` instead, and
+an ``error`` in our words, as its own sentences may repeat the phone number. Its number is only kept and shown.
+
+Classes with one instance a message are not frozen: that would triple the time to make one.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol
 
+from engage.statuses import MessageStatus, ProviderFact
+
 
 @dataclass(slots=True)
 class OutgoingSms:
@@ -18,7 +23,7 @@ class OutgoingSms:
     phone: str = field(repr=False)
     body: str = field(repr=False)
     reference: str = ""
-    """Comes back in the provider's receipts: which message of the ledger this is, such as ``20260914-17``."""
+    """Comes back in the provider's receipts. ``message_reference`` writes and reads it."""
     valid_for: timedelta | None = None
     """The provider may not deliver it later than this; None leaves it to the provider."""
 
@@ -30,35 +35,48 @@ class Outcome(Enum):
     FAILED = auto()
     """It will never take this message."""
     LATER = auto()
-    """It has not taken it, and may in a while."""
+    """It has not taken the message, and may in a while."""
     REFUSED = auto()
-    """It takes nobody's message, until a person has mended something."""
+    """It takes no message at all until the operator mends the account."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """A provider's answer about one message."""
+    """A provider's answer to one message."""
 
     outcome: Outcome
     provider_message_id: str | None = None
     error: str | None = None
-    """In our words: a provider's own sentence may repeat the phone number."""
     error_code: int | None = None
+    fact: ProviderFact | None = None
+    """Why a message has ``FAILED``, if the provider says so."""
     retry_after: float | None = None
-    """Seconds that the provider asks to be left alone."""
-    suppress: bool = False
-    """The phone's owner has told the provider to stop."""
+    """Seconds of the pause that the provider asks for."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A provider's later report on one message. ``reference`` is that of its ``OutgoingSms``."""
+
+    reference: str
+    provider_message_id: str
+    status: MessageStatus
+    error: str | None = None
+    error_code: int | None = None
+    fact: ProviderFact | None = None
 
 
 @dataclass(frozen=True)
 class FoundSms:
-    """A message as the provider remembers it; ``status`` is one of the ledger's."""
+    """A message as the provider remembers it."""
 
     provider_message_id: str
-    status: str
+    status: MessageStatus
     created_at: datetime
     body: str = field(repr=False)
+    error: str | None = None
     error_code: int | None = None
+    fact: ProviderFact | None = None
 
 
 class SmsProvider(Protocol):
@@ -68,18 +86,18 @@ class SmsProvider(Protocol):
     claim_size: int
     """How many messages a sender claims at a time, at most."""
     concurrent: bool
-    """Whether a message takes long enough to be handed over that several should be at once."""
+    """Whether handing a message over takes so long that several should go at once."""
 
     def send(self, sms: OutgoingSms) -> Reply:
         """Hand over one message.
 
-        Any exception means that its fate is unknown.
+        Any exception means that its outcome is unknown.
         """
         ...
 
     def find(self, phone: str, since: datetime) -> list[FoundSms]:
         """All messages to ``phone`` that the provider got since then.
 
-        Any exception means that it cannot tell them all.
+        Any exception means that the provider cannot list them all.
         """
         ...

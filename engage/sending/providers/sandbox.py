@@ -1,4 +1,4 @@
-"""The provider that texts nobody: it accepts every message, and the ledger keeps what would have been sent."""
+"""The sandbox: accepts every message and sends none. The ledger keeps what would have been sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Twilio, on its official SDK.
+"""Hands messages to Twilio, through its official SDK, and finds messages there.
 
-A message's parameters: https://www.twilio.com/docs/messaging/api/message-resource; what its answers mean is in
-``twilio_codes``.
+A message's parameters: https://www.twilio.com/docs/messaging/api/message-resource
 """
 
 from __future__ import annotations
@@ -21,20 +20,22 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.exceptions import NewConnectionError
 
-from engage.sending.providers.account import Account
 from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
-from engage.sending.providers.twilio_codes import FAILED, LATER, REFUSED, STATUSES, UNSUBSCRIBED, describe
+from engage.sending.providers.twilio import error_codes
+from engage.sending.providers.twilio.account import Account
+from engage.sending.providers.twilio.receipts import STATUSES
+from engage.statuses import MessageStatus
 
 if TYPE_CHECKING:
     from twilio.rest.api.v2010.account.message import MessageInstance
 
 TIMEOUT = 10.0
-"""Seconds to connect, and then again to answer. The SDK's own default is to wait for ever."""
+"""Seconds to connect, and then again to answer. The SDK's own default has no limit."""
 MAX_VALIDITY = timedelta(hours=10)
 """https://www.twilio.com/docs/api/errors/90007"""
 PAGE = 100
 MAX_LISTED = 1000
-"""Messages to one number that are looked through at most: a number with more is not a customer's."""
+"""Messages to one number that are looked through, at most. A number with more is not a customer's."""
 
 _silent = logging.Logger("twilio, whose log repeats phone numbers and texts", logging.CRITICAL + 1)
 
@@ -69,22 +70,16 @@ class TwilioProvider:
 
     def find(self, phone: str, since: datetime) -> list[FoundSms]:
         return [
-            FoundSms(
-                provider_message_id=str(found.sid),
-                status=STATUSES.get(str(found.status), "accepted"),
-                created_at=found.date_created.astimezone(UTC),
-                body=found.body or "",
-                error_code=found.error_code,
-            )
-            for found in self._listed(phone, since)
-            if found.date_created and found.date_created >= since and "inbound" not in str(found.direction)
+            _found(sms, sms.date_created)
+            for sms in self._listed(phone, since)
+            if sms.date_created and sms.date_created >= since and "inbound" not in str(sms.direction)
         ]
 
     def _listed(self, phone: str, since: datetime) -> Iterator[MessageInstance]:
         """The messages to a number, page by page, until they are too old.
 
-        They are sorted by when they were sent, the newest first, and one may have waited for that as long as it was
-        valid; so one from before ``since`` is not the end yet.
+        Twilio sorts them by when they were sent, the newest first. A message may have waited before that for as long
+        as it was valid, so one from before ``since`` is not the end yet.
         """
         _, client = self._client()
         for looked_at, found in enumerate(client.messages.stream(to=phone, page_size=PAGE)):
@@ -95,7 +90,7 @@ class TwilioProvider:
             yield found
 
     def _client(self) -> tuple[_Http, Client]:
-        """This thread's own: connections are kept open, and not shared."""
+        """This thread's own client. Its connections stay open and are not shared."""
         if not hasattr(self._mine, "pair"):
             account = self._account
             http = _Http(timeout=self._timeout, logger=_silent)
@@ -110,7 +105,7 @@ class TwilioProvider:
         sender = "messaging_service_sid" if account.sender.startswith("MG") else "from_"
         options: dict[str, Any] = {sender: account.sender}
         if account.status_callback:
-            parts = urlsplit(account.status_callback)  # a fragment tells Twilio how often to try again
+            parts = urlsplit(account.status_callback)  # its fragment says how often Twilio tries again
             query = "&".join(filter(None, (parts.query, urlencode({"message": sms.reference}))))
             options["status_callback"] = urlunsplit(parts._replace(query=query))
         if sms.valid_for is not None:
@@ -119,22 +114,41 @@ class TwilioProvider:
 
     @staticmethod
     def _reply(exc: TwilioException, retry_after: float | None) -> Reply:
-        """What an answer with an error means: was the message taken, and may it be offered again?"""
+        """The meaning of an answer with an error: was the message taken, and may it be offered again?
+
+        Raises:
+            TwilioException: the answer leaves it open whether the message was taken.
+        """
         status, code = getattr(exc, "status", None), getattr(exc, "code", None)
         if not isinstance(status, int) or status == 408 or not 400 <= status < 500:
-            raise exc  # nobody can tell
+            raise exc
         code = code if isinstance(code, int) and code != status else None
-        known = describe(code)
-        if status == 429 or code in LATER:
-            return Reply(Outcome.LATER, error=known or "too many requests", error_code=code, retry_after=retry_after)
-        if code in REFUSED or (status in (401, 403, 404) and code not in FAILED):
-            return Reply(Outcome.REFUSED, error=known or f"HTTP status {status}", error_code=code)
-        error = known or f"refused with HTTP status {status}"
-        return Reply(Outcome.FAILED, error=error, error_code=code, suppress=code == UNSUBSCRIBED)
+        error = error_codes.explain(code)
+        outcome = error.outcome or (Outcome.REFUSED if status in (401, 403, 404) else Outcome.FAILED)
+        if status == 429 or outcome is Outcome.LATER:
+            words = error.words or "too many requests"
+            return Reply(Outcome.LATER, error=words, error_code=code, retry_after=retry_after)
+        if outcome is Outcome.REFUSED:
+            return Reply(Outcome.REFUSED, error=error.words or f"HTTP status {status}", error_code=code)
+        words = error.words or f"refused with HTTP status {status}"
+        return Reply(Outcome.FAILED, error=words, error_code=code, fact=error.fact)
+
+
+def _found(sms: MessageInstance, created_at: datetime) -> FoundSms:
+    error = error_codes.explain(sms.error_code)
+    return FoundSms(
+        provider_message_id=str(sms.sid),
+        status=STATUSES.get(str(sms.status), MessageStatus.ACCEPTED),
+        created_at=created_at.astimezone(UTC),
+        body=sms.body or "",
+        error=error.words,
+        error_code=sms.error_code,
+        fact=error.fact,
+    )
 
 
 class _Http(TwilioHttpClient):
-    """The SDK's own client, which also remembers how long the last answer asked to be left alone."""
+    """The SDK's own HTTP client. It also remembers the pause that the last answer asked for."""
 
     retry_after: float | None = None
 
@@ -147,7 +161,7 @@ class _Http(TwilioHttpClient):
 
 
 def _never_left(exc: BaseException) -> bool:
-    """Whether there was no connection at all, so that the provider cannot have got the message."""
+    """Whether there was no connection at all. Then the provider cannot have got the message."""
     if isinstance(exc, requests.ConnectTimeout):
         return True
     return any(isinstance(cause, NewConnectionError) for cause in _causes(exc))
@@ -158,7 +172,7 @@ def _untrusted(exc: BaseException) -> bool:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """The exception and what it wraps: requests and urllib3 keep that in ``args`` and ``reason``."""
+    """The exception and those that it wraps. requests and urllib3 keep them in ``args`` and ``reason``."""
     seen: set[int] = set()
     waiting: list[Any] = [exc]
     while waiting:

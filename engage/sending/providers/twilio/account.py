@@ -1,4 +1,4 @@
-"""The account at a provider: who sends, and where receipts go."""
+"""The account at Twilio: which number sends, and where receipts go."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Account:
 
     @property
     def signing_token(self) -> str | None:
-        """What Twilio signs its requests to us with: the account's own token. An API key's secret is of no use here."""
+        """The account's own token, with which Twilio signs its requests to us. An API key's secret signs none."""
         return self.auth_token or (None if self.api_key else self.token)
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Twilio: the account, handing messages over, its error numbers, and its receipts."""
