@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from benchmarks.peers import PEERS
 from engage.campaigns.run_options import RunOptions
-from engage.pages import campaigns, thresholds
+from engage.pages import campaign_report, what_if
 from engage.pages.viewer import Viewer
 from engage.sending import queue, sender
 from engage.settings import Settings
@@ -58,8 +58,8 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
-        "report page": lambda: campaigns.campaign_report(engine, Viewer(), window),
-        "what if": lambda: thresholds.counts(engine, window, {"low_spend_threshold": "120"}),
+        "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),
+        "what if": lambda: what_if.counts(engine, window, {"low_spend_threshold": "120"}),
     }
     return steps[name]
 

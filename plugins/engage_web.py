@@ -35,10 +35,12 @@ from engage import settings
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.errors import EngageError, InputError, RunError
-from engage.pages import campaigns, customers, problem, render, thresholds
+from engage.pages import campaign_report as pages
+from engage.pages import customer_page, error_page, render
+from engage.pages import what_if as what_if_page
 from engage.pages.viewer import Viewer
 from engage.reports.what_if import THRESHOLDS
-from engage.service.problems import NO_ANSWER
+from engage.service.problem_details import NO_ANSWER
 from engage.settings import PREFIX
 from engage.storage import connection
 from engage.window import Window
@@ -145,13 +147,13 @@ Chosen = Annotated[dict[str, str], Depends(_chosen)]
 @app.get("/campaigns", dependencies=may_see)
 def campaign_list(engine: Database, viewer: TheViewer, before: str | None = None) -> HTMLResponse:
     """All campaigns."""
-    return HTMLResponse(campaigns.campaign_list(engine, viewer, _window(before) if before else None))
+    return HTMLResponse(pages.campaign_list(engine, viewer, _window(before) if before else None))
 
 
 @app.get("/report", dependencies=may_see)
 def campaign_report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLResponse:
     """One campaign, by its window."""
-    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+    return HTMLResponse(pages.campaign_report(engine, viewer, window))
 
 
 @app.get("/run", dependencies=may_see)
@@ -163,7 +165,7 @@ def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_
     if run is None:
         raise RunError("There is no such run.")
     window = window_of(run, (run.conf or {}).get("window_start"), _now())
-    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+    return HTMLResponse(pages.campaign_report(engine, viewer, window))
 
 
 @app.get("/counts.csv", dependencies=may_see)
@@ -171,7 +173,7 @@ def counts(engine: Database, window: TheWindow) -> Response:
     """One campaign's counts, to download."""
     name = f"campaign-{window.start:%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(campaigns.counts_csv(engine, window), media_type="text/csv", headers=headers)
+    return Response(pages.counts_csv(engine, window), media_type="text/csv", headers=headers)
 
 
 @app.get("/what-if", dependencies=may_see)
@@ -181,19 +183,19 @@ def what_if(
     """Other thresholds over a computed window."""
     window = _window(window_start) if window_start else None
     variables = {name: getattr(_variable(session, name), "val", None) for name in THRESHOLDS} if viewer.may_set else {}
-    return HTMLResponse(thresholds.page(engine, viewer, window, chosen, variables))
+    return HTMLResponse(what_if_page.page(engine, viewer, window, chosen, variables))
 
 
 @app.get("/what-if-counts", dependencies=may_see)
 def what_if_counts(engine: Database, window: TheWindow, chosen: Chosen) -> HTMLResponse:
     """The part of that page that the thresholds change."""
-    return HTMLResponse(thresholds.counts(engine, window, chosen))
+    return HTMLResponse(what_if_page.counts(engine, window, chosen))
 
 
 @app.get("/customer", dependencies=may_see)
 def one_customer(engine: Database, customer_id: str | None = None) -> HTMLResponse:
     """One customer, by id; without one, only the field to enter it in."""
-    return HTMLResponse(customers.page(engine, customer_id))
+    return HTMLResponse(customer_page.page(engine, customer_id))
 
 
 @app.post("/thresholds", dependencies=[Depends(_from_here), *may_see, Depends(_requires_set), _logged("thresholds")])
@@ -256,7 +258,7 @@ def _problem(request: Request, status: HTTPStatus, sentence: str) -> Response:
     """A page that says what is wrong; to a script that has sent something, the same as JSON."""
     if request.method == "POST":
         return JSONResponse({"detail": sentence}, status)
-    return HTMLResponse(problem.problem_page(status.phrase, sentence), status)
+    return HTMLResponse(error_page.problem_page(status.phrase, sentence), status)
 
 
 @app.exception_handler(EngageError)
@@ -274,9 +276,9 @@ def _invalid(request: Request, exc: RequestValidationError) -> Response:
 def _wrong(request: Request, exc: sa.exc.ProgrammingError) -> Response:
     if getattr(exc.orig, "sqlstate", None) not in {"42P01", "42703"}:  # no such table, no such column
         raise exc
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_SCHEMA)
+    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_SCHEMA)
 
 
 for _away in NO_ANSWER:
-    app.add_exception_handler(_away, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.AWAY))
-app.add_exception_handler(AirflowNotFoundException, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_CONNECTION))
+    app.add_exception_handler(_away, _says(HTTPStatus.SERVICE_UNAVAILABLE, error_page.AWAY))
+app.add_exception_handler(AirflowNotFoundException, _says(HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_CONNECTION))

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from engage import process_signals, settings
 from engage.campaigns.run_options import RunOptions
-from engage.cli import messages, service
+from engage.cli import keys, messages
 from engage.cli.common import WindowStart, console, database, errors, hash_key, window_named
 from engage.clock import now
 from engage.errors import EngageError, InputError, NoCustomers
@@ -49,8 +49,8 @@ db = typer.Typer(help="The database's schema.", no_args_is_help=True)
 app.add_typer(db, name="db")
 app.add_typer(messages.messages, name="messages")
 app.add_typer(messages.customers, name="customers")
-app.add_typer(service.keys, name="keys")
-app.command()(service.serve)
+app.add_typer(keys.keys, name="keys")
+app.command()(keys.serve)
 Port = Annotated[
     int, typer.Option(envvar="ENGAGE_PORT", min=1, max=65535, help="Port of Airflow's user interface on 127.0.0.1.")
 ]

@@ -13,15 +13,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from engage.errors import NotReady
-from engage.service import customers, events, problems, twilio
-from engage.service.auth import KeyRing
-from engage.service.body import StrictRoute, route_for
+from engage.service import customer_routes, event_routes, problem_details, twilio_webhooks
+from engage.service.access_log import Observe
+from engage.service.authentication import KeyRing
+from engage.service.batch_writer import Writer
 from engage.service.context import Context
 from engage.service.docs_page import CSP, docs_page
 from engage.service.event_models import DocumentedBatch
-from engage.service.observe import Observe
-from engage.service.problems import Problem, documented, problem
-from engage.service.writer import Writer
+from engage.service.problem_details import Problem, documented, problem
+from engage.service.request_body import StrictRoute, route_for
 from engage.storage import migrations
 
 DESCRIPTION = (
@@ -44,8 +44,8 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(title="Engage", description=DESCRIPTION, version="1", lifespan=running,
                   docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)  # fmt: skip
     app.state.keys = KeyRing(context)
-    problems.install(app)
-    public = [events.routes(context), *customers.routes(context), twilio.routes(context)]
+    problem_details.install(app)
+    public = [event_routes.routes(context), *customer_routes.routes(context), twilio_webhooks.routes(context)]
     for router in [*public, _health(context), _about(app, context)]:
         app.include_router(router)
     app.add_middleware(Observe, context=context)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady
-from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
+from engage.pages.campaign_report import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
 from engage.settings import Settings

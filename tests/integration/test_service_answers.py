@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from engage.customers import profile
 from engage.errors import GuardStop
-from engage.service import docs_page, problems
-from engage.service.problems import AWAY
+from engage.service import docs_page, problem_details
+from engage.service.problem_details import AWAY
 from engage.storage.migrations import VERSION_TABLE
 from tests.integration.service import refused, session
 
@@ -152,12 +152,12 @@ def test_events_rejected_are_counted_once_however_often_a_batch_is_sent(api):
 
 @pytest.mark.parametrize(("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content")])
 def test_a_problem_has_one_title_whatever_python_calls_it(status, title):
-    assert json.loads(problems.answer(status, "It is so.").body)["title"] == title
+    assert json.loads(problem_details.answer(status, "It is so.").body)["title"] == title
 
 
 def test_an_error_that_no_status_was_thought_of_for_is_answered_as_well():
     app = FastAPI()
-    problems.install(app)
+    problem_details.install(app)
 
     @app.get("/")
     def route():

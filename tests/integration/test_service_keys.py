@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from engage.cli import main
 from engage.errors import InputError
-from engage.service import api_keys, auth
+from engage.service import api_keys, authentication
 from engage.statuses import ApiScope
 from engage.storage.schema import metadata
 from tests.integration.service import bought, make_key, refused, session
@@ -118,7 +118,7 @@ def test_keys_are_kept_as_hashes(api, world):
 def clock(monkeypatch):
     """The service's clock, which stands still until it is moved."""
     now = [1000.0]
-    monkeypatch.setattr(auth, "monotonic", lambda: now[0])
+    monkeypatch.setattr(authentication, "monotonic", lambda: now[0])
     return now
 
 
@@ -126,7 +126,7 @@ def test_a_revoked_key_opens_nothing_after_two_seconds(api, world, clock):
     assert api.get("/docs").status_code == 200
     with world.engine.begin() as conn:
         api_keys.revoke(conn, api.key.split("_")[1], as_of=world.now)
-    assert auth.BELIEVED_FOR == 2
+    assert authentication.BELIEVED_FOR == 2
     clock[0] += 2.01
     assert api.get("/docs").status_code == 401
 
@@ -173,8 +173,8 @@ def test_no_key_phone_or_name_is_in_any_line_of_the_log(serve, world):
 
 CRASH = f"""
 import logging, structlog
-from engage.service import observe
-observe.configure_logs()
+from engage.service import access_log
+access_log.configure_logs()
 phone = "{PHONE}"
 for log in (structlog.get_logger("a"), logging.getLogger("b")):
     try:

@@ -222,7 +222,7 @@ def test_no_head_does_harm(serve):
 
 
 def test_a_length_that_is_a_lie_ends_the_request(fork):
-    service = fork(body__SECONDS=0.5).ready()
+    service = fork(request_body__SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
     with Raw(service.port) as raw:
@@ -241,7 +241,7 @@ def test_a_length_that_is_a_lie_ends_the_request(fork):
 
 
 def test_who_is_too_slow_is_cut_off_and_who_is_not_is_served(fork):
-    service = fork(body__SECONDS=0.5, server__HEAD_SECONDS=0.5).ready()
+    service = fork(request_body__SECONDS=0.5, server__HEAD_SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from engage.service import writer
+from engage.service import batch_writer
 from tests.integration.service import make_key, refused, session, viewed
 
 STORED = "SELECT (SELECT count(*) FROM app_session) + (SELECT count(*) FROM app_event)"
@@ -90,7 +90,7 @@ def test_a_batch_that_the_database_refuses_takes_no_other_with_it(api, world):
 
 
 def test_when_too_many_batches_wait_more_are_refused_and_may_be_sent_again(api, world, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_WAITING_BATCHES", 3)
+    monkeypatch.setattr(batch_writer, "MAX_WAITING_BATCHES", 3)
     with api.together() as send:
         sent = [send(session(2)) for _ in range(8)]
     answers = [future.result() for future in sent]

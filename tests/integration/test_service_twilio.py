@@ -19,9 +19,9 @@ from engage.customers import erasure
 from engage.sending import queue
 from engage.sending.providers import Account, OutgoingSms
 from engage.sending.providers.twilio import TwilioProvider
-from engage.service import problems
+from engage.service import problem_details
 from engage.service.context import Context
-from engage.service.twilio import routes
+from engage.service.twilio_webhooks import routes
 from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, World
@@ -50,7 +50,7 @@ class Service:
             self.world.engine, lambda: self.world.now, KEY, public_url=self.public_url, account=self.account
         )
         self.app = FastAPI()
-        problems.install(self.app)
+        problem_details.install(self.app)
         self.app.include_router(routes(self.context))
 
     def post(self, path, form, *, signed_for=None, token=TOKEN, headers=None):
@@ -138,7 +138,7 @@ both = pytest.mark.parametrize(("path", "form"), REQUESTS, ids=["status", "inbou
 
 def refused(service, answer):
     assert answer.status_code == 403
-    assert answer.headers["content-type"] == problems.MEDIA_TYPE
+    assert answer.headers["content-type"] == problem_details.MEDIA_TYPE
     assert service.counted("receipts", "outcome") == service.counted("inbound", "text_class") == {}
 
 

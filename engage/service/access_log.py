@@ -11,7 +11,7 @@ from time import perf_counter
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engage.service import problems
+from engage.service import problem_details
 from engage.service.context import Context
 
 log = structlog.get_logger("engage.service")
@@ -69,7 +69,7 @@ class Observe:
         )
 
 
-_failed = problems.answer(500, "A fault of ours. Nothing was stored. The log has it under the x-request-id.")
+_failed = problem_details.answer(500, "A fault of ours. Nothing was stored. The log has it under the x-request-id.")
 
 
 def _request_id(scope: Scope) -> bytes:

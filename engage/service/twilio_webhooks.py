@@ -21,9 +21,9 @@ from engage.customers.replies import InboundSms
 from engage.sending import delivery_receipts
 from engage.sending.delivery_receipts import Receipt
 from engage.sending.providers.twilio_codes import STATUSES
-from engage.service.body import StrictRoute
 from engage.service.context import Context
-from engage.service.problems import documented, problem
+from engage.service.problem_details import documented, problem
+from engage.service.request_body import StrictRoute
 from engage.texts import opt_out_words, phone
 
 log = logging.getLogger(__name__)

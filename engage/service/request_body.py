@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from engage.service.problems import AWAY, RETRY_AFTER, problem
+from engage.service.problem_details import AWAY, RETRY_AFTER, problem
 
 MAX_BYTES = 1_000_000
 """Of a body, as it is sent and as it is once unpacked."""

@@ -17,10 +17,10 @@ from pydantic_core import PydanticCustomError
 from engage.customers import erasure, profile
 from engage.customers.profile import Profile
 from engage.reports import customer_history
-from engage.service.body import route_for
 from engage.service.context import Context
 from engage.service.event_models import MAX_ID, Printable, Time
-from engage.service.problems import documented
+from engage.service.problem_details import documented
+from engage.service.request_body import route_for
 from engage.statuses import MessageStatus
 from engage.texts import phone
 

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from engage.service import api_keys
 from engage.service.api_keys import ApiKey
 from engage.service.context import Context
-from engage.service.problems import problem
+from engage.service.problem_details import problem
 
 BELIEVED_FOR = 2.0
 """Seconds for which a key that was found is not looked up again, and so may outlive its revocation."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.pages import charts, comparison
+from engage.pages import campaign_comparison, charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import report
@@ -27,7 +27,7 @@ def campaign_list(engine: sa.Engine, viewer: Viewer, before: Window | None = Non
     with engine.begin() as conn:
         reports = report.recent(conn, before=before, limit=SHOWN + 1)
     older = reports[SHOWN - 1].window["start"] if len(reports) > SHOWN else None
-    return html("campaigns.html", viewer=viewer, reports=reports[:SHOWN], older=older, newer=before, bar=charts.bar)
+    return html("campaign_list.html", viewer=viewer, reports=reports[:SHOWN], older=older, newer=before, bar=charts.bar)
 
 
 def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
@@ -44,12 +44,12 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
         settings = Settings.from_snapshot(found.settings)
         spread = distribution(conn, window, settings) if found.customers else None
     return html(
-        "report.html",
+        "campaign_report.html",
         viewer=viewer,
         report=found,
         stages=stages,
         charts=_charts(spread, settings) if spread else None,
-        comparison=comparison.lines(earlier, found) if earlier else None,
+        comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,
         bar=charts.bar,
         length=charts.length,

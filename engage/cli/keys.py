@@ -23,10 +23,10 @@ def serve(
 ) -> None:
     """Serve the HTTP API until Ctrl-C: events and customers in, receipts and replies from the SMS provider in."""
     # a second to import, which the other commands need not wait for
-    from engage.service import app, observe, server  # noqa: PLC0415
+    from engage.service import access_log, app, server  # noqa: PLC0415
     from engage.service.context import Context, pooled  # noqa: PLC0415
 
-    observe.configure_logs()
+    access_log.configure_logs()
     with database(serving=True) as engine:
         context = Context.from_environment(pooled(engine), now, hash_key())
         try:

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from engage.service.body import parse, route_for
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
-from engage.service.intake import Batch, Taken
-from engage.service.problems import MAX_ERRORS, NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.service.idempotent_intake import Batch, Taken
+from engage.service.problem_details import MAX_ERRORS, NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.service.request_body import parse, route_for
 from engage.storage.binary_copy import microseconds
 
 CLOCKS_DIFFER_BY = timedelta(days=1)

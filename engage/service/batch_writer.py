@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from engage.service import intake
+from engage.service import idempotent_intake
 from engage.service.context import Context
-from engage.service.intake import Batch, Taken
-from engage.service.problems import NO_ANSWER
+from engage.service.idempotent_intake import Batch, Taken
+from engage.service.problem_details import NO_ANSWER
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +98,7 @@ class Writer:
     def _store(self, batches: Sequence[Batch]) -> Sequence[Taken | Exception]:
         try:
             with self._context.engine.begin() as conn:
-                return intake.store(conn, batches, self._context.clock())
+                return idempotent_intake.store(conn, batches, self._context.clock())
         except NO_ANSWER:
             raise
         except Exception as exc:  # noqa: BLE001 - one that the database refuses must not take the others with it

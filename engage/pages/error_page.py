@@ -20,4 +20,4 @@ NO_CONNECTION = (
 
 def problem_page(title: str, sentence: str) -> str:
     """A page with one sentence."""
-    return html("problem.html", title=title, sentence=sentence)
+    return html("error.html", title=title, sentence=sentence)
