@@ -1,9 +1,7 @@
-"""The pages about campaigns: the list, one campaign's report, and its counts as a table for a spreadsheet."""
+"""The page *Campaign report*: one campaign's stages, buckets, charts, messages and comparison."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,23 +16,12 @@ from engage.settings import Settings
 from engage.storage import connection
 from engage.window import Window
 
-SHOWN = 10
-"""Campaigns on one page of the list."""
-
-
-def campaign_list(engine: sa.Engine, viewer: Viewer, before: Window | None = None) -> str:
-    """The page with one row per campaign, newest first."""
-    with engine.begin() as conn:
-        reports = report.recent(conn, before=before, limit=SHOWN + 1)
-    older = reports[SHOWN - 1].window["start"] if len(reports) > SHOWN else None
-    return html("campaign_list.html", viewer=viewer, reports=reports[:SHOWN], older=older, newer=before, bar=charts.bar)
-
 
 def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
-    """The page about one campaign.
+    """The HTML of a campaign's report.
 
     Raises:
-        NotReady: there is no such campaign.
+        NotReady: the window has no campaign.
     """
     with engine.begin() as conn:
         connection.tune(conn)
@@ -68,30 +55,3 @@ def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
             if not axis.in_view
         ],
     }
-
-
-def counts_csv(engine: sa.Engine, window: Window) -> str:
-    """A campaign's customers by bucket, and its messages by status and by reason, as CSV.
-
-    Raises:
-        NotReady: there is no such campaign.
-    """
-    with engine.begin() as conn:
-        found = report.of(conn, window)
-    skipped = found.messages["skipped_by_reason"]
-    rows: list[tuple[str, str, object]] = [
-        *(("bucket", name, count) for name, count in found.buckets.items()),
-        *(("message", status, count) for status, count in sorted(found.messages["by_status"].items())),
-        *(("skipped", reason, count) for reason, count in sorted(skipped.items())),
-        ("segments", "all", found.messages["segments"]),
-    ]
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("window_start", "what", "name", "count"))
-    writer.writerows([safe_cell(cell) for cell in (found.window["start"][:10], *row)] for row in rows)
-    return text.getvalue()
-
-
-def safe_cell(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula: one that would be is text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value

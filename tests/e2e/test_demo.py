@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from engage.home import Home
 
 from engage.local import demo, embedded_postgres
+from engage.local.home import Home
 from engage.window import Window
 from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
 

@@ -25,7 +25,8 @@ from structlog.testing import capture_logs
 
 from engage.service import api_keys
 from engage.service.app import create_app
-from engage.service.context import Context, pooled
+from engage.service.connection_pool import pooled
+from engage.service.context import Context
 from engage.statuses import ApiScope
 from tests.integration.conftest import KEY, NOW, World
 

@@ -10,10 +10,9 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from engage.customers import profile
 from engage.errors import GuardStop
+from engage.reports import customer_history
 from engage.service import docs_page, problem_details
-from engage.service.problem_details import AWAY
 from engage.storage.migrations import VERSION_TABLE
 from tests.integration.service import refused, session
 
@@ -25,7 +24,9 @@ def test_what_is_not_there_and_what_is_not_done_so_are_problems(api):
         answer = api.request(method, path)
         assert answer.status_code == 405
         assert answer.headers["allow"]
-        assert method == "HEAD" or refused(answer, 405) == "Not with this method."
+        assert method == "HEAD" or refused(answer, 405) == (
+            "This address does not take this method; the header Allow lists those it takes."
+        )
     assert api.request("OPTIONS", "/v1/customers/1").headers["allow"] == "DELETE, GET, PUT"
 
 
@@ -33,7 +34,7 @@ def test_a_fault_of_ours_is_a_problem_with_the_id_that_the_log_has(api, monkeypa
     def broken(*arguments):
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr(profile, "view", broken)
+    monkeypatch.setattr(customer_history, "view", broken)
     seen = set()
     for number in range(3):
         answer = api.get("/v1/customers/1")
@@ -76,9 +77,9 @@ def test_a_database_that_is_busy_or_away_is_said_to_be(api, monkeypatch, error):
     def away(*arguments):
         raise error
 
-    monkeypatch.setattr(profile, "view", away)
+    monkeypatch.setattr(customer_history, "view", away)
     answer = api.get("/v1/customers/1")
-    assert refused(answer, 503) == AWAY
+    assert refused(answer, 503) == problem_details.DATABASE_AWAY
     assert answer.headers["retry-after"] == "1"
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
-from engage.service import event_routes
+from engage.service import event_validation
 from engage.service.event_models import MAX_EVENTS, MAX_ID
 from tests.integration.service import AT, bought, refused, session, viewed
 
@@ -187,7 +187,7 @@ def test_what_is_not_a_batch_is_refused(api, world):
 
 
 def test_an_event_may_be_a_day_ahead_and_no_more(api, world):
-    latest = world.now + event_routes.CLOCKS_DIFFER_BY
+    latest = world.now + event_validation.MAX_CLOCK_SKEW
     later = latest + timedelta(microseconds=1)
     answer = api.send(session(1, latest.isoformat()), session(2, later.isoformat()))
     assert wrong(answer) == [(1, "occurred_at", "future_dated")]

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from engage.local import embedded_postgres
 from engage.local.home import Home
-from engage.service.context import pooled
+from engage.service.connection_pool import pooled
 from engage.storage import connection, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked

@@ -222,7 +222,7 @@ def test_no_head_does_harm(serve):
 
 
 def test_a_length_that_is_a_lie_ends_the_request(fork):
-    service = fork(request_body__SECONDS=0.5).ready()
+    service = fork(request_body__BODY_SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
     with Raw(service.port) as raw:
@@ -241,7 +241,7 @@ def test_a_length_that_is_a_lie_ends_the_request(fork):
 
 
 def test_who_is_too_slow_is_cut_off_and_who_is_not_is_served(fork):
-    service = fork(request_body__SECONDS=0.5, server__HEAD_SECONDS=0.5).ready()
+    service = fork(request_body__BODY_SECONDS=0.5, request_head__HEAD_SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
 
@@ -293,7 +293,7 @@ def test_several_requests_at_once_on_one_connection_and_an_old_client_are_answer
 
 
 def test_who_is_answered_and_goes_on_sending_is_cut_off(fork):
-    service = fork(server__HEAD_SECONDS=0.5, server__KEEP_ALIVE=60).ready()
+    service = fork(request_head__HEAD_SECONDS=0.5, server__KEEP_ALIVE_SECONDS=60).ready()
     answered = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
     unread = b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
     for said, then in (
