@@ -91,7 +91,7 @@ def test_a_demonstration_again_changes_nothing_and_texts_nobody_twice(
     first: Demonstration, second: Demonstration
 ) -> None:
     assert second.done.returncode == 0, second.done.stderr
-    assert "texted nobody again" in " ".join(second.done.stdout.split())
+    assert "sent no message again" in " ".join(second.done.stdout.split())
     assert second.customers == first.customers
     assert len(second.customers) == CUSTOMERS
     assert second.messages == first.messages
