@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engage import settings
-from engage.campaigns.run_options import RunOptions
+from engage.campaigns.run_options import CLI_RUN_ID, RunOptions
 from engage.cli.common import WindowStart, console, database, window_named
 from engage.cli.report import print_report
 from engage.clock import now
@@ -47,7 +47,7 @@ def run(
         if "require_approval" not in given:
             approve.refuse_to_bypass(engine, window)
         try:
-            extract(engine, window, chosen, as_of=now(), run_id="cli", options=options)
+            extract(engine, window, chosen, as_of=now(), run_id=CLI_RUN_ID, options=options)
         except NoCustomers as exc:
             console.print(str(exc))
             return

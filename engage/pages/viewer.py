@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engage.airflow_names import run_path
+from engage.campaigns.run_options import CLI_RUN_ID
 from engage.reports.report import Report
 
 
@@ -20,5 +21,5 @@ class Viewer:
     def run(self, report: Report) -> str | None:
         """The address of the campaign's DAG run, or None if it was computed without Airflow."""
         run_id = report.window["run_id"]
-        known = run_id and run_id != "cli"
+        known = run_id and run_id != CLI_RUN_ID
         return self.airflow + run_path(run_id) if known else None

@@ -1,4 +1,4 @@
-"""Services that are up at once, for tests that kill many: forked from a process that has imported everything."""
+"""Services that start fast, for tests that kill many: forks of a process that has imported everything."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Forked(Api):
 
 @contextmanager
 def forked(url: str, key: str, folder: Path) -> Iterator[Callable[..., Forked]]:
-    """Starts services on one database; they end with the block."""
+    """Start services on one database. They end with the block."""
     started: list[Forked] = []
 
     def start(port: int | None = None, **constants: Any) -> Forked:

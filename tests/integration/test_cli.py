@@ -1,4 +1,4 @@
-"""The commands as a person types them, against a database named by ENGAGE_DATABASE_URL."""
+"""The commands as an operator types them, on a database that ENGAGE_DATABASE_URL names."""
 
 import json
 import os

@@ -52,7 +52,7 @@ def text_of(page):
 
 @pytest.fixture
 def done(world):
-    """A campaign that has texted one of two."""
+    """A campaign that has texted one of two customers."""
     world.purchase(world.customer(), 100)
     world.sessions(world.customer(phone=None), 3)
     world.computed(message_boost=f"{EVIL} Reply STOP")
@@ -151,7 +151,7 @@ def test_the_change_of_a_share_is_in_points_and_of_a_number_in_percent(done, in_
 
 @pytest.fixture
 def odd(world, in_window):
-    """A campaign with a quarter of the sessions of the one before, and with another bucket for everybody."""
+    """A campaign with a quarter of the sessions of the one before, and with another bucket for every customer."""
     earlier = in_window(world.window.previous())
     people = [world.customer() for _ in range(4)]
     for one in people:
@@ -166,7 +166,7 @@ def odd(world, in_window):
 
 def begin(world, options):
     """Run the campaign up to its buckets, with the guard's usual limits."""
-    with suppress(GuardStop):  # what it has found is kept all the same
+    with suppress(GuardStop):  # its findings are stored all the same
         extract(world.engine, world.window, Settings(), as_of=world.now, run_id="a_run", options=options)
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
@@ -227,7 +227,7 @@ def test_what_people_have_written_stays_text(done):
 
 
 def assert_inert(page):
-    """Scripts are ours and from a file, and no tag has a handler or a style of its own."""
+    """Check that all scripts are our own files, and that no tag has an inline handler or style."""
     tags = Tags(page).tags
     scripts = [attributes for tag, attributes in tags if tag == "script"]
     assert scripts

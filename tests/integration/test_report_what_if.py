@@ -1,4 +1,4 @@
-"""What other thresholds would make of a campaign, against a run with these thresholds and against pandas."""
+"""What if: the counts with other thresholds equal those of a real run and of pandas."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""What every answer has in common: errors are problem details, each answer has an id, and the API has a page."""
+"""All answers: errors are problem details, each answer has a request id, and the API has a page."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ def test_figures_count_routes_and_not_addresses(api, world):
     assert count.format("GET", "/v1/customers/{customer_id}", 404) in text
     assert count.format("any", "none", 404) in text
     assert 'engage_events_total{type="session"} 1.0' in text
-    labels = " ".join(re.findall(r'="([^"]*)"', text))  # a time that was measured may have any digits
+    labels = " ".join(re.findall(r'="([^"]*)"', text))  # a measured time may have any digits
     assert not re.search("4711|999999|made-up", labels)
 
 

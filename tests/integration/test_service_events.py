@@ -1,4 +1,4 @@
-"""Events over HTTP: what is right is stored exactly; what is wrong is named, and counted."""
+"""Events over HTTP: valid events are stored exactly, and wrong ones are named and counted."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ STORED = """SELECT (SELECT count(*) FROM app_session) + (SELECT count(*) FROM pu
 
 
 def wrong(answer):
-    """Index, field and reason of each event that was not taken."""
+    """Index, field and reason of each rejected event."""
     errors = answer.json()["rejected"] if answer.status_code == 200 else answer.json()["errors"]
     assert all(error["detail"] for error in errors)
     return [(error.get("index"), error.get("field"), error["reason"]) for error in errors]

@@ -1,4 +1,4 @@
-"""Who gets in: every address takes a key with its scope, but for the two that say how the service is."""
+"""API keys: every address takes a key with its scope, except the two health checks."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ def walked(app):
 
 
 def strangers(world):
-    """Values of the header Authorization that open nothing."""
+    """Values of the header Authorization that must be refused."""
     revoked = make_key(world.engine)
     with world.engine.begin() as conn:
         api_keys.revoke(conn, revoked.split("_")[1], as_of=world.now)
@@ -147,7 +147,7 @@ def test_a_key_may_call_so_often_and_no_more(api, world, clock):
     assert [api.get("/metrics", key=slow).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
-# --- what the log says
+# --- the log
 
 
 def test_no_key_phone_or_name_is_in_any_line_of_the_log(serve, world):
