@@ -1,1 +1,1 @@
-"""Engage measured against the limit of one scan and against its peers, in one command: ``make bench``."""
+"""Measures Engage against one plain scan and against its peers: ``make bench``."""

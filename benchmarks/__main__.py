@@ -26,19 +26,23 @@ from engage.local.home import CHECKOUT, Home
 HOME = CHECKOUT / ".engage-bench"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PAGE_NEEDS = 1_000_000
-"""A run without this many customers leaves the page in docs/ alone."""
+"""Only a run with this many customers rewrites the page in docs/."""
 AIRFLOW_RUNS = 5
 
 console = Console()
 
 
 def main(
-    customers: Annotated[str, typer.Option(help="How many, in each of the runs.")] = "10000,100000,1000000",
-    json_: Annotated[Path, typer.Option("--json", help="Where every single number goes.")] = HOME / "results.json",
-    airflow: Annotated[bool, typer.Option(help="Measure Airflow's share too.")] = True,
+    customers: Annotated[
+        str, typer.Option(help="Numbers of customers to measure, separated by commas.")
+    ] = "10000,100000,1000000",
+    json_: Annotated[Path, typer.Option("--json", help="File for every single measurement.")] = HOME / "results.json",
+    airflow: Annotated[bool, typer.Option(help="Also measure Airflow's share of a run.")] = True,
 ) -> None:
-    """Measure, compare, print, and write the page from the numbers in the JSON file: docs/benchmarks.md, if there
-    were 1,000,000 customers."""
+    """Measure, compare, print, and write a page from the numbers in the JSON file.
+
+    With 1,000,000 customers the page is docs/benchmarks.md.
+    """
     sizes = sorted(int(size) for size in customers.split(","))
     run: dict[str, Any] = {"date": f"{now():%Y-%m-%d}", "sizes": []}
     with embedded_postgres.postgres(Home(HOME)) as host:

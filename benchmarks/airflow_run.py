@@ -1,4 +1,4 @@
-"""What Airflow adds to the steps: warm runs of the DAG on the local stack, from trigger to success."""
+"""Measures what Airflow adds to the steps: warm runs of the DAG on the local stack, from trigger to success."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CUSTOMERS = 10_000
 
 
 def measure(home: Home, repetitions: int) -> list[dict[str, Any]]:
-    """Per run: ``wall`` seconds from trigger to success, and ``steps``, the seconds inside Engage's functions."""
+    """For each run: ``wall``, the seconds from trigger to success, and ``steps``, the seconds inside Engage's steps."""
     windows = [Window.last_complete(now())]
     while len(windows) < repetitions + 1:
         windows.append(windows[-1].previous())
@@ -30,7 +30,7 @@ def measure(home: Home, repetitions: int) -> list[dict[str, Any]]:
         airflow.wait_until_healthy()
         airflow.add_default_variables()
         runs = [_run(airflow, window) for window in windows]
-    return runs[1:]  # the first one warms up
+    return runs[1:]  # the first run only warms up
 
 
 def _run(airflow: AirflowApi, window: Window) -> dict[str, Any]:

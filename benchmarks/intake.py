@@ -1,4 +1,4 @@
-"""How much the HTTP service takes in: large batches, half of the rate promised, single events; beside a raw COPY."""
+"""Measures the HTTP service's intake: large batches, half of the promised rate, single events; and a raw COPY."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUNS = {
 
 
 def measure(host: str) -> dict[str, Any]:
-    """Send to a real service from another process, on this machine, and count what is stored."""
+    """Send events to a real service from another process on this machine, and check that all are stored."""
     with world_of(host, 1_000_000) as world:
         partitions.ensure_windows(world.engine, [world.window])
         with world.engine.begin() as conn:
@@ -44,7 +44,7 @@ def measure(host: str) -> dict[str, Any]:
         if stored != (sent := sum(run["events"] for run in runs.values())):
             raise AssertionError(f"{sent} events were acknowledged and {stored} are stored")
         with tempfile.TemporaryDirectory(dir=world.value("SELECT current_setting('data_directory')")) as folder:
-            Path(folder).chmod(0o777)  # the server writes there, as another user
+            Path(folder).chmod(0o777)  # the database server writes there as another user
             world.dump(Path(folder))
             seconds = world.raw_copy(Path(folder))
             for table in EVENTS:
@@ -62,7 +62,7 @@ def _load(world: World, port: int, key: str, options: list[str]) -> dict[str, fl
 
 @contextmanager
 def _service(world: World) -> Iterator[int]:
-    """``python -m engage serve`` on the world's database."""
+    """Run ``python -m engage serve`` on the world's database, and yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
-"""A client that sends batches of events over a few connections, as fast as they are taken or at a given rate.
+"""A load generator: sends batches of events over a few connections, at full speed or at a given rate.
 
-A process of its own: ``python -m benchmarks.load --help``. It prints one line of JSON. Latencies at a rate count from
-when a batch was due, so that a slow answer is not hidden by what waits behind it.
+It is a process of its own, ``python -m benchmarks.load --help``, and prints one line of JSON. At a rate, a latency
+counts from the moment when the batch was due, so a slow answer also counts for the batches that wait behind it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BODIES = 64
 
 @dataclass
 class Tally:
-    """What the service answered."""
+    """The service's answers."""
 
     events: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Tally:
 
 
 def bodies(size: int, customers: int, start: datetime) -> list[bytes]:
-    """Batches of sessions and purchases, five to one, as the generator has them."""
+    """Batches of sessions and purchases, five to one as in the synthetic data."""
     draw = random.Random(20250106)  # noqa: S311 - made-up events
     return [
         json.dumps({"events": [_event(draw, customers, start) for _ in range(size)]}).encode() for _ in range(BODIES)
@@ -47,7 +47,7 @@ def _event(draw: random.Random, customers: int, start: datetime) -> dict[str, ob
 
 
 async def run(arguments: argparse.Namespace) -> Tally:
-    """Send for the given time; returns once everything is answered."""
+    """Send for the given time, and return once every batch is answered."""
     tally = Tally()
     payloads = bodies(arguments.batch, arguments.customers, datetime.fromisoformat(arguments.start).replace(tzinfo=UTC))
     begun = perf_counter()
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=500, help="events in a batch")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rate", type=float, default=0, help="events a second; 0 is as fast as they are taken")
+    parser.add_argument("--rate", type=float, default=0, help="events a second; 0 means full speed")
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--start", default="2026-09-14", help="first day of the events' window")
     arguments = parser.parse_args()
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def summary(tally: Tally, took: float) -> dict[str, float]:
-    """Rates, and the latencies that half and 99% of the requests stayed below, in seconds."""
+    """Rates, and the latencies p50 and p99 in seconds."""
     seconds = sorted(tally.seconds)
     below = {f"p{p}": seconds[len(seconds) * p // 100] for p in (50, 99)} if seconds else {}
     counts = {"events": tally.events, "requests": len(seconds), "refused": tally.refused, "took": took}

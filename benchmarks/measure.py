@@ -1,5 +1,8 @@
-"""All measurements of one run. What is compared is measured in turns, since machines are not the same from minute to
-minute; every number is kept, and ``document`` takes medians."""
+"""All measurements of one run.
+
+Things that are compared are measured in turns, because a machine's speed changes from minute to minute. Every number
+is kept, and ``document`` takes medians.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from engage.window import Window
 
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
 PAGES = ("report page", "what if")
-"""Pages that read all of a campaign's customers; once it has been sent, so that nothing is missing in them."""
+"""Pages that read all of a campaign's customers. They are measured after sending, when they are complete."""
 SEEDS, REPETITIONS = 2, 3
 HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000
 
@@ -24,7 +27,7 @@ Series = dict[str, list[float]]
 
 
 def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, Any]:
-    """Everything about one number of customers; ``history`` repeats the campaign beside ten earlier windows."""
+    """All measurements for one number of customers. ``history`` repeats the campaign beside ten earlier windows."""
     with world_of(host, customers) as world:
         peaks: dict[str, float] = {}
         seeding = _seed(world, peaks, say)
@@ -45,7 +48,7 @@ def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, 
 
 
 def _seed(world: World, peaks: dict[str, float], say: Say) -> Series:
-    """Seeding from nothing, and the same bytes copied raw, in turns."""
+    """Seeding an empty database and a raw copy of the same bytes, in turns."""
     seconds: Series = {"seed": [], "raw copy": []}
     for _ in range(SEEDS):
         say("seed")
@@ -59,7 +62,7 @@ def _seed(world: World, peaks: dict[str, float], say: Say) -> Series:
 
 @contextmanager
 def _dumped(world: World) -> Iterator[Path]:
-    """Where the server may read and write: its own folder."""
+    """The window's events as files in the server's own folder, where it may read and write."""
     folder = Path(world.value("SELECT current_setting('data_directory')"))
     try:
         world.dump(folder)
@@ -70,7 +73,7 @@ def _dumped(world: World) -> Iterator[Path]:
 
 
 def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
-    """Floor, the campaign's steps and each peer, in turns; a peer whose rows differ ends the run."""
+    """The floor, the campaign's steps and each peer, in turns. A peer with different rows ends the run."""
     seconds: Series = {}
     for _ in range(REPETITIONS):
         say("floor")

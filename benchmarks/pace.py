@@ -1,4 +1,4 @@
-"""How evenly messages go out at a rate that was asked for, to a provider that takes its time to answer."""
+"""Measures how evenly messages go out at a given rate, to a provider with a slow answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RATE, ANSWER_AFTER, MESSAGES = 100, 0.05, 1_500
 
 
 def measure(host: str) -> dict[str, Any]:
-    """Send in a database of its own; returns the average rate and that of each second."""
+    """Send from a database of its own. Returns the average rate, and the rate of each second."""
     with world_of(host, MESSAGES) as world:
         return send(world)
 
@@ -54,7 +54,7 @@ def send(world: World) -> dict[str, Any]:
 
 
 def _queued(world: World) -> None:
-    """Customers who are nobody, and a campaign whose messages wait."""
+    """Store made-up customers, and a campaign with their messages queued."""
     settings = Settings(sms_provider="twilio", sending_hours="0:00-24:00", messages_per_second=RATE)
     bought, since = world.window.end - timedelta(days=1), world.window.start - timedelta(days=30)
     phones = [fictional_phone(n) for n in range(world.customers)]

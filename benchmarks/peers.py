@@ -1,7 +1,7 @@
-"""The peers: the same work as aggregate and bucket, done outside Postgres, landing the same rows in it.
+"""The peers: programs that do the work of aggregate and bucket outside Postgres and write the same rows to it.
 
-Each takes a plain libpq URL of a database with the tables of ``LANDING``, and the window. They only know the synthetic
-data's good rows, which spares them Engage's care for bad ones.
+Each takes a plain libpq URL of a database with the tables of ``LANDING``, and the window. They read valid synthetic
+rows only, so they can skip Engage's checks for bad rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engage.window import WEEKS, Window
 
 LOW_SPEND_CENTS, HIGH_ACTIVITY = 10_000, 5.0
 
-# unlogged, because Engage's own tables, new in their transaction, go without Postgres's log too
+# unlogged for fairness: Engage's own tables are new in their transaction, so they skip the write-ahead log too
 LANDING = """
 DROP TABLE IF EXISTS peer_activity, peer_bucket;
 CREATE UNLOGGED TABLE peer_activity (window_start timestamptz, customer_id bigint, sessions bigint, purchases bigint,
@@ -47,7 +47,7 @@ def _queries(window: Window) -> tuple[str, str, str]:
 
 
 def row_by_row(url: str, window: Window) -> None:
-    """As the replaced script did: every row an ORM object, sums in dictionaries, one commit for each message."""
+    """The script that Engage replaced: every row an ORM object, sums in dictionaries, one commit per message."""
 
     class Base(orm.DeclarativeBase):
         pass
@@ -69,7 +69,7 @@ def row_by_row(url: str, window: Window) -> None:
         body: orm.Mapped[str]
 
     engine = connection.connect(url)
-    Base.metadata.drop_all(engine)  # of these four only Sent is Base's own
+    Base.metadata.drop_all(engine)  # only the table of Sent belongs to Base
     Base.metadata.create_all(engine)
     with orm.Session(engine, expire_on_commit=False) as db:
         sessions: dict[int, int] = {}
@@ -104,7 +104,7 @@ def _table(name: str, columns: tuple[str, ...]) -> sa.TableClause:
 
 
 def pandas(url: str, window: Window) -> None:
-    """``read_sql``, ``groupby``, ``join``; written back with COPY, which is far faster than ``to_sql``."""
+    """``read_sql``, ``groupby``, ``join``. Writes with COPY, which is far faster than ``to_sql``."""
     import numpy as np
     import pandas as pd
 
@@ -156,7 +156,7 @@ def polars(url: str, window: Window) -> None:
 
 
 def duckdb(url: str, window: Window) -> None:
-    """DuckDB attached to Postgres: it reads the tables, as they are, with COPY and writes back with it."""
+    """DuckDB attached to Postgres. It reads the tables and writes the results with COPY."""
     import duckdb as duck
 
     found = find_spec("duckdb_extension_postgres_scanner")
@@ -200,9 +200,9 @@ PEERS: dict[str, Callable[[str, Window], None]] = {
     "DuckDB": duckdb,
 }
 LARGEST = {"row by row": 10_000, "pandas": 100_000}
-"""Beyond these, a peer is not asked: it would take minutes, or more memory than there is."""
+"""The most customers for a slow peer. With more it would take minutes, or more memory than the machine has."""
 
 
 def asked(customers: int) -> list[str]:
-    """The peers that can be asked to do this many."""
+    """The peers that are measured with this many customers."""
     return [name for name in PEERS if customers <= LARGEST.get(name, customers)]

@@ -1,4 +1,4 @@
-"""One piece of work in a process of its own, for its seconds and its peak memory: ``python -m benchmarks.step``."""
+"""Times one piece of work in a process of its own, with its peak memory: ``python -m benchmarks.step``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from benchmarks.peers import PEERS
 from engage.campaigns.run_options import RunOptions
-from engage.pages import campaigns, thresholds
+from engage.pages import campaign_report, what_if
 from engage.pages.viewer import Viewer
 from engage.sending import queue, sender
 from engage.settings import Settings
@@ -36,21 +36,21 @@ LIBRARIES = {
     "DuckDB": ["duckdb"],
 }
 """Imported before the clock starts."""
-HASH_KEY = b"for benchmarks only, of no use to anybody"
+HASH_KEY = b"for benchmarks only, not a real secret key"
 
 
 def now() -> datetime:
-    """The wall clock, as a task reads it."""
+    """The time, in UTC."""
     return datetime.now(UTC)
 
 
 def work(name: str, url: str, window: Window, customers: int) -> Callable[[], Any]:
-    """What is to be timed."""
+    """The piece of work with this name, ready to be timed."""
     if name in PEERS:
         return lambda: PEERS[name](url, window)
     engine = connection.connect(url)
     with engine.connect():
-        pass  # a task's connection is open before its step begins
+        pass  # a task has its connection before its step begins
     steps: dict[str, Callable[[], Any]] = {
         "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
         "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", options=RunOptions()),
@@ -58,14 +58,14 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.Means(now)),
-        "report page": lambda: campaigns.campaign_report(engine, Viewer(), window),
-        "what if": lambda: thresholds.counts(engine, window, {"low_spend_threshold": "120"}),
+        "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),
+        "what if": lambda: what_if.counts(engine, window, {"low_spend_threshold": "120"}),
     }
     return steps[name]
 
 
 def timed(name: str, url: sa.URL, window: Window, customers: int) -> dict[str, Any]:
-    """Run ``work`` in a process of its own; returns ``seconds`` and ``peak_mb``."""
+    """Run ``work`` in a process of its own. Returns ``seconds`` and ``peak_mb``."""
     command = [sys.executable, "-m", "benchmarks.step", name, url.render_as_string(False), str(window.start.date())]
     done = subprocess.run([*command, str(customers)], check=False, capture_output=True, text=True)
     if done.returncode:
@@ -74,7 +74,7 @@ def timed(name: str, url: sa.URL, window: Window, customers: int) -> dict[str, A
 
 
 def main() -> None:
-    """Time one piece of work and print what it took, as JSON."""
+    """Time one piece of work, and print the result as JSON."""
     name, url, start, customers = sys.argv[1:]
     for library in LIBRARIES.get(name, []):
         import_module(library)
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has had; ``ru_maxrss`` would begin with that of the process it came from."""
+    """The peak memory of this process. On Linux ``ru_maxrss`` would include the parent process's peak."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) / 1024

@@ -1,4 +1,4 @@
-"""The benchmark's database: seeded anew, warmed, scanned, copied from, compared."""
+"""The benchmark's database: seeds, warms, scans, copies and compares it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENTS = ("app_session", "purchase")
 
 
 class Mismatch(Exception):
-    """A peer's rows are not Engage's."""
+    """A peer's rows differ from Engage's."""
 
 
 @dataclass
@@ -42,15 +42,15 @@ class World:
 
     @property
     def messages(self) -> int:
-        """Messages that the campaign has sent."""
+        """Messages that the provider accepted."""
         return int(self.value("SELECT count(*) FROM message WHERE status = 'accepted'"))
 
     def step(self, name: str, window: Window | None = None, customers: int | None = None) -> dict[str, Any]:
-        """One of Engage's steps, in a process of its own."""
+        """Time one of Engage's steps in a process of its own."""
         return timed(name, self.url, window or self.window, customers or self.customers)
 
     def peer(self, name: str) -> dict[str, Any]:
-        """One peer's whole work, keys on its tables included; its rows have to be Engage's."""
+        """Time one peer, with the keys of its tables. Its rows must equal Engage's."""
         self.run(LANDING)
         took = timed(name, self.url, self.window, self.customers)
         took["seconds"] += self.seconds(KEYS)
@@ -58,10 +58,10 @@ class World:
         return took
 
     def compare(self, peer: str) -> None:
-        """Hold what a peer has landed against Engage's rows, every one.
+        """Compare every row of a peer with Engage's.
 
         Raises:
-            Mismatch: they are not the same.
+            Mismatch: a row differs.
         """
         self._compare(peer, "customer_activity", "peer_activity", ", ".join(ACTIVITY))
         self._compare(peer, "customer_bucket", "peer_bucket", ", ".join(BUCKET))
@@ -74,7 +74,7 @@ class World:
                 raise Mismatch(f"{name}: {wrong} rows of {theirs} differ from {ours}")
 
     def floor(self) -> float:
-        """Seconds of the least that any answer needs: one scan of exactly the window's rows of both tables."""
+        """Seconds of the least possible work: one scan of exactly the window's rows of both tables."""
         within = {table: self._within(table) for table in EVENTS}
         return self.seconds(
             f"SELECT (SELECT count(*) FROM app_session WHERE {within['app_session']}), "
@@ -82,7 +82,7 @@ class World:
         )
 
     def floor_of_partitions(self) -> float:
-        """The same, for who knows that the window's rows are those of its partitions, and asks for no timestamp."""
+        """Seconds of a scan of the window's partitions without a condition, because they hold exactly its rows."""
         sessions, purchases = (f"{table}_{self.window.key}" for table in EVENTS)
         return self.seconds(
             f"SELECT (SELECT count(*) FROM {sessions}), (SELECT (count(*), sum(amount_cents)) FROM {purchases})"
@@ -93,14 +93,14 @@ class World:
         return f"{column} >= '{self.window.start.isoformat()}' AND {column} < '{self.window.end.isoformat()}'"
 
     def dump(self, folder: Path) -> None:
-        """Write the window's events into files, as the binary format of COPY has them."""
+        """Write the window's events into files, in the binary format of COPY."""
         for table in EVENTS:
             self.run(f"COPY (SELECT * FROM {table}_{self.window.key}) TO '{folder / table}' (FORMAT binary)")
-        os.sync()  # the disk is to be free when the clock starts
+        os.sync()  # the disk should be idle when the clock starts
         self.settle()
 
     def raw_copy(self, folder: Path) -> float:
-        """Seconds of COPY, its commit included, from files into tables without partitions, keys or indexes."""
+        """Seconds of a COPY with its commit, from files into tables without partitions, keys or indexes."""
         self.run("DROP TABLE IF EXISTS raw_app_session, raw_purchase")
         create = ";".join(f"CREATE TABLE raw_{table} (LIKE {table})" for table in EVENTS)
         copy = ";".join(f"COPY raw_{table} FROM '{folder / table}' (FORMAT binary)" for table in EVENTS)
@@ -109,23 +109,23 @@ class World:
         return seconds
 
     def forget_seed(self) -> None:
-        """Remove the customers and the window's events, so that the next seed starts from nothing."""
+        """Remove the customers and the window's events, so that the next seed starts with empty tables."""
         self.forget_campaign()
         tables = ", ".join(f"{table}_{self.window.key}" for table in EVENTS)
         self.run(f"TRUNCATE customer; DROP TABLE IF EXISTS {tables}")
 
     def forget_campaign(self) -> None:
-        """Remove what the steps wrote, so that they start from nothing."""
+        """Remove the steps' results, so that the steps start over."""
         self.run("DELETE FROM campaign")
         for table in RESULTS:
             self.run(f"DROP TABLE IF EXISTS {table}_{self.window.key}")
 
     def settle(self) -> None:
-        """Let nothing that was done before be written back while the next thing is timed."""
+        """Write back all changes now, and not while the next thing is timed."""
         self._outside_transactions("CHECKPOINT")
 
     def clean_up_ledger(self) -> None:
-        """Vacuum what sending has left behind, before autovacuum does while a peer is timed."""
+        """Vacuum the ledger after sending, so that autovacuum does not while a peer is timed."""
         self._outside_transactions(f"VACUUM (ANALYZE) message_{self.window.key}")
         self.settle()
 
@@ -134,7 +134,7 @@ class World:
             conn.exec_driver_sql(command)
 
     def warm(self) -> None:
-        """What a database that has been up for a while has behind it: vacuum, statistics, a full cache."""
+        """Bring the database into the state of a long-running one: vacuumed, with statistics and a full cache."""
         self._outside_transactions("VACUUM (ANALYZE)")
         self.settle()
         for _ in range(2):
@@ -142,7 +142,7 @@ class World:
             self.value("SELECT count(*) FROM customer")
 
     def seconds(self, statement: str) -> float:
-        """How long a statement takes, with the settings that Engage's steps run with."""
+        """The time of a statement, with the settings of Engage's steps."""
         with self.engine.connect() as conn:
             connection.tune(conn)
             begun = time.perf_counter()
@@ -164,7 +164,7 @@ class World:
 
 @contextmanager
 def world(host: str, customers: int) -> Iterator[World]:
-    """A database of its own for ``customers``, removed at the end."""
+    """A database for ``customers``, dropped at the end."""
     name = f"bench_{customers}"
     admin = sa.create_engine(embedded_postgres.database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as conn:

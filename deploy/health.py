@@ -1,6 +1,6 @@
-"""Whether a part of Airflow is healthy, as its exit code: ``health.py scheduler``, ``dag_processor``, ``triggerer``.
+"""Exits with 0 if a part of Airflow is healthy: ``health.py scheduler``, ``dag_processor`` or ``triggerer``.
 
-Asks the api-server, which knows everybody's last heartbeat: Airflow's own command takes seconds of processor time.
+It asks the api-server, which knows each part's last heartbeat. Airflow's own command would take seconds of CPU time.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Engage's pages inside Airflow's frame: their addresses, who may see them, and who may act.
+"""Engage's pages inside Airflow's frame: their addresses, and the two Variables and the halt that they change.
 
-What they say comes from ``engage.pages``. Only the api-server imports this, when it asks the plugin for its web app.
+``engage.pages`` makes the HTML. Only the api-server imports this module, when it asks the plugin for its web app.
 """
 
 from __future__ import annotations
@@ -9,24 +9,18 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
+import engage_web_errors
 import sqlalchemy as sa
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails, VariableDetails
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
-from airflow.api_fastapi.logging.decorators import action_logging
-from airflow.exceptions import AirflowNotFoundException
+from airflow.api_fastapi.core_api.security import GetUserDep, get_user
 from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from engage_links import airflow_path, airflow_url
 from engage_steps import CONNECTION, window_of
+from engage_web_access import HALT, SEE, SET_THRESHOLDS, TheViewer, logged
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
@@ -34,26 +28,25 @@ from sqlalchemy.orm import Session
 from engage import settings
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
-from engage.errors import EngageError, InputError, RunError
-from engage.pages import campaigns, customers, problem, render, thresholds
-from engage.pages.viewer import Viewer
+from engage.errors import RunError
+from engage.pages import campaign_list, campaign_report, csv_download, customer_page, render, what_if
 from engage.reports.what_if import THRESHOLDS
-from engage.service.problems import NO_ANSWER
 from engage.settings import PREFIX
 from engage.storage import connection
 from engage.window import Window
 
-PATIENCE = 10.0
-"""Seconds that a page may keep the database busy."""
+STATEMENT_SECONDS = 10.0
+"""How long a page may keep the database busy."""
 
 app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-may_see = [Depends(requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID))]
-may_brake = [*may_see, Depends(requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID))]
+engage_web_errors.install(app)
 
 
 @lru_cache(maxsize=1)
 def _engine_for(url: sa.URL) -> sa.Engine:
-    return connection.connect(url, patience=PATIENCE, pool_size=4, max_overflow=0, pool_timeout=PATIENCE / 2)
+    return connection.connect(
+        url, patience=STATEMENT_SECONDS, pool_size=4, max_overflow=0, pool_timeout=STATEMENT_SECONDS / 2
+    )
 
 
 def _engine() -> sa.Engine:
@@ -68,144 +61,104 @@ def _window(window_start: str) -> Window:
     return Window.named(window_start, _now())
 
 
-def _viewer(user: GetUserDep) -> Viewer:
-    return Viewer(airflow=airflow_path(), may_brake=_may_brake(user), may_set=_may_set(user))
-
-
-def _may_brake(user: BaseUser) -> bool:
-    allowed: bool = get_auth_manager().is_authorized_dag(
-        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
-    )
-    return allowed
-
-
-def _may_set(user: BaseUser) -> bool:
-    ask = get_auth_manager().is_authorized_variable
-    return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
-
-
-def _requires_set(user: GetUserDep) -> None:
-    if not _may_set(user):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
-
-
-def _from_here(request: Request) -> None:
-    """Refuse what another site has had a browser send along with its user's login.
-
-    A browser says where a request comes from, and lets no foreign page send JSON.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = {_origin(airflow_url()), _origin(str(request.base_url))}
-    if site not in {None, "same-origin"} or (site is None and origin not in own):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This was not sent by one of Engage's own pages.")
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This takes JSON.")
-
-
-def _origin(url: str) -> str:
-    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
-
-
 def _chosen(low: str | None = None, high: str | None = None) -> dict[str, str]:
     both = zip(THRESHOLDS, (low, high), strict=True)
     return {name: value for name, value in both if value is not None}
 
 
-def _logged(what: str) -> Any:
-    """Leave an entry in Airflow's audit log."""
-    return Depends(action_logging(f"engage.{what}"))
-
-
 class Halt(BaseModel):
-    """Which campaign to stop, and why."""
+    """The campaign to halt, and the reason."""
 
     window_start: str
     why: str = Field(max_length=500, pattern=r"\S")
 
 
 class Resume(BaseModel):
-    """Which campaign may go on."""
+    """The campaign to resume."""
 
     window_start: str
 
 
 class Thresholds(BaseModel):
-    """Both thresholds, as a person types them."""
+    """Both thresholds, as the user typed them."""
 
     low_spend_threshold: str
     high_activity_threshold: str
 
 
 Database = Annotated[sa.Engine, Depends(_engine)]
-TheViewer = Annotated[Viewer, Depends(_viewer)]
 TheWindow = Annotated[Window, Depends(_window)]
 Chosen = Annotated[dict[str, str], Depends(_chosen)]
 
 
-@app.get("/campaigns", dependencies=may_see)
-def campaign_list(engine: Database, viewer: TheViewer, before: str | None = None) -> HTMLResponse:
-    """All campaigns."""
-    return HTMLResponse(campaigns.campaign_list(engine, viewer, _window(before) if before else None))
+@app.get("/campaigns", dependencies=SEE)
+def campaigns(engine: Database, viewer: TheViewer, before: str | None = None) -> HTMLResponse:
+    """The list of campaigns."""
+    return HTMLResponse(campaign_list.campaign_list(engine, viewer, _window(before) if before else None))
 
 
-@app.get("/report", dependencies=may_see)
-def campaign_report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLResponse:
-    """One campaign, by its window."""
-    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+@app.get("/report", dependencies=SEE)
+def report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLResponse:
+    """The report on a window's campaign."""
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window))
 
 
-@app.get("/run", dependencies=may_see)
+@app.get("/run", dependencies=SEE)
 def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
-    """The campaign that a DAG run is about: the tab on the run."""
+    """The report on a DAG_ID run's campaign: the tab *Campaign report* of the run."""
     if dag_id != DAG_ID:
-        raise RunError(f"Only the runs of {DAG_ID} are about a campaign.")
+        raise RunError(f"Only the runs of {DAG_ID} have a campaign.")
     run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
     if run is None:
-        raise RunError("There is no such run.")
+        raise RunError(f"There is no such run of {DAG_ID}.")
     window = window_of(run, (run.conf or {}).get("window_start"), _now())
-    return HTMLResponse(campaigns.campaign_report(engine, viewer, window))
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window))
 
 
-@app.get("/counts.csv", dependencies=may_see)
+@app.get("/counts.csv", dependencies=SEE)
 def counts(engine: Database, window: TheWindow) -> Response:
-    """One campaign's counts, to download."""
+    """The CSV download of a campaign's counts."""
     name = f"campaign-{window.start:%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(campaigns.counts_csv(engine, window), media_type="text/csv", headers=headers)
+    return Response(csv_download.counts_csv(engine, window), media_type="text/csv", headers=headers)
 
 
-@app.get("/what-if", dependencies=may_see)
-def what_if(
+@app.get("/what-if", dependencies=SEE)
+def what_if_page(
     engine: Database, viewer: TheViewer, chosen: Chosen, session: SessionDep, window_start: str | None = None
 ) -> HTMLResponse:
-    """Other thresholds over a computed window."""
+    """The page that counts a campaign's buckets with other thresholds."""
     window = _window(window_start) if window_start else None
-    variables = {name: getattr(_variable(session, name), "val", None) for name in THRESHOLDS} if viewer.may_set else {}
-    return HTMLResponse(thresholds.page(engine, viewer, window, chosen, variables))
+    variables = (
+        {name: getattr(_variable(session, name), "val", None) for name in THRESHOLDS}
+        if viewer.may_set_thresholds
+        else {}
+    )
+    return HTMLResponse(what_if.what_if_page(engine, viewer, window, chosen, variables))
 
 
-@app.get("/what-if-counts", dependencies=may_see)
+@app.get("/what-if-counts", dependencies=SEE)
 def what_if_counts(engine: Database, window: TheWindow, chosen: Chosen) -> HTMLResponse:
-    """The part of that page that the thresholds change."""
-    return HTMLResponse(thresholds.counts(engine, window, chosen))
+    """The part of that page that changes with the thresholds."""
+    return HTMLResponse(what_if.counts(engine, window, chosen))
 
 
-@app.get("/customer", dependencies=may_see)
+@app.get("/customer", dependencies=SEE)
 def one_customer(engine: Database, customer_id: str | None = None) -> HTMLResponse:
-    """One customer, by id; without one, only the field to enter it in."""
-    return HTMLResponse(customers.page(engine, customer_id))
+    """The page about one customer, or without an id only the field for one."""
+    return HTMLResponse(customer_page.customer_page(engine, customer_id))
 
 
-@app.post("/thresholds", dependencies=[Depends(_from_here), *may_see, Depends(_requires_set), _logged("thresholds")])
+@app.post("/thresholds", dependencies=[*SET_THRESHOLDS, logged("thresholds")])
 def set_thresholds(wanted: Thresholds, session: SessionDep) -> JSONResponse:
-    """Make thresholds those of the next campaign: set the two Variables."""
+    """Set the two Variables, for the next campaign."""
     values = wanted.model_dump()
     settings.validate(values, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
     for name, value in values.items():
         known = _variable(session, name)
         Variable.set(PREFIX + name, value, description=known and known.description, session=session)
-    said = ", ".join(f"{PREFIX}{name} is {value}" for name, value in values.items())
-    return JSONResponse({"detail": f"Set: {said}. The next campaign takes them."})
+    new = ", ".join(f"{PREFIX}{name} is {value}" for name, value in values.items())
+    return JSONResponse({"detail": f"Set: {new}. The next campaign takes them."})
 
 
 def _variable(session: Session, name: str) -> Variable | None:
@@ -213,70 +166,36 @@ def _variable(session: Session, name: str) -> Variable | None:
     return found
 
 
-@app.post("/halt", dependencies=[Depends(_from_here), *may_brake, _logged("halt")])
+@app.post("/halt", dependencies=[*HALT, logged("halt")])
 def halt(wanted: Halt, engine: Database, user: GetUserDep) -> JSONResponse:
-    """Pull a campaign's brake."""
+    """Halt a campaign's sender."""
     with engine.begin() as conn:
         campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=wanted.why.strip(), as_of=_now())
-    return JSONResponse({"detail": "Halted. What is queued waits."})
+    return JSONResponse({"detail": "Halted. Queued messages wait."})
 
 
-@app.post("/resume", dependencies=[Depends(_from_here), *may_brake, _logged("resume")])
+@app.post("/resume", dependencies=[*HALT, logged("resume")])
 def resume(wanted: Resume, engine: Database) -> JSONResponse:
-    """Release it."""
+    """End the halt of a campaign."""
     with engine.begin() as conn:
         campaign.resume(conn, _window(wanted.window_start), as_of=_now())
-    return JSONResponse({"detail": "Released. Clear the task message, and it sends what is queued."})
+    return JSONResponse({"detail": "Resumed. Clear the task message to send the queued messages."})
 
 
-@app.get("/static/{name}", dependencies=may_see)
+@app.get("/static/{name}", dependencies=SEE)
 def static(name: str) -> Response:
-    """What the pages look like, and what they do in a browser."""
+    """The style sheet and the scripts of the pages."""
     if name not in render.STATIC:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     return Response(render.static(name), media_type=render.STATIC[name])
 
 
 @app.middleware("http")
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Say of every answer what a browser may do with it."""
+async def _secure_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Add the headers that limit what a browser does with an answer."""
     answer = await call_next(request)
     answer.headers["Content-Security-Policy"] = render.CSP
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "same-origin"
     answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-def _says(status: HTTPStatus, sentence: str) -> Callable[[Request, Exception], Response]:
-    return lambda request, exc: _problem(request, status, sentence)
-
-
-def _problem(request: Request, status: HTTPStatus, sentence: str) -> Response:
-    """A page that says what is wrong; to a script that has sent something, the same as JSON."""
-    if request.method == "POST":
-        return JSONResponse({"detail": sentence}, status)
-    return HTMLResponse(problem.problem_page(status.phrase, sentence), status)
-
-
-@app.exception_handler(EngageError)
-def _refused(request: Request, exc: EngageError) -> Response:
-    return _problem(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
-
-
-@app.exception_handler(RequestValidationError)
-def _invalid(request: Request, exc: RequestValidationError) -> Response:
-    wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in exc.errors())
-    return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, f"That cannot be right. {wrong}.")
-
-
-@app.exception_handler(sa.exc.ProgrammingError)
-def _wrong(request: Request, exc: sa.exc.ProgrammingError) -> Response:
-    if getattr(exc.orig, "sqlstate", None) not in {"42P01", "42703"}:  # no such table, no such column
-        raise exc
-    return _problem(request, HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_SCHEMA)
-
-
-for _away in NO_ANSWER:
-    app.add_exception_handler(_away, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.AWAY))
-app.add_exception_handler(AirflowNotFoundException, _says(HTTPStatus.SERVICE_UNAVAILABLE, problem.NO_CONNECTION))

@@ -9,6 +9,9 @@ from engage.settings import Settings
 from engage.statuses import SkipReason
 from engage.window import Window
 
+CLI_RUN_ID = "cli"
+"""The run id of a campaign that ``engage run`` computed without Airflow."""
+
 
 @dataclass(frozen=True)
 class RunOptions:

@@ -1,4 +1,4 @@
-"""What the commands share: the terminal, the database, the window, the clock."""
+"""What the commands share: the terminal, the database, the window, the ports."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rich.console import Console
 from engage.clock import now
 from engage.local import embedded_postgres
 from engage.local.home import Home
-from engage.storage import connection as databases
-from engage.storage import migrations
+from engage.steps.seed import MAX_CUSTOMERS
+from engage.storage import connection, migrations
 from engage.texts import phone
 from engage.window import Window
 
@@ -26,17 +26,28 @@ WindowStart = Annotated[
     str | None,
     typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
 ]
+Customers = Annotated[int, typer.Option(min=1, max=MAX_CUSTOMERS, help="Number of synthetic customers.")]
+Port = Annotated[
+    int, typer.Option(envvar="ENGAGE_PORT", min=1, max=65535, help="Port of Airflow's user interface on 127.0.0.1.")
+]
+ServicePort = Annotated[
+    int,
+    typer.Option(envvar="ENGAGE_SERVICE_PORT", min=1, max=65535, help="Port of the HTTP service on 127.0.0.1."),
+]
 
 
 @contextmanager
 def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Engine]:
     """The database that ENGAGE_DATABASE_URL names, or the embedded one.
 
-    With ``upgraded``, the embedded one is brought up to date and the other one must be. Who is ``serving`` stays, and
-    other commands use the embedded one meanwhile.
+    With ``upgraded``, the embedded one is upgraded if need be, and any other must be up to date. A command that is
+    ``serving`` shares the embedded one with other commands.
+
+    Raises:
+        NotReady: the database that ENGAGE_DATABASE_URL names is not up to date.
     """
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
-        engine = databases.connect(url)
+        engine = connection.connect(url)
         try:
             if upgraded:
                 migrations.require_current(engine)
@@ -51,7 +62,7 @@ def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Eng
 
 
 def hash_key() -> bytes:
-    """The key that belongs to the database: the embedded one has its own."""
+    """The database's key for hashing phones: ENGAGE_HASH_KEY, or the embedded database's own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
     return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
 

@@ -1,4 +1,4 @@
-"""The commands about single messages and customers: ``python -m engage messages …``, ``customers …``."""
+"""``engage messages …``: list the ledger, halt and resume a campaign, settle messages whose fate is unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rich.table import Table
 from engage.campaigns import campaign
 from engage.cli.common import WindowStart, console, database, window_named
 from engage.clock import now
-from engage.customers import erasure
 from engage.errors import InputError
 from engage.sending import ledger, providers
 from engage.sending.ledger import Entry, Settlement
@@ -22,26 +21,26 @@ from engage.sending.reconcile import reconcile
 from engage.statuses import MESSAGE_MOVES, MessageStatus
 from engage.window import Window
 
-messages = typer.Typer(help="The ledger of messages, and the brake.", no_args_is_help=False)
-customers = typer.Typer(help="What a customer may ask for.", no_args_is_help=True)
+app = typer.Typer(help="The ledger of messages: list, halt, resume, settle.", no_args_is_help=False)
 
 TheWindow = Annotated[str, typer.Option("--window-start", help="First day of the campaign's window.")]
-By = Annotated[str | None, typer.Option("--by", help="Who says so.", show_default="your login")]
-Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
+By = Annotated[str | None, typer.Option("--by", help="Your name, for the record.", show_default="your login")]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 
 
-@messages.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True)
 def list_(
     context: typer.Context,
     status: Annotated[str | None, typer.Option(help=f"One of {', '.join(MessageStatus)}.")] = None,
     window_start: WindowStart = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Number of messages to show.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """List a campaign's messages, by default the latest's. Phone numbers are masked.
+    """List a campaign's messages, by default those of the latest campaign. Phone numbers are masked.
 
-    The brake and the ways to settle a message whose fate is unknown are commands of their own.
+    The commands halt and resume stop and continue the sending; resolve and reconcile settle messages whose fate is
+    unknown.
     """
     if context.invoked_subcommand:
         return
@@ -56,70 +55,48 @@ def list_(
     _print_entries(window, found[:limit], more=len(found) > limit)
 
 
-@messages.command()
+@app.command()
 def halt(window_start: TheWindow, why: Why = "no reason given", by: By = None) -> None:
-    """Stop a campaign's sender before its next claim; nothing more is sent until it is resumed."""
+    """Stop a campaign's sender before its next claim. Queued messages wait for `messages resume`."""
     window = Window.named(window_start, now())
     with database() as engine, engine.begin() as conn:
         campaign.halt(conn, window, by=by or _login(), why=why, as_of=now())
-    console.print(f"The campaign of {window} is halted. What is queued waits.")
+    console.print(f"The campaign of {window} is halted. Queued messages wait.")
 
 
-@messages.command()
+@app.command()
 def resume(window_start: TheWindow) -> None:
-    """Release the brake. What is queued goes out when the task `message` runs again."""
+    """End the halt of a campaign. Queued messages go out when the task `message` runs again."""
     window = Window.named(window_start, now())
     with database() as engine, engine.begin() as conn:
         campaign.resume(conn, window, as_of=now())
-    console.print(f"The campaign of {window} may go on: clear its task message in Airflow, or use `engage run`.")
+    console.print(f"The campaign of {window} is resumed. Clear its task message in Airflow, or use `engage run`.")
 
 
-@messages.command()
+@app.command()
 def resolve(
     customer_id: CustomerId,
     window_start: TheWindow,
-    status: Annotated[str, typer.Option("--as", help=f"One of {', '.join(MESSAGE_MOVES['unknown'])}.")],
+    status: Annotated[str, typer.Option("--as", help=f"One of {', '.join(MESSAGE_MOVES[MessageStatus.UNKNOWN])}.")],
     why: Why,
     by: By = None,
 ) -> None:
-    """Settle a message whose fate is unknown, by hand. It is not sent again, whatever is said of it."""
+    """Settle a message whose fate is unknown by hand. It is never sent again."""
     window = Window.named(window_start, now())
     with database() as engine:
         ledger.settle(engine, window, customer_id, Settlement(status, why, by or _login()), as_of=now())
     console.print(f"The message to customer {customer_id} is {status} now.")
 
 
-@messages.command("reconcile")
+@app.command("reconcile")
 def reconcile_(window_start: WindowStart = None) -> None:
-    """Ask the provider what became of messages whose fate is unknown, and settle those it can tell of."""
+    """Ask the provider about messages whose fate is unknown, and settle those that it knows."""
     window = window_named(window_start)
     with database() as engine:
         done = reconcile(engine, window, providers.provider, as_of=now())
     console.print(
-        f"{done.found} found at the provider, {done.not_found} not there and so failed, "
+        f"{done.found} found at the provider, {done.not_found} not found and marked failed, "
         f"{done.still_unknown} still unknown."
-    )
-
-
-@customers.callback()
-def _customers() -> None:
-    """What a customer may ask for."""
-
-
-@customers.command()
-def forget(customer_id: CustomerId) -> None:
-    """Remove what is known of a customer and never text their phone again. The campaigns' counts stay.
-
-    Backups and the logs of the database server are not reached.
-    """
-    with database() as engine:
-        done = erasure.forget(engine, customer_id, as_of=now())
-    if not (done.known or done.events or done.messages):
-        console.print(f"There is no customer {customer_id}, or no more.")
-        return
-    console.print(
-        f"Customer {customer_id} is forgotten: {done.events} events deleted, {done.messages} messages made nobody's, "
-        "the phone suppressed."
     )
 
 
@@ -144,4 +121,4 @@ def _print_entries(window: Window | None, entries: list[Entry], *, more: bool) -
         )
     console.print(table)
     if more:
-        console.print("There are more; --limit shows them.")
+        console.print("There are more messages; --limit shows them.")

@@ -1,1 +1,1 @@
-"""One machine: Airflow, the HTTP service and an embedded Postgres, started together."""
+"""The local stack: Airflow, the HTTP service and an embedded Postgres on one machine, started together."""

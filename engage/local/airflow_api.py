@@ -1,4 +1,4 @@
-"""The few calls to Airflow's REST API that the local stack needs."""
+"""Client for the few calls of Airflow's REST API that the local stack needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engage.errors import LocalError
 from engage.local.stack import ADMIN, Stack
 
 HEALTHY_WITHIN = 180
-"""Seconds; also how long a call waits for an api-server that has died and is being started again."""
+"""Seconds to wait for the stack, and for an api-server that is being restarted."""
 
 
 class AirflowApi:
@@ -25,10 +25,10 @@ class AirflowApi:
         self.http = httpx.Client(base_url=stack.home.url, timeout=30, trust_env=False)
 
     def wait_until_healthy(self) -> None:
-        """Wait for every process and for the DAG to be known, and log in.
+        """Wait until every process is healthy and the DAG is parsed, and log in.
 
         Raises:
-            LocalError: not within a few minutes, or a process keeps dying.
+            LocalError: it takes too long, or a process keeps dying.
         """
         deadline = time.monotonic() + HEALTHY_WITHIN
         while time.monotonic() < deadline:
@@ -43,7 +43,7 @@ class AirflowApi:
         raise LocalError(f"The stack was not healthy within {HEALTHY_WITHIN} s; its logs are in {logs}.")
 
     def _healthy(self) -> bool:
-        # the api-server builds the part that tasks talk to on its first request, which takes seconds
+        # the first request makes the api-server build its execution API, which takes seconds
         self.http.get("/execution/health").raise_for_status()
         self.http.get(f"{self.stack.home.service_url}/readyz").raise_for_status()
         health = self.http.get("/api/v2/monitor/health").raise_for_status().json()
@@ -57,7 +57,7 @@ class AirflowApi:
         return self.http.get(f"/api/v2/dags/{DAG_ID}").is_success
 
     def add_default_variables(self) -> None:
-        """Add the Variables that are missing; edited ones stay as they are."""
+        """Add the missing Variables. Existing ones stay as they are."""
         defaults = json.loads(settings.default_variables())
         entities = [{"key": key, **value, "value": str(value["value"])} for key, value in defaults.items()]
         action = {"action": "create", "entities": entities, "action_on_existence": "skip"}
@@ -66,7 +66,7 @@ class AirflowApi:
             raise LocalError(f"Airflow refused the default Variables: {refused}")
 
     def trigger(self, conf: dict[str, Any]) -> str:
-        """Trigger a run and unpause the DAG; returns the run's id."""
+        """Trigger a run, unpause the DAG, and return the run's id."""
         run = self.request("POST", f"dags/{DAG_ID}/dagRuns", json={"logical_date": None, "conf": conf})
         self.request("PATCH", f"dags/{DAG_ID}", json={"is_paused": False})
         return str(run["dag_run_id"])
@@ -81,19 +81,19 @@ class AirflowApi:
         return {instance["task_id"]: instance for instance in found["task_instances"]}
 
     def errors(self, run_id: str, task: dict[str, Any]) -> list[str]:
-        """What a failed task's log says went wrong."""
+        """The errors in a failed task's log."""
         path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
         content = self.request("GET", path, headers={"Accept": "application/json"})["content"]
         details = [detail for event in content if isinstance(event, dict) for detail in event.get("error_detail") or []]
         return [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
 
     def waiting(self) -> bool:
-        """Whether a run waits for somebody's answer."""
+        """Whether a run waits for an approver's answer."""
         query = {"state": "awaiting_input"}
         return bool(self.request("GET", f"dags/{DAG_ID}/dagRuns/~/taskInstances", params=query)["total_entries"])
 
     def wait_until_idle(self) -> None:
-        """Wait for other runs too, such as the scheduled one that unpausing lets start."""
+        """Wait up to a minute for all runs to end, such as the scheduled run that starts after unpausing."""
         deadline = time.monotonic() + 60
         query = {"state": ["queued", "running"]}
         while time.monotonic() < deadline:
@@ -102,10 +102,10 @@ class AirflowApi:
             time.sleep(0.2)
 
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """One call below ``/api/v2/``. A question waits for an api-server that is away; an order is given once.
+        """One call below ``/api/v2/``. A GET waits for an absent api-server; other methods are tried once.
 
         Raises:
-            LocalError: Airflow refuses, or does not answer.
+            LocalError: Airflow refuses the call, or does not answer.
         """
         deadline = time.monotonic() + (HEALTHY_WITHIN if method == "GET" else 0)
         while True:

@@ -1,4 +1,4 @@
-"""The demonstration: trigger a seeded run over Airflow's REST API, follow it, and show what it did."""
+"""The demonstration: triggers a run with synthetic data through Airflow's REST API, and follows its tasks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 @dataclass(frozen=True)
 class DemoRun:
-    """A run that succeeded, or one that ``waits`` for somebody to approve of its messages."""
+    """A run that succeeded, or one that ``waits`` for an approver."""
 
     run_id: str
     seconds_by_task: dict[str, float]
@@ -32,15 +32,15 @@ class DemoRun:
 
 
 def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
-    """Trigger a run with synthetic data and follow it to its end, or until it asks somebody.
+    """Trigger a run with synthetic data, and follow it until it ends or asks the approver.
 
     Raises:
-        RunFailed: with the failing task's error.
+        RunFailed: a task failed; with its error. Or an earlier run still waits for the approver.
     """
     if airflow.waiting():
         raise RunFailed(
-            "An earlier run waits for somebody to approve of its messages, and one run goes at a time. Answer it in "
-            "Airflow, which `make up` serves, under Required Actions."
+            "An earlier run waits for an approver, and only one run goes at a time. Answer it in Airflow, which "
+            "`make up` serves, under Required Actions."
         )
     conf = {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}
     run_id = airflow.trigger(conf)
@@ -72,26 +72,26 @@ def _follow(
 
 
 def _waits(tasks: dict[str, dict[str, Any]]) -> bool:
-    """Whether somebody is asked."""
+    """Whether a task waits for an approver."""
     return any(task["state"] == "awaiting_input" for task in tasks.values())
 
 
 @contextmanager
 def _showing(console: Console) -> Iterator[Callable[[dict[str, dict[str, Any]]], None]]:
-    """A live table on a terminal; elsewhere a line for each task that ends."""
+    """A live table on a terminal; elsewhere one line for each task that ends."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=8) as live:
             yield lambda tasks: live.update(_task_table(tasks))
         return
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def tell(tasks: dict[str, dict[str, Any]]) -> None:
+    def show(tasks: dict[str, dict[str, Any]]) -> None:
         for name in TASKS:
-            if name in tasks and tasks[name]["state"] in ENDED and name not in told:
-                told.add(name)
+            if name in tasks and tasks[name]["state"] in ENDED and name not in printed:
+                printed.add(name)
                 console.print(f"  {name}: {tasks[name]['state']} after {tasks[name]['duration'] or 0:.1f} s")
 
-    yield tell
+    yield show
 
 
 def _task_table(tasks: dict[str, dict[str, Any]]) -> Table:

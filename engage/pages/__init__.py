@@ -1,1 +1,1 @@
-"""The pages that Engage shows inside Airflow's frame, as HTML: what they say, and not who may see them."""
+"""The pages that Engage shows inside Airflow's frame, as HTML. The plugin decides which users may see them."""

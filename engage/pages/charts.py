@@ -1,6 +1,6 @@
-"""Charts as SVG, drawn on the server: no script, the style sheet's colours, and words for who cannot see them.
+"""Charts as SVG, drawn on the server without a script, each with a description in words for screen readers.
 
-A shape has its size and place as attributes and its looks as a class, since the pages allow no inline style.
+A shape has its size and place as attributes and its colour as a class, because the pages allow no inline style.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from engage.reports.distribution import Axis, Distribution
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 40
-"""What is left of a chart around its plot, for labels."""
+"""The margins around a chart's plot, for labels."""
 TICKS = 7
 
 
 def bar(parts: Mapping[str, int]) -> Markup:
-    """One bar that the parts share, such as the customers by bucket."""
+    """One bar divided into parts, such as the customers by bucket."""
     whole = sum(parts.values())
     words = ", ".join(f"{name} {share(part, whole)}" for name, part in parts.items())
     shapes, left = [], 0.0
@@ -34,7 +34,7 @@ def bar(parts: Mapping[str, int]) -> Markup:
 
 
 def length(part: float, whole: float, words: str) -> Markup:
-    """A bar as long as a part is of the whole."""
+    """A bar whose length is the part's share of the whole."""
     width = 100 * part / whole if whole else 0
     shapes = [_rectangle("fill-track", 0, 0, 100, 10), _rectangle("fill-plain", 0, 0, width, 10)]
     return _svg("share", 100, 10, words, shapes, stretch=True)
@@ -42,7 +42,7 @@ def length(part: float, whole: float, words: str) -> Markup:
 
 @dataclass(frozen=True)
 class Plot:
-    """Where bins and counts lie in a chart."""
+    """The place of the bins in a chart."""
 
     height: int
     across: Axis
@@ -56,12 +56,12 @@ class Plot:
         return self.height - BOTTOM
 
     def x(self, number: float) -> float:
-        """The left side of a bin."""
+        """The left edge of a bin."""
         return LEFT + number * self.step
 
 
 def histogram(axis: Axis, counts: Sequence[int], title: str, threshold: str) -> Markup:
-    """Customers by bin, with the threshold drawn in."""
+    """Customers by bin, with a line at the threshold."""
     plot, most = Plot(HEIGHT, axis), max(counts, default=0) or 1
     room = plot.floor - TOP
     shapes = [
@@ -79,7 +79,7 @@ def histogram(axis: Axis, counts: Sequence[int], title: str, threshold: str) -> 
 
 
 def heat_map(spread: Distribution, low_spend: str, high_activity: str) -> Markup:
-    """Customers by spend and sessions, the denser the darker, with the borders of the buckets."""
+    """Customers by spend and sessions: a darker cell has more customers, and lines separate the buckets."""
     across, up, most = spread.spend, spread.sessions, max(spread.cells.values(), default=0) or 1
     plot = Plot(360, across)
     step = (plot.floor - TOP) / up.bins
@@ -115,7 +115,7 @@ def heat_map(spread: Distribution, low_spend: str, high_activity: str) -> Markup
 
 
 def _ticks(axis: Axis) -> range:
-    """The bins whose lower edges are written down: the border is one of them."""
+    """The bins whose lower edges are labelled, always with the threshold among them."""
     every = max(1, -(-axis.bins // TICKS))
     return range(axis.below % every, axis.bins + 1, every)
 

@@ -1,4 +1,4 @@
-"""Templates, the files that go with them, and what a browser may do with a page."""
+"""Renders templates, and serves the static files and the Content-Security-Policy that belong to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'self'; base-uri 'none'"
 )
-"""Nothing from elsewhere, nothing inline, and in nobody's frame but Airflow's."""
+"""Nothing from other sites, nothing inline, and no frame except Airflow's."""
 
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "what-if.js": "text/javascript"}
 
@@ -27,22 +27,22 @@ _templates = Environment(
 
 
 def html(template: str, **values: Any) -> str:
-    """A page, or a part of one."""
+    """The HTML of a template."""
     return _templates.get_template(template).render(values)
 
 
 def static(name: str) -> str:
-    """The text of one of ``STATIC``."""
+    """The text of a file in ``STATIC``."""
     return files("engage.pages").joinpath("static", name).read_text("utf-8")
 
 
 def number(value: float | None) -> str:
-    """A count as a person reads it: 12,345; a dash for none."""
+    """A count with thousands separators, such as 12,345, or a dash for None."""
     return "–" if value is None else f"{value:,}"
 
 
 def share(part: float, whole: float | None) -> str:
-    """A part in percent of the whole."""
+    """A part in percent of the whole, or a dash without a whole."""
     return f"{part / whole:.1%}" if whole else "–"
 
 

@@ -1,24 +1,25 @@
-"""Who looks at a page."""
+"""The user who looks at a page, and what that user may do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from engage.airflow_names import run_path
+from engage.campaigns.run_options import CLI_RUN_ID
 from engage.reports.report import Report
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """For whom a page is: where Airflow is for them, and what they may do."""
+    """The user's permissions, and the path of Airflow in their browser."""
 
     airflow: str = ""
-    """What comes before the paths of Airflow's own pages."""
-    may_brake: bool = False
-    may_set: bool = False
+    """The path before those of Airflow's own pages."""
+    may_halt: bool = False
+    may_set_thresholds: bool = False
 
     def run(self, report: Report) -> str | None:
-        """The page of the campaign's run, unless it was computed without Airflow."""
+        """The address of the campaign's DAG run, or None if it was computed without Airflow."""
         run_id = report.window["run_id"]
-        known = run_id and run_id != "cli"
+        known = run_id and run_id != CLI_RUN_ID
         return self.airflow + run_path(run_id) if known else None

@@ -1,1 +1,1 @@
-"""The public HTTP service: app events in, customers' wishes, delivery receipts and replies in."""
+"""The public HTTP service: takes the app's events, customers' profiles and opt-outs, and the provider's webhooks."""

@@ -1,6 +1,6 @@
-"""Keys of the HTTP service: made once, shown once, kept as a hash.
+"""API keys of the HTTP service: made and shown once, then kept as a hash.
 
-A key is ``engage_ID_SECRET``. The secret has 256 random bits, so a plain SHA-256 keeps it: there is nothing to guess.
+A key is ``engage_ID_SECRET``. The secret has 256 random bits, so a plain SHA-256 is enough to keep it safe.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FORM = re.compile(r"engage_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 
 @dataclass(frozen=True)
 class ApiKey:
-    """A key as it is kept. ``requests_per_second`` 0 is no limit."""
+    """A key as the database keeps it. A ``requests_per_second`` of 0 means no limit."""
 
     key_id: str
     name: str
@@ -40,19 +40,19 @@ class ApiKey:
 def create(
     conn: sa.Connection, name: str, scopes: Collection[str], requests_per_second: int, *, as_of: datetime
 ) -> str:
-    """Make a key and return its text, which nobody can show again.
+    """Make a key and return its text. The text cannot be shown again.
 
     Raises:
-        InputError: no name, no or an unknown scope, a rate out of range.
+        InputError: the name or the scopes are missing, a scope is unknown, or the rate is out of range.
     """
     if not name.strip() or len(name) > 100:
-        raise InputError("A key takes a name of 1 to 100 characters that says who uses it.")
+        raise InputError("A key takes a name of 1 to 100 characters, such as the client's.")
     if not scopes or (unknown := set(scopes) - set(ApiScope)):
         wrong = sorted(unknown)[0] if scopes else ""
         raise InputError(f"{wrong!r} is not a scope; a key takes one or more of {', '.join(ApiScope)}.")
     if not 0 <= requests_per_second <= MAX_REQUESTS_PER_SECOND:
         raise InputError(
-            f"requests_per_second is {requests_per_second}; it takes 0, no limit, to {MAX_REQUESTS_PER_SECOND}."
+            f"requests_per_second is {requests_per_second}; it takes 0 (no limit) to {MAX_REQUESTS_PER_SECOND}."
         )
     key_id = secrets.token_hex(6)
     text = f"engage_{key_id}_{secrets.token_urlsafe(32)}"
@@ -70,23 +70,23 @@ def create(
 
 
 def revoke(conn: sa.Connection, key_id: str, *, as_of: datetime) -> None:
-    """Make a key of no use. Again: changes nothing.
+    """Revoke a key for good. Idempotent: a second call changes nothing.
 
     Raises:
-        InputError: there is no such key.
+        InputError: the id is unknown.
     """
     known = sa.update(api_key).where(api_key.c.key_id == key_id)
     if not conn.execute(known.values(revoked_at=sa.func.coalesce(api_key.c.revoked_at, as_of))).rowcount:
-        raise InputError(f"There is no key {key_id!r}; `keys list` shows their ids.")
+        raise InputError(f"There is no key {key_id!r}; `keys list` shows the ids.")
 
 
-def everyone(conn: sa.Connection) -> list[ApiKey]:
-    """All keys, oldest first."""
+def all_keys(conn: sa.Connection) -> list[ApiKey]:
+    """All keys, revoked ones included, oldest first."""
     return [_key(row) for row in conn.execute(sa.select(api_key).order_by(api_key.c.created_at, api_key.c.key_id))]
 
 
 def find(conn: sa.Connection, text: str) -> ApiKey | None:
-    """The key with this text, unless it is revoked."""
+    """The key with this text, or None if it is unknown or revoked."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None
@@ -98,7 +98,7 @@ def find(conn: sa.Connection, text: str) -> ApiKey | None:
 
 
 def has_form(text: str) -> bool:
-    """Whether a text can be a key at all."""
+    """Whether a text looks like a key, known or not."""
     return _FORM.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""What every part of the service needs: the database, the clock, and how this installation is set up."""
+"""What every part of the service needs: the database, the clock, and this installation's configuration."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ import sqlalchemy as sa
 from engage.errors import InputError
 from engage.sending.providers import Account
 from engage.service.metrics import Metrics
-from engage.storage import connection
 from engage.texts import phone
 
 CURRENCY = "USD"
-CONNECTIONS = 10
-PATIENCE = 10.0
-"""Seconds that a statement may take, so that a request is answered in any case."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """One running service."""
+    """One running service's database, clock and configuration."""
 
     engine: sa.Engine
     clock: Callable[[], datetime]
@@ -32,17 +28,19 @@ class Context:
     currency: str = CURRENCY
     """The ISO 4217 code of every amount; two decimals."""
     public_url: str | None = None
-    """How the world reaches this service, such as ``https://engage.example.com``; None is as the request says."""
+    """This service's address on the internet, such as ``https://engage.example.com``; None means the request's own."""
     account: Account | None = None
-    """Whose receipts and texts are believed; without one, nobody's are."""
+    """The SMS account whose receipts and inbound texts are accepted; without one, all are refused."""
     metrics: Metrics = field(default_factory=Metrics)
 
     @classmethod
     def from_environment(cls, engine: sa.Engine, clock: Callable[[], datetime], hash_key: bytes | None) -> Context:
-        """As the environment variables ``ENGAGE_…`` say; ``hash_key`` where the installation has one of its own.
+        """Configure a service from the environment variables ``ENGAGE_…``.
+
+        ``hash_key`` takes the place of ``ENGAGE_HASH_KEY`` if it is given.
 
         Raises:
-            InputError: one is missing or not allowed.
+            InputError: a variable is missing or has a value that is not allowed.
         """
         return cls(
             engine=engine,
@@ -52,24 +50,6 @@ class Context:
             public_url=_public_url(os.environ.get("ENGAGE_PUBLIC_URL")),
             account=Account.from_url(url) if (url := os.environ.get("ENGAGE_SMS_URL")) else None,
         )
-
-
-def pooled(engine: sa.Engine) -> sa.Engine:
-    """Another engine for the same database that never has more than ``CONNECTIONS``, and never waits for long."""
-    url = engine.url.update_query_dict({**_GIVING_UP, **engine.url.query})
-    return connection.connect(
-        url, patience=PATIENCE, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=2.0, pool_recycle=3600
-    )
-
-
-_GIVING_UP = {
-    "connect_timeout": "5",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "2",
-    "tcp_user_timeout": "20000",
-}
-"""libpq's, for a server that the network no longer reaches; seconds, but for the last, which are milliseconds."""
 
 
 def _currency(code: str) -> str:

@@ -1,4 +1,4 @@
-"""The API's description as a page for people: no script, and nothing from elsewhere."""
+"""The HTML page ``/docs``, made from the OpenAPI description. It has no script and loads nothing from other sites."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; ba
 
 
 def _code(text: str | None) -> Markup:
-    """Text with `code` in it, as HTML."""
+    """Text with `code` in backquotes, as HTML."""
     pieces = (text or "").split("`")
     return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(pieces))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """What a field takes, in a word or two."""
+    """The type of a field, in a word or two."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "const" in schema or "enum" in schema:
@@ -36,7 +36,7 @@ _templates.filters |= {"code": _code, "kind": _kind}
 
 
 def docs_page(api: Mapping[str, Any]) -> str:
-    """HTML of an OpenAPI description."""
+    """The page for an OpenAPI description."""
     return _templates.get_template("docs.html").render(api=api, operations=list(_operations(api)))
 
 
@@ -47,7 +47,7 @@ def _operations(api: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _example(api: Mapping[str, Any], operation: Mapping[str, Any]) -> str | None:
-    """The request body to show: the one that is given, or one made of the fields' examples."""
+    """The request body to show: the route's own example, or one made of the fields' examples."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None

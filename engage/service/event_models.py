@@ -1,4 +1,4 @@
-"""The events that a batch may hold, as the app sends them."""
+"""The JSON of a batch of events: sessions, purchases and other events of the app."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
+from engage.statuses import AppEventKind
 from engage.storage.schema import MAX_CUSTOMER_ID
 
 MAX_EVENTS = 1000
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-_TIME_IS = "a time such as 2026-09-14T12:30:00Z (RFC 3339; without a zone it is UTC), from the year 2000 on"
+_TIME_IS = "a time such as 2026-09-14T12:30:00Z (RFC 3339; a time without a zone is UTC), from the year 2000 on"
 
 
 def _time(value: object) -> datetime:
-    """An instant in UTC."""
+    """The time in UTC of RFC 3339 text."""
     if isinstance(value, str) and _RFC_3339.fullmatch(value):
         try:
             moment = datetime.fromisoformat(value.upper())
@@ -47,13 +48,13 @@ Time = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "description": _TIME_IS}),
 ]
 CustomerId = Annotated[
-    int, Field(strict=True, ge=1, le=MAX_CUSTOMER_ID, description="The customer's number.", examples=[4711])
+    int, Field(strict=True, ge=1, le=MAX_CUSTOMER_ID, description="The customer's id.", examples=[4711])
 ]
 
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise PydanticCustomError("unprintable", "It may not hold control characters.")
+        raise PydanticCustomError("unprintable", "It must not contain control characters.")
     return text
 
 
@@ -100,25 +101,30 @@ class Purchase(_Event):
         examples=["12.50"],
     )
     amount_minor: int | None = Field(
-        None, strict=True, ge=0, le=MAX_AMOUNT_CENTS, description="Or the same in cents.", examples=[1250]
+        None,
+        strict=True,
+        ge=0,
+        le=MAX_AMOUNT_CENTS,
+        description="The amount in cents, in place of amount and currency.",
+        examples=[1250],
     )
     currency: str | None = Field(
-        None, strict=True, pattern="^[A-Z]{3}$", description="ISO 4217; required with amount.", examples=["USD"]
+        None, strict=True, pattern="^[A-Z]{3}$", description="ISO 4217 code; required with amount.", examples=["USD"]
     )
 
     @model_validator(mode="after")
     def _one_amount(self) -> Purchase:
         if (self.amount is None) == (self.amount_minor is None):
-            raise PydanticCustomError("invalid_amount", "A purchase takes one of amount and amount_minor.")
+            raise PydanticCustomError("invalid_amount", "A purchase takes either amount or amount_minor.")
         if self.amount is not None and self.currency is None:
-            raise PydanticCustomError("invalid_currency", "An amount takes a currency.")
+            raise PydanticCustomError("invalid_currency", "The field amount takes a currency.")
         if self.cents > MAX_AMOUNT_CENTS:
             raise PydanticCustomError("invalid_amount", "The largest amount is 10000000000.00.")
         return self
 
     @property
     def cents(self) -> int:
-        """The amount in cents, exactly."""
+        """The exact amount in cents."""
         if self.amount is None:
             return self.amount_minor or 0
         whole, _, part = self.amount.partition(".")
@@ -128,7 +134,7 @@ class Purchase(_Event):
 class AppEvent(_Event):
     """The customer looked at an item, liked it, or put it in the basket."""
 
-    type: Literal["viewed", "liked", "added_to_basket"]
+    type: Literal[AppEventKind.VIEWED, AppEventKind.LIKED, AppEventKind.ADDED_TO_BASKET]
     item_id: ItemId
 
 
@@ -136,7 +142,7 @@ Event = Annotated[Session | Purchase | AppEvent, Field(discriminator="type")]
 
 
 class EventBatch(BaseModel):
-    """A batch as a client sends it; its events are checked one by one."""
+    """A batch as a client sends it. ``event_validation`` checks the events one by one."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus. Nothing in a label comes from a customer."""
+"""The service's Prometheus metrics. No label holds a customer's data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """The counters of one service; each has a registry of its own, so that several may live in one process."""
+    """The metrics of one service, in a registry of its own, so that one process may run several services."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -21,7 +21,7 @@ class Metrics:
         self.batches = Counter("engage_batches", "Batches of events by outcome.", ["outcome"], registry=self.registry)
         self.events = Counter("engage_events", "Stored events by type.", ["type"], registry=self.registry)
         self.rejected = Counter(
-            "engage_events_rejected", "Events not taken, by reason.", ["reason"], registry=self.registry
+            "engage_events_rejected", "Rejected events by reason.", ["reason"], registry=self.registry
         )
         self.waiting = Gauge("engage_intake_waiting", "Batches that wait to be written.", registry=self.registry)
         self.pool = Gauge("engage_pool_connections", "Database connections in use.", registry=self.registry)

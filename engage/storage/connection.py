@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 STEP_SETTINGS = {
     "enable_partitionwise_aggregate": "on",
@@ -14,6 +16,9 @@ STEP_SETTINGS = {
     "maintenance_work_mem": "512MB",
 }
 """Hold for a step's transaction only, so that one large statement gets the server's resources."""
+
+NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout)
+"""The errors of a database that is away, busy or too slow."""
 
 
 def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) -> sa.Engine:

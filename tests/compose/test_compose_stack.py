@@ -147,7 +147,7 @@ def test_without_secrets_compose_stops_and_says_what_to_do(tmp_path: Path) -> No
     (tmp_path / ".env").touch()
     done = Stack(tmp_path / ".env").compose("up", "-d", check=False)
     assert done.returncode != 0
-    assert "is a secret that .env does not have. Run make env" in done.stderr
+    assert "this secret is not in .env. Run make env" in done.stderr
 
 
 def test_every_service_is_healthy(stack: Stack) -> None:

@@ -159,7 +159,7 @@ def test_a_demonstration_tells_that_it_waits(airflow: Airflow, campaigns: Campai
     try:
         assert run.waits
         assert list(run.seconds_by_task) == ["seed", "extract", "aggregate", "bucket"]
-        with pytest.raises(RunFailed, match="An earlier run waits for somebody"):
+        with pytest.raises(RunFailed, match="An earlier run waits for an approver"):
             demo.run_demo(airflow, CUSTOMERS, Console(file=StringIO()))
         answer(airflow, run.run_id, "Approve")
         assert airflow.wait_for(run.run_id).state == "success"

@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from engage.home import Home
 
 from engage.local import demo, embedded_postgres
+from engage.local.home import Home
 from engage.window import Window
 from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
 
@@ -91,7 +91,7 @@ def test_a_demonstration_again_changes_nothing_and_texts_nobody_twice(
     first: Demonstration, second: Demonstration
 ) -> None:
     assert second.done.returncode == 0, second.done.stderr
-    assert "texted nobody again" in " ".join(second.done.stdout.split())
+    assert "sent no message again" in " ".join(second.done.stdout.split())
     assert second.customers == first.customers
     assert len(second.customers) == CUSTOMERS
     assert second.messages == first.messages

@@ -1,4 +1,4 @@
-"""Services that are up at once, for tests that kill many: forked from a process that has imported everything."""
+"""Services that start fast, for tests that kill many: forks of a process that has imported everything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _forks.set_forkserver_preload([__name__, "engage.cli.main", "engage.service.app"
 
 
 class Forked(Api):
-    """One service, with other values for some constants such as ``engage.service.body.SECONDS``."""
+    """One service, with other values for some constants such as ``engage.service.request_body.BODY_SECONDS``."""
 
     def __init__(self, url: str, key: str, log: Path, port: int | None, constants: Mapping[str, Any]) -> None:
         self.port = port or free_port()
@@ -51,7 +51,7 @@ class Forked(Api):
 
 @contextmanager
 def forked(url: str, key: str, folder: Path) -> Iterator[Callable[..., Forked]]:
-    """Starts services on one database; they end with the block."""
+    """Start services on one database. They end with the block."""
     started: list[Forked] = []
 
     def start(port: int | None = None, **constants: Any) -> Forked:
@@ -67,7 +67,7 @@ def forked(url: str, key: str, folder: Path) -> Iterator[Callable[..., Forked]]:
 
 
 def _serve(port: int, variables: dict[str, str], log: str, constants: dict[str, Any]) -> None:
-    from engage.cli import service
+    from engage.cli import serve
 
     os.environ.update(variables)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -76,4 +76,4 @@ def _serve(port: int, variables: dict[str, str], log: str, constants: dict[str, 
     for name, value in constants.items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"engage.service.{module}"), constant, value)
-    service.serve("127.0.0.1", port)
+    serve.serve("127.0.0.1", port)

@@ -25,7 +25,8 @@ from structlog.testing import capture_logs
 
 from engage.service import api_keys
 from engage.service.app import create_app
-from engage.service.context import Context, pooled
+from engage.service.connection_pool import pooled
+from engage.service.context import Context
 from engage.statuses import ApiScope
 from tests.integration.conftest import KEY, NOW, World
 
@@ -69,7 +70,7 @@ def make_key(engine: sa.Engine, *scopes: str, rate: int = 0) -> str:
 
 
 class Api:
-    """Somebody who calls the service, with a key that may do everything."""
+    """A client of the service, with a key that has all scopes."""
 
     def __init__(self, http: Any, key: str) -> None:
         self.http, self.key = http, key
@@ -97,13 +98,13 @@ class Inside(Api):
         self.world, self.context, self.app, self.logs = world, context, app, logs
 
     def counted(self, name: str, label: str) -> dict[str, float]:
-        """How often a metric has counted each of its labels."""
+        """The count of each label of a metric."""
         samples = [sample for family in getattr(self.context.metrics, name).collect() for sample in family.samples]
         return {sample.labels[label]: sample.value for sample in samples if sample.name.endswith("_total")}
 
     @contextmanager
     def together(self) -> Iterator[Callable[..., Future[httpx.Response]]]:
-        """Sends batches that are all written in one transaction, once the block has ended."""
+        """Send batches that are all written in one transaction at the end of the block."""
         waiting: list[Future[httpx.Response]] = []
         with ThreadPoolExecutor(50) as threads:
 
@@ -191,7 +192,7 @@ class Process(Api):
 
 @contextmanager
 def processes(url: str, key: str, folder: Path) -> Iterator[Callable[..., Process]]:
-    """Starts services on one database; they end with the block."""
+    """Start services on one database. They end with the block."""
     started: list[Process] = []
 
     def start() -> Process:

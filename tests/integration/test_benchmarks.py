@@ -1,4 +1,4 @@
-"""The benchmark compares results, and not only times."""
+"""The benchmark compares results as well as times."""
 
 import pytest
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""The commands as a person types them, against a database named by ENGAGE_DATABASE_URL."""
+"""The commands as an operator types them, on a database that ENGAGE_DATABASE_URL names."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_maintenance_says_what_it_did(engage):
     engage("seed", "--customers", "20", "--rng-seed", "1", "--window-start", "2025-03-03")
     kept = engage("maintain", "--keep-windows", "1")
     assert kept.returncode == 0
-    assert "kept as no campaign of theirs is complete: 2025-03-03\n" in kept.stdout
+    assert "kept because they have no complete campaign: 2025-03-03\n" in kept.stdout
     assert "The events of 2025-03-03 to 2025-04-28 are past their retention" in kept.stderr
     engage("run", "--window-start", "2025-03-03")
     gone = engage("maintain", "--keep-windows", "1")

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady
-from engage.pages.campaigns import SHOWN, campaign_list, campaign_report, counts_csv, safe_cell
+from engage.pages.campaign_list import SHOWN, campaign_list
+from engage.pages.campaign_report import campaign_report
+from engage.pages.csv_download import counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
 from engage.settings import Settings
@@ -50,7 +52,7 @@ def text_of(page):
 
 @pytest.fixture
 def done(world):
-    """A campaign that has texted one of two."""
+    """A campaign that has texted one of two customers."""
     world.purchase(world.customer(), 100)
     world.sessions(world.customer(phone=None), 3)
     world.computed(message_boost=f"{EVIL} Reply STOP")
@@ -123,7 +125,7 @@ def test_a_report_shows_the_campaign_at_every_stage(world):
 
 
 def test_a_report_is_held_against_the_campaign_before(done, in_window):
-    assert "Beside the campaign before" not in campaign_report(done.engine, VIEWER, done.window)
+    assert "Compared with the campaign before" not in campaign_report(done.engine, VIEWER, done.window)
     earlier = in_window(done.window.previous())
     earlier.sessions(1)
     earlier.computed(low_spend_threshold="77")
@@ -149,7 +151,7 @@ def test_the_change_of_a_share_is_in_points_and_of_a_number_in_percent(done, in_
 
 @pytest.fixture
 def odd(world, in_window):
-    """A campaign with a quarter of the sessions of the one before, and with another bucket for everybody."""
+    """A campaign with a quarter of the sessions of the one before, and with another bucket for every customer."""
     earlier = in_window(world.window.previous())
     people = [world.customer() for _ in range(4)]
     for one in people:
@@ -164,7 +166,7 @@ def odd(world, in_window):
 
 def begin(world, options):
     """Run the campaign up to its buckets, with the guard's usual limits."""
-    with suppress(GuardStop):  # what it has found is kept all the same
+    with suppress(GuardStop):  # its findings are stored all the same
         extract(world.engine, world.window, Settings(), as_of=world.now, run_id="a_run", options=options)
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
@@ -173,10 +175,10 @@ def begin(world, options):
 def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
     begin(odd, RunOptions())
     text = text_of(campaign_report(odd.engine, VIEWER, odd.window))
-    assert "What the guard has found" in text
+    assert "What the guard found" in text
     assert "there are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
     assert "BOOST has 100.0% of the customers, 100.0 points more than in the window before" in text
-    assert "no run texts anybody, unless it is told to ignore the guard" in text
+    assert "only a run that ignores the guard texts customers" in text
     assert "BOOST, of all customers 0.0% 100.0% +100.0 points" in text
     assert "bucketed guard" in text_of(campaign_list(odd.engine, VIEWER))
 
@@ -197,7 +199,7 @@ def test_a_run_may_have_been_told_to_ignore_a_guard_that_found_nothing(world):
     world.sessions(world.customer(), 1, at=world.window.end - HOUR)
     begin(world, RunOptions(ignore_guard=True))
     text = text_of(campaign_report(world.engine, VIEWER, world.window))
-    assert "The guard has found nothing. Ignored by a_run" in text
+    assert "The guard found nothing. Ignored by a_run" in text
     assert "guard" not in text_of(campaign_list(world.engine, VIEWER))
 
 
@@ -209,7 +211,7 @@ def test_a_report_lists_unknown_messages_with_their_phones_masked(done):
     done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
     done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
     page = campaign_report(done.engine, VIEWER, done.window)
-    assert "Messages whose fate nobody knows" in page
+    assert "Messages whose fate is unknown" in page
     assert "…01" in page
     assert "+999" not in page
 
@@ -225,7 +227,7 @@ def test_what_people_have_written_stays_text(done):
 
 
 def assert_inert(page):
-    """Scripts are ours and from a file, and no tag has a handler or a style of its own."""
+    """Check that all scripts are our own files, and that no tag has an inline handler or style."""
     tags = Tags(page).tags
     scripts = [attributes for tag, attributes in tags if tag == "script"]
     assert scripts
@@ -235,7 +237,7 @@ def assert_inert(page):
 
 
 def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(done):
-    may = Viewer(may_brake=True)
+    may = Viewer(may_halt=True)
     assert "data-opens" not in campaign_report(done.engine, VIEWER, done.window)
     page = campaign_report(done.engine, may, done.window)
     assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (True, False)

@@ -1,4 +1,4 @@
-"""What every answer has in common: errors are problem details, each answer has an id, and the API has a page."""
+"""All answers: errors are problem details, each answer has a request id, and the API has a page."""
 
 import asyncio
 import json
@@ -10,10 +10,9 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 
-from engage.customers import profile
 from engage.errors import GuardStop
-from engage.service import docs_page, problems
-from engage.service.problems import AWAY
+from engage.reports import customer_history
+from engage.service import docs_page, problem_details
 from engage.storage.migrations import VERSION_TABLE
 from tests.integration.service import refused, session
 
@@ -25,7 +24,9 @@ def test_what_is_not_there_and_what_is_not_done_so_are_problems(api):
         answer = api.request(method, path)
         assert answer.status_code == 405
         assert answer.headers["allow"]
-        assert method == "HEAD" or refused(answer, 405) == "Not with this method."
+        assert method == "HEAD" or refused(answer, 405) == (
+            "This address does not take this method; the header Allow lists those it takes."
+        )
     assert api.request("OPTIONS", "/v1/customers/1").headers["allow"] == "DELETE, GET, PUT"
 
 
@@ -33,7 +34,7 @@ def test_a_fault_of_ours_is_a_problem_with_the_id_that_the_log_has(api, monkeypa
     def broken(*arguments):
         raise ZeroDivisionError("a secret of ours")
 
-    monkeypatch.setattr(profile, "view", broken)
+    monkeypatch.setattr(customer_history, "view", broken)
     seen = set()
     for number in range(3):
         answer = api.get("/v1/customers/1")
@@ -67,7 +68,7 @@ def test_figures_count_routes_and_not_addresses(api, world):
     assert count.format("GET", "/v1/customers/{customer_id}", 404) in text
     assert count.format("any", "none", 404) in text
     assert 'engage_events_total{type="session"} 1.0' in text
-    labels = " ".join(re.findall(r'="([^"]*)"', text))  # a time that was measured may have any digits
+    labels = " ".join(re.findall(r'="([^"]*)"', text))  # a measured time may have any digits
     assert not re.search("4711|999999|made-up", labels)
 
 
@@ -76,9 +77,9 @@ def test_a_database_that_is_busy_or_away_is_said_to_be(api, monkeypatch, error):
     def away(*arguments):
         raise error
 
-    monkeypatch.setattr(profile, "view", away)
+    monkeypatch.setattr(customer_history, "view", away)
     answer = api.get("/v1/customers/1")
-    assert refused(answer, 503) == AWAY
+    assert refused(answer, 503) == problem_details.DATABASE_AWAY
     assert answer.headers["retry-after"] == "1"
 
 
@@ -152,12 +153,12 @@ def test_events_rejected_are_counted_once_however_often_a_batch_is_sent(api):
 
 @pytest.mark.parametrize(("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content")])
 def test_a_problem_has_one_title_whatever_python_calls_it(status, title):
-    assert json.loads(problems.answer(status, "It is so.").body)["title"] == title
+    assert json.loads(problem_details.answer(status, "It is so.").body)["title"] == title
 
 
 def test_an_error_that_no_status_was_thought_of_for_is_answered_as_well():
     app = FastAPI()
-    problems.install(app)
+    problem_details.install(app)
 
     @app.get("/")
     def route():

@@ -1,4 +1,4 @@
-"""Customers over HTTP: what the app tells, what they want, and what a campaign made of them."""
+"""Customers over HTTP: profiles, opt-outs, erasure, and the result of the last campaign."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -72,7 +72,7 @@ def told(answer, status=200):
     return answer.json()
 
 
-# --- telling of a customer
+# --- storing a customer
 
 
 def test_a_customer_is_added_then_replaced_and_told_of_twice_is_the_same_as_once(customers, world):

@@ -1,10 +1,10 @@
-"""Events over HTTP: what is right is stored exactly; what is wrong is named, and counted."""
+"""Events over HTTP: valid events are stored exactly, and wrong ones are named and counted."""
 
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
-from engage.service import events
+from engage.service import event_validation
 from engage.service.event_models import MAX_EVENTS
 from engage.storage.schema import MAX_CUSTOMER_ID
 from tests.integration.service import AT, bought, refused, session, viewed
@@ -16,7 +16,7 @@ STORED = """SELECT (SELECT count(*) FROM app_session) + (SELECT count(*) FROM pu
 
 
 def wrong(answer):
-    """Index, field and reason of each event that was not taken."""
+    """Index, field and reason of each rejected event."""
     errors = answer.json()["rejected"] if answer.status_code == 200 else answer.json()["errors"]
     assert all(error["detail"] for error in errors)
     return [(error.get("index"), error.get("field"), error["reason"]) for error in errors]
@@ -188,7 +188,7 @@ def test_what_is_not_a_batch_is_refused(api, world):
 
 
 def test_an_event_may_be_a_day_ahead_and_no_more(api, world):
-    latest = world.now + events.CLOCKS_DIFFER_BY
+    latest = world.now + event_validation.MAX_CLOCK_SKEW
     later = latest + timedelta(microseconds=1)
     answer = api.send(session(1, latest.isoformat()), session(2, later.isoformat()))
     assert wrong(answer) == [(1, "occurred_at", "future_dated")]

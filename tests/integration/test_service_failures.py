@@ -1,4 +1,4 @@
-"""An answer of 200 is kept, whatever dies, stops or hangs; and each batch is stored once."""
+"""Acknowledged batches survive kills, stops and hangs, and each batch is stored once."""
 
 import random
 import re
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from engage.local import embedded_postgres
 from engage.local.home import Home
-from engage.service.context import pooled
+from engage.service.connection_pool import pooled
 from engage.storage import connection, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
@@ -28,7 +28,7 @@ OUTAGE = 20.0
 
 
 class Load:
-    """Clients that send batch after batch; each again under its name until it is answered with 200."""
+    """Clients that send batch after batch, and repeat each under its key until the answer is 200."""
 
     def __init__(self, api, *, again=True):
         self.api, self.again = api, again
@@ -77,7 +77,7 @@ class Load:
 
 
 def stored(world):
-    """How many events of each customer are stored."""
+    """The number of stored events of each customer."""
     query = "SELECT customer_id FROM app_session UNION ALL SELECT customer_id FROM app_event"
     return Counter(customer_id for (customer_id,) in world.rows(query))
 

@@ -1,4 +1,4 @@
-"""Who gets in: every address takes a key with its scope, but for the two that say how the service is."""
+"""API keys: every address takes a key with its scope, except the two health checks."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from engage.cli import main
 from engage.errors import InputError
-from engage.service import api_keys, auth
+from engage.service import api_keys, authentication, rate_limit
 from engage.statuses import ApiScope
 from engage.storage.schema import metadata
 from tests.integration.service import bought, make_key, refused, session
@@ -41,7 +41,7 @@ def walked(app):
 
 
 def strangers(world):
-    """Values of the header Authorization that open nothing."""
+    """Values of the header Authorization that must be refused."""
     revoked = make_key(world.engine)
     with world.engine.begin() as conn:
         api_keys.revoke(conn, revoked.split("_")[1], as_of=world.now)
@@ -81,7 +81,9 @@ def test_a_key_opens_what_has_its_scope_and_nothing_else(api, world):
     before = world.dump(*metadata.tables)
     for (method, path), scope in SCOPES.items():
         for other in set(ApiScope) - {scope}:
-            assert f"not the scope '{scope}'" in refused(call(api, method, path, f"Bearer {keys[other]}", json={}), 403)
+            assert f"not have the scope '{scope}'" in refused(
+                call(api, method, path, f"Bearer {keys[other]}", json={}), 403
+            )
     assert world.dump(*metadata.tables) == before
     for (method, path), scope in SCOPES.items():
         assert call(api, method, path, f"Bearer {keys[scope]}", json={}).status_code in (200, 404, 422)
@@ -118,7 +120,8 @@ def test_keys_are_kept_as_hashes(api, world):
 def clock(monkeypatch):
     """The service's clock, which stands still until it is moved."""
     now = [1000.0]
-    monkeypatch.setattr(auth, "monotonic", lambda: now[0])
+    for module in (authentication, rate_limit):
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
     return now
 
 
@@ -126,7 +129,7 @@ def test_a_revoked_key_opens_nothing_after_two_seconds(api, world, clock):
     assert api.get("/docs").status_code == 200
     with world.engine.begin() as conn:
         api_keys.revoke(conn, api.key.split("_")[1], as_of=world.now)
-    assert auth.BELIEVED_FOR == 2
+    assert authentication.CACHE_SECONDS == 2
     clock[0] += 2.01
     assert api.get("/docs").status_code == 401
 
@@ -144,7 +147,7 @@ def test_a_key_may_call_so_often_and_no_more(api, world, clock):
     assert [api.get("/metrics", key=slow).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
-# --- what the log says
+# --- the log
 
 
 def test_no_key_phone_or_name_is_in_any_line_of_the_log(serve, world):
@@ -173,8 +176,8 @@ def test_no_key_phone_or_name_is_in_any_line_of_the_log(serve, world):
 
 CRASH = f"""
 import logging, structlog
-from engage.service import observe
-observe.configure_logs()
+from engage.service import log_format
+log_format.configure()
 phone = "{PHONE}"
 for log in (structlog.get_logger("a"), logging.getLogger("b")):
     try:
@@ -215,10 +218,10 @@ def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url):
     assert key not in listed
     assert f"{key_id} is revoked" in engage("revoke", key_id).stdout
     with api.world.engine.begin() as conn:
-        first = {found.key_id: found.revoked_at for found in api_keys.everyone(conn)}[key_id]
+        first = {found.key_id: found.revoked_at for found in api_keys.all_keys(conn)}[key_id]
     engage("revoke", key_id)
     with api.world.engine.begin() as conn:
-        assert {found.key_id: found.revoked_at for found in api_keys.everyone(conn)}[key_id] == first
+        assert {found.key_id: found.revoked_at for found in api_keys.all_keys(conn)}[key_id] == first
     for wrong in (
         ["revoke", "0123456789ab"],
         ["create", " ", "--scope", "read"],

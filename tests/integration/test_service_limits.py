@@ -1,4 +1,4 @@
-"""Whatever is sent to a real service: it answers that it is wrong, soon, keeps nothing of it, and serves the next."""
+"""Hostile requests to a real service: it refuses each soon, keeps nothing of it, and serves the next one."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ def batch(*events):
 
 
 def one(**fields):
-    """A batch of one event, some of whose fields are given as they stand in the JSON."""
+    """A batch of one event with some fields given as raw JSON."""
     texts = {"type": '"session"', "customer_id": "1", "occurred_at": f'"{AT}"'} | fields
     return b'{"events":[{%s}]}' % ",".join(f'"{name}":{text}' for name, text in texts.items()).encode()
 
@@ -73,14 +73,14 @@ BODIES = {
 
 
 def bomb():
-    """A thousand megabytes of zeros, in less than one."""
+    """Gzip of less than a megabyte that unpacks to a thousand megabytes of zeros."""
     pack = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     first, next_ = (pack.compress(bytes(MB)) + pack.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return first + next_ * 999 + pack.flush()
 
 
 class Raw:
-    """A connection on which anything may be written."""
+    """A raw connection, for requests that no HTTP client would send."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=SOON)
@@ -92,7 +92,7 @@ class Raw:
         self.socket.close()
 
     def send(self, data):
-        """Send until the server wants no more; returns whether it took all."""
+        """Send the data, and return whether the server took all of it."""
         try:
             self.socket.sendall(data)
         except OSError:
@@ -100,7 +100,7 @@ class Raw:
         return True
 
     def answers(self):
-        """All that the server says until it ends the connection."""
+        """All bytes that the server sends until it closes the connection."""
         said = b""
         try:
             while part := self.socket.recv(65536):
@@ -112,7 +112,7 @@ class Raw:
 
 @contextmanager
 def unharmed(service):
-    """Serves as before in the end, and has kept nothing of what came."""
+    """Check that the service works after the block, and that its memory has hardly grown."""
     process = psutil.Process(service.pid)
     for _ in range(5):
         assert service.send(*[session()] * 1000).status_code == 200
@@ -124,7 +124,7 @@ def unharmed(service):
 
 
 def faults(answers):
-    """Those of named answers that are no refusal, came late or are no problem details."""
+    """The named answers that are not a refusal, come late, or are not problem details."""
     found = {}
     for name, ask in answers.items():
         began = time.monotonic()
@@ -222,7 +222,7 @@ def test_no_head_does_harm(serve):
 
 
 def test_a_length_that_is_a_lie_ends_the_request(fork):
-    service = fork(body__SECONDS=0.5).ready()
+    service = fork(request_body__BODY_SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
     with Raw(service.port) as raw:
@@ -241,7 +241,7 @@ def test_a_length_that_is_a_lie_ends_the_request(fork):
 
 
 def test_who_is_too_slow_is_cut_off_and_who_is_not_is_served(fork):
-    service = fork(body__SECONDS=0.5, server__HEAD_SECONDS=0.5).ready()
+    service = fork(request_body__BODY_SECONDS=0.5, request_head__HEAD_SECONDS=0.5).ready()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {service.key}\r\nIdempotency-Key: 1\r\n"
     body = batch(session())
 
@@ -293,7 +293,7 @@ def test_several_requests_at_once_on_one_connection_and_an_old_client_are_answer
 
 
 def test_who_is_answered_and_goes_on_sending_is_cut_off(fork):
-    service = fork(server__HEAD_SECONDS=0.5, server__KEEP_ALIVE=60).ready()
+    service = fork(request_head__HEAD_SECONDS=0.5, server__KEEP_ALIVE_SECONDS=60).ready()
     answered = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
     unread = b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
     for said, then in (

@@ -1,10 +1,10 @@
-"""However often, and wherever, a batch is sent: it is stored once, and no other suffers for it."""
+"""Idempotency: a batch is stored once, even if it is sent often, to two services, or beside a failing one."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from engage.service import writer
+from engage.service import batch_writer
 from tests.integration.service import make_key, refused, session, viewed
 
 STORED = "SELECT (SELECT count(*) FROM app_session) + (SELECT count(*) FROM app_event)"
@@ -90,7 +90,7 @@ def test_a_batch_that_the_database_refuses_takes_no_other_with_it(api, world):
 
 
 def test_when_too_many_batches_wait_more_are_refused_and_may_be_sent_again(api, world, monkeypatch):
-    monkeypatch.setattr(writer, "MAX_WAITING_BATCHES", 3)
+    monkeypatch.setattr(batch_writer, "MAX_WAITING_BATCHES", 3)
     with api.together() as send:
         sent = [send(session(2)) for _ in range(8)]
     answers = [future.result() for future in sent]
@@ -105,7 +105,7 @@ def test_when_too_many_batches_wait_more_are_refused_and_may_be_sent_again(api, 
 
 
 def test_a_key_that_expires_as_it_is_looked_up_is_taken_as_a_new_one(api, world):
-    """Maintenance deletes it after it was found to be in use and before the first answer is read."""
+    """Maintenance deletes the key after it was found in use and before the first answer is read."""
     api.send(session(7), name="mine")
     expired = []
 

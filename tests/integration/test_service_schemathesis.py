@@ -1,4 +1,4 @@
-"""The API does what its description says, whatever Schemathesis makes up."""
+"""The API keeps to its OpenAPI description with the requests that Schemathesis generates."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 COMMAND = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]
 EXAMPLES = 100
 NOT_DESCRIBABLE = "positive_data_acceptance"
-"""No schema says that a time is not in the future, or that a phone number can be somebody's."""
+"""A schema cannot say that a time must not be in the future, or that a phone number must be valid."""
 
 
 def test_the_service_keeps_to_its_description(fork, world, tmp_path):

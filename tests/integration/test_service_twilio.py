@@ -1,4 +1,4 @@
-"""What Twilio tells the service: only genuine requests count, and each counts once, in whatever order they come."""
+"""Twilio's webhooks: only genuine requests count, each counts once, and their order does not matter."""
 
 import asyncio
 import itertools
@@ -19,9 +19,9 @@ from engage.customers import erasure
 from engage.sending import queue
 from engage.sending.providers import Account, OutgoingSms
 from engage.sending.providers.twilio.provider import TwilioProvider
-from engage.service import problems
+from engage.service import problem_details
 from engage.service.context import Context
-from engage.service.twilio import routes
+from engage.service.twilio_webhooks import routes
 from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, World
@@ -38,7 +38,7 @@ PHONE = fictional_phone(0)
 
 @dataclass
 class Service:
-    """The two addresses of one running service, and Twilio as it calls them."""
+    """One running service with its two webhooks, and Twilio as its client."""
 
     world: World
     account: Account | None = ACCOUNT
@@ -50,11 +50,11 @@ class Service:
             self.world.engine, lambda: self.world.now, KEY, public_url=self.public_url, account=self.account
         )
         self.app = FastAPI()
-        problems.install(self.app)
+        problem_details.install(self.app)
         self.app.include_router(routes(self.context))
 
     def post(self, path, form, *, signed_for=None, token=TOKEN, headers=None):
-        """As Twilio posts a form: signed for the address that it was told to call."""
+        """Post a form as Twilio does, signed for the address of the webhook."""
         signature = RequestValidator(token).compute_signature((signed_for or PUBLIC) + path, form)
         return self.post_raw(path, form, {"X-Twilio-Signature": signature} | (headers or {}))
 
@@ -77,14 +77,14 @@ class Service:
         assert answer.headers["content-type"].startswith("text/xml")
 
     def text(self, body, *, sid=None, sender=None, **more):
-        """A customer texts; returns the id of the message, to send it again."""
+        """Post a customer's text, and return its id, to send it again."""
         sid = sid or f"SM{next(self.numbers):032x}"
         answer = self.post(INBOUND, texted(body, sid, sender or PHONE, **more))
         assert (answer.status_code, answer.text) == (200, "<Response/>")
         return sid
 
     def counted(self, name, label):
-        """How often the metric has counted each of its labels."""
+        """The count of each label of a metric."""
         metric = getattr(self.context.metrics, name)
         samples = [sample for family in metric.collect() for sample in family.samples]
         return {s.labels[label]: s.value for s in samples if s.name.endswith("_total")}
@@ -128,7 +128,7 @@ def state(service):
     return service.world.value("SELECT status FROM message")
 
 
-# --- whom to believe
+# --- signatures
 
 
 RECEIPT = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "delivered"}
@@ -138,7 +138,7 @@ both = pytest.mark.parametrize(("path", "form"), REQUESTS, ids=["status", "inbou
 
 def refused(service, answer):
     assert answer.status_code == 403
-    assert answer.headers["content-type"] == problems.MEDIA_TYPE
+    assert answer.headers["content-type"] == problem_details.MEDIA_TYPE
     assert service.counted("receipts", "outcome") == service.counted("inbound", "text_class") == {}
 
 
@@ -326,7 +326,7 @@ def test_the_double_calls_back_to_the_address_that_the_sender_gave(accepted, dou
     assert accepted.world.rows("SELECT status, provider_message_id FROM message") == [("delivered", post.sid)]
 
 
-# --- what customers text back
+# --- texts from customers
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_each_class_is_counted(service):
     }  # fmt: skip
 
 
-# --- as /docs describes it
+# --- the description in /docs
 
 
 def test_every_answer_is_described_and_no_request_is_unprocessable(service):

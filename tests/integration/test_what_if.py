@@ -1,4 +1,4 @@
-"""What if agrees with a run under the same thresholds, and with pandas."""
+"""What if: the counts with other thresholds equal those of a real run and of pandas."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady, SettingsError
-from engage.pages import thresholds
+from engage.pages import what_if as pages
 from engage.pages.viewer import Viewer
 from engage.reports.what_if import what_if
 from engage.steps.seed import seed
@@ -93,7 +93,7 @@ def test_the_page_takes_the_latest_campaign_with_buckets_and_offers_the_others(s
     later = in_window(seeded.window.next())
     later.sessions(1)
     later.extract()
-    page = thresholds.page(seeded.engine, Viewer(), None, {}, {})
+    page = pages.what_if_page(seeded.engine, Viewer(), None, {}, {})
     assert f'<option value="{seeded.window.start:%Y-%m-%d}" selected>' in page
     assert f'<option value="{earlier.window.start:%Y-%m-%d}">' in page
     assert f'{later.window.start:%Y-%m-%d}">' not in page
@@ -101,18 +101,18 @@ def test_the_page_takes_the_latest_campaign_with_buckets_and_offers_the_others(s
 
 def test_without_a_campaign_the_page_says_what_to_do(engine):
     with pytest.raises(NotReady, match="trigger a run of customer_engagement first"):
-        thresholds.page(engine, Viewer(), None, {}, {})
+        pages.what_if_page(engine, Viewer(), None, {}, {})
 
 
 def test_only_who_may_set_the_variables_is_offered_to(seeded):
-    assert "data-post" not in thresholds.page(seeded.engine, Viewer(), None, {}, {})
+    assert "data-post" not in pages.what_if_page(seeded.engine, Viewer(), None, {}, {})
     now = {"low_spend_threshold": EVIL, "high_activity_threshold": None}
-    page = thresholds.page(seeded.engine, Viewer(may_set=True), None, {}, now)
+    page = pages.what_if_page(seeded.engine, Viewer(may_set_thresholds=True), None, {}, now)
     assert "data-post" in page
     assert_inert(page)
 
 
 def test_the_part_that_the_thresholds_change_is_the_same_as_on_the_page(seeded):
     chosen = {"low_spend_threshold": "150", "high_activity_threshold": "4"}
-    part = thresholds.counts(seeded.engine, seeded.window, chosen)
-    assert part.strip() in thresholds.page(seeded.engine, Viewer(), seeded.window, chosen, {})
+    part = pages.counts(seeded.engine, seeded.window, chosen)
+    assert part.strip() in pages.what_if_page(seeded.engine, Viewer(), seeded.window, chosen, {})

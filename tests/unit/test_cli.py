@@ -1,4 +1,4 @@
-"""What the command line says before it opens a database: help, and what it refuses."""
+"""The command line before it opens a database: help texts, and refused input."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Everything printed, without the frames and line breaks that a terminal's width puts in."""
+        """All printed words, without the frames and line breaks that depend on the terminal's width."""
         return " ".join(re.sub(r"[─│╭╮╰╯]", " ", self.out + self.err).split())
 
 
 @pytest.fixture(autouse=True)
 def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Fail whoever opens a database or starts the stack, and keep away from the checkout's own state."""
+    """Fail a command that opens a database or starts the stack. Keep the checkout's own state out."""
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a database was opened")
@@ -126,7 +126,7 @@ def test_the_module_is_the_command():
 
 
 def refused(answer: Answer) -> str:
-    """The one sentence on standard error, after checking that it is all there is."""
+    """The sentence on standard error, after a check that nothing else was printed."""
     assert answer.code == 1
     assert answer.out == ""
     assert answer.err.count("\n") == 1

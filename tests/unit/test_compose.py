@@ -1,4 +1,4 @@
-"""The server stack as its files describe it. tests/compose starts it, which takes docker."""
+"""The server stack as its files describe it. tests/compose starts it with docker."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ OPTIONAL = {
     "ENGAGE_SHARED_BUFFERS": "1GB",
     "ENGAGE_SMS_URL": "",
 }
-"""What need not be set, with its default."""
+"""Optional variables and their defaults."""
 
 
 def variables() -> list[tuple[str, str, str]]:
-    """Each variable of the file as its name, ``:?`` or ``:-``, and what follows."""
+    """Each variable of the file: its name, ``:?`` or ``:-``, and the text after that."""
     found = re.findall(r"\$\{(\w+)(:[?-])?([^}]*)\}", TEXT)
     assert len(found) == TEXT.count("$")
     return found
@@ -56,7 +56,7 @@ def make_env(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """What ``make env`` writes."""
+    """The variables that ``make env`` writes."""
     done = make_env(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = (tmp_path / ".env").read_text().splitlines()
@@ -93,7 +93,7 @@ def test_everything_waits_for_the_databases_to_be_up_to_date():
 
 def test_data_and_logs_are_in_named_volumes():
     assert set(COMPOSE["volumes"]) == {"postgres", "logs"}
-    # from 18 on the image declares this folder as its volume, and not the data's own below it
+    # since version 18 the image declares this folder as its volume, and not the data folder below it
     assert "postgres:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
     for name in ("init", "api-server", "scheduler", "dag-processor", "triggerer"):
         assert SERVICES[name]["volumes"] == ["logs:/opt/airflow/logs"]
@@ -110,7 +110,7 @@ def test_the_service_alone_is_reached_from_other_machines():
 
 @pytest.mark.parametrize("name", OURS)
 def test_nothing_of_ours_runs_as_root(name):
-    """Postgres's own image starts as root and goes on as another user; tests/compose looks."""
+    """Postgres's own image starts as root and then changes to another user; tests/compose checks that."""
     assert SERVICES[name]["user"] == "50000:0"
     assert SERVICES[name]["cap_drop"] == ["ALL"]
     assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]

@@ -1,4 +1,4 @@
-// What every page needs: Airflow's light or dark, links that leave its frame, and forms that change something.
+// For every page: Airflow's light or dark theme, links that leave its frame, and forms that change something.
 "use strict";
 
 const frame = window.parent === window ? null : window.parent.document;
@@ -12,7 +12,7 @@ function followTheme() {
   new MutationObserver(take).observe(root, { attributes: true, attributeFilter: ["class"] });
 }
 
-// The frame may not navigate the page around it; a link of that page's own may.
+// The sandbox forbids the frame to navigate the page around it. A link inside that page may.
 function leave(event) {
   event.preventDefault();
   const link = frame.createElement("a");
@@ -43,7 +43,7 @@ async function submit(event) {
     output.textContent = answer.text;
     if (answer.ok && "reload" in form.dataset) window.location.reload();
   } catch {
-    output.textContent = "Airflow does not answer; nothing is known to have changed.";
+    output.textContent = "Airflow does not answer. Reload the page to see whether anything changed.";
   } finally {
     button.disabled = false;
   }

@@ -1,7 +1,7 @@
-// Counts anew as a threshold moves, copies the values, and fills the form that sets them.
+// Counts again when a threshold moves, copies the values, and fills the form that sets them.
 "use strict";
 
-const PAUSE_MS = 120; // a slider tells of every pixel
+const PAUSE_MS = 120; // a slider fires an event for every pixel
 let asking = new AbortController();
 let waiting = 0;
 
@@ -48,14 +48,14 @@ function copyText(text) {
   area.value = text;
   document.body.append(area);
   area.select();
-  const done = document.execCommand("copy"); // the newer way is not there without TLS
+  const done = document.execCommand("copy"); // navigator.clipboard exists only with TLS
   area.remove();
   return done;
 }
 
 function copy() {
   const text = `engage_low_spend_threshold = ${value("low")}\nengage_high_activity_threshold = ${value("high")}`;
-  field("copied").textContent = copyText(text) ? "Copied." : "The browser does not let a page copy.";
+  field("copied").textContent = copyText(text) ? "Copied." : "The browser does not allow a page to copy.";
 }
 
 document.addEventListener("DOMContentLoaded", () => {

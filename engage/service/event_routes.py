@@ -1,40 +1,40 @@
-"""``POST /v1/events``: a batch of the app's events, each taken once however often the batch is sent."""
+"""``POST /v1/events``: takes a batch of the app's events, once for each idempotency key."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections import Counter
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from engage.service.body import parse, route_for
+from engage.service import event_validation
 from engage.service.context import Context
-from engage.service.event_models import AppEvent, DocumentedBatch, Event, EventBatch, Purchase, Session
-from engage.service.intake import Batch, Taken
-from engage.service.problems import MAX_ERRORS, NO_ANSWER, RETRY_AFTER, RowProblem, documented, named, problem
+from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Session
+from engage.service.idempotent_intake import Batch, Taken
+from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
+from engage.service.request_body import parse
+from engage.service.strict_route import route_for
+from engage.statuses import ApiScope
 from engage.storage.binary_copy import microseconds
-
-CLOCKS_DIFFER_BY = timedelta(days=1)
-"""How far in the future an event may be, as a phone's clock or zone may be wrong. It counts once it is past."""
-_events = TypeAdapter(list[Event])
-_event: TypeAdapter[Any] = TypeAdapter(Event)
+from engage.storage.connection import NO_ANSWER
 
 
 class BatchAnswer(BaseModel):
-    """What became of a batch; it is stored for good."""
+    """The result of a batch. It is stored, so that a repeated batch gets the same answer."""
 
     accepted: int = Field(description="Events stored.", examples=[2])
-    rejected: list[RowProblem] = Field(description="Events not stored, and why. Mend and send them in a new batch.")
+    rejected: list[RowProblem] = Field(
+        description="Events not stored, and why. Correct them and send them in a new batch."
+    )
 
 
 def routes(context: Context) -> APIRouter:
     """The routes of events."""
-    router = APIRouter(route_class=route_for("events"), tags=["events"])
+    router = APIRouter(route_class=route_for(ApiScope.EVENTS), tags=["events"])
 
     @router.post(
         "/v1/events",
@@ -51,17 +51,17 @@ def routes(context: Context) -> APIRouter:
                 min_length=1,
                 max_length=200,
                 pattern=r"^[!-~]+$",
-                description="Your name for this batch, such as a UUID. Sending a batch again with its key adds "
-                "nothing and gets the first answer, for a week.",
+                description="Your name for this batch, such as a UUID. For a week, a batch that is sent again with its "
+                "key adds nothing and gets the first answer.",
                 examples=["7f3c1a52-2f0e-4f0c-9d59-5b1a3f6f2c11"],
             ),
         ],
-        atomic: Annotated[bool, Query(description="Take all events or, if one of them is wrong, none.")] = False,
+        atomic: Annotated[bool, Query(description="Store all events, or none if one of them is wrong.")] = False,
     ) -> Response:
         """Up to 1,000 sessions, purchases and other events. An answer of 200 means that they are stored.
 
-        Events that are wrong are listed in `rejected`, and the others are stored; if none is right, or with
-        `atomic=true` if any is wrong, nothing is stored and the answer is 422.
+        Wrong events are listed in `rejected`, and the others are stored. If all are wrong, or with `atomic=true` if
+        any is, nothing is stored and the answer is 422.
         """
         body = await request.body()
         batch = _read(context, body, atomic=atomic)
@@ -89,14 +89,15 @@ def _read(context: Context, body: bytes, *, atomic: bool) -> Batch:
     """The batch of a body.
 
     Raises:
-        HTTPException: 400 and 422 if there is nothing to store.
+        HTTPException: 400 or 422 if there is nothing to store.
     """
     try:
         rows = EventBatch.model_validate(parse(body)).events
     except ValidationError as exc:
         context.metrics.batches.labels("refused").inc()
-        raise problem(422, 'A batch is {"events": […]} with 1 to 1000 events.', errors=_problems(exc)) from None
-    good, wrong = _checked(rows, context.currency, context.clock() + CLOCKS_DIFFER_BY)
+        errors = event_validation.problems(exc)
+        raise problem(422, 'A batch is {"events": […]} with 1 to 1000 events.', errors=errors) from None
+    good, wrong = event_validation.validate(rows, context.currency, context.clock())
     if wrong and (atomic or not good):
         _count_rejected(context, wrong)
         context.metrics.batches.labels("refused").inc()
@@ -111,66 +112,6 @@ def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
         context.metrics.rejected.labels(reason).inc(count)
 
 
-def _checked(rows: list[Any], currency: str, latest: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
-    """The events that are right, and what is wrong with each of the others."""
-    found: list[Any]
-    try:
-        found = [*_events.validate_python(rows)]
-    except ValidationError:
-        found = [_one(row) for row in rows]
-    good, wrong = [], []
-    for index, event in enumerate(found):
-        error = event if isinstance(event, dict) else _misfit(event, currency, latest)
-        if error:
-            wrong.append({"index": index, **error})
-        else:
-            good.append(event)
-    return good, wrong
-
-
-def _one(row: object) -> Any:
-    """The event, or what is wrong with it first of all."""
-    try:
-        return _event.validate_python(row)
-    except ValidationError as exc:
-        return _problems(exc, below=1)[0]
-
-
-def _problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
-    """What is wrong, without repeating what was sent; ``below`` is how many names lead to a field's."""
-    found = []
-    for error in exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
-        kind, detail = error["type"], error["msg"]
-        if kind in _NO_EVENT:
-            kind, detail = "invalid_type", _TYPES
-        field = named(error["loc"][below:]) or _FIELDS.get(kind)
-        found.append({"field": field, "reason": _REASONS.get(field or "", kind), "detail": detail})
-    return found
-
-
-_NO_EVENT = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
-_TYPES = "An event has a type: session, purchase, viewed, liked or added_to_basket."
-_FIELDS = {"invalid_type": "type", "invalid_amount": "amount", "invalid_currency": "currency"}
-_REASONS = {
-    "customer_id": "missing_customer",
-    "occurred_at": "invalid_time",
-    "amount": "invalid_amount",
-    "amount_minor": "invalid_amount",
-    "currency": "invalid_currency",
-    "item_id": "invalid_item",
-}
-
-
-def _misfit(event: Any, currency: str, latest: datetime) -> dict[str, Any] | None:
-    """What is wrong with an event that is well-formed."""
-    if event.occurred_at > latest:
-        detail = "It lies more than a day in the future. Is the clock of the phone right?"
-        return {"field": "occurred_at", "reason": "future_dated", "detail": detail}
-    if isinstance(event, Purchase) and event.currency not in (None, currency):
-        return {"field": "currency", "reason": "invalid_currency", "detail": f"Amounts are in {currency} here."}
-    return None
-
-
 def _fill(batch: Batch, events: list[Any]) -> None:
     for event in events:
         if isinstance(event, Session):
@@ -178,14 +119,14 @@ def _fill(batch: Batch, events: list[Any]) -> None:
         elif isinstance(event, Purchase):
             batch.purchases.append((event.customer_id, microseconds(event.occurred_at), event.cents))
         elif isinstance(event, AppEvent):
-            batch.app_events.append((event.customer_id, event.occurred_at, event.type, event.item_id))
+            batch.app_events.append((event.customer_id, event.occurred_at, event.type.value, event.item_id))
 
 
 async def _written(request: Request, context: Context, batch: Batch) -> Taken:
-    """What became of the batch, once that is committed.
+    """The result of the batch, once it is committed.
 
     Raises:
-        HTTPException: 503 if too many wait.
+        HTTPException: 503 if too many batches wait.
     """
     future = request.app.state.writer.submit(batch)
     if future is None:
@@ -202,7 +143,7 @@ async def _written(request: Request, context: Context, batch: Batch) -> Taken:
 def _answered(context: Context, batch: Batch, taken: Taken) -> Response:
     if taken.answer is None:
         context.metrics.batches.labels("refused").inc()
-        raise problem(422, "This Idempotency-Key was used for another batch. Take a new key for a new batch.")
+        raise problem(422, "This Idempotency-Key was used for another batch. Use a new key for each new batch.")
     if taken.again:
         context.metrics.batches.labels("repeated").inc()
         return JSONResponse(taken.answer, headers={"Idempotency-Replayed": "true"})

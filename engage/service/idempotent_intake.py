@@ -1,8 +1,7 @@
-"""Takes batches of the app's events into the log, each exactly once.
+"""Stores batches of events exactly once, by their idempotency keys.
 
-A batch carries an idempotency key, which is committed in one transaction with its events: whoever sends it again gets
-the first answer, and nothing is added. Several batches share a transaction, so that many small ones are as cheap as a
-few large ones.
+A batch's key is committed in the same transaction as its events. A batch that is sent again with its key gets the first
+answer and adds nothing. Several batches share a transaction, so that many small ones are as cheap as a few large ones.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ _BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake
 
 @dataclass(slots=True)
 class Batch:
-    """The events of one request, checked, and what to answer once they are in."""
+    """The valid events of one request, and the answer to give once they are stored."""
 
     key_id: str
-    """The API key that sent it: idempotency keys of different senders do not meet."""
+    """Id of the client's API key. Two clients may use the same idempotency key."""
     idempotency_key: str
     fingerprint: bytes
-    """SHA-256 of what was sent: the same key with anything else is refused."""
+    """SHA-256 of the request. The same key with another fingerprint is refused."""
     answer: dict[str, Any]
     sessions: list[tuple[int, int]] = field(default_factory=list)
-    """Customer id, and microseconds since 2000."""
+    """Customer id, microseconds since 2000."""
     purchases: list[tuple[int, int, int]] = field(default_factory=list)
-    """As sessions, and cents."""
+    """Customer id, microseconds since 2000, cents."""
     app_events: list[tuple[int, datetime, str, str]] = field(default_factory=list)
     """Customer id, time, kind, item id."""
 
@@ -49,20 +48,21 @@ class Batch:
         return self.key_id, self.idempotency_key
 
     def __len__(self) -> int:
-        """Events, and what is to be said of others: all of it takes memory while it waits."""
+        """The events, rejected ones included: all of them take memory while the batch waits."""
         return len(self.sessions) + len(self.purchases) + len(self.app_events) + len(self.answer["rejected"])
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a batch. ``answer`` is the first one; None if the key was used for something else before."""
+    """The result of a batch: the first answer to its key, or None if the key belongs to another batch."""
 
     answer: dict[str, Any] | None
     again: bool
+    """Whether the batch was stored earlier."""
 
 
 def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
-    """Write the batches that are new; they are in once the caller commits. In the order of ``batches``."""
+    """Write the new batches; the caller commits. Returns one result for each batch, in their order."""
     new = _claim_keys(conn, batches, as_of)
     first: dict[Key, Batch] = {}
     for batch in batches:
@@ -71,7 +71,7 @@ def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> lis
     _copy(conn, list(first.values()))
     known = {key: (batch.fingerprint, batch.answer) for key, batch in first.items()}
     known |= _earlier(conn, {batch.key for batch in batches} - new)
-    # a key that has expired since it was found in use is free again
+    # maintenance may have deleted a key since it was found in use; then it is free again
     freed = iter(store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
     return [
         _taken(batch, known[batch.key], again=first.get(batch.key) is not batch) if batch.key in known else next(freed)
@@ -86,9 +86,9 @@ def _taken(batch: Batch, known: tuple[bytes, dict[str, Any]], *, again: bool) ->
 
 
 def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> set[Key]:
-    """Note the keys that nobody has used; waits for whoever is just using one.
+    """Insert the unused keys and return them. Waits for a transaction that is inserting one of them.
 
-    In the order of the keys, so that two transactions do not wait for each other.
+    Keys are inserted in their order, so that two transactions cannot deadlock.
     """
     rows = {
         batch.key: {
@@ -97,15 +97,15 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
             "fingerprint": batch.fingerprint.hex(),
             "answer": batch.answer,
         }
-        for batch in reversed(batches)  # of two with one key, the first
+        for batch in reversed(batches)  # of two batches with one key the first counts
     }
-    told = json_rows.table([rows[key] for key in sorted(rows)], *_BATCH)
+    given = json_rows.table([rows[key] for key in sorted(rows)], *_BATCH)
     query = sa.select(
-        told.c.key_id,
-        told.c.idempotency_key,
-        sa.func.decode(told.c.fingerprint, "hex"),
+        given.c.key_id,
+        given.c.idempotency_key,
+        sa.func.decode(given.c.fingerprint, "hex"),
         sa.cast(as_of, sa.DateTime(timezone=True)),
-        told.c.answer,
+        given.c.answer,
     )
     columns = ["key_id", "idempotency_key", "fingerprint", "accepted_at", "answer"]
     statement = insert(intake_batch).from_select(columns, query).on_conflict_do_nothing()
@@ -114,7 +114,7 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
 
 
 def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[bytes, dict[str, Any]]]:
-    """Fingerprint and answer of batches that were taken before."""
+    """The fingerprint and the answer of each key that an earlier batch has used."""
     if not keys:
         return {}
     wanted = json_rows.table([{"key_id": k, "idempotency_key": i} for k, i in keys], *_KEY)
@@ -124,7 +124,7 @@ def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[byte
 
 
 def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:
-    """Add the batches' events to the logs, through the parents (see ``partitions.lock_events``)."""
+    """Write the batches' events into the logs, through the parent tables (see ``partitions.lock_events``)."""
     for table, rows in (
         (app_session, [row for batch in batches for row in batch.sessions]),
         (purchase, [row for batch in batches for row in batch.purchases]),

@@ -1,4 +1,4 @@
-"""Errors as the service answers them: RFC 9457 problem details, each with a sentence that says what to do."""
+"""The service's error answers: problem details (RFC 9457), each with a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
 from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer
+from engage.storage.connection import NO_ANSWER
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
-AWAY = "The database does not answer at the moment. Send the same again in a second; nothing is done twice."
-
-NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout)
-"""How SQLAlchemy says that the database is away, busy or too slow."""
+"""Seconds."""
+DATABASE_AWAY = "The database does not answer at the moment. Send the same again in a second; nothing is done twice."
+MAX_ERRORS = 100
+"""The most errors that one answer lists for a malformed request. A batch lists each wrong event."""
 
 
 class RowProblem(BaseModel):
     """What is wrong with one part of a request."""
 
-    index: int | None = Field(None, description="Which event of the batch, from 0.")
-    field: str | None = Field(None, description="Which of its fields.")
-    reason: str = Field(description="A short name to count by.", examples=["invalid_amount"])
+    index: int | None = Field(None, description="Position of the event in the batch, from 0.")
+    field: str | None = Field(None, description="Name of the wrong field.")
+    reason: str = Field(description="Short name of the error, for counting.", examples=["invalid_amount"])
     detail: str = Field(description="What is allowed.")
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error, as RFC 9457 defines it."""
 
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    detail: str = Field(description="What was wrong and what to do.")
-    errors: list[RowProblem] | None = Field(None, description="One for each wrong part.")
+    detail: str = Field(description="What was wrong, and what to do.")
+    errors: list[RowProblem] | None = Field(None, description="One entry for each wrong part.")
 
 
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
 ) -> HTTPException:
-    """An error to raise."""
+    """An exception that is answered with this error."""
     return HTTPException(status, {"detail": detail, "errors": errors}, dict(headers or {}))
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its OpenAPI description."""
+    """A route's error answers, for its OpenAPI description."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _title(status), "content": content} for status in statuses}
 
@@ -64,7 +63,7 @@ def _title(status: int) -> str:
 def answer(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
 ) -> Response:
-    """An error as a response."""
+    """The response for an error."""
     body: dict[str, Any] = {"title": _title(status), "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
@@ -72,26 +71,24 @@ def answer(
 
 
 def named(names: Iterable[int | str]) -> str | None:
-    """The name of a field, unless a client has made up one that nobody wants to read in an answer or a log."""
+    """The dotted name of a field. None for a long or odd name, which only a client can have made up."""
     name = ".".join(map(str, names))
     return name if _NAME.fullmatch(name) else None
 
 
 _NAME = re.compile(r"[\w.-]{1,80}", re.ASCII)
-MAX_ERRORS = 100
-"""Of more no one learns more. A batch has no more rows than may be wrong, and each of those is told of."""
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
-"""RFC 9110's names, where Python had other ones before 3.13."""
+"""Names of RFC 9110 that Python took over in 3.13 only."""
 _STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409}
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that a route can end with be answered so."""
+    """Answer every error of every route with problem details."""
     app.add_exception_handler(StarletteHTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EngageError, _refused)
     for away in NO_ANSWER:
-        app.add_exception_handler(away, _away)
+        app.add_exception_handler(away, _no_answer)
 
 
 def _raised(request: Request, exc: Exception) -> Response:
@@ -104,13 +101,16 @@ def _raised(request: Request, exc: Exception) -> Response:
 
 
 def _methods(request: Request) -> str:
-    """What may be done at an address; each route by itself knows its own method only."""
+    """The methods of an address. Each route knows only its own."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return ", ".join(sorted(method for route in routes for method in route.methods))
 
 
 def _sentence(exc: StarletteHTTPException) -> str:
-    known = {404: "There is nothing at this address; /docs lists what there is.", 405: "Not with this method."}
+    known = {
+        404: "There is nothing at this address; /docs lists all addresses.",
+        405: "This address does not take this method; the header Allow lists those it takes.",
+    }
     return known.get(exc.status_code, exc.detail)
 
 
@@ -120,12 +120,12 @@ def _invalid(request: Request, exc: Exception) -> Response:
         {"field": named(error["loc"][1:]), "reason": error["type"], "detail": error["msg"]}
         for error in exc.errors()[:MAX_ERRORS]
     ]
-    return answer(422, "The request is not of the form that /docs describes.", errors=errors)
+    return answer(422, "The request does not have the form that /docs describes.", errors=errors)
 
 
 def _refused(request: Request, exc: Exception) -> Response:
     return answer(_STATUSES.get(type(exc), 500), str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
 
 
-def _away(request: Request, exc: Exception) -> Response:
-    return answer(503, AWAY, {"Retry-After": RETRY_AFTER})
+def _no_answer(request: Request, exc: Exception) -> Response:
+    return answer(503, DATABASE_AWAY, {"Retry-After": RETRY_AFTER})

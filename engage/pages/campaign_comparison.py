@@ -1,4 +1,4 @@
-"""A campaign beside the one before it: what each has, and by how much they differ."""
+"""The table that compares a campaign with the one before it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from engage.campaigns.segments import BUCKETS
 from engage.pages.render import number
 from engage.reports.report import Report
+from engage.statuses import MessageStatus
 
 NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that both campaigns have, as a person reads it."""
+    """One row of the comparison, as text."""
 
     name: str
     before: str
@@ -22,7 +23,7 @@ class Line:
 
 
 def lines(before: Report, now: Report) -> list[Line]:
-    """What is worth holding against the campaign before. Shares differ by points, as the guard counts."""
+    """The rows of the comparison. Counts differ in percent, and shares in percentage points as in the guard."""
     events = ("sessions", "purchases")
     return [
         _count("Customers", before.customers or 0, now.customers or 0),
@@ -51,7 +52,7 @@ def _shown(share: float | None) -> str:
 
 
 def _signed(value: float, unit: str) -> str:
-    """With a sign, unless it is nothing."""
+    """The value with its sign and unit, or a dash for zero."""
     return f"{'+' if value > 0 else '−'}{abs(value):,.1f}{unit}" if value else NOTHING
 
 
@@ -60,7 +61,7 @@ def _percent(found: Report, bucket: str) -> float | None:
 
 
 def _skipped(found: Report) -> int:
-    return int(found.messages["by_status"].get("skipped", 0))
+    return int(found.messages["by_status"].get(MessageStatus.SKIPPED, 0))
 
 
 def _threshold(name: str, setting: str, form: str, before: Report, now: Report) -> Line:

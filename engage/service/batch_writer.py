@@ -1,7 +1,7 @@
-"""Writes batches of events down, several in one transaction, and says so to each sender once that is committed.
+"""Group commit: writes several batches of events in one transaction, and answers each once it is committed.
 
-While one transaction commits, the batches that come meanwhile form the next one: the busier it is, the more of them
-share the cost. What waits is bounded, and so is the number of connections.
+While one transaction commits, new batches gather for the next one, so a busier service commits larger groups. The
+number of waiting batches and the number of connections are bounded.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ from collections.abc import Sequence
 
 import structlog
 
-from engage.service import intake
+from engage.service import idempotent_intake
 from engage.service.context import Context
-from engage.service.intake import Batch, Taken
-from engage.service.problems import NO_ANSWER
+from engage.service.idempotent_intake import Batch, Taken
+from engage.storage.connection import NO_ANSWER
 
 log = structlog.get_logger(__name__)
 
 WRITERS = 2
 MAX_GROUP = 20_000
-"""Events in one transaction, about."""
+"""About so many events share one transaction."""
 MAX_WAITING = 100_000
-"""Events that may wait, about; more are refused, to be sent again."""
+"""About so many events may wait. The service refuses more, and the client sends them again."""
 MAX_WAITING_BATCHES = 2_000
-
-CLOSE_WITHIN = 10.0
+CLOSE_SECONDS = 10.0
 
 _Entry = tuple[Batch, asyncio.Future[Taken]]
 
 
-class Writer:
-    """The threads that write, and what waits for them."""
+class BatchWriter:
+    """The threads that write, and the batches that wait for them."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -47,9 +46,9 @@ class Writer:
             thread.start()
 
     def submit(self, batch: Batch) -> asyncio.Future[Taken] | None:
-        """What becomes of the batch, once it is known; None if too many wait already.
+        """Queue a batch. The future gives its result once it is committed; None means that too many batches wait.
 
-        The future ends with SQLAlchemy's error if the database cannot take it.
+        The future raises SQLAlchemy's error if the database cannot store the batch.
         """
         future: asyncio.Future[Taken] = self._loop.create_future()
         with self._changed:
@@ -63,12 +62,12 @@ class Writer:
         return future
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write the waiting batches, and end the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(CLOSE_WITHIN)  # a database that hangs is not waited for: nobody was told that it has anything
+            thread.join(CLOSE_SECONDS)  # a batch that hangs longer was never acknowledged, so its client sends it again
 
     def _run(self) -> None:
         while group := self._next():
@@ -90,28 +89,28 @@ class Writer:
     def _write(self, group: Sequence[_Entry]) -> None:
         try:
             found: Sequence[Taken | Exception] = self._store([batch for batch, _ in group])
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the senders are told, and the next group has its turn
+        except Exception as exc:  # noqa: BLE001 - the clients get the error, and the thread goes on with the next group
             log.warning("batches_not_written", batches=len(group), error=type(exc).__name__)
             found = [exc] * len(group)
-        self._loop.call_soon_threadsafe(_tell, [future for _, future in group], found)
+        self._loop.call_soon_threadsafe(_resolve, [future for _, future in group], found)
 
     def _store(self, batches: Sequence[Batch]) -> Sequence[Taken | Exception]:
         try:
             with self._context.engine.begin() as conn:
-                return intake.store(conn, batches, self._context.clock())
+                return idempotent_intake.store(conn, batches, self._context.clock())
         except NO_ANSWER:
             raise
-        except Exception as exc:  # noqa: BLE001 - one that the database refuses must not take the others with it
+        except Exception as exc:  # noqa: BLE001 - one batch that the database refuses must not fail the others
             if len(batches) == 1:
                 return [exc]
-            return [fate for batch in batches for fate in self._store([batch])]
+            return [result for batch in batches for result in self._store([batch])]
 
 
-def _tell(futures: Sequence[asyncio.Future[Taken]], found: Sequence[Taken | Exception]) -> None:
-    for future, fate in zip(futures, found, strict=True):
-        if future.done():  # its sender has gone
+def _resolve(futures: Sequence[asyncio.Future[Taken]], found: Sequence[Taken | Exception]) -> None:
+    for future, result in zip(futures, found, strict=True):
+        if future.done():  # the client has disconnected
             continue
-        if isinstance(fate, Exception):
-            future.set_exception(fate)
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            future.set_result(fate)
+            future.set_result(result)

@@ -1,4 +1,4 @@
-"""The page about one customer: their numbers in each campaign, the bucket and why, and what became of each message."""
+"""The page *Customer*: one customer's numbers, bucket and message in each campaign."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from engage.sending import ledger
 from engage.storage.schema import MAX_CUSTOMER_ID
 
 SHOWN = 26
-"""Campaigns: four years."""
+"""Campaigns on the page: four years."""
 
 
-def page(engine: sa.Engine, customer_id: str | None) -> str:
-    """The page about a customer, or the one to enter an id in.
+def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
+    """The HTML about a customer, or without an id only the field for one.
 
     Raises:
-        InputError: not an id that anybody can have.
-        NoSuchCustomer: there is none with this id.
+        InputError: the text is not a whole number in the range of ids.
+        NoSuchCustomer: no customer has this id.
     """
     if not customer_id:
         return html("customer.html", customer=None)

@@ -1,28 +1,26 @@
-"""Sees every request: a line in the log, the metrics, and an id that both sides can name it by."""
+"""The access log: one line, one metric and one request id for every request."""
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
-import sys
 from time import perf_counter
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engage.service import problems
+from engage.service import problem_details
 from engage.service.context import Context
 
 log = structlog.get_logger("engage.service")
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _QUIET = {"/healthz", "/readyz", "/metrics"}
-"""Asked for every few seconds; the log says so only if they fail."""
+"""Routes that monitoring calls every few seconds. The log has them only if they fail."""
 
 
-class Observe:
-    """ASGI middleware around the whole service."""
+class AccessLog:
+    """ASGI middleware around the whole service. It also answers an unexpected error with a 500."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app, self._metrics = app, context.metrics
@@ -49,16 +47,16 @@ class Observe:
             self._note(scope, status, request_id.decode(), perf_counter() - started)
 
     def _note(self, scope: Scope, status: int, request_id: str, seconds: float) -> None:
-        """The route's pattern and not the address: that is anything a client makes up, or a customer's id."""
+        """Log and count the route's pattern. The address may hold a customer's id, or anything a client made up."""
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if route != "none" else "any"
         self._metrics.requests.labels(method, route, status).inc()
         self._metrics.latency.labels(route).observe(seconds)
         if route in _QUIET and status < 400:
             return
-        say = log.info if status < 500 else log.error
+        write = log.info if status < 500 else log.error
         key = scope.get("state", {}).get("key")
-        say(
+        write(
             "request",
             method=method,
             route=route,
@@ -69,7 +67,9 @@ class Observe:
         )
 
 
-_failed = problems.answer(500, "A fault of ours. Nothing was stored. The log has it under the x-request-id.")
+_failed = problem_details.answer(
+    500, "The service has failed, and nothing was stored. Its log has the details under the x-request-id."
+)
 
 
 def _request_id(scope: Scope) -> bytes:
@@ -77,28 +77,3 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _ID.fullmatch(value):
             return bytes(value)
     return secrets.token_hex(8).encode()
-
-
-def configure_logs() -> None:
-    """Log lines for a person on a terminal, JSON for machines everywhere else, on standard error."""
-    terminal = sys.stderr.isatty()
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
-    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, stamp]
-    shown: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # others show variables
-        if terminal
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
-        processors=[*shared, *shown],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shown]
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""The page that shows what other thresholds would have made of a campaign."""
+"""The page *What if*: a past campaign's buckets with other thresholds."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ SHOWN = 26
 """Windows to choose from: four years."""
 
 
-def page(
+def what_if_page(
     engine: sa.Engine,
     viewer: Viewer,
     window: Window | None,
     chosen: Mapping[str, str],
     variables: Mapping[str, str | None],
 ) -> str:
-    """The page about ``window``, or the latest one, with the thresholds that are chosen or else its campaign's.
+    """The HTML of the page for ``window``, by default the latest one.
 
-    ``variables`` are the thresholds that the next campaign takes, for somebody who may change them.
+    ``chosen`` holds thresholds by name; the campaign's own stand in for missing ones. ``variables`` are the Airflow
+    Variables' current thresholds, for a viewer who may change them.
 
     Raises:
-        NotReady: the window's customers are in no buckets yet.
-        SettingsError: a threshold that is not allowed.
+        NotReady: the window has no buckets yet.
+        SettingsError: a threshold is not allowed.
     """
     with engine.begin() as conn:
         connection.tune(conn)
         windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
         if window is None and not windows:
-            raise NotReady(f"No campaign has its customers in buckets yet: trigger a run of {DAG_ID} first.")
+            raise NotReady(f"No campaign has put customers in buckets yet: trigger a run of {DAG_ID} first.")
         window = window or windows[0]
         found = what_if(conn, window, chosen)
         spread = distribution(conn, window, found.computed)
@@ -61,11 +62,11 @@ def page(
 
 
 def counts(engine: sa.Engine, window: Window, chosen: Mapping[str, str]) -> str:
-    """The part of the page that depends on the thresholds.
+    """The HTML of the part that depends on the thresholds.
 
     Raises:
-        NotReady: the window's customers are in no buckets yet.
-        SettingsError: a threshold that is not allowed.
+        NotReady: the window has no buckets yet.
+        SettingsError: a threshold is not allowed.
     """
     with engine.begin() as conn:
         connection.tune(conn)
@@ -78,6 +79,6 @@ def _shown(found: WhatIf) -> dict[str, object]:
 
 
 def _reach(spread: Distribution) -> dict[str, float]:
-    """How far a slider goes: as far as there are many customers."""
+    """The upper end of each slider: beyond it there are few customers."""
     axes = zip(THRESHOLDS, (spread.spend, spread.sessions), strict=True)
     return {name: axis.edge(axis.bins) for name, axis in axes}

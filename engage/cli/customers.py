@@ -1,0 +1,32 @@
+"""``engage customers forget``: erase a customer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engage.cli.common import console, database
+from engage.clock import now
+from engage.customers import erasure
+
+app = typer.Typer(help="What a customer may request: to be forgotten.", no_args_is_help=True)
+
+CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
+
+
+@app.command()
+def forget(customer_id: CustomerId) -> None:
+    """Erase a customer, and never text their phone again. The campaigns' counts stay.
+
+    Backups and the database server's logs are not reached.
+    """
+    with database() as engine:
+        done = erasure.forget(engine, customer_id, as_of=now())
+    if not (done.known or done.events or done.messages):
+        console.print(f"There is no customer {customer_id}, or the customer was forgotten before.")
+        return
+    console.print(
+        f"Customer {customer_id} is forgotten: {done.events} events deleted, {done.messages} messages made anonymous, "
+        "the phone suppressed."
+    )

@@ -1,0 +1,19 @@
+"""``engage db upgrade``: bring the database's schema up to date."""
+
+from __future__ import annotations
+
+import typer
+
+from engage.cli.common import console, database
+from engage.clock import now
+from engage.storage import migrations
+
+app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the schema up to date, and make the partitions of the current window and the next two."""
+    with database(upgraded=False) as engine:
+        migrations.upgrade(engine, now())
+    console.print("The database is up to date.")

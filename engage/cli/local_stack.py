@@ -1,0 +1,67 @@
+"""``engage up`` and ``engage clean``: start the local stack, and delete its data."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engage.cli.common import Port, ServicePort, console
+from engage.errors import InputError
+from engage.local import stack as local_stack
+from engage.local.airflow_api import AirflowApi
+from engage.local.home import Home
+
+
+def up(port: Port = 8080, service_port: ServicePort = 8000) -> None:
+    """Start Postgres, Airflow and the HTTP service on this machine and serve until Ctrl-C."""
+    with running(port, service_port) as airflow:
+        print_addresses(airflow)
+        serve_until_interrupt(airflow)
+
+
+def clean() -> None:
+    """Delete the local stack's data: the embedded Postgres with every customer and campaign in it."""
+    home = Home.default()
+    local_stack.remove(home)
+    console.print(f"Removed {home.path}")
+
+
+@contextmanager
+def running(port: int, service_port: int) -> Iterator[AirflowApi]:
+    """The local stack, healthy and with its default Variables.
+
+    Raises:
+        InputError: ENGAGE_DATABASE_URL is set.
+        LocalError: something cannot start.
+    """
+    if os.environ.get("ENGAGE_DATABASE_URL"):
+        raise InputError("The local stack has its own Postgres. Unset ENGAGE_DATABASE_URL to start it.")
+    console.print("Starting Postgres, Airflow and the HTTP service …")
+    with local_stack.stack(Home.default(port, service_port)) as stack:
+        airflow = AirflowApi(stack)
+        airflow.wait_until_healthy()
+        airflow.add_default_variables()
+        yield airflow
+
+
+def serve_until_interrupt(airflow: AirflowApi) -> None:
+    """Keep the stack's processes alive until Ctrl-C."""
+    console.print("Serving until Ctrl-C.")
+    try:
+        while True:
+            for name in airflow.stack.keep_alive():
+                console.print(f"The {name} had died; it was started again.")
+            time.sleep(1)
+    except KeyboardInterrupt:
+        console.print("Stopping …")
+
+
+def print_addresses(airflow: AirflowApi) -> None:
+    """Print where Airflow and the HTTP service are, with Airflow's login."""
+    home = airflow.stack.home
+    console.print(
+        f"Airflow: {home.url}   user [bold]{local_stack.ADMIN}[/]   password [bold]{home.secret('password')}[/]"
+    )
+    console.print(f"HTTP service: {home.service_url}   keys: python -m engage keys create")

@@ -1,0 +1,29 @@
+"""``engage maintain``: make partitions ahead and delete old data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engage import settings
+from engage.cli.common import console, database
+from engage.clock import now
+from engage.maintenance import maintain as maintain_database
+
+
+def maintain(
+    keep_windows: Annotated[
+        int, typer.Option(help="Number of complete windows whose events are kept.")
+    ] = settings.Settings().keep_windows,
+) -> None:
+    """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every day."""
+    chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
+    with database() as engine:
+        done = maintain_database(engine, chosen.keep_windows, as_of=now())
+    console.print(
+        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts and "
+        f"{done.late_events:,} late events."
+    )
+    console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
+    console.print(f"Old windows kept because they have no complete campaign: {', '.join(done.kept) or 'none'}")

@@ -1,0 +1,70 @@
+"""``engage run``: run one campaign without Airflow."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engage import settings
+from engage.campaigns.run_options import CLI_RUN_ID, RunOptions
+from engage.cli.common import WindowStart, console, database, window_named
+from engage.cli.report import print_report
+from engage.clock import now
+from engage.errors import InputError, NoCustomers
+from engage.reports.report import report
+from engage.sending.sender import Means
+from engage.steps import approve
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.steps.extract import extract
+from engage.steps.message import message
+
+
+def run(
+    window_start: WindowStart = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting other than its default; may be repeated."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute and record, but queue no message.")] = False,
+    send_late: Annotated[
+        bool, typer.Option("--send-late", help="Text customers although the window ended long ago.")
+    ] = False,
+    ignore_guard: Annotated[
+        bool, typer.Option("--ignore-guard", help="Text customers although the guard found something wrong.")
+    ] = False,
+) -> None:
+    """Run or continue one campaign without Airflow, by default through the sandbox, which sends no real text.
+
+    Settings come from the defaults and --set, not from Airflow's Variables.
+    """
+    given = _assignments(set_ or [])
+    chosen = settings.validate(given, label=lambda name: f"--set {name}")
+    window = window_named(window_start)
+    options = RunOptions(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
+    with database() as engine:
+        if "require_approval" not in given:
+            approve.refuse_to_bypass(engine, window)
+        try:
+            extract(engine, window, chosen, as_of=now(), run_id=CLI_RUN_ID, options=options)
+        except NoCustomers as exc:
+            console.print(str(exc))
+            return
+        aggregate(engine, window)
+        bucket(engine, window)
+        done = message(engine, window, options=options, means=Means(now))
+        print_report(report(engine, window))
+    if done.note:
+        console.print(done.note)
+    if done.resume_at:
+        console.print(
+            f"Some messages have to wait. Run the same command again from {done.resume_at:%Y-%m-%d %H:%M} UTC."
+        )
+
+
+def _assignments(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set {pair} has no value; write --set name=value, such as low_spend_threshold=120.")
+    return dict(pair.split("=", 1) for pair in pairs)

@@ -1,0 +1,57 @@
+"""The page *Campaign report*: one campaign's stages, buckets, charts, messages and comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage.pages import campaign_comparison, charts
+from engage.pages.render import html
+from engage.pages.viewer import Viewer
+from engage.reports import report
+from engage.reports.distribution import Distribution, distribution
+from engage.reports.funnel import funnel
+from engage.settings import Settings
+from engage.storage import connection
+from engage.window import Window
+
+
+def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
+    """The HTML of a campaign's report.
+
+    Raises:
+        NotReady: the window has no campaign.
+    """
+    with engine.begin() as conn:
+        connection.tune(conn)
+        found = report.of(conn, window)
+        stages = funnel(conn, window, found).stages()
+        earlier = next(iter(report.recent(conn, before=window, limit=1)), None)
+        settings = Settings.from_snapshot(found.settings)
+        spread = distribution(conn, window, settings) if found.customers else None
+    return html(
+        "campaign_report.html",
+        viewer=viewer,
+        report=found,
+        stages=stages,
+        charts=_charts(spread, settings) if spread else None,
+        comparison=campaign_comparison.lines(earlier, found) if earlier else None,
+        earlier=earlier,
+        bar=charts.bar,
+        length=charts.length,
+    )
+
+
+def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
+    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    return {
+        "spend": charts.histogram(spread.spend, spread.by_spend(), "Spend over the 8 weeks", low),
+        "sessions": charts.histogram(spread.sessions, spread.by_sessions(), "Sessions a week", high),
+        "both": charts.heat_map(spread, low, high),
+        "unseen": [
+            name
+            for name, axis in ((f"low spend, {low}", spread.spend), (f"high activity, {high}", spread.sessions))
+            if not axis.in_view
+        ],
+    }

@@ -1,0 +1,116 @@
+"""The JSON of a customer: the profile that the app sends, and what the service answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from engage.customers.profile import Profile
+from engage.service.event_models import Printable, Time
+from engage.statuses import MessageStatus
+from engage.texts.phone import E164, is_valid
+
+
+def _e164(text: str) -> str:
+    if not is_valid(text):
+        raise PydanticCustomError("invalid_phone", "It takes a valid phone number in E.164, such as +12025550123.")
+    return text
+
+
+_known_zones = cache(available_timezones)
+
+
+def _zone(text: str) -> str:
+    if text not in _known_zones():
+        raise PydanticCustomError("invalid_time_zone", "It takes an IANA time zone such as America/New_York.")
+    return text
+
+
+class Consent(BaseModel):
+    """The customer's consent to be texted: where and when they gave it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[str, Field(min_length=1, max_length=200, examples=["app settings"]), Printable]
+    at: Time
+
+
+class ProfileBody(BaseModel):
+    """The whole profile: a missing field is unknown, and a missing consent is withdrawn."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=200, examples=["Ada Diaz"]), Printable] | None = None
+    phone: Annotated[
+        str, Field(pattern=E164, examples=["+12025550123"]), AfterValidator(_e164)
+    ] | None = None  # fmt: skip
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
+    time_zone: Annotated[str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_zone)] | None = None
+    registered_at: Time | None = Field(
+        None, description="By default the time at which Engage first stores the customer."
+    )
+    consent: Consent | None = None
+
+    def profile(self) -> Profile:
+        """The profile, without the form of the request."""
+        consent = self.consent
+        return Profile(
+            self.name, self.phone, self.locale, self.time_zone, self.registered_at,
+            consent_at=consent.at if consent else None, consent_source=consent.source if consent else None,
+        )  # fmt: skip
+
+
+class ConsentView(BaseModel):
+    """When and where the customer gave consent."""
+
+    at: datetime
+    source: str | None
+
+
+class MessageView(BaseModel):
+    """The status of the message."""
+
+    status: str = Field(description=f"One of {', '.join(MessageStatus)}.")
+    reason: str | None = Field(description="Why the message was skipped.")
+
+
+class CampaignView(BaseModel):
+    """The customer's numbers, bucket and message in their last campaign."""
+
+    window_start: datetime
+    window_end: datetime
+    status: str
+    sessions: int
+    purchases: int
+    total_spend: str = Field(examples=["83.50"])
+    avg_weekly_sessions: float
+    bucket: str = Field(examples=["BOOST"])
+    why: str
+    message: MessageView | None = Field(description="None if the campaign has no message to the customer.")
+
+
+class CustomerView(BaseModel):
+    """A customer's profile, and their last campaign."""
+
+    customer_id: int
+    registered_at: datetime
+    name: str | None
+    phone: str | None = Field(description="The last two digits.", examples=["…23"])
+    locale: str | None
+    time_zone: str | None
+    consent: ConsentView | None
+    opted_out_at: datetime | None
+    suppressed: bool = Field(description="Whether the phone is on the suppression list, which is never texted.")
+    campaign: CampaignView | None
+
+
+class ForgottenView(BaseModel):
+    """What was removed."""
+
+    events: int = Field(description="Events deleted.")
+    messages: int = Field(description="Messages that no longer name a customer.")

@@ -1,0 +1,76 @@
+"""Validates a batch of events one by one, and says for each wrong event which field is wrong and what is allowed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from engage.service.event_models import Event, Purchase
+from engage.service.problem_details import MAX_ERRORS, named
+
+MAX_CLOCK_SKEW = timedelta(days=1)
+"""How far in the future an event may be, because a phone's clock or zone may be wrong. It counts once it is past."""
+
+_events = TypeAdapter(list[Event])
+_event: TypeAdapter[Any] = TypeAdapter(Event)
+
+_NOT_AN_EVENT = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
+_TYPES = "An event has a type: session, purchase, viewed, liked or added_to_basket."
+_FIELDS = {"invalid_type": "type", "invalid_amount": "amount", "invalid_currency": "currency"}
+_REASONS = {
+    "customer_id": "missing_customer",
+    "occurred_at": "invalid_time",
+    "amount": "invalid_amount",
+    "amount_minor": "invalid_amount",
+    "currency": "invalid_currency",
+    "item_id": "invalid_item",
+}
+
+
+def validate(rows: list[Any], currency: str, as_of: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The valid events, and one ``RowProblem`` as a dict for each of the others."""
+    found: list[Any]
+    try:
+        found = [*_events.validate_python(rows)]
+    except ValidationError:
+        found = [_validate_one(row) for row in rows]
+    good, wrong = [], []
+    for index, event in enumerate(found):
+        error = event if isinstance(event, dict) else _misfit(event, currency, as_of + MAX_CLOCK_SKEW)
+        if error:
+            wrong.append({"index": index, **error})
+        else:
+            good.append(event)
+    return good, wrong
+
+
+def problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
+    """What is wrong, without the values that were sent. ``below`` is how many names lead to a field's own name."""
+    found = []
+    for error in exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]:
+        kind, detail = error["type"], error["msg"]
+        if kind in _NOT_AN_EVENT:
+            kind, detail = "invalid_type", _TYPES
+        field = named(error["loc"][below:]) or _FIELDS.get(kind)
+        found.append({"field": field, "reason": _REASONS.get(field or "", kind), "detail": detail})
+    return found
+
+
+def _validate_one(row: object) -> Any:
+    """The event, or the first thing that is wrong with it."""
+    try:
+        return _event.validate_python(row)
+    except ValidationError as exc:
+        return problems(exc, below=1)[0]
+
+
+def _misfit(event: Any, currency: str, latest: datetime) -> dict[str, Any] | None:
+    """What is wrong with a well-formed event."""
+    if event.occurred_at > latest:
+        detail = "It is more than a day in the future. Is the phone's clock right?"
+        return {"field": "occurred_at", "reason": "future_dated", "detail": detail}
+    if isinstance(event, Purchase) and event.currency not in (None, currency):
+        return {"field": "currency", "reason": "invalid_currency", "detail": f"Amounts are in {currency} here."}
+    return None

@@ -1,0 +1,77 @@
+"""Which user may see Engage's pages and change something on them, by Airflow's own permissions."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails, VariableDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.api_fastapi.logging.decorators import action_logging
+from engage_links import airflow_path, airflow_url
+from fastapi import Depends, HTTPException, Request
+
+from engage.airflow_names import DAG_ID
+from engage.pages.viewer import Viewer
+from engage.reports.what_if import THRESHOLDS
+from engage.settings import PREFIX
+
+
+def logged(action: str) -> Any:
+    """A dependency that leaves an entry in Airflow's audit log."""
+    return Depends(action_logging(f"engage.{action}"))
+
+
+def _same_origin(request: Request) -> None:
+    """Refuse a request that another site made the user's browser send (CSRF).
+
+    A browser says where a request comes from, and it lets no other site's page send JSON.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = {_origin(airflow_url()), _origin(str(request.base_url))}
+    if site not in {None, "same-origin"} or (site is None and origin not in own):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This request did not come from one of Engage's own pages.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This address takes JSON.")
+
+
+def _origin(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+
+def _requires_variables(user: GetUserDep) -> None:
+    if not _may_set_thresholds(user):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
+
+
+_run_access = requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID)
+_run_change = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
+
+SEE = [Depends(_run_access)]
+"""For a user who may see the DAG's runs."""
+HALT = [Depends(_same_origin), *SEE, Depends(_run_change)]
+"""For a user who may change the DAG's runs."""
+SET_THRESHOLDS = [Depends(_same_origin), *SEE, Depends(_requires_variables)]
+"""For a user who may edit the thresholds' Variables."""
+
+
+def _may_halt(user: BaseUser) -> bool:
+    allowed: bool = get_auth_manager().is_authorized_dag(
+        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
+    )
+    return allowed
+
+
+def _may_set_thresholds(user: BaseUser) -> bool:
+    ask = get_auth_manager().is_authorized_variable
+    return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
+
+
+def _viewer(user: GetUserDep) -> Viewer:
+    return Viewer(airflow=airflow_path(), may_halt=_may_halt(user), may_set_thresholds=_may_set_thresholds(user))
+
+
+TheViewer = Annotated[Viewer, Depends(_viewer)]

@@ -1,0 +1,56 @@
+"""The error answers of Engage's pages: a page in a browser, JSON for a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import sqlalchemy as sa
+from airflow.exceptions import AirflowNotFoundException
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from engage.errors import EngageError, InputError
+from engage.pages import error_page
+from engage.storage.connection import NO_ANSWER
+
+UNDEFINED = {"42P01", "42703"}
+"""Postgres's codes for a table and for a column that does not exist."""
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of every route with one sentence."""
+    app.add_exception_handler(EngageError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(sa.exc.ProgrammingError, _wrong_schema)
+    for error in NO_ANSWER:
+        app.add_exception_handler(error, _unavailable(error_page.DATABASE_AWAY))
+    app.add_exception_handler(AirflowNotFoundException, _unavailable(error_page.NO_CONNECTION))
+
+
+def _refused(request: Request, exc: Exception) -> Response:
+    return _answer(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
+
+
+def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    wrong = "; ".join(f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}" for error in exc.errors())
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, f"The request has a value that is not allowed. {wrong}.")
+
+
+def _wrong_schema(request: Request, exc: Exception) -> Response:
+    if getattr(getattr(exc, "orig", None), "sqlstate", None) not in UNDEFINED:
+        raise exc
+    return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_SCHEMA)
+
+
+def _unavailable(sentence: str) -> Callable[[Request, Exception], Response]:
+    return lambda request, exc: _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, sentence)
+
+
+def _answer(request: Request, status: HTTPStatus, sentence: str) -> Response:
+    """A page with the sentence, or JSON for the script that sent a POST."""
+    if request.method == "POST":
+        return JSONResponse({"detail": sentence}, status)
+    return HTMLResponse(error_page.error_page(status.phrase, sentence), status)
