@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
+import typer
 
-from engage.statuses import MESSAGE_MOVES, ApprovalState, CampaignStatus, MessageStatus
+from engage.cli.main import app
+from engage.statuses import (
+    MESSAGE_MOVES,
+    ApiScope,
+    AppEventKind,
+    ApprovalState,
+    CampaignStatus,
+    MessageStatus,
+    SkipReason,
+)
 from tests.unit.test_architecture import ROOMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +84,29 @@ def resolves(name: str) -> bool:
     return True
 
 
+def named_commands(text: str) -> list[list[str]]:
+    """The lines ``python -m engage …`` of a page, and those in backquotes that begin with ``engage``, as words."""
+    lines = re.findall(r"python -m engage ([^#`\n]*)", text) + re.findall(r"`engage ([^`]*)`", text)
+    return [shlex.split(line.replace(")", " ")) for line in lines]
+
+
+def unknown_to_the_command_line(words: list[str]) -> list[str]:
+    """The command and the options among the words that ``python -m engage`` does not have."""
+    command = typer.main.get_command(app)
+    for position, word in enumerate(words):
+        group = getattr(command, "commands", {})
+        if word not in group:
+            if group and not word.startswith("-") and not getattr(command, "invoke_without_command", False):
+                return [word]
+            return [option for option in words[position:] if option.startswith("-") and not has(command, option)]
+        command = group[word]
+    return []
+
+
+def has(command: object, option: str) -> bool:
+    return option == "--help" or any(option in each.opts for each in getattr(command, "params", []))
+
+
 def links(text: str) -> list[str]:
     """The targets of a page's links and pictures, other sites left out."""
     plain = re.sub(r"^(```.*?^```|    .*?$)", "", text, flags=re.M | re.S)
@@ -107,6 +141,20 @@ def test_a_state_diagram_shows_every_state(heading: str, known: type[StrEnum]):
     assert states(diagram(heading)) == set(known)
 
 
+@pytest.mark.parametrize(
+    ("page", "heading", "known"),
+    [
+        ("docs/operations.md", "Messages", {*MessageStatus, *SkipReason}),
+        ("docs/api.md", "Events", {"session", "purchase", *AppEventKind}),
+        ("docs/api.md", "The HTTP service", set(ApiScope)),
+    ],
+)
+def test_a_section_explains_every_value(page: str, heading: str, known: set[str]):
+    section = re.split(r"^#+ ", (ROOT / page).read_text().partition(f"# {heading}\n")[2], maxsplit=1, flags=re.M)[0]
+    explained = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", section, re.M)
+    assert {str(value) for value in known} == set(re.findall(r"\w+", " ".join(explained)))
+
+
 @every_page
 def test_every_path_that_a_page_names_exists(page):
     text = (ROOT / page).read_text()
@@ -134,6 +182,12 @@ def test_every_make_target_that_a_page_names_exists(page):
     assert named <= set(re.findall(r"^([a-z0-9-]+):", makefile, re.M))
 
 
+@every_page
+def test_every_command_that_a_page_names_exists(page):
+    commands = named_commands((ROOT / page).read_text())
+    assert [unknown for words in commands if (unknown := unknown_to_the_command_line(words))] == []
+
+
 def test_make_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.M)
@@ -156,6 +210,16 @@ def test_a_path_that_does_not_exist_would_be_noticed(text):
 def test_a_module_that_does_not_exist_would_be_noticed(name):
     assert named_modules(f"see {name}.") == {name}
     assert not resolves(name)
+
+
+@pytest.mark.parametrize(
+    ("command", "unknown"),
+    [("messages halt --window-start 2026-09-14", []), ("messages --status unknown", []), ("report", []),
+     ("reprot", ["reprot"]), ("report --jason", ["--jason"]), ("keys delete 1", ["delete"])],
+)  # fmt: skip
+def test_a_command_that_does_not_exist_would_be_noticed(command, unknown):
+    assert named_commands(f"    .venv/bin/python -m engage {command}  # a comment\n") == [shlex.split(command)]
+    assert unknown_to_the_command_line(shlex.split(command)) == unknown
 
 
 def test_names_that_exist_are_found():
