@@ -1,4 +1,4 @@
-# make help lists what there is. Everything runs from a virtual environment, .venv, that the first target makes.
+# make help lists the targets. Everything runs in a virtual environment, .venv, which the first target makes.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON ?= $(or $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 python3.11,\
   $(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python)))),python3)
@@ -13,7 +13,7 @@ export ENGAGE_PORT ENGAGE_SERVICE_PORT
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 26
 
 demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=10000] [ENGAGE_PORT=8080]
 	$(RUN) engage demo --customers $(CUSTOMERS)
@@ -21,20 +21,27 @@ demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=100
 up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up
 
-test: lint ## check style and types, then run every test
+test: lint test-integration test-e2e ## check style and types, then run every test
+
+test-fast: lint ## check style and types, then run the unit and DAG tests: under 90 seconds on 2 cores
+	$(RUN) pytest -n 2 tests/unit tests/dags
+
+test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration tests; starts a real Postgres
 	$(RUN) pytest -n 3 tests/unit tests/dags tests/integration
+
+test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Airflow and a real browser
 	$(RUN) pytest -n 2 --dist loadfile tests/e2e
 
-test-compose: $(VENV)/tests-installed ## try the server stack of docker-compose.yaml, minutes; takes docker
+test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose
 
-env: ## write .env, the secrets of a server
+env: ## write the secrets of a server into .env
 	@$(PYTHON) deploy/env.py .env
 
-bench: $(VENV)/benchmarks-installed ## measure against a plain scan and against peers, minutes: make bench [SIZES=10000,100000,1000000]
+bench: $(VENV)/benchmarks-installed ## compare with a plain scan and with peers, minutes: make bench [SIZES=10000,100000,1000000]
 	$(RUN) benchmarks --customers $(SIZES)
 
-lint: $(VENV)/tests-installed
+lint: $(VENV)/tests-installed ## check style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
@@ -45,7 +52,7 @@ format: $(VENV)/tests-installed ## format the code
 
 install: $(VENV)/installed ## install the requirements into .venv
 
-lock: $(VENV)/tests-installed ## write constraints.txt anew from the requirements
+lock: $(VENV)/tests-installed ## write constraints.txt from the requirements
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
 	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt benchmarks/requirements.txt \
 	  deploy/requirements.txt -o constraints.txt
@@ -57,10 +64,10 @@ clean: ## remove the local stack's data
 $(VENV)/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \
 	  echo "Engage needs Python 3.11 to 3.14; $(PYTHON) is '$$($(PYTHON) -V 2>&1 | head -1)'."; \
-	  echo "Install one, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
+	  echo "Install one of these, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing the requirements into $(VENV) …"
-	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "without uv; pip takes longer"
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "uv cannot be installed; pip takes longer"
 	@$(call INSTALL,requirements.txt)
 	@touch $@
 
@@ -77,4 +84,5 @@ if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(VENV)/bi
 else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt; fi
 endef
 
-.PHONY: help demo up test test-compose env bench lint format install lock clean
+.NOTPARALLEL:
+.PHONY: help demo up test test-fast test-integration test-e2e test-compose env bench lint format install lock clean

@@ -31,25 +31,24 @@ def _intro(run: dict[str, Any]) -> str:
     versions = f"PostgreSQL {machine['postgres']}, Python {machine['python']}"
     return f"""# Benchmarks
 
-Written by `make bench` from one run, on {run["date"]}: {machine["cores"]} cores ({machine["processor"]}),
-{system}, {versions}. No test asserts any of it.
+`make bench` wrote this page from one run, on {run["date"]}: {machine["cores"]} cores ({machine["processor"]}),
+{system}, {versions}. No test asserts these numbers.
 
 Times are medians in seconds, with the least and the most in brackets. The floor, the steps and the peers of one size
 were measured in turns on one database, vacuumed and warm; so were seed and raw copy. Each step and peer runs in a
-process of its own; the peak memory is that process's, without Postgres's.
+process of its own. The peak memory is that of this process, without Postgres.
 
-- **floor**: `count(*)` and `sum(amount_cents)` over exactly the window's rows of both tables, as anybody would write
-  it: with the window's bounds. **floor of partitions** asks the window's partitions without bounds, for those who know
-  that they are exact.
-- **peers** do the work of aggregate and bucket and land the same rows in Postgres, keys included; every row is compared
-  with Engage's, and a difference fails the run. They read the tables `app_session` and `purchase`, not their
-  partitions. The row-by-row script also sends, one commit a message, as the replaced one did.
-- **report page** and **what if** are what Airflow's user interface shows of the campaign, and of it with another
-  threshold, from the request's arrival in Engage to its HTML, in a process that has shown nothing before.
+- **floor**: `count(*)` and `sum(amount_cents)` over exactly the window's rows of both tables, in the usual form, with
+  the window's bounds. **floor of partitions** reads the window's partitions without bounds; they hold exactly its rows.
+- **peers** do the work of aggregate and bucket, and write the same rows to Postgres, keys included. Every row is
+  compared with Engage's; a difference fails the run. Peers read the tables `app_session` and `purchase`, not their
+  partitions. The row-by-row script also sends, with one commit a message, like the script that Engage replaced.
+- **report page** and **what if** are two pages in Airflow's user interface: the campaign, and the campaign with another
+  threshold. The time is from the request's arrival in Engage to its HTML, in a fresh process.
 - **raw copy**: the seeded bytes from files, on one connection, into tables without partitions, keys or indexes, commit
-  included. Seeding draws its events, adds the customers, and uses two connections.
+  included. Seeding also draws its events and adds the customers, on two connections.
 - **beside ten windows of history**: the same campaign with ten earlier windows of 100,000 customers each, measured
-  after the campaign alone; the floor's ratio tells how much the machine itself had changed.
+  after the campaign alone. The floor's ratio shows the change of the machine itself.
 """
 
 
@@ -141,9 +140,9 @@ connections are made.
 def _intake(intake: dict[str, Any]) -> str:
     lines = [
         "\n## Events over HTTP\n",
-        "The service, its Postgres and the client that sends, in processes of their own on this machine; a batch is "
-        "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the rows are "
-        "counted: those acknowledged\nare there, and no others. "
+        "The service, its Postgres and the client that sends, in processes of their own on this machine. A batch is "
+        "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the "
+        "rows are counted:\nexactly the acknowledged ones are there. "
         f"A raw COPY of the same {intake['rows']:,} rows takes in **{intake['raw_copy']:,.0f} a second**.\n",
         "| | events a second | requests a second | half within, ms | 99% within, ms | refused |",
         "|---|---|---|---|---|---|",

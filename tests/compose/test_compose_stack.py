@@ -1,4 +1,4 @@
-"""The server stack, really: built, started, used, stopped, lost and restored. ``make test-compose``; takes docker.
+"""The real server stack: built, started, used, stopped, lost and restored. ``make test-compose``; needs docker.
 
 The tests build on each other, in this order. The stack has a project, an image, ports and secrets of its own, so that
 it may run beside one that is in use; nothing of it is left at the end.
@@ -31,7 +31,7 @@ CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
 T = TypeVar("T")
 
-pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="takes docker: make test-compose")
+pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="needs docker: make test-compose")
 
 
 def until(condition: Callable[[], T | None], what: str, within: float = 300) -> T:
@@ -62,7 +62,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """No secret but those of the file may reach docker-compose."""
+        """Only the file's secrets may reach docker-compose."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ENGAGE_", "AIRFLOW", "POSTGRES_"))}
         return kept | {
             "ENGAGE_IMAGE": "engage-acceptance",
@@ -85,7 +85,7 @@ class Stack:
         return done
 
     def up(self) -> None:
-        """Start what is not running, and wait until all of it is healthy."""
+        """Start the missing parts, and wait until all of them are healthy."""
         self.compose("up", "-d")
         deadline = time.monotonic() + 300
         while set(self.health().values()) != {"healthy"}:
@@ -104,11 +104,11 @@ class Stack:
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
     def engage(self, *arguments: str) -> str:
-        """What a command of Engage prints, in the service's container."""
+        """The output of an Engage command, in the service's container."""
         return str(self.compose("exec", "-T", "service", "python", "-m", "engage", *arguments).stdout)
 
     def in_postgres(self, *command: str, **options: Any) -> subprocess.CompletedProcess[Any]:
-        """A tool beside the server. Not every image has all of them on its path; they are where psql is."""
+        """Run a tool beside the server. Some images have them only in psql's folder, not on the path."""
         find = 'PATH=$PATH:$(dirname "$(readlink -f "$(command -v psql)")") PGHOST=/var/run/postgresql exec "$@"'
         return self.compose("exec", "-T", "postgres", "bash", "-c", find, "-", *command, **options)
 

@@ -1,0 +1,66 @@
+"""Continuous integration runs what a contributor runs, and trusts no action that may change."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+SETUP: dict[str, Any] = yaml.safe_load((ROOT / ".github/actions/python/action.yml").read_text())
+FILES = [file for file in sorted(ROOT.glob(".github/**/*.yml")) if file.is_file()]
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def steps() -> list[dict[str, Any]]:
+    return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]] + SETUP["runs"]["steps"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_action_is_pinned_by_its_commit(file):
+    used = re.findall(r"uses: (.+)$", file.read_text(), re.M)
+    for action in used:
+        assert action.startswith("./") or re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+        assert not action.startswith("./") or (ROOT / action / "action.yml").exists()
+
+
+def test_jobs_may_only_read():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
+    checkouts = [step for step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(WORKFLOW["jobs"])
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_the_fast_jobs_run_on_every_python():
+    supported = re.search(r"\((3, \d+)\) <= sys.version_info < \((3, \d+)\)", (ROOT / "Makefile").read_text())
+    assert supported
+    first, last = (int(version.split()[1]) for version in supported.groups())
+    every = [f"3.{minor}" for minor in range(first, last)]
+    pythons = {name: job["strategy"]["matrix"]["python"] for name, job in WORKFLOW["jobs"].items()}
+    assert pythons == {"lint": every, "tests": every, "e2e": [every[0], every[-1]]}
+
+
+def test_the_jobs_together_run_make_test():
+    commands = [step["run"] for step in steps() if "run" in step]
+    ran = {command.split()[-1] for command in commands}
+    assert ran == {"lint", "test-integration", "test-e2e"}
+    parts = re.search(r"^test: (.+) ##", (ROOT / "Makefile").read_text(), re.M)
+    assert parts
+    assert set(parts[1].split()) == ran
+
+
+def test_ci_run_runs_make_test():
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith('\nmake "${1:-test}"')
+
+
+def test_pre_commit_runs_the_same_lint():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    assert [hook["entry"] for hook in hooks] == ["make lint"]
+    assert "lint" in TARGETS
