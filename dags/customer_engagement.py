@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 from engage_approval import CampaignApproval
-from engage_steps import CAMPAIGN, Run, skip, step, with_report
+from engage_steps import CAMPAIGN, Run, skip, step, with_report_button
 from engage_timetable import EngageTimetable
 
 from engage.airflow_names import DAG_ID
@@ -99,6 +99,6 @@ with DAG(
         return message(run.engine, run.window, options=run.options, means=run.means)
 
     seed() >> extract() >> aggregate() >> (bucketed := bucket())
-    approve, messages = CampaignApproval(task_id="approve"), with_report(message())
+    approve, messages = CampaignApproval(task_id="approve"), with_report_button(message())
     bucketed >> approve >> messages
     bucketed >> messages  # also when nobody had to be asked

@@ -35,7 +35,7 @@ def addresses(text: str) -> list[str]:
     return found
 
 
-def of_failure(dag: str, task: str, reason: str) -> Alert:
+def task_failed(dag: str, task: str, reason: str) -> Alert:
     """A task has failed and is not tried again."""
     return Alert(
         f"Engage: the task {task} of {dag} has failed",
@@ -44,7 +44,7 @@ def of_failure(dag: str, task: str, reason: str) -> Alert:
     )
 
 
-def of_request(messages: int, hours: int) -> Alert:
+def approval_requested(messages: int, hours: int) -> Alert:
     """Somebody has to approve of a campaign's messages."""
     return Alert(
         f"Engage: {messages:,} messages wait for an approval",
@@ -54,7 +54,7 @@ def of_request(messages: int, hours: int) -> Alert:
     )
 
 
-def of_silence() -> Alert:
+def approval_timed_out() -> Alert:
     """Nobody has answered in time."""
     return Alert(
         "Engage: a campaign was rejected, as nobody has approved of it in time",
@@ -63,7 +63,7 @@ def of_silence() -> Alert:
     )
 
 
-def of_halt(why: str) -> Alert:
+def campaign_halted(why: str) -> Alert:
     """The sender has pulled the brake of its campaign."""
     return Alert(
         "Engage: a campaign is halted",
@@ -73,7 +73,7 @@ def of_halt(why: str) -> Alert:
     )
 
 
-def of_unknown(count: int) -> Alert:
+def messages_unknown(count: int) -> Alert:
     """Messages have become unknown: they may or may not have gone out."""
     messages = "1 message" if count == 1 else f"{count:,} messages"
     return Alert(

@@ -33,40 +33,40 @@ BODY = """<p>{{ engage_alert.happened | e }}</p>
 log = logging.getLogger(__name__)
 
 
-def failed(context: Context) -> None:
+def task_failed(context: Context) -> None:
     """Tell that a task has failed and is not tried again."""
     from engage import alert
 
     ti = context["ti"]
-    _send(context, alert.of_failure(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
+    _send(context, alert.task_failed(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
 
 
-def became_unknown(context: Context, count: int) -> None:
+def messages_unknown(context: Context, count: int) -> None:
     """Tell of messages whose fate nobody knows."""
     from engage import alert
 
-    _send(context, alert.of_unknown(count))
+    _send(context, alert.messages_unknown(count))
 
 
-def halted(context: Context, why: str) -> None:
+def campaign_halted(context: Context, why: str) -> None:
     """Tell that the sender has pulled the brake of its campaign."""
     from engage import alert
 
-    _send(context, alert.of_halt(why))
+    _send(context, alert.campaign_halted(why))
 
 
-def approval_wanted(context: Context, messages: int, hours: int) -> None:
+def approval_requested(context: Context, messages: int, hours: int) -> None:
     """Tell that somebody has to approve of a campaign's messages."""
     from engage import alert
 
-    _send(context, alert.of_request(messages, hours))
+    _send(context, alert.approval_requested(messages, hours))
 
 
-def nobody_answered(context: Context) -> None:
+def approval_timed_out(context: Context) -> None:
     """Tell that a campaign was rejected, as nobody has approved of it in time."""
     from engage import alert
 
-    _send(context, alert.of_silence())
+    _send(context, alert.approval_timed_out())
 
 
 def _reason(exception: Any) -> str:

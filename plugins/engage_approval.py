@@ -34,7 +34,7 @@ class CampaignApproval(ApprovalOperator):
             defaults=self.REJECT,
             response_timeout=timedelta(hours=48),  # the campaign's own, once there is one to ask about
             doc_md="Ask somebody whether the campaign's messages may go out, if that is wanted.",
-            on_failure_callback=engage_alerts.failed,
+            on_failure_callback=engage_alerts.task_failed,
             **options,
         )
 
@@ -47,7 +47,7 @@ class CampaignApproval(ApprovalOperator):
         """
         from engage.steps import approve
 
-        with engage_steps.outcomes():
+        with engage_steps.errors_as_outcomes():
             run = engage_steps.current_run()
             asked = approve.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
@@ -57,7 +57,7 @@ class CampaignApproval(ApprovalOperator):
         self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
         if not asked.again:  # before it is put, as Airflow loses an answer that comes before this process has ended
-            engage_alerts.approval_wanted(context, total, asked.hours)
+            engage_alerts.approval_requested(context, total, asked.hours)
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -70,14 +70,14 @@ class CampaignApproval(ApprovalOperator):
         from engage.steps import approve
 
         who = event.get("responded_by_user")
-        with engage_steps.outcomes():
+        with engage_steps.errors_as_outcomes():
             run = engage_steps.current_run()
             approved = event["chosen_options"] == [self.APPROVE]
             by = str(who["name"]) if who else None
             said = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
         log.info("%s", said)
         if who is None:
-            engage_alerts.nobody_answered(context)
+            engage_alerts.approval_timed_out(context)
 
 
 def body(asked: Question, report: str) -> str:

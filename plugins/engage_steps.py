@@ -50,7 +50,7 @@ class Job:
     as_of: datetime
 
     @property
-    def about(self) -> dict[str, str]:
+    def asset_extra(self) -> dict[str, str]:
         """What a DAG that follows the task's assets gets to know beside the result's counts."""
         return {}
 
@@ -93,7 +93,7 @@ class Run(Job):
     params: dict[str, Any]
 
     @property
-    def about(self) -> dict[str, str]:
+    def asset_extra(self) -> dict[str, str]:
         return {"window_start": self.window.start.isoformat(), "window_end": self.window.end.isoformat()}
 
     @property
@@ -143,21 +143,21 @@ def job(**options: Any) -> Callable[[Callable[[Job], Any]], Any]:
 def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[Callable[[J], Any]], Any]:
     def decorate(function: Callable[[J], Any]) -> Any:
         def run_step() -> dict[str, Any]:
-            with outcomes():
+            with errors_as_outcomes():
                 job = current()
                 summary = asdict(function(job))
-            _tell(job, summary, options.get("outlets", ()))
+            _report(job, summary, options.get("outlets", ()))
             return summary
 
         run_step.__doc__ = function.__doc__
-        own = {"task_id": function.__name__, "doc_md": function.__doc__, "on_failure_callback": engage_alerts.failed}
+        own = {"task_id": function.__name__, "doc_md": function.__doc__, "on_failure_callback": engage_alerts.task_failed}
         return task(**own, **options)(run_step)
 
     return decorate
 
 
 @contextmanager
-def outcomes() -> Iterator[None]:
+def errors_as_outcomes() -> Iterator[None]:
     """Tell the scheduler what an error of a task's work means.
 
     Raises:
@@ -179,22 +179,22 @@ def outcomes() -> Iterator[None]:
         raise
 
 
-def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
+def _report(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
     """Tell the log what came of the task, whoever has to know, and the DAGs that follow its assets.
 
     Raises:
         AirflowRescheduleException: some of it has to wait.
     """
     if summary.get("unknown_now"):
-        engage_alerts.became_unknown(get_current_context(), summary["unknown_now"])
+        engage_alerts.messages_unknown(get_current_context(), summary["unknown_now"])
     if summary.get("halted_because"):
-        engage_alerts.halted(get_current_context(), summary["halted_because"])
+        engage_alerts.campaign_halted(get_current_context(), summary["halted_because"])
     if summary.get("resume_at"):
         log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
         raise AirflowRescheduleException(summary["resume_at"])
     counts = {name: value for name, value in summary.items() if not isinstance(value, str | None)}
     for asset in assets:
-        get_current_context()["outlet_events"][asset].extra = job.about | counts
+        get_current_context()["outlet_events"][asset].extra = job.asset_extra | counts
     log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
 
 
@@ -207,7 +207,7 @@ class CampaignReport(BaseOperatorLink):
         return engage_links.report_path(ti_key)
 
 
-def with_report(called: Any) -> Any:
+def with_report_button(called: Any) -> Any:
     """The task, with a button that opens the campaign's report."""
     called.operator.operator_extra_links = (CampaignReport(),)
     return called

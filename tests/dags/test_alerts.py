@@ -63,13 +63,13 @@ def failed(task_context, error):
 def test_every_task_tells_of_its_failure_once_it_is_not_tried_again(dag_bag):
     for dag in dag_bag.dags.values():
         for task in dag.tasks:
-            assert task.on_failure_callback == [engage_alerts.failed]
+            assert task.on_failure_callback == [engage_alerts.task_failed]
             assert not task.on_retry_callback
         assert not dag.on_failure_callback
 
 
 def test_a_failure_is_one_mail_to_everybody_with_the_reason_and_a_link(task_context, mails, addressed):
-    engage_alerts.failed(failed(task_context, GuardStop("The guard has stopped it: 40.0% & <no more>.")))
+    engage_alerts.task_failed(failed(task_context, GuardStop("The guard has stopped it: 40.0% & <no more>.")))
     [mail] = mails
     assert mail.recipients == ["ada@example.com", "ben@example.com"]
     assert mail.message["From"] == "airflow@example.com"
@@ -84,13 +84,13 @@ def test_an_alert_links_to_the_campaigns_report_if_it_is_about_one(mails, addres
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://engage.example/airflow")
     context = context_of()
     context["ti"].dag_id = dag_id
-    engage_alerts.failed(context)
+    engage_alerts.task_failed(context)
     report = 'href="https://engage.example/airflow/dags/customer_engagement/runs/a_run/plugin/engage-report"'
     assert mails[0].html.count(report) == links
 
 
 def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context, mails, addressed):
-    engage_alerts.failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
+    engage_alerts.task_failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
     assert "It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}." in mails[0].html
 
 
@@ -104,7 +104,7 @@ def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context,
     ids=lambda error: type(error).__name__,
 )
 def test_of_any_other_error_only_its_kind_is_told_as_it_may_name_people(task_context, mails, addressed, error):
-    engage_alerts.failed(failed(task_context, error))
+    engage_alerts.task_failed(failed(task_context, error))
     [mail] = mails
     assert f"{type(error).__name__}; its log says more." in mail.html
     assert "Ada" not in mail.message.as_string()
@@ -119,7 +119,7 @@ def test_of_any_other_error_only_its_kind_is_told_as_it_may_name_people(task_con
     ],
 )
 def test_a_time_out_and_a_process_that_was_killed_are_told(mails, addressed, exception, told):
-    engage_alerts.failed(context_of(exception))
+    engage_alerts.task_failed(context_of(exception))
     assert told in mails[0].html
 
 
@@ -176,7 +176,7 @@ def test_without_any_nothing_is_told(after_sending, mails, addressed):
 @pytest.mark.parametrize("text", [None, "", " "])
 def test_without_an_address_nothing_is_sent(mails, addressed, text):
     addressed(text)
-    engage_alerts.failed(context_of())
+    engage_alerts.task_failed(context_of())
     assert mails == []
 
 
@@ -193,8 +193,8 @@ def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, ca
 
 
 def test_whoever_has_to_approve_is_told(mails, addressed):
-    engage_alerts.approval_wanted(context_of(), 1200, 48)
-    engage_alerts.nobody_answered(context_of())
+    engage_alerts.approval_requested(context_of(), 1200, 48)
+    engage_alerts.approval_timed_out(context_of())
     assert [mail.subject for mail in mails] == [
         "Engage: 1,200 messages wait for an approval",
         "Engage: a campaign was rejected, as nobody has approved of it in time",
