@@ -1,25 +1,25 @@
 """### Customer engagement
 
-Every 8 weeks: who came, who spent, who gets a text message.
+Every 8 weeks: sum up what customers did, put each in a bucket, and text two of the buckets.
 
-- `seed` writes synthetic customers and events, only in a run triggered with *seed*.
+- `seed` writes synthetic customers and events, only in a run triggered with *Seed*.
 - `extract` opens the window's campaign, takes the Variables `engage_*` as its settings, counts events.
 - `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
 - `bucket`: spend below `engage_low_spend_threshold` is **BOOST**; else more sessions a week than
   `engage_high_activity_threshold` is **REWARD**; else **NONE**.
-- `approve` asks somebody about the list of messages, if `engage_require_approval` is on; until then nobody is texted.
-- `message` queues a text for BOOST and REWARD, then sends what may be sent, each at most once.
+- `approve` asks an approver about the list of messages, if `engage_require_approval` is on. No message goes out before.
+- `message` queues a text for BOOST and REWARD, then sends the queue, each message at most once.
 
-Any task may be cleared or run again: until the first message goes out, or somebody is asked, it replaces what it wrote,
-from then on it changes nothing. A backfill computes and records, and never texts anybody. The guard stops a run whose
-data look odd.
+Every task is idempotent, so any may be cleared or run again. Until the first message goes out, or the approver is
+asked, a task replaces what it wrote. From then on the campaign is frozen, and a task changes nothing. A backfill
+computes and records, but sends no message. The guard stops a run whose data look odd.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 from engage_approval import CampaignApproval
-from engage_steps import CAMPAIGN, Run, skip, step, with_report
+from engage_steps import CAMPAIGN, Run, skip, step, with_report_button
 from engage_timetable import EngageTimetable
 
 from engage.airflow_names import DAG_ID
@@ -45,7 +45,7 @@ with DAG(
         "seed": Param(False, type="boolean", title="Seed", description="Write synthetic data into the window first."),
         "customers": Param(10_000, type="integer", minimum=1, maximum=10_000_000, title="Synthetic customers"),
         "rng_seed": Param(
-            None, type=["null", "integer"], minimum=0, title="Random seed", description="The same gives the same data."
+            None, type=["null", "integer"], minimum=0, title="Random seed", description="The same seed, the same data."
         ),
         "window_start": Param(
             None,
@@ -55,14 +55,14 @@ with DAG(
             description="First day of a complete 8-week window. Empty: the run's own window, or the last complete one.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Compute and record, queue nothing."),
-        "send_late": Param(False, type="boolean", title="Send late", description="Text people however late it is."),
-        "ignore_guard": Param(False, type="boolean", title="Ignore guard", description="Text people all the same."),
+        "send_late": Param(False, type="boolean", title="Send late", description="Text customers however late it is."),
+        "ignore_guard": Param(False, type="boolean", title="Ignore guard", description="Text despite odd data."),
     },
 ) as dag:
 
     @step()
     def seed(run: Run):
-        """Write synthetic customers and their events of the window, if the run asks for it."""
+        """Write synthetic customers and their events of the window, if the run was triggered with *Seed*."""
         from engage.steps.seed import log_progress, seed
 
         if not run.params["seed"]:
@@ -72,7 +72,7 @@ with DAG(
 
     @step(trigger_rule="none_failed")
     def extract(run: Run):
-        """Open the window's campaign with the settings of this moment, and count its events."""
+        """Open the window's campaign with the present settings, and count its events."""
         from engage.steps.extract import extract
 
         return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, options=run.options)
@@ -99,6 +99,6 @@ with DAG(
         return message(run.engine, run.window, options=run.options, means=run.means)
 
     seed() >> extract() >> aggregate() >> (bucketed := bucket())
-    approve, messages = CampaignApproval(task_id="approve"), with_report(message())
+    approve, messages = CampaignApproval(task_id="approve"), with_report_button(message())
     bucketed >> approve >> messages
-    bucketed >> messages  # also when nobody had to be asked
+    bucketed >> messages  # also if approve is skipped

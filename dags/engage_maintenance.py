@@ -1,12 +1,12 @@
 """### Maintenance
 
-Once a day, at 00:00 UTC: room for new events is made, and what was kept long enough is deleted.
+Once a day, at 00:00 UTC: create partitions for new events, and delete data older than their retention.
 
-- `maintain` makes the partitions of the current window and the next two; deletes idempotency keys after 7 days and the
-  record of customers' texts after 90; and drops the events of windows older than the last `engage_keep_windows` (13)
-  whose campaign is complete. The log names windows that are as old and stay because it is not.
+- `maintain` makes the partitions of the current window and the next two; deletes idempotency keys after 7 days and
+  inbound texts after 90; and drops the events of windows older than the last `engage_keep_windows` (13) whose campaign
+  is complete. A window of that age stays while its campaign is incomplete, and the log names it.
 
-What campaigns computed and sent stays. A run more, or one that was left out, does no harm.
+What campaigns computed and sent stays. An extra run does no harm, and neither does a missed one.
 """
 
 from datetime import timedelta
@@ -36,7 +36,7 @@ with DAG(
 
     @job()
     def maintain(job: Job):
-        """Make partitions ahead, and delete what was kept long enough."""
+        """Make partitions ahead, and delete data older than their retention."""
         from engage.maintenance import maintain
 
         return maintain(job.engine, job.settings().keep_windows, as_of=job.as_of)

@@ -1,6 +1,6 @@
-"""What an alert says and whom it reaches. Nothing of any customer is in it, as it leaves the house.
+"""Alerts: the texts of the operators' e-mails. They hold no customer data, as e-mail leaves the operator's servers.
 
-The plugin ``engage_alerts`` sends it.
+The plugin ``engage_alerts`` sends them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 @dataclass(frozen=True)
 class Alert:
-    """One incident: what happened, and what to look at."""
+    """One incident: what happened, and what the operator can do."""
 
     subject: str
     happened: str
@@ -21,10 +21,10 @@ class Alert:
 
 
 def addresses(text: str) -> list[str]:
-    """The addresses in ``text``, with commas between them.
+    """The e-mail addresses in ``text``, which commas separate.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is no address.
     """
     if not text.strip():
         return []
@@ -35,51 +35,54 @@ def addresses(text: str) -> list[str]:
     return found
 
 
-def of_failure(dag: str, task: str, reason: str) -> Alert:
-    """A task has failed and is not tried again."""
+def task_failed(dag: str, task: str, reason: str) -> Alert:
+    """A task has failed after its last retry."""
     return Alert(
         f"Engage: the task {task} of {dag} has failed",
-        f"The task {task} has failed, and is not tried again. {reason}",
-        "docs/operations.md says what to do under What a run can say.",
+        f"The task {task} has failed, and Airflow does not retry it. {reason}",
+        "docs/operations.md lists the reasons and their remedies under What a run can say.",
     )
 
 
-def of_request(messages: int, hours: int) -> Alert:
-    """Somebody has to approve of a campaign's messages."""
+def approval_requested(messages: int, hours: int) -> Alert:
+    """A campaign's list waits for an approver."""
     return Alert(
-        f"Engage: {messages:,} messages wait for an approval",
-        f"A campaign's list of {messages:,} {'message' if messages == 1 else 'messages'} waits for somebody to approve "
-        f"of it. Without an answer within {hours} hours it is rejected, and nobody is texted.",
-        "Look at it in Airflow under Required Actions, and answer there.",
+        f"Engage: {messages:,} {'message waits' if messages == 1 else 'messages wait'} for an approval",
+        f"A campaign's list of {_messages(messages)} waits for an approval. Without an answer within {hours} hours the "
+        "list is rejected, and no message is sent.",
+        "Read the list in Airflow under Required Actions, and answer there.",
     )
 
 
-def of_silence() -> Alert:
-    """Nobody has answered in time."""
+def approval_timed_out() -> Alert:
+    """No approver answered in time."""
     return Alert(
-        "Engage: a campaign was rejected, as nobody has approved of it in time",
-        "Nobody has answered whether a campaign's messages may go out, so nobody was texted.",
+        "Engage: a campaign was rejected, as no approval came in time",
+        "No approver answered in time, so the campaign's list was rejected and no message was sent.",
         "To be asked again, trigger a run of the same window.",
     )
 
 
-def of_halt(why: str) -> Alert:
-    """The sender has pulled the brake of its campaign."""
+def campaign_halted(why: str) -> Alert:
+    """The sender has halted its own campaign."""
     return Alert(
         "Engage: a campaign is halted",
-        f"Engage has halted a campaign by itself: {why}. What is queued waits.",
-        "Look at the provider first. Resume… on the campaign's report releases the brake, and the task message, "
-        "cleared, sends what is queued.",
+        f"Engage has halted a campaign by itself: {why}. Its queued messages wait.",
+        "Look at the provider first. Then press Resume… on the campaign's report, and clear the task message: it sends "
+        "what is queued.",
     )
 
 
-def of_unknown(count: int) -> Alert:
-    """Messages have become unknown: they may or may not have gone out."""
-    messages = "1 message" if count == 1 else f"{count:,} messages"
+def messages_unknown(count: int) -> Alert:
+    """The fate of some messages is unknown: they may or may not have gone out."""
     return Alert(
-        f"Engage: {messages} of unknown fate",
-        f"The provider failed, or the sender ended, while {messages} {'was' if count == 1 else 'were'} handed over. "
-        "None is sent again by machine.",
+        f"Engage: {_messages(count)} of unknown fate",
+        f"The provider failed, or the sender ended, while {_messages(count)} {'was' if count == 1 else 'were'} handed "
+        "over. No machine sends them again.",
         "python -m engage messages --status unknown lists them, and python -m engage messages reconcile asks the "
         "provider about them.",
     )
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count:,} messages"

@@ -140,6 +140,14 @@ class RejectReason(StrEnum):
     REGISTERED_LATER = auto()
 
 
+class GuardCheck(StrEnum):
+    """What the guard compares with a limit: counts of events, the newest event, the shares of the buckets."""
+
+    VOLUME = auto()
+    FRESHNESS = auto()
+    MIX = auto()
+
+
 class ApiScope(StrEnum):
     """What an API key may do."""
 

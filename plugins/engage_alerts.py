@@ -1,7 +1,7 @@
-"""E-mail to whoever looks after Engage, over Airflow's notifier and its connection ``smtp_default``.
+"""Alerts by e-mail to the operators, through Airflow's notifier and its connection ``smtp_default``.
 
-Whom it reaches is the Variable ``engage_alert_emails``, read when there is something to tell. An alert that cannot be
-sent is in the task's log, and fails nothing.
+The Variable ``engage_alert_emails`` holds the addresses. It is read when there is an alert. An alert that cannot be
+sent is written to the task's log, and fails no task.
 """
 
 from __future__ import annotations
@@ -28,49 +28,49 @@ BODY = """<p>{{ engage_alert.happened | e }}</p>
 <p>{{ engage_alert.advice | e }}</p>
 <p>Run: <a href="{{ ti.log_url | e }}">{{ ti.run_id | e }}</a></p>
 {% if engage_report %}<p><a href="{{ engage_report | e }}">The campaign's report</a></p>{% endif %}"""
-"""What happened comes in as a value. Airflow reads these texts as templates, and people may have typed parts of it."""
+"""Airflow renders these as templates. The alert's text comes in as a value, as users may have typed parts of it."""
 
 log = logging.getLogger(__name__)
 
 
-def failed(context: Context) -> None:
-    """Tell that a task has failed and is not tried again."""
+def task_failed(context: Context) -> None:
+    """Send the alert that a task has failed after its last retry."""
     from engage import alert
 
     ti = context["ti"]
-    _send(context, alert.of_failure(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
+    _send(context, alert.task_failed(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
 
 
-def became_unknown(context: Context, count: int) -> None:
-    """Tell of messages whose fate nobody knows."""
+def messages_unknown(context: Context, count: int) -> None:
+    """Send the alert that the fate of some messages is unknown."""
     from engage import alert
 
-    _send(context, alert.of_unknown(count))
+    _send(context, alert.messages_unknown(count))
 
 
-def halted(context: Context, why: str) -> None:
-    """Tell that the sender has pulled the brake of its campaign."""
+def campaign_halted(context: Context, why: str) -> None:
+    """Send the alert that the sender has halted its campaign."""
     from engage import alert
 
-    _send(context, alert.of_halt(why))
+    _send(context, alert.campaign_halted(why))
 
 
-def approval_wanted(context: Context, messages: int, hours: int) -> None:
-    """Tell that somebody has to approve of a campaign's messages."""
+def approval_requested(context: Context, messages: int, hours: int) -> None:
+    """Send the alert that a campaign's list waits for an approver."""
     from engage import alert
 
-    _send(context, alert.of_request(messages, hours))
+    _send(context, alert.approval_requested(messages, hours))
 
 
-def nobody_answered(context: Context) -> None:
-    """Tell that a campaign was rejected, as nobody has approved of it in time."""
+def approval_timed_out(context: Context) -> None:
+    """Send the alert that a campaign was rejected, as no approver answered in time."""
     from engage import alert
 
-    _send(context, alert.of_silence())
+    _send(context, alert.approval_timed_out())
 
 
 def _reason(exception: Any) -> str:
-    """Why a task failed. Only sentences of ours are sure to name nobody: a database quotes rows."""
+    """Why a task failed. Of errors other than Engage's own, it gives the kind only: a database quotes rows."""
     if exception is None:
         return "Its process ended without saying why."
     if isinstance(exception, AirflowTaskTimeout):

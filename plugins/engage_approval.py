@@ -1,6 +1,6 @@
-"""The task that asks somebody to approve of a campaign's messages, in Airflow under Required Actions.
+"""The task ``approve``: asks the approver about a campaign's messages, in Airflow under Required Actions.
 
-What may be sent is kept with the campaign; this asks, and writes the answer down.
+The campaign row keeps the approval. This task asks the question, and records the answer there.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ log = logging.getLogger(__name__)
 
 
 class CampaignApproval(ApprovalOperator):
-    """Asks whether the campaign's messages may go out, and waits; it skips itself where nobody has to be asked.
+    """Asks the approver whether the campaign's messages may go out, and waits. It skips itself if no answer is needed.
 
-    What follows is skipped if the answer is no, or there is none in time.
+    The tasks after it are skipped if the approver rejects the list, or does not answer in time.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
             subject="May these messages go out?",
             defaults=self.REJECT,
-            response_timeout=timedelta(hours=48),  # the campaign's own, once there is one to ask about
-            doc_md="Ask somebody whether the campaign's messages may go out, if that is wanted.",
-            on_failure_callback=engage_alerts.failed,
+            response_timeout=timedelta(hours=48),  # until execute takes the campaign's own
+            doc_md="Ask the approver whether the campaign's messages may go out, if approval is required.",
+            on_failure_callback=engage_alerts.task_failed,
             **options,
         )
 
     def execute(self, context: Context) -> None:
-        """Freeze the list and put the question.
+        """Freeze the list and ask the question.
 
         Raises:
-            AirflowSkipException: nobody has to be asked.
-            TaskAwaitingInput: as any such task, to wait without a process.
+            AirflowSkipException: there is no question, for example because no approval is required.
+            TaskAwaitingInput: always, to wait for the answer without a process.
         """
         from engage.steps import approve
 
-        with engage_steps.outcomes():
+        with engage_steps.errors_as_outcomes():
             run = engage_steps.current_run()
             asked = approve.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
@@ -56,44 +56,47 @@ class CampaignApproval(ApprovalOperator):
         self.subject = f"May {total:,} messages about {run.window} go out?"
         self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
-        if not asked.again:  # before it is put, as Airflow loses an answer that comes before this process has ended
-            engage_alerts.approval_wanted(context, total, asked.hours)
+        if not asked.again:  # first: Airflow loses an answer that comes before this process has ended
+            engage_alerts.approval_requested(context, total, asked.hours)
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write the answer down, then do as Airflow does with it."""
+        """Record the answer, then let Airflow act on it."""
         if "error" not in event:
-            self._write_down(context, event)
+            self._record(context, event)
         return super().execute_complete(context, event)
 
-    def _write_down(self, context: Context, event: dict[str, Any]) -> None:
+    def _record(self, context: Context, event: dict[str, Any]) -> None:
         from engage.steps import approve
 
-        who = event.get("responded_by_user")
-        with engage_steps.outcomes():
+        approver = event.get("responded_by_user")
+        with engage_steps.errors_as_outcomes():
             run = engage_steps.current_run()
             approved = event["chosen_options"] == [self.APPROVE]
-            by = str(who["name"]) if who else None
-            said = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
-        log.info("%s", said)
-        if who is None:
-            engage_alerts.nobody_answered(context)
+            by = str(approver["name"]) if approver else None
+            sentence = approve.answer(
+                run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of
+            )
+        log.info("%s", sentence)
+        if approver is None:
+            engage_alerts.approval_timed_out(context)
 
 
 def body(asked: Question, report: str) -> str:
-    """The question in Markdown. What people may have written into a text is set as code, which says nothing else."""
+    """The question in Markdown. A message's text is set as code, so that no markup in it has an effect."""
     waiting = ", ".join(f"**{count:,}** to {bucket}" for bucket, count in asked.messages.items())
-    skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "nobody"
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (f"{bucket} reads:\n\n{_as_code(text)}" for bucket, text in asked.texts.items())
-    found = [f"The guard has found, and a run ignored: {asked.guard}."] if asked.guard else []
+    found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
     return "\n\n".join(
         (
             f"Messages: {waiting}; about {asked.segments:,} segments. Not on the list: {skipped}.",
             *found,
             *texts,
             f"[The campaign's report]({report})",
-            "*Approve* sends exactly this list, less whoever may not be texted any more by then. *Reject*, or no "
-            f"answer within {asked.hours} hours, texts nobody and opens the campaign again, to be computed anew.",
+            "*Approve* sends exactly this list, less customers who may no longer be texted by then. *Reject*, or no "
+            f"answer within {asked.hours} hours, sends no message. The campaign is then open again, and the next run "
+            "computes it anew.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""Where Airflow is served, and where Engage's pages are in it."""
+"""Links to Airflow and to Engage's pages inside it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from engage.airflow_names import run_path
 
 
 def airflow_url() -> str:
-    """The address of Airflow, without a slash at its end; empty if its configuration names none."""
+    """Airflow's address without a slash at its end; empty if its configuration has none."""
     url: str = conf.get("api", "base_url", fallback=None) or ""
     return url.rstrip("/")
 
 
 def airflow_path() -> str:
-    """The part of that address that comes before the paths of Airflow's own pages; often empty."""
+    """The path of Airflow's address, which comes before the paths of its pages; often empty."""
     return urlsplit(airflow_url()).path
 
 
 def report_path(ti: Any) -> str:
-    """The report on the campaign of a task's run, as a link on Airflow's own pages; ``ti`` or its key."""
+    """The link to the campaign report of a task's run, for Airflow's own pages. ``ti``: a task instance or its key."""
     return f"{airflow_path()}{_report(ti)}"
 
 
 def report_url(ti: Any) -> str:
-    """The same, as a link in an e-mail."""
+    """The link to the campaign report of a task's run, for an e-mail."""
     return f"{airflow_url()}{_report(ti)}"
 
 

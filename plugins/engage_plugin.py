@@ -1,4 +1,4 @@
-"""What Engage adds to Airflow. Loaded by every Airflow process, so it imports nothing heavy."""
+"""The Airflow plugin: timetable, navigation and pages. Every Airflow process loads it, so it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EngagePlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """The pages; only the api-server asks for them, and only there are they imported."""
+        """The pages. Only the api-server asks for them, so only the api-server imports them."""
         import engage_web
 
         return [{"app": engage_web.app, "url_prefix": "/engage", "name": "Engage"}]

@@ -1,8 +1,13 @@
-"""What every task does around its one call into ``engage``.
+"""Tasks: the frame that every task has around its one call into ``engage``.
 
-It works out which window the run is about, if any, opens the database, and tells the scheduler what an outcome means:
-database trouble is retried, anything a person has to mend fails at once, nothing to do skips, and what has to wait
-comes back later. What somebody should know at once goes out as an alert.
+It finds the run's window, opens the database and reads the Variables. It translates the outcome for the scheduler:
+
+- a database that cannot be reached: the task is retried;
+- an error that the operator must fix: the task fails at once;
+- nothing to do: the task is skipped;
+- messages that must wait: the task is rescheduled.
+
+It sends an alert of problems that the operator should know at once.
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
 CONNECTION = "engage_db"
 SMS_CONNECTION = "engage_sms"
 CAMPAIGN = Asset("engage_campaign")
-"""What other DAGs follow: each event of it tells a campaign's window, and its messages by status."""
+"""The asset for other DAGs to follow. Each event of it holds a campaign's window, and its messages by status."""
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +50,13 @@ J = TypeVar("J", bound="Job")
 
 @dataclass(frozen=True)
 class Job:
-    """What any task has at hand: the time, the database, the settings."""
+    """What every task has: the time, the database, the settings."""
 
     as_of: datetime
 
     @property
-    def about(self) -> dict[str, str]:
-        """What a DAG that follows the task's assets gets to know beside the result's counts."""
+    def asset_extra(self) -> dict[str, str]:
+        """What an asset event of the task holds, beside the result's counts."""
         return {}
 
     @cached_property
@@ -63,11 +68,11 @@ class Job:
         return connection.connect(PostgresHook(CONNECTION).sqlalchemy_url)
 
     def settings(self) -> Settings:
-        """The settings as operations staff have them in Airflow's Variables right now.
+        """The settings in Airflow's Variables right now.
 
         Raises:
-            RuntimeError: Airflow has a Variable but does not give it. It answers a failing API as a missing Variable,
-                and the default in its place would text people by thresholds that nobody chose.
+            RuntimeError: Airflow lists a Variable but does not give its value. Airflow reports a failing API as a
+                missing Variable. Its default would then text customers by thresholds that no operator chose.
         """
         from engage import settings
 
@@ -76,7 +81,7 @@ class Job:
         def read(key: str) -> str | None:
             value: str | None = Variable.get(key, default=None)
             if value is None and key in listed:
-                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; trying again.")
+                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; retrying.")
             return value
 
         return settings.from_variables(read)
@@ -84,7 +89,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Run(Job):
-    """A DAG run about a window, as the steps see it."""
+    """A DAG run of one window, as the steps see it."""
 
     run_id: str
     run_type: str
@@ -93,7 +98,7 @@ class Run(Job):
     params: dict[str, Any]
 
     @property
-    def about(self) -> dict[str, str]:
+    def asset_extra(self) -> dict[str, str]:
         return {"window_start": self.window.start.isoformat(), "window_end": self.window.end.isoformat()}
 
     @property
@@ -111,7 +116,7 @@ class Run(Job):
 
     @property
     def means(self) -> Means:
-        """What sending needs: the clock, the provider with its account, the Variables of the moment."""
+        """What sending needs: the clock, the provider with its account, the Variables as they are at the time."""
         from engage.sending import providers
         from engage.sending.sender import Means
 
@@ -131,38 +136,42 @@ class Run(Job):
 
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:
-    """Make a task of a function that takes the ``Run`` and returns a summary, which becomes the task's XCom."""
+    """Turn a function into a task. It takes the ``Run`` and returns a summary, which becomes the task's XCom."""
     return _task_with(current_run, options)
 
 
 def job(**options: Any) -> Callable[[Callable[[Job], Any]], Any]:
-    """As ``step``, of a function that is about no window: it takes the ``Job``."""
+    """Turn a function into a task that has no window. It takes the ``Job`` and returns a summary, as with ``step``."""
     return _task_with(_current_job, options)
 
 
 def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[Callable[[J], Any]], Any]:
     def decorate(function: Callable[[J], Any]) -> Any:
         def run_step() -> dict[str, Any]:
-            with outcomes():
+            with errors_as_outcomes():
                 job = current()
                 summary = asdict(function(job))
-            _tell(job, summary, options.get("outlets", ()))
+            _report(job, summary, options.get("outlets", ()))
             return summary
 
         run_step.__doc__ = function.__doc__
-        own = {"task_id": function.__name__, "doc_md": function.__doc__, "on_failure_callback": engage_alerts.failed}
+        own = {
+            "task_id": function.__name__,
+            "doc_md": function.__doc__,
+            "on_failure_callback": engage_alerts.task_failed,
+        }
         return task(**own, **options)(run_step)
 
     return decorate
 
 
 @contextmanager
-def outcomes() -> Iterator[None]:
-    """Tell the scheduler what an error of a task's work means.
+def errors_as_outcomes() -> Iterator[None]:
+    """Translate an error into what the scheduler shall do. Any other error passes, and the task is retried.
 
     Raises:
         AirflowSkipException: there is nothing to do.
-        AirflowFailException: a person has to mend something, so it is not tried again.
+        AirflowFailException: the operator must fix something, so a retry is of no use.
     """
     from engage import process_signals
 
@@ -179,27 +188,27 @@ def outcomes() -> Iterator[None]:
         raise
 
 
-def _tell(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
-    """Tell the log what came of the task, whoever has to know, and the DAGs that follow its assets.
+def _report(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
+    """Send alerts of the task's problems, write its result to the log, and fill the events of its assets.
 
     Raises:
-        AirflowRescheduleException: some of it has to wait.
+        AirflowRescheduleException: some messages must wait, so the task runs again later.
     """
     if summary.get("unknown_now"):
-        engage_alerts.became_unknown(get_current_context(), summary["unknown_now"])
+        engage_alerts.messages_unknown(get_current_context(), summary["unknown_now"])
     if summary.get("halted_because"):
-        engage_alerts.halted(get_current_context(), summary["halted_because"])
+        engage_alerts.campaign_halted(get_current_context(), summary["halted_because"])
     if summary.get("resume_at"):
-        log.info("Some messages have to wait; the task goes on at %s", summary["resume_at"])
+        log.info("Some messages must wait; the task continues at %s", summary["resume_at"])
         raise AirflowRescheduleException(summary["resume_at"])
     counts = {name: value for name, value in summary.items() if not isinstance(value, str | None)}
     for asset in assets:
-        get_current_context()["outlet_events"][asset].extra = job.about | counts
+        get_current_context()["outlet_events"][asset].extra = job.asset_extra | counts
     log.info("%s", ", ".join(f"{name}: {value}" for name, value in summary.items() if value not in ("", None)))
 
 
 class CampaignReport(BaseOperatorLink):
-    """A button on the task that opens the report on its campaign, in the tab of its run."""
+    """A button on the task. It opens the campaign's report in the tab of the run."""
 
     name = "Campaign report"
 
@@ -207,8 +216,8 @@ class CampaignReport(BaseOperatorLink):
         return engage_links.report_path(ti_key)
 
 
-def with_report(called: Any) -> Any:
-    """The task, with a button that opens the campaign's report."""
+def with_report_button(called: Any) -> Any:
+    """Add the button ``CampaignReport`` to a task, and return the task."""
     called.operator.operator_extra_links = (CampaignReport(),)
     return called
 
@@ -219,10 +228,10 @@ def _current_job() -> Job:
 
 
 def current_run() -> Run:
-    """The run that the task at work belongs to.
+    """The run of the task that executes now.
 
     Raises:
-        EngageError: the run was triggered with something that no run accepts.
+        EngageError: the run was triggered with an unknown parameter, or its window is invalid.
     """
     context = _current_context()
     dag_run, params, as_of = context["dag_run"], dict(context["params"]), datetime.now(UTC)
@@ -243,10 +252,10 @@ def _current_context() -> Context:
 
 
 def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window:
-    """The window a run is about: the one it names, else its data interval, else the last complete one.
+    """The window of a run: the named one, else its data interval, else the last complete one.
 
     Raises:
-        EngageError: not a complete window on the grid.
+        EngageError: it is not a complete window of the 8-week grid.
     """
     if window_start is not None:
         return Window.named(window_start, as_of)
@@ -259,7 +268,7 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
 
 
 def is_permanent(exc: Exception) -> bool:
-    """Whether the database said that a statement is wrong, rather than that it could not serve it now."""
+    """Whether the database refuses the statement itself, so that a retry would fail as well."""
     from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
     return isinstance(exc, DataError | IntegrityError | ProgrammingError)
@@ -274,7 +283,7 @@ def _refuse_unknown(given: set[str], known: set[str]) -> None:
 
 
 def skip(reason: str) -> None:
-    """End the task as skipped, saying why.
+    """End the task as skipped, with the reason in its log.
 
     Raises:
         AirflowSkipException: always.

@@ -12,10 +12,10 @@ from engage.window import WEEKS, Window
 
 
 class EngageTimetable(Timetable):
-    """One run per window, once it is over and ``grace`` has passed for late events to arrive.
+    """One run per window, a ``grace`` period after its end, so that late events can arrive.
 
-    With catch-up off, every call skips to the last complete window, also after a long pause. A manual run is about
-    the last window that is complete at its logical date.
+    With catch-up off, every call skips to the last complete window, also after a long pause. A manual run covers the
+    last window that is complete at its logical date.
     """
 
     def __init__(self, grace: timedelta = timedelta(hours=12)) -> None:
@@ -36,7 +36,7 @@ class EngageTimetable(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
         """Raises:
-        WindowError: a ValueError, which Airflow's API answers with 400 and its text, if no window is complete yet.
+        WindowError: no window is complete yet. It is a ValueError, which Airflow's API answers with 400 and its text.
         """
         return _interval(Window.last_complete(run_after))
 

@@ -29,20 +29,20 @@ class Approval:
 
     window: Window
     frozen_at: datetime | None = None
-    """When the campaign's list was frozen, which tells its lists apart; an open campaign has none."""
+    """When the campaign's list was frozen, which identifies the list; None while the campaign is open."""
     required: bool = False
-    """Whether the campaign's settings ask for one."""
+    """Whether the campaign's settings require an approval."""
     state: ApprovalState | None = None
     at: datetime | None = None
     """When it was requested, or answered."""
     by: str | None = None
     """The user name of the approver; None if the time was up."""
     asked: Mapping[str, str | None] = field(default_factory=dict)
-    """The runs that have asked, by id, and the list that each asked about."""
+    """For each run that has asked, by id: the list it asked about."""
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The columns of the campaign row that keep it."""
+        """The columns of the campaign row, with the values of this approval."""
         return {"approval": self.state, "approval_at": self.at, "approval_by": self.by, "asked": dict(self.asked)}
 
     @property
@@ -64,10 +64,10 @@ class Approval:
         return replace(self, state=ApprovalState.REQUESTED, at=as_of, by=None)
 
     def asked_by(self, run_id: str) -> Approval:
-        """The run has asked about the list as it is.
+        """The run has asked about the present list.
 
         Raises:
-            NotApproved: the run has asked about another list before.
+            NotApproved: the run asked about another list before.
         """
         self.refuse_another_list(run_id)
         return replace(self, asked={**self.asked, run_id: self._list})
@@ -76,7 +76,7 @@ class Approval:
         """The list was approved or rejected; the same answer again changes nothing.
 
         Raises:
-            NotApproved: no approval was requested, or of another list, or the other answer came first.
+            NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
         """
         wanted = ApprovalState.APPROVED if approved else ApprovalState.REJECTED
         if self.state is wanted:
@@ -86,7 +86,7 @@ class Approval:
                 f"The list of the window {self.window} cannot be {wanted}. {self._where_it_stands} To stop a campaign "
                 "that goes out, halt it. To be asked again about a rejected one, trigger a run of the window."
             )
-        asked = self.asked_by(run_id)  # also by a run that asked before this was recorded
+        asked = self.asked_by(run_id)  # a run that asked before migration 0007 is not listed
         return replace(asked, state=wanted, at=as_of, by=by)
 
     def cleared(self) -> Approval:
@@ -96,10 +96,10 @@ class Approval:
     # --- what a state allows
 
     def enforce(self) -> None:
-        """Let no message go out before it is approved, if the campaign requires that.
+        """Refuse to send before the list is approved, if the campaign requires approval.
 
         Raises:
-            NotApproved: it is not.
+            NotApproved: the list is not approved.
         """
         if self.required and self.state is not ApprovalState.APPROVED:
             raise NotApproved(
@@ -112,7 +112,7 @@ class Approval:
         """Refuse a run that has asked about another list: Airflow would show that question again, with its old text.
 
         Raises:
-            NotApproved: the run has asked before, and the list was made again since.
+            NotApproved: the run asked before, and the list was computed anew since.
         """
         if self.asked.get(run_id, self._list) != self._list:
             raise NotApproved(
@@ -122,10 +122,10 @@ class Approval:
             )
 
     def refuse_to_bypass(self) -> None:
-        """Refuse a run outside of Airflow, which cannot ask and does not read the Variables there.
+        """Refuse a run outside Airflow, which can neither ask the approver nor read Airflow's Variables.
 
         Raises:
-            NotApproved: the campaign requires approval, and the run could compute it again without.
+            NotApproved: the campaign requires approval and is open, so the run could compute it again without one.
         """
         if self.required and self.frozen_at is None:
             raise NotApproved(

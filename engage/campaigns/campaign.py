@@ -28,12 +28,12 @@ from engage.storage.schema import campaign
 from engage.window import Window
 
 ITSELF = "Engage itself"
-"""The name in ``halted_by`` of a campaign that its sender has halted."""
+"""The name in ``halted_by`` of a campaign that its own sender halted."""
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign as its row was when it was read."""
+    """A campaign row at the time it was read."""
 
     window: Window
     run_id: str | None
@@ -52,16 +52,16 @@ class Campaign:
     guard: Guard
     approval: Approval
     alerted_at: datetime | None
-    """Up to when alerts have reported its problems."""
+    """Alerts have reported its problems up to this time."""
 
     @property
     def frozen(self) -> bool:
-        """Whether the steps change nothing any more."""
+        """Whether the steps may no longer change it."""
         return self.frozen_at is not None
 
     @property
     def unreported_halt(self) -> str:
-        """Why its sender has halted it; empty if it has not, or an alert has reported it."""
+        """Why the sender halted it, if no alert has reported that yet; else empty."""
         if self.halted_at is None or self.halted_by != ITSELF:
             return ""
         reported = self.alerted_at is not None and self.halted_at <= self.alerted_at
@@ -79,7 +79,7 @@ class Campaign:
 
 
 class Step:
-    """A step at work: its transaction, its campaign, and the columns to write when it ends."""
+    """A running step: its transaction, its campaign, and the columns to write at its end."""
 
     def __init__(self, conn: sa.Connection, found: Campaign) -> None:
         self.conn = conn
@@ -101,7 +101,7 @@ class Step:
         return self.campaign.require_settings()
 
     def save(self, **values: Any) -> None:
-        """Columns of the campaign row to write when the step ends."""
+        """Set columns of the campaign row; they are written when the step ends."""
         self._values |= values
 
 
@@ -119,7 +119,7 @@ def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
 
 @contextmanager
 def opening(engine: sa.Engine, window: Window, name: str, as_of: datetime) -> Iterator[Step]:
-    """As ``step``, for ``extract``: makes the row if there is none yet, and keeps it only if the step succeeds."""
+    """Run ``extract``, as ``step`` runs the others. A missing row is made, and kept only if the step succeeds."""
     blank = {"window_end": window.end, "status": CampaignStatus.EXTRACTED, "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         connection.tune(conn)

@@ -1,8 +1,8 @@
-"""The guard: stops a campaign whose data look wrong beside the previous window's, before any message is sent.
+"""The guard: stops a campaign before any message is sent, if its data look wrong compared with the last window's.
 
 ``extract`` checks the events and ``bucket`` the shares of the buckets; the campaign row keeps their findings. A run
 that may text customers stops at ``extract``. While a finding stands, ``approve`` and ``message`` stop as well, so
-running one task alone does not get past it. A run that sends no messages only reports the findings. Without a campaign
+a task that runs alone does not bypass it. A run that sends no messages only reports the findings. Without a campaign
 of the previous window, only the age of the events is checked.
 """
 
@@ -19,17 +19,16 @@ import sqlalchemy as sa
 from engage.campaigns import valid_events
 from engage.errors import GuardStop
 from engage.settings import Settings
+from engage.statuses import GuardCheck
 from engage.storage.schema import campaign
 from engage.window import Window
-
-VOLUME, FRESHNESS, MIX = "volume", "freshness", "mix"
 
 
 @dataclass(frozen=True)
 class Finding:
     """A value beyond its limit: ``found`` and ``limit`` are both percent, days, or percentage points."""
 
-    check: str
+    check: GuardCheck
     of: str
     found: float
     limit: float
@@ -50,7 +49,9 @@ class Guard:
 
     def with_buckets(self, findings: tuple[Finding, ...]) -> Guard:
         """The findings of ``extract``, with these about the buckets in place of earlier ones."""
-        return replace(self, findings=(*(each for each in self.findings if each.check != MIX), *findings))
+        return replace(
+            self, findings=(*(each for each in self.findings if each.check is not GuardCheck.MIX), *findings)
+        )
 
     def enforce(self, window: Window) -> None:
         """Stop the campaign while a finding stands, unless a run ignores it.
@@ -75,7 +76,8 @@ class Guard:
         """Read what a campaign row keeps; campaigns older than the guard keep nothing."""
         if kept is None:
             return cls()
-        return cls(tuple(Finding(**finding) for finding in kept["findings"]), kept["ignored_by"])
+        findings = (Finding(**each | {"check": GuardCheck(each["check"])}) for each in kept["findings"])
+        return cls(tuple(findings), kept["ignored_by"])
 
 
 def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> tuple[Finding, ...]:
@@ -93,7 +95,7 @@ def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dic
                 f"there are {now:,} {kind}, {percent:.1f}% of the {before:,} of the window before, and "
                 f"engage_guard_min_volume_percent is {limit.normalize():f}"
             )
-            yield Finding(VOLUME, kind, percent, float(limit), sentence)
+            yield Finding(GuardCheck.VOLUME, kind, percent, float(limit), sentence)
 
 
 def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[Finding]:
@@ -106,7 +108,7 @@ def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Itera
             f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, {days:.1f} days before the window's end, and "
             f"engage_guard_max_quiet_days is {limit}"
         )
-        yield Finding(FRESHNESS, "events", days, limit, sentence)
+        yield Finding(GuardCheck.FRESHNESS, "events", days, limit, sentence)
 
 
 def of_buckets(conn: sa.Connection, window: Window, settings: Settings, buckets: dict[str, int]) -> tuple[Finding, ...]:
@@ -127,7 +129,7 @@ def _mix(last: dict[str, int], settings: Settings, buckets: dict[str, int]) -> I
                 f"{'more' if moved > 0 else 'less'} than in the window before, and engage_guard_max_shift_points is "
                 f"{limit.normalize():f}"
             )
-            yield Finding(MIX, name, points, float(limit), sentence)
+            yield Finding(GuardCheck.MIX, name, points, float(limit), sentence)
 
 
 def _of_previous_window(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, int]:

@@ -99,7 +99,7 @@ def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
 
 
 def _refuse_to_leave(window: Window, waiting: int, days: int) -> None:
-    """Fail a run that would end well while messages wait that no later run sends by itself."""
+    """Fail a run that leaves messages waiting, as no later run would send them by itself."""
     if waiting:
         raise TooLate(
             f"{waiting} {'message' if waiting == 1 else 'messages'} of the window {window} still "
@@ -172,11 +172,11 @@ def _skip_invalid_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipR
 
 
 def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
-    """Of several customers with one phone, all of whom might be texted, keep only the one with the lowest id."""
+    """Of the customers who share a phone and might be texted, keep only the lowest id."""
     might_be_texted = rows.c.reason.is_not_distinct_from(skip_reason)
     phones = rows.c.phone_hash
     repeated = sa.select(sa.func.count(phones) - sa.func.count(phones.distinct())).where(might_be_texted)
-    if not conn.execute(repeated).scalar_one():  # half the work of finding them, and nearly always enough
+    if not conn.execute(repeated).scalar_one():  # a cheaper query than the next, and nearly always enough
         return
     shared = (
         sa.select(rows.c.phone_hash, sa.func.min(rows.c.customer_id).label("first"))

@@ -15,7 +15,7 @@ from engage.window import WEEKS, Window
 
 @dataclass(frozen=True)
 class AggregateSummary:
-    """Rows of ``customer_activity``, and rejected events by reason; ``frozen``: they are those of an earlier run."""
+    """Rows of ``customer_activity``, and rejected events by reason; ``frozen``: an earlier run computed them."""
 
     customers: int
     rejected: dict[str, int]

@@ -34,7 +34,7 @@ class Question:
     texts: dict[str, str] = field(default_factory=dict)
     """The text to each bucket."""
     hours: int = 0
-    """How long an answer is waited for."""
+    """The hours within which the approver may answer."""
     guard: str = ""
     """What the guard found, if the run ignores it."""
     again: bool = False
@@ -42,11 +42,11 @@ class Question:
 
 
 def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, as_of: datetime) -> Question:
-    """Queue the window's messages, freeze the list, and return the question about it. Again: the same list.
+    """Queue the window's messages, freeze the list, and return the question about it. Idempotent.
 
     Raises:
         NotReady: ``extract`` or ``bucket`` has not run.
-        NotApproved: the run has asked about another list before, so its question would show that one.
+        NotApproved: the run asked about another list before, and Airflow would show that question again.
         GuardStop: the guard has findings, and the run may text customers, with or without an approval.
         TooManyMessages, TooLate: what ``queue.build`` raises.
     """
@@ -68,13 +68,13 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
 
 
 def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> str:
-    """Record the answer to a run's question, and return it as a sentence. Again: changes nothing.
+    """Record the answer to a run's question, and return it as a sentence. Idempotent.
 
     ``by`` is the approver's user name, or None if the time was up.
 
     Raises:
         NotReady: there is no such campaign.
-        NotApproved: no approval was requested, or of another list, or the other answer came first.
+        NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
     """
     with engine.begin() as conn:
         found = campaign.existing(conn, window)
@@ -88,10 +88,10 @@ def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None,
 
 
 def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
-    """Refuse a run outside of Airflow if the window's campaign requires approval.
+    """Refuse a run outside Airflow if the window's campaign requires approval.
 
     Raises:
-        NotApproved: it does, and its list is not frozen.
+        NotApproved: it requires approval, and its list is not frozen.
     """
     with engine.begin() as conn:
         if found := campaign.find(conn, window):
@@ -99,7 +99,7 @@ def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
 
 
 def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary) -> Question:
-    """The question about the frozen list, once it is recorded that the run asks it."""
+    """Record that the run asks about the frozen list, and return the question."""
     with engine.begin() as conn:
         found = campaign.existing(conn, window)
         if found.approval.state is not ApprovalState.REQUESTED:

@@ -18,7 +18,7 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """Customers by bucket; ``frozen``: they are those of an earlier run. ``guard``: what looks wrong, if anything."""
+    """Customers by bucket; ``frozen``: an earlier run computed them. ``guard``: the guard's findings, or empty."""
 
     buckets: dict[str, int]
     frozen: bool = False

@@ -21,7 +21,7 @@ from engage.window import Window
 class ExtractSummary:
     """Valid events by kind, and rejected ones by reason.
 
-    ``frozen``: they are those of an earlier run. ``guard``: what looks wrong, if anything.
+    ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty.
     """
 
     events: dict[str, int]
@@ -33,9 +33,9 @@ class ExtractSummary:
 def extract(
     engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, options: RunOptions
 ) -> ExtractSummary:
-    """Open the window's campaign. Again: replace what an earlier run recorded, unless the campaign is frozen.
+    """Open the window's campaign, or replace what an earlier run recorded, unless the campaign is frozen.
 
-    A campaign that the guard stops is recorded with its findings: ``report`` shows them, and ``message`` stops as well.
+    The campaign keeps the guard's findings, also if the guard stops it: ``report`` shows them, and ``message`` stops.
 
     Raises:
         WindowError: the window has not ended by ``as_of``.
@@ -70,7 +70,7 @@ def extract(
 
 
 def _ignored_by(options: RunOptions, run_id: str) -> str | None:
-    """The run that lets this campaign pass the guard, with the user who triggered it."""
+    """The run that ignores the guard, with the user who triggered it; None if the guard counts."""
     if not options.ignore_guard:
         return None
     return f"{run_id}, triggered by {options.by}" if options.by else run_id

@@ -20,7 +20,7 @@ from engage.window import Window
 
 
 def message(engine: sa.Engine, window: Window, *, options: RunOptions, means: Means) -> MessageSummary:
-    """Queue the window's messages and send them, as far as ``options`` allow. Again: sends nothing again.
+    """Queue the window's messages and send them, as far as ``options`` allow. Idempotent.
 
     Raises:
         NotReady, GuardStop, NotApproved, TooLate: what ``queue.build`` raises.

@@ -80,7 +80,7 @@ def seed(
             partitions.swap_in_events(conn, window)
     except BaseException:
         if writing:
-            with engine.begin() as conn:  # the tables aside are committed already
+            with engine.begin() as conn:  # the new tables are committed already
                 partitions.lock_seeding(conn)
                 partitions.discard_events(conn, window)
         raise
@@ -132,7 +132,7 @@ def _refuse_real_data(conn: sa.Connection, window: Window) -> None:
 def _write(
     engine: sa.Engine, conn: sa.Connection, draws: Draws, hash_key: bytes, progress: Progress
 ) -> Counter[sa.Table]:
-    """Add the customers and write their events into tables aside; returns the number of rows by table.
+    """Add the customers and write their events into tables beside the live ones; returns the number of rows by table.
 
     Several connections copy events, as one COPY keeps one core busy, while the next block is generated. At most two
     blocks are in memory.

@@ -50,7 +50,7 @@ def context_of(exception=None, **values):
 
 
 def failed(task_context, error):
-    """What Airflow has of a step that failed for good."""
+    """The context that Airflow has after a step failed for good."""
 
     def fail(run):
         raise error
@@ -60,16 +60,16 @@ def failed(task_context, error):
     return context_of(raised.value)
 
 
-def test_every_task_tells_of_its_failure_once_it_is_not_tried_again(dag_bag):
+def test_every_task_sends_an_alert_of_its_failure_after_its_last_retry(dag_bag):
     for dag in dag_bag.dags.values():
         for task in dag.tasks:
-            assert task.on_failure_callback == [engage_alerts.failed]
+            assert task.on_failure_callback == [engage_alerts.task_failed]
             assert not task.on_retry_callback
         assert not dag.on_failure_callback
 
 
-def test_a_failure_is_one_mail_to_everybody_with_the_reason_and_a_link(task_context, mails, addressed):
-    engage_alerts.failed(failed(task_context, GuardStop("The guard has stopped it: 40.0% & <no more>.")))
+def test_a_failure_is_one_mail_to_every_address_with_the_reason_and_a_link(task_context, mails, addressed):
+    engage_alerts.task_failed(failed(task_context, GuardStop("The guard has stopped it: 40.0% & <no more>.")))
     [mail] = mails
     assert mail.recipients == ["ada@example.com", "ben@example.com"]
     assert mail.message["From"] == "airflow@example.com"
@@ -84,13 +84,13 @@ def test_an_alert_links_to_the_campaigns_report_if_it_is_about_one(mails, addres
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://engage.example/airflow")
     context = context_of()
     context["ti"].dag_id = dag_id
-    engage_alerts.failed(context)
+    engage_alerts.task_failed(context)
     report = 'href="https://engage.example/airflow/dags/customer_engagement/runs/a_run/plugin/engage-report"'
     assert mails[0].html.count(report) == links
 
 
-def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context, mails, addressed):
-    engage_alerts.failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
+def test_nothing_that_a_user_may_have_typed_is_run_as_a_template(task_context, mails, addressed):
+    engage_alerts.task_failed(failed(task_context, GuardStop("It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}.")))
     assert "It says {{ 6 * 7 }} {% for %} {{ ti.task_id }}." in mails[0].html
 
 
@@ -103,8 +103,10 @@ def test_nothing_that_a_person_may_have_typed_is_run_as_a_template(task_context,
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_of_any_other_error_only_its_kind_is_told_as_it_may_name_people(task_context, mails, addressed, error):
-    engage_alerts.failed(failed(task_context, error))
+def test_of_any_other_error_the_alert_gives_only_the_kind_as_it_may_name_customers(
+    task_context, mails, addressed, error
+):
+    engage_alerts.task_failed(failed(task_context, error))
     [mail] = mails
     assert f"{type(error).__name__}; its log says more." in mail.html
     assert "Ada" not in mail.message.as_string()
@@ -112,15 +114,15 @@ def test_of_any_other_error_only_its_kind_is_told_as_it_may_name_people(task_con
 
 
 @pytest.mark.parametrize(
-    ("exception", "told"),
+    ("exception", "reason"),
     [
         (AirflowTaskTimeout("Timeout, PID: 1"), "It took longer than it may."),
         (None, "Its process ended without saying why."),
     ],
 )
-def test_a_time_out_and_a_process_that_was_killed_are_told(mails, addressed, exception, told):
-    engage_alerts.failed(context_of(exception))
-    assert told in mails[0].html
+def test_a_time_out_and_a_process_that_was_killed_are_given_as_the_reason(mails, addressed, exception, reason):
+    engage_alerts.task_failed(context_of(exception))
+    assert reason in mails[0].html
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Sent:
 
 @pytest.fixture
 def after_sending(task_context):
-    """A step that has this to say, in a task."""
+    """Run a step with this summary in a task."""
 
     def run(summary):
         with task_context():
@@ -142,7 +144,7 @@ def after_sending(task_context):
     return run
 
 
-def test_messages_that_became_unknown_are_told_though_the_task_succeeds(after_sending, mails, addressed):
+def test_messages_that_became_unknown_send_an_alert_though_the_task_succeeds(after_sending, mails, addressed):
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     [mail] = mails
     assert mail.subject == "Engage: 3 messages of unknown fate"
@@ -155,20 +157,20 @@ def test_one_message_is_one(after_sending, mails, addressed):
     assert mails[0].subject == "Engage: 1 message of unknown fate"
 
 
-def test_they_are_told_at_once_when_the_others_have_to_wait(after_sending, mails, addressed):
+def test_that_alert_goes_out_at_once_when_other_messages_have_to_wait(after_sending, mails, addressed):
     with pytest.raises(AirflowRescheduleException):
         after_sending(Sent(unknown_now=3, resume_at="2026-02-10T13:00:00Z"))
     assert len(mails) == 1
 
 
-def test_a_campaign_that_halts_itself_is_told(after_sending, mails, addressed):
+def test_a_campaign_that_halts_itself_sends_an_alert(after_sending, mails, addressed):
     after_sending(Sent(halted_because="2 of 40 messages were filtered out as spam"))
     [mail] = mails
     assert mail.subject == "Engage: a campaign is halted"
     assert "by itself: 2 of 40 messages were filtered out as spam." in mail.html
 
 
-def test_without_any_nothing_is_told(after_sending, mails, addressed):
+def test_without_a_problem_there_is_no_alert(after_sending, mails, addressed):
     after_sending(Sent())
     assert mails == []
 
@@ -176,28 +178,28 @@ def test_without_any_nothing_is_told(after_sending, mails, addressed):
 @pytest.mark.parametrize("text", [None, "", " "])
 def test_without_an_address_nothing_is_sent(mails, addressed, text):
     addressed(text)
-    engage_alerts.failed(context_of())
+    engage_alerts.task_failed(context_of())
     assert mails == []
 
 
 def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, caplog, monkeypatch):
     def away(hook, conn_id):
-        raise ConnectionRefusedError("nobody listens")
+        raise ConnectionRefusedError("connection refused")
 
     monkeypatch.setattr(SmtpHook, "get_connection", away)
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
-    addressed("nobody")
+    addressed("no address")
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     said = [record.getMessage() for record in caplog.records if record.name == "engage_alerts"]
     assert said == ["An alert could not be sent: Engage: 3 messages of unknown fate"] * 2
 
 
-def test_whoever_has_to_approve_is_told(mails, addressed):
-    engage_alerts.approval_wanted(context_of(), 1200, 48)
-    engage_alerts.nobody_answered(context_of())
+def test_a_requested_approval_and_one_that_timed_out_send_an_alert(mails, addressed):
+    engage_alerts.approval_requested(context_of(), 1200, 48)
+    engage_alerts.approval_timed_out(context_of())
     assert [mail.subject for mail in mails] == [
         "Engage: 1,200 messages wait for an approval",
-        "Engage: a campaign was rejected, as nobody has approved of it in time",
+        "Engage: a campaign was rejected, as no approval came in time",
     ]
     assert "within 48 hours" in mails[0].html
     assert f'href="{LINK}"' in mails[0].html

@@ -1,4 +1,4 @@
-"""The question that somebody is asked, as Airflow shows it."""
+"""The question to the approver, as Airflow shows it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ASKED = Question(
 )
 
 
-def test_the_question_says_who_gets_what_and_what_each_answer_does():
+def test_the_question_shows_the_list_and_what_each_answer_does():
     text = engage_approval.body(ASKED, "http://airflow/report")
     assert text.startswith(
         "Messages: **1,200** to BOOST, **3** to REWARD; about 1,203 segments. Not on the list: 7 opted"
     )
     assert "BOOST reads:\n\n    Come back!\n\nREWARD reads:\n\n    Thank you.\n\n" in text
     assert "[The campaign's report](http://airflow/report)" in text
-    assert "no answer within 24 hours, texts nobody" in text
+    assert "no answer within 24 hours, sends no message" in text
     assert "guard" not in text
 
 
-def test_what_the_guard_has_found_is_told():
+def test_findings_of_the_guard_are_in_the_question():
     asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
-    assert "The guard has found, and a run ignored: there are 3 sessions." in engage_approval.body(asked, "")
+    assert "The guard has findings, and a run ignored them: there are 3 sessions." in engage_approval.body(asked, "")
 
 
 def test_a_text_cannot_pass_for_a_part_of_the_question():

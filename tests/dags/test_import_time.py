@@ -1,7 +1,7 @@
-"""Parsing a DAG file is cheap and asks nobody anything: Airflow does it all the time, in every process.
+"""Parsing a DAG file is cheap and contacts no service: Airflow does it all the time, in every process.
 
 One fresh interpreter imports ``airflow.sdk`` and what Airflow reads cron expressions with (which itself starts a
-process as it is imported), and forks; each child imports one module and tells what that took. A child
+process as it is imported), and forks; each child imports one module and reports the cost. A child
 fails on the first try to reach a network, a database, another process, or one of Airflow's Variables or Connections.
 """
 
@@ -126,7 +126,7 @@ def test_a_dag_file_loads_of_the_package_only_what_parsing_needs(imports, file):
 
 
 @every_dag_file
-def test_a_dag_file_asks_nobody_anything(imports, file):
+def test_a_dag_file_contacts_no_service(imports, file):
     assert "seconds" in imports["guarded"][file], imports["guarded"][file]
 
 

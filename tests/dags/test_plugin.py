@@ -1,4 +1,4 @@
-"""What the plugin costs a process that has no use for its pages, and what it tells Airflow."""
+"""The plugin: what it costs a process that does not serve its pages, and what it registers with Airflow."""
 
 from __future__ import annotations
 

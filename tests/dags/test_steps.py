@@ -164,12 +164,12 @@ def test_a_run_may_name_its_window(task_context):
         ("asset_triggered", False),
     ],
 )
-def test_only_a_backfill_is_delivered_as_one(task_context, run_type, backfill):
+def test_only_a_backfill_has_the_options_of_one(task_context, run_type, backfill):
     with task_context(run_type=run_type):
         assert run_seen_by_a_task().options.backfill is backfill
 
 
-def test_a_backfill_texts_nobody_though_its_window_has_just_ended_and_it_asks_for_it(task_context):
+def test_a_backfill_texts_no_customer_though_its_window_has_just_ended_and_it_asks_for_it(task_context):
     with task_context({"send_late": True}, run_type="backfill"):
         run = run_seen_by_a_task()
     assert run.options.skip_reason(run.window, Settings(), run.window.end) == "backfill"
@@ -177,13 +177,13 @@ def test_a_backfill_texts_nobody_though_its_window_has_just_ended_and_it_asks_fo
 
 @pytest.mark.parametrize("name", ["send_late", "dry_run", "ignore_guard"])
 @pytest.mark.parametrize("value", [True, False])
-def test_the_params_reach_the_delivery(task_context, name, value):
+def test_the_params_reach_the_run_options(task_context, name, value):
     with task_context({name: value}):
         assert getattr(run_seen_by_a_task().options, name) is value
 
 
 @pytest.mark.parametrize("name", ["ada", None])
-def test_the_delivery_knows_who_triggered_the_run(task_context, name):
+def test_the_run_options_know_the_user_who_triggered_the_run(task_context, name):
     with task_context(triggering_user_name=name):
         assert run_seen_by_a_task().options.by == name
 
@@ -225,7 +225,7 @@ def test_the_summary_of_a_step_is_the_tasks_result_as_plain_data(task_context):
 
 
 @pytest.mark.parametrize("error", ENGAGE_ERRORS, ids=lambda error: error.__name__)
-def test_an_error_for_a_person_fails_the_task_at_once_with_its_sentence(task_context, error):
+def test_an_error_for_the_operator_fails_the_task_at_once_with_its_sentence(task_context, error):
     def fail(run):
         raise error("What was wrong, and what is allowed.")
 
@@ -272,10 +272,10 @@ def test_a_step_becomes_a_task_of_the_functions_name_and_words(dag):
     assert task.execution_timeout > dag.get_task("bucket").execution_timeout
 
 
-# --- what other DAGs get to know
+# --- what other DAGs receive
 
 
-def test_an_asset_of_a_step_tells_its_window_and_its_counts_and_no_text(task_context):
+def test_an_asset_event_of_a_step_has_its_window_and_its_counts_and_no_text(task_context):
     with task_context({"window_start": "2025-01-06"}):
         outlet_events = get_current_context()["outlet_events"] = OutletEventAccessors()
         body(lambda run: Summary(5, note="a note"), outlets=[CAMPAIGN])()
@@ -286,7 +286,7 @@ def test_an_asset_of_a_step_tells_its_window_and_its_counts_and_no_text(task_con
     }
 
 
-def test_a_step_that_has_to_wait_tells_nothing_yet(task_context):
+def test_a_step_that_has_to_wait_has_no_asset_event_yet(task_context):
     with task_context():
         outlet_events = get_current_context()["outlet_events"] = OutletEventAccessors()
         with pytest.raises(AirflowRescheduleException):
@@ -421,7 +421,7 @@ def test_a_job_has_the_time_and_the_settings_of_the_moment(maintenance, monkeypa
     assert seen[0].settings().keep_windows == 20
 
 
-def test_a_jobs_error_for_a_person_fails_it_at_once(maintenance, monkeypatch):
+def test_a_jobs_error_for_the_operator_fails_it_at_once(maintenance, monkeypatch):
     variables(monkeypatch, {"engage_keep_windows": "0"})
     with maintenance(), pytest.raises(AirflowFailException, match="engage_keep_windows is '0', which is not allowed"):
         job()(lambda job: job.settings()).function()

@@ -147,7 +147,7 @@ def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
     assert "accepted" not in campaigns.messages(window)
     assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("rejected", None)
     until(lambda: len(mails) == 2, "the second alert arrives")
-    assert mails[1].subject == "Engage: a campaign was rejected, as nobody has approved of it in time"
+    assert mails[1].subject == "Engage: a campaign was rejected, as no approval came in time"
     assert "UTC: no answer came in time." in airflow.log(run_id, "approve")
 
 

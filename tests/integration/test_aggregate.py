@@ -89,7 +89,7 @@ def test_large_amounts_add_up(world):
     assert activity(world)[0][3] == 3 * MAX_AMOUNT_CENTS
 
 
-def test_an_amount_that_nobody_can_have_paid_is_invalid_and_stops_nothing(world):
+def test_an_impossible_amount_is_invalid_and_stops_nothing(world):
     ada = world.customer()
     world.purchase(ada, 500)
     world.purchase(ada, MAX_AMOUNT_CENTS + 1)

@@ -1,4 +1,4 @@
-"""Approval: the list that somebody approves of is the one that goes out, and nobody is texted before."""
+"""Approval: the approved list is the one that goes out, and no customer is texted before."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TABLES = ("campaign", "customer_activity", "customer_bucket", "message")
 
 
 @pytest.fixture
-def people(world):
-    """Two who may be texted, and one who may not."""
+def customers(world):
+    """Two customers who may be texted, and one who may not."""
     found = [world.customer(), world.customer(), world.customer(opted_out_at=world.now)]
     world.sessions(found[1], 48)
     world.purchase(found[1], 200_00)
@@ -36,7 +36,7 @@ def people(world):
 
 
 @pytest.fixture
-def computed(world, people):
+def computed(world, customers):
     world.computed(require_approval=True)
     return world
 
@@ -62,14 +62,14 @@ def found(world):
 # --- asking
 
 
-def test_what_somebody_is_asked_is_what_waits_and_who_is_not_on_the_list(computed):
+def test_the_question_is_about_what_waits_and_counts_who_is_not_on_the_list(computed):
     asked = ask(computed)
     assert asked.messages == {"BOOST": 1, "REWARD": 1}
     assert (asked.segments, asked.skipped, asked.hours, asked.note, asked.guard) == (2, {"opted_out": 1}, 48, "", "")
     assert asked.texts["REWARD"].startswith("Thank you for being a regular!")
 
 
-def test_the_list_is_queued_and_the_campaign_frozen_before_anybody_is_asked(computed):
+def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked(computed):
     ask(computed)
     assert texted(computed) == QUEUED
     assert found(computed).frozen
@@ -82,14 +82,14 @@ def test_asked_twice_it_is_the_same_list(computed):
     assert computed.dump(*TABLES) == before
 
 
-def test_somebody_who_comes_later_is_not_on_the_list(computed):
+def test_a_customer_who_comes_later_is_not_on_the_list(computed):
     ask(computed)
     computed.customer()
     computed.computed(require_approval=True)
     assert sum(ask(computed).messages.values()) == 2
 
 
-def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_computed(world, people):
+def test_no_approver_is_asked_unless_the_setting_was_on_when_the_campaign_was_computed(world, customers):
     world.computed()
     asked = ask(world)
     assert (asked.messages, asked.note) == (
@@ -107,19 +107,19 @@ def test_nobody_is_asked_unless_the_setting_was_on_when_the_campaign_was_compute
     ],
     ids=["backfill", "dry run"],
 )
-def test_nobody_is_asked_by_a_run_that_texts_nobody_and_nothing_is_frozen(computed, options, note):
+def test_no_approver_is_asked_by_a_run_that_sends_nothing_and_nothing_is_frozen(computed, options, note):
     asked = ask(computed, **options)
     assert asked.messages == {}
     assert asked.note.startswith(note)
     assert not found(computed).frozen
 
 
-def test_nobody_is_asked_too_late_unless_the_run_sends_late(computed):
+def test_no_approver_is_asked_too_late_unless_the_run_sends_late(computed):
     assert ask(computed, at=timedelta(days=30)).note.startswith("The window ended 2026-11-09, too long ago")
     assert ask(computed, at=timedelta(days=30), send_late=True).messages == {"BOOST": 1, "REWARD": 1}
 
 
-def test_nobody_is_asked_about_an_empty_list(world):
+def test_no_approver_is_asked_about_an_empty_list(world):
     world.customer(opted_out_at=world.now)
     world.sessions(1)
     world.computed(require_approval=True)
@@ -127,7 +127,7 @@ def test_nobody_is_asked_about_an_empty_list(world):
     assert world.message().by_status == {"skipped": 1}
 
 
-def test_a_list_over_the_cap_is_not_asked_about_and_not_frozen(world, people):
+def test_a_list_over_the_cap_is_not_asked_about_and_not_frozen(world, customers):
     world.computed(require_approval=True, max_messages_per_run=1)
     with pytest.raises(TooManyMessages, match="2 messages wait"):
         ask(world)
@@ -135,7 +135,7 @@ def test_a_list_over_the_cap_is_not_asked_about_and_not_frozen(world, people):
     assert world.ledger() == {}
 
 
-def test_nobody_is_asked_about_a_campaign_that_the_guard_has_stopped(world, people):
+def test_no_approver_is_asked_about_a_campaign_that_the_guard_has_stopped(world, customers):
     with pytest.raises(GuardStop):
         world.extract(require_approval=True, guard_max_quiet_days=3)
     aggregate(world.engine, world.window)
@@ -145,7 +145,7 @@ def test_nobody_is_asked_about_a_campaign_that_the_guard_has_stopped(world, peop
     assert not found(world).frozen
 
 
-def test_the_guard_stops_a_campaign_before_message_also_where_nobody_has_to_approve(world, people):
+def test_the_guard_stops_a_campaign_before_message_also_if_no_approval_is_required(world, customers):
     with pytest.raises(GuardStop):
         world.extract(guard_max_quiet_days=3)
     aggregate(world.engine, world.window)
@@ -155,7 +155,7 @@ def test_the_guard_stops_a_campaign_before_message_also_where_nobody_has_to_appr
     assert ask(world, dry_run=True).messages == {}
 
 
-def test_nobody_is_asked_before_there_are_buckets(world, people):
+def test_no_approver_is_asked_before_there_are_buckets(world, customers):
     with pytest.raises(NotReady):
         ask(world)
     world.extract(require_approval=True)
@@ -163,10 +163,10 @@ def test_nobody_is_asked_before_there_are_buckets(world, people):
         ask(world)
 
 
-# --- nobody is texted before
+# --- no customer is texted before
 
 
-def test_message_run_alone_texts_nobody_and_leaves_everything_as_it_was(computed):
+def test_message_run_alone_sends_nothing_and_leaves_everything_as_it_was(computed):
     before = computed.dump(*TABLES)
     with pytest.raises(NotApproved) as raised:
         computed.message()
@@ -178,26 +178,26 @@ def test_message_run_alone_texts_nobody_and_leaves_everything_as_it_was(computed
     assert computed.dump(*TABLES) == before
 
 
-def test_message_run_alone_texts_nobody_while_somebody_is_asked(computed):
+def test_message_run_alone_sends_nothing_while_the_list_waits_for_an_answer(computed):
     ask(computed)
     with pytest.raises(NotApproved, match="Approval was requested on 2026-11-10 09:00 UTC"):
         computed.message()
     assert texted(computed) == QUEUED
 
 
-def test_no_sender_takes_over_a_list_that_nobody_has_approved_of(computed):
+def test_no_sender_takes_over_a_list_that_is_not_approved(computed):
     ask(computed)
     with pytest.raises(NotApproved):
         send(computed.engine, computed.window, Means(lambda: computed.now))
     assert texted(computed) == QUEUED
 
 
-def test_a_run_that_texts_nobody_does_not_mind(computed):
+def test_a_run_that_sends_nothing_is_not_refused(computed):
     assert computed.message(backfill=True).by_status == {"skipped": 3}
     assert computed.message(dry_run=True).by_status == {"queued": 2, "skipped": 1}
 
 
-def test_the_steps_run_again_while_somebody_is_asked_change_nothing(computed):
+def test_the_steps_run_again_while_the_list_waits_for_an_answer_change_nothing(computed):
     ask(computed)
     before = computed.dump(*TABLES)
     assert computed.extract(low_spend_threshold=0).frozen
@@ -220,7 +220,7 @@ def test_an_approved_list_goes_out_as_it_was(computed):
     assert texted(computed) == ACCEPTED
 
 
-def test_an_approved_list_can_only_shrink(computed, people):
+def test_an_approved_list_can_only_shrink(computed, customers):
     ask(computed)
     computed.execute(sa.update(customer).where(customer.c.customer_id == 1).values(opted_out_at=computed.now))
     answer(computed, approved=True)
@@ -229,7 +229,7 @@ def test_an_approved_list_can_only_shrink(computed, people):
     assert computed.ledger()[2] == "accepted"
 
 
-def test_a_rejected_list_texts_nobody_and_the_campaign_says_so(computed):
+def test_a_rejected_list_sends_nothing_and_the_campaign_says_so(computed):
     ask(computed)
     assert answer(computed, approved=False) == "Its messages were rejected by ada on 2026-11-10 10:00 UTC."
     assert texted(computed) == REJECTED
@@ -241,7 +241,7 @@ def test_a_rejected_list_texts_nobody_and_the_campaign_says_so(computed):
     assert (told.window["status"], told.messages["skipped_by_reason"]) == ("complete", {"opted_out": 1, "rejected": 2})
 
 
-def test_a_list_that_nobody_answers_for_is_rejected(computed):
+def test_a_list_without_an_answer_is_rejected(computed):
     ask(computed)
     assert answer(computed, approved=False, by=None) == (
         "Its messages were rejected on 2026-11-10 10:00 UTC: no answer came in time."
@@ -259,7 +259,7 @@ def test_a_rejected_campaign_is_computed_anew_and_asked_about_anew(computed):
     assert texted(computed) == {2: "accepted"}
 
 
-def test_a_rejected_campaign_computed_anew_without_the_setting_goes_out_and_says_nothing_of_it(computed):
+def test_a_rejected_campaign_computed_anew_without_the_setting_goes_out_without_an_approval(computed):
     ask(computed)
     answer(computed, approved=False)
     computed.computed()
@@ -292,7 +292,7 @@ def test_a_run_that_was_refused_before_does_not_ask_about_the_list_of_another(co
     answer(computed, approved=True, run_id="another run")
 
 
-def test_two_runs_ask_about_the_same_list_while_nobody_has_answered(computed):
+def test_two_runs_ask_about_the_same_list_while_there_is_no_answer(computed):
     first = ask(computed)
     assert (first.again, ask(computed, at=LATER, run_id="another run")) == (False, first)
     again = ask(computed, at=2 * LATER)
@@ -304,7 +304,7 @@ def test_two_runs_ask_about_the_same_list_while_nobody_has_answered(computed):
     [(LATER, {"backfill": True}), (LATER, {"dry_run": True}), (timedelta(days=30), {})],
     ids=["backfill", "dry run", "too late"],
 )
-def test_a_run_that_has_asked_and_texts_nobody_now_is_refused_nothing(computed, at, options):
+def test_a_run_that_has_asked_and_sends_nothing_now_is_not_refused(computed, at, options):
     ask(computed)
     answer(computed, approved=False)
     computed.computed(require_approval=True)
@@ -312,7 +312,7 @@ def test_a_run_that_has_asked_and_texts_nobody_now_is_refused_nothing(computed, 
 
 
 @pytest.mark.parametrize("options", [{"backfill": True}, {"dry_run": True}], ids=["backfill", "dry run"])
-def test_nor_while_somebody_is_asked_about_the_list_of_another(computed, options):
+def test_nor_while_the_list_of_another_run_waits_for_an_answer(computed, options):
     ask(computed)
     answer(computed, approved=False)
     computed.computed(require_approval=True)
@@ -328,7 +328,7 @@ def test_a_rejected_campaign_whose_events_are_gone_refuses_nothing(computed):
     assert ask(computed, at=timedelta(days=801), send_late=True).note.startswith("The list is empty")
 
 
-def test_a_run_that_waited_before_there_was_that_to_write_down_asks_about_one_list_too(computed):
+def test_a_run_that_asked_before_questions_were_recorded_asks_about_one_list_too(computed):
     ask(computed)
     computed.execute(sa.text("UPDATE campaign SET asked = '{}'"))
     answer(computed, approved=False)
@@ -364,13 +364,13 @@ def test_the_other_answer_comes_too_late(computed, approved):
 
 
 @pytest.mark.parametrize("approved", [True, False])
-def test_nobody_answers_what_nobody_was_asked(computed, approved):
+def test_an_answer_without_a_question_is_refused(computed, approved):
     with pytest.raises(NotApproved, match="No approval was requested"):
         answer(computed, approved=approved)
     assert not found(computed).frozen
 
 
-def test_nobody_is_asked_again_about_an_approved_list(computed):
+def test_no_approver_is_asked_again_about_an_approved_list(computed):
     ask(computed)
     answer(computed, approved=True)
     again = ask(computed)
@@ -378,7 +378,7 @@ def test_nobody_is_asked_again_about_an_approved_list(computed):
     assert texted(computed) == QUEUED
 
 
-def test_an_approval_that_comes_too_late_texts_nobody_until_a_run_sends_late(computed):
+def test_an_approval_that_comes_too_late_sends_nothing_until_a_run_sends_late(computed):
     ask(computed)
     answer(computed, approved=True)
     much_later = replace(computed, now=computed.now + timedelta(days=30))

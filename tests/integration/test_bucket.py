@@ -34,7 +34,7 @@ def test_a_customer_without_events_lands_in_boost(world):
     assert buckets(world)[ben] == "BOOST"
 
 
-def test_zero_is_a_threshold_nobody_spends_less_than(world):
+def test_zero_is_a_threshold_that_no_customer_spends_less_than(world):
     ada, ben = world.customer(), world.customer()
     world.sessions(ada)
     summary = world.computed(low_spend_threshold="0", high_activity_threshold="0")

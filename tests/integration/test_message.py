@@ -40,7 +40,7 @@ def test_boost_and_reward_are_texted_each_with_their_own_text(world, ada, ben):
     assert world.value("SELECT count(DISTINCT provider_message_id) FROM message") == 2
 
 
-def test_nobody_in_none_has_a_message(world, ada):
+def test_no_customer_in_none_has_a_message(world, ada):
     neither = world.customer()
     world.purchase(neither, 10_000)
     world.computed()
@@ -165,7 +165,7 @@ def test_a_run_that_comes_too_late_for_what_still_waits_fails_and_says_how_to_se
 
 
 @pytest.mark.parametrize("options", [{"backfill": True}, {"dry_run": True}])
-def test_a_run_that_would_not_send_anyway_does_not_mind_what_still_waits(left_waiting, ada, ben, options):
+def test_a_run_that_would_not_send_anyway_is_not_failed_by_what_still_waits(left_waiting, ada, ben, options):
     assert left_waiting.message(**options).note
     assert left_waiting.ledger() == {ada: "queued", ben: "accepted"}
 
@@ -243,7 +243,7 @@ def test_it_needs_the_buckets_of_this_run(world, ada):
         world.message()
 
 
-def test_a_campaign_with_nobody_to_text_is_complete_and_stays_open(world):
+def test_a_campaign_without_a_customer_to_text_is_complete_and_stays_open(world):
     ada = world.customer(phone=None)
     world.sessions(ada)
     world.computed()

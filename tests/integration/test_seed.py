@@ -52,7 +52,7 @@ def test_the_generator_takes_other_parameters(world):
     assert world.value("SELECT count(*) FROM purchase") == 0
 
 
-def test_synthetic_customers_are_ready_to_be_texted_and_nobody_real(world):
+def test_synthetic_customers_are_ready_to_be_texted_and_no_customer_is_real(world):
     run(world, customers=3000)
     assert world.value("SELECT bool_and(synthetic AND consent_source = 'synthetic') FROM customer")
     assert world.value("SELECT bool_and(consent_at IS NOT NULL AND time_zone IS NOT NULL) FROM customer")
@@ -118,7 +118,7 @@ def test_it_refuses_a_window_with_events_of_unknown_customers_and_touches_nothin
     run(world)
     world.sessions(777_777) if kind == "session" else world.purchase(777_777, 100)
     before = world.dump(*TABLES)
-    with pytest.raises(SeedRefused, match="does not know"):
+    with pytest.raises(SeedRefused, match="who are not in the customer table"):
         run(world, rng_seed=8)
     assert world.dump(*TABLES) == before
 
@@ -139,7 +139,7 @@ def test_events_without_a_customer_are_kept(world):
     assert world.value("SELECT count(*) FROM purchase WHERE customer_id IS NULL") == 1
 
 
-def test_a_campaign_that_has_begun_to_text_people_keeps_its_events(world):
+def test_a_campaign_that_has_begun_to_text_customers_keeps_its_events(world):
     run(world)
     world.computed()
     world.message()
@@ -210,7 +210,7 @@ def test_a_seed_that_fails_half_way_changes_nothing_and_the_next_one_succeeds(wo
     assert world.dump("app_session")["app_session"] != before["app_session"]
 
 
-def test_what_a_killed_seed_has_left_aside_is_in_nobodys_way(world):
+def test_what_a_killed_seed_has_left_behind_does_no_harm(world):
     run(world)
     with world.engine.begin() as conn:
         partitions.build_events(conn, world.window)
@@ -219,7 +219,7 @@ def test_what_a_killed_seed_has_left_aside_is_in_nobodys_way(world):
 
 
 def test_a_campaign_does_not_begin_while_its_window_is_being_seeded(world):
-    """It would count the old events, text people by them, and freeze before the new ones are there."""
+    """It would count the old events, text customers by them, and freeze before the new ones are there."""
     run(world)
     with ThreadPoolExecutor() as pool:
         begun = []

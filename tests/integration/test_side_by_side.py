@@ -35,7 +35,7 @@ def test_four_windows_at_once_give_what_they_give_one_by_one(world, in_window):
     assert world.value("SELECT count(*) FROM campaign WHERE status = 'complete'") == 4
 
 
-def test_one_window_run_twice_at_once_texts_everybody_once(world):
+def test_one_window_run_twice_at_once_texts_every_customer_once(world):
     seed(world.engine, world.window, 200, 1, hash_key=KEY)
     world.computed()
     before = world.dump("customer_bucket")
@@ -56,7 +56,7 @@ def test_one_window_run_twice_at_once_texts_everybody_once(world):
 
 
 def _tolerant(run):
-    """A run that another overtakes may stop with an error of ours, and with no other."""
+    """A run that another overtakes may stop with one of Engage's own errors, and with no other."""
     from engage.errors import EngageError
 
     def tolerant(number):
