@@ -29,7 +29,7 @@ from engage.local.airflow_api import AirflowApi
 from engage.local.home import Home
 from engage.maintenance import maintain
 from engage.reports.report import Report, report
-from engage.sending.sender import Means
+from engage.sending.sender import SendingContext
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -173,7 +173,7 @@ def run(
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, options=options, means=Means(now))
+        done = message(engine, window, options=options, context=SendingContext(now))
         _print_report(report(engine, window))
     if done.note:
         console.print(done.note)
