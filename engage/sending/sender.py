@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from engage.errors import EngageError, ProviderRefuses
 from engage.sending import claims, ledger, outcomes, providers, takeover
+from engage.sending.delivery_health import DeliveryHealth
 from engage.sending.eligibility import RecipientChecks
-from engage.sending.health import Health
 from engage.sending.ledger import MessageSummary
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome, SmsProvider
@@ -92,7 +92,7 @@ class _Sender:
         self.clock, self.current_settings = context.clock, context.current_settings
         self.dispatcher = Dispatcher(owned.provider, Throttle.of(owned.settings))
         self.checks = RecipientChecks(owned.settings)
-        self.health = Health(engine, owned, context.clock)
+        self.health = DeliveryHealth(engine, owned, context.clock)
         self.ready: deque[int] = deque()
         """Customers whose message may be claimed now."""
         self.last_read: int | None = None
