@@ -57,7 +57,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "aggregate": lambda: aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
-        "send": lambda: sender.send(engine, window, sender.Means(now)),
+        "send": lambda: sender.send(engine, window, sender.SendingContext(now)),
         "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),
         "what if": lambda: what_if.counts(engine, window, {"low_spend_threshold": "120"}),
     }

@@ -96,7 +96,7 @@ with DAG(
         """Queue the window's messages, and send those that may be sent."""
         from engage.steps.message import message
 
-        return message(run.engine, run.window, options=run.options, means=run.means)
+        return message(run.engine, run.window, options=run.options, context=run.sending_context)
 
     seed() >> extract() >> aggregate() >> (bucketed := bucket())
     approve, messages = CampaignApproval(task_id="approve"), with_report_button(message())

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from engage.campaigns.run_options import RunOptions
     from engage.sending.providers import Account, SmsProvider
-    from engage.sending.sender import Means
+    from engage.sending.sender import SendingContext
     from engage.settings import Settings
 
 CONNECTION = "engage_db"
@@ -115,15 +115,15 @@ class Run(Job):
         return RunOptions(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
 
     @property
-    def means(self) -> Means:
+    def sending_context(self) -> SendingContext:
         """What sending needs: the clock, the provider with its account, the Variables as they are at the time."""
         from engage.sending import providers
-        from engage.sending.sender import Means
+        from engage.sending.sender import SendingContext
 
         def provider_named(name: str) -> SmsProvider:
             return providers.provider(name, self._sms_account)
 
-        return Means(lambda: datetime.now(UTC), provider_named, self.settings)
+        return SendingContext(lambda: datetime.now(UTC), provider_named, self.settings)
 
     @staticmethod
     def _sms_account() -> Account:

@@ -13,7 +13,7 @@ from engage.cli.report import print_report
 from engage.clock import now
 from engage.errors import InputError, NoCustomers
 from engage.reports.report import report
-from engage.sending.sender import Means
+from engage.sending.sender import SendingContext
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -53,7 +53,7 @@ def run(
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, options=options, means=Means(now))
+        done = message(engine, window, options=options, context=SendingContext(now))
         print_report(report(engine, window))
     if done.note:
         console.print(done.note)

@@ -122,7 +122,7 @@ def _recipients(
     """The messages among ``ids`` that still wait, locked, with all that decides whether and what to send."""
     wanted = bulk_update.id_array(ids)
     eligibility.take_turns(conn)
-    cap = eligibility.frequency(conn, owned.window, owned.settings, now)
+    cap = eligibility.frequency_cap(conn, owned.window, owned.settings, now)
     changed = customer.c.phone_hash.is_distinct_from(message.c.phone_hash)
     reasons = [eligibility.ineligible(owned.settings, cap), _reason_if(changed, SkipReason.PHONE_CHANGED)]
     if owned.composer.personal:

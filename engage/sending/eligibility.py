@@ -29,7 +29,7 @@ _MIN_LEFT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Frequency:
+class FrequencyCap:
     """The cap on messages across campaigns: none to a customer texted since ``cutoff`` by one of ``others``."""
 
     cutoff: datetime
@@ -57,7 +57,7 @@ def take_turns(conn: sa.Connection) -> None:
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLAIMING_LOCK)))
 
 
-def frequency(conn: sa.Connection, window: Window, settings: Settings, now: datetime) -> Frequency | None:
+def frequency_cap(conn: sa.Connection, window: Window, settings: Settings, now: datetime) -> FrequencyCap | None:
     """The cap that applies to ``window``'s campaign at this moment; None if no other campaign comes near it.
 
     Days are counted from the UTC day of a message, so that a cap of 56 days lets a campaign every 56 days through.
@@ -74,10 +74,10 @@ def frequency(conn: sa.Connection, window: Window, settings: Settings, now: date
         )
     ).scalars()
     found = list(others)
-    return Frequency(cutoff, found) if found else None
+    return FrequencyCap(cutoff, found) if found else None
 
 
-def ineligible(settings: Settings, cap: Frequency | None) -> sa.Case[str]:
+def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
     """The reason why a customer may not be texted, or null. ``customer`` may be outer joined.
 
     An opt-out belongs to the phone: no customer who shares it is texted.

@@ -17,7 +17,7 @@ from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady, TooLate
 from engage.sending import eligibility, ledger, outcomes, takeover
-from engage.sending.eligibility import Frequency
+from engage.sending.eligibility import FrequencyCap
 from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, MessageStatus, SkipReason
@@ -62,7 +62,7 @@ def _replace(
         raise NotReady(f"The window {step.window} has no buckets yet: run its bucket step first.")
     if options.may_text(step.window, step.settings, as_of):
         step.campaign.guard.enforce(step.window)
-    cap = eligibility.frequency(step.conn, step.window, step.settings, as_of)
+    cap = eligibility.frequency_cap(step.conn, step.window, step.settings, as_of)
     query = _new_rows(step.window, step.settings, skip_reason, as_of, cap)
     rows = partitions.build(step.conn, schema.message, step.window, query)
     if step.settings.strict:
@@ -110,7 +110,7 @@ def _refuse_to_leave(window: Window, waiting: int, days: int) -> None:
 
 
 def _new_rows(
-    window: Window, settings: Settings, skip_reason: SkipReason | None, as_of: datetime, cap: Frequency | None = None
+    window: Window, settings: Settings, skip_reason: SkipReason | None, as_of: datetime, cap: FrequencyCap | None = None
 ) -> sa.Select[tuple[object, ...]]:
     """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 

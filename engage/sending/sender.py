@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from engage.errors import EngageError, ProviderRefuses
 from engage.sending import claims, ledger, outcomes, providers, takeover
+from engage.sending.delivery_health import DeliveryHealth
 from engage.sending.eligibility import RecipientChecks
-from engage.sending.health import Health
 from engage.sending.ledger import MessageSummary
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome, SmsProvider
@@ -43,17 +43,17 @@ HALTED = "The campaign is halted: what is queued waits for it to be resumed."
 
 
 @dataclass(frozen=True)
-class Means:
+class SendingContext:
     """What sending needs besides the database."""
 
     clock: Clock
     provider_named: Callable[[str], SmsProvider] = providers.provider
     """Makes the provider that the campaign's settings name."""
-    current: Callable[[], Settings] | None = None
+    current_settings: Callable[[], Settings] | None = None
     """Reads the settings of the moment, which say how fast to send. Without it the campaign's own settings count."""
 
 
-def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
+def send(engine: sa.Engine, window: Window, context: SendingContext) -> MessageSummary:
     """Send what is queued, as the newest sender of the campaign. The first call that may send freezes the campaign.
 
     ``resume_at`` of the summary is when messages that had to be held may be sent.
@@ -65,13 +65,13 @@ def send(engine: sa.Engine, window: Window, means: Means) -> MessageSummary:
         Superseded: a newer sender has taken over.
         ProviderRefuses: the provider takes no messages until the operator mends its account.
     """
-    owned = takeover.take_over(engine, window, means.provider_named, means.clock())
+    owned = takeover.take_over(engine, window, context.provider_named, context.clock())
     if owned is None:
         return replace(_summary(engine, window), halted=True, note=HALTED)
-    sender = _Sender(engine, owned, means)
+    sender = _Sender(engine, owned, context)
     started = perf_counter()
     sender.run()
-    _save_progress(engine, window, owned.token, perf_counter() - started, means.clock())
+    _save_progress(engine, window, owned.token, perf_counter() - started, context.clock())
     return replace(
         _summary(engine, window),
         accepted_now=sender.accepted,
@@ -87,11 +87,12 @@ class _Sender:
     Answers are recorded in a second thread, while this one goes on.
     """
 
-    def __init__(self, engine: sa.Engine, owned: Ownership, means: Means) -> None:
-        self.engine, self.owned, self.clock, self.current = engine, owned, means.clock, means.current
+    def __init__(self, engine: sa.Engine, owned: Ownership, context: SendingContext) -> None:
+        self.engine, self.owned = engine, owned
+        self.clock, self.current_settings = context.clock, context.current_settings
         self.dispatcher = Dispatcher(owned.provider, Throttle.of(owned.settings))
         self.checks = RecipientChecks(owned.settings)
-        self.health = Health(engine, owned, means.clock)
+        self.health = DeliveryHealth(engine, owned, context.clock)
         self.ready: deque[int] = deque()
         """Customers whose message may be claimed now."""
         self.last_read: int | None = None
@@ -221,10 +222,10 @@ class _Sender:
         """Notice what may change during a send: the share of filtered messages, and the throttle's settings."""
         self.reviewed = monotonic()
         self.health.judge_filtered()
-        if self.current is None:
+        if self.current_settings is None:
             return
         try:
-            self.dispatcher.throttle = Throttle.of(self.current())
+            self.dispatcher.throttle = Throttle.of(self.current_settings())
         except EngageError as exc:
             log.warning("Sending goes on as fast as before: %s", exc)
         except Exception as exc:  # noqa: BLE001 - settings that cannot be read must not end a send that is under way

@@ -84,7 +84,7 @@ def _supersede(engine: sa.Engine, window: Window, now: datetime) -> int:
 def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
     """The campaign, locked, with its settings."""
     found = campaign.find(conn, window, lock=True)
-    if found is None or found.settings is None or not (found.frozen or found.status == CampaignStatus.QUEUED):
+    if found is None or found.settings is None or not (found.frozen or found.status is CampaignStatus.QUEUED):
         raise NotReady(
             f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
             "messages had been queued, so none is sent. Run its steps again, up to message."

@@ -15,21 +15,21 @@ from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.sending import ledger, queue, sender
 from engage.sending.ledger import MessageSummary
-from engage.sending.sender import Means
+from engage.sending.sender import SendingContext
 from engage.window import Window
 
 
-def message(engine: sa.Engine, window: Window, *, options: RunOptions, means: Means) -> MessageSummary:
+def message(engine: sa.Engine, window: Window, *, options: RunOptions, context: SendingContext) -> MessageSummary:
     """Queue the window's messages and send them, as far as ``options`` allow. Idempotent.
 
     Raises:
         NotReady, GuardStop, NotApproved, TooLate: what ``queue.build`` raises.
         EngageError: what ``sender.send`` raises.
     """
-    done = queue.build(engine, window, options=options, as_of=means.clock())
+    done = queue.build(engine, window, options=options, as_of=context.clock())
     if not done.note and done.unsettled:
-        done = replace(sender.send(engine, window, means), frozen=done.frozen)
-    return _with_unreported_problems(engine, window, done, means.clock())
+        done = replace(sender.send(engine, window, context), frozen=done.frozen)
+    return _with_unreported_problems(engine, window, done, context.clock())
 
 
 def _with_unreported_problems(engine: sa.Engine, window: Window, done: MessageSummary, now: datetime) -> MessageSummary:

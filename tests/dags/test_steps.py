@@ -375,10 +375,10 @@ def test_the_sms_account_comes_from_the_connection(task_context, monkeypatch):
     connection = SimpleNamespace(login="AC1", password="hush", extra_dejson={"from": "+12025550100"})
     monkeypatch.setattr(BaseHook, "get_connection", lambda name: asked.append(name) or connection)
     with task_context():
-        means = run_seen_by_a_task().means
-    assert means.provider_named("sandbox").name == "sandbox"
+        context = run_seen_by_a_task().sending_context
+    assert context.provider_named("sandbox").name == "sandbox"
     assert asked == []
-    assert means.provider_named("twilio").name == "twilio"
+    assert context.provider_named("twilio").name == "twilio"
     assert asked == ["engage_sms"]
 
 
@@ -386,7 +386,7 @@ def test_an_account_that_is_not_complete_fails_the_task_at_once_without_its_secr
     connection = SimpleNamespace(login="AC1", password="hush", extra_dejson={})
     monkeypatch.setattr(BaseHook, "get_connection", lambda name: connection)
     with task_context(), pytest.raises(AirflowFailException, match="takes one of the options 'from'") as raised:
-        body(lambda run: run.means.provider_named("twilio"))()
+        body(lambda run: run.sending_context.provider_named("twilio"))()
     assert "hush" not in str(raised.value)
 
 

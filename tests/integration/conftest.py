@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
-from engage.sending.sender import Means
+from engage.sending.sender import SendingContext
 from engage.settings import Settings, validate
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -150,7 +150,9 @@ class World:
         return bucket(self.engine, self.window)
 
     def message(self, **options: bool) -> Any:
-        return message(self.engine, self.window, options=RunOptions(**options), means=Means(lambda: self.now))
+        return message(
+            self.engine, self.window, options=RunOptions(**options), context=SendingContext(lambda: self.now)
+        )
 
     def ledger(self) -> dict[int, str]:
         """``status`` or ``skipped/reason`` of the window's messages by customer."""

@@ -63,8 +63,8 @@ def send(boundary: str, at: int) -> None:
     plant(engine, boundary, Countdown(at))
     account = Account(os.environ["SMS_SID"], os.environ["SMS_TOKEN"], os.environ["SMS_SENDER"], api=api)
     moment = datetime.fromisoformat(now)
-    means = sender.Means(lambda: moment, lambda name: TwilioProvider(account))
-    sender.send(engine, Window(datetime.fromisoformat(start)), means)
+    context = sender.SendingContext(lambda: moment, lambda name: TwilioProvider(account))
+    sender.send(engine, Window(datetime.fromisoformat(start)), context)
     engine.dispose()
 
 

@@ -12,7 +12,7 @@ from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotApproved, NotReady, TooLate, TooManyMessages
 from engage.reports.report import report
-from engage.sending.sender import Means, send
+from engage.sending.sender import SendingContext, send
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -188,7 +188,7 @@ def test_message_run_alone_sends_nothing_while_the_list_waits_for_an_answer(comp
 def test_no_sender_takes_over_a_list_that_is_not_approved(computed):
     ask(computed)
     with pytest.raises(NotApproved):
-        send(computed.engine, computed.window, Means(lambda: computed.now))
+        send(computed.engine, computed.window, SendingContext(lambda: computed.now))
     assert texted(computed) == QUEUED
 
 
@@ -393,5 +393,7 @@ def test_a_halted_campaign_waits_though_it_is_approved(computed):
     answer(computed, approved=True)
     with computed.engine.begin() as conn:
         campaign.halt(conn, computed.window, by="ada", why="wait", as_of=computed.now)
-    assert message(computed.engine, computed.window, options=RunOptions(), means=Means(lambda: computed.now)).halted
+    assert message(
+        computed.engine, computed.window, options=RunOptions(), context=SendingContext(lambda: computed.now)
+    ).halted
     assert texted(computed) == QUEUED

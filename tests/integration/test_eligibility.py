@@ -121,7 +121,7 @@ def test_the_cap_is_asked_again_when_a_message_is_claimed(world, in_window):
     world.computed()
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     texted_on(before, world.now)
-    assert sender.send(world.engine, world.window, sender.Means(lambda: world.now)).by_status == {"skipped": 1}
+    assert sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now)).by_status == {"skipped": 1}
     assert world.ledger() == {1: "skipped/too_soon"}
 
 
@@ -280,7 +280,7 @@ def test_hours_that_close_between_finding_and_claiming_keep_a_message_queued(wor
     world.computed(**STRICT)
     queue.build(world.engine, world.window, options=RunOptions(), as_of=evening)
     clock = iter([evening, evening, *[evening + timedelta(minutes=3)] * 50])
-    summary = sender.send(world.engine, world.window, sender.Means(lambda: next(clock)))
+    summary = sender.send(world.engine, world.window, sender.SendingContext(lambda: next(clock)))
     assert summary.by_status == {"queued": 1}
     assert summary.resume_at == datetime(2026, 11, 11, 13, tzinfo=UTC)
 

@@ -183,7 +183,7 @@ def test_a_personal_text_without_the_numbers_it_speaks_of_is_skipped(world, ada,
     world.computed(message_boost="You spent {{ total_spend }}")
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     world.execute(sa.text(f"DELETE FROM customer_bucket WHERE customer_id = {ada}"))
-    sender.send(world.engine, world.window, sender.Means(lambda: world.now))
+    sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now))
     assert world.ledger() == {ada: "skipped/no_bucket", ben: "accepted"}
 
 

@@ -324,7 +324,7 @@ def test_what_went_wrong_in_an_attempt_that_failed_is_told_by_the_next(texting, 
 
 def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_later(texting):
     world = texting.customers(1).queued().world
-    orphan = takeover.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    orphan = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
     claims.claim(world.engine, orphan, [1], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 1
@@ -462,7 +462,7 @@ def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_i
 def test_writing_an_answer_down_twice_is_the_same_as_once_and_a_receipt_that_came_first_stays(texting):
     texting.customers(2).queued()
     world = texting.world
-    owned = takeover.take_over(world.engine, world.window, texting.means().provider_named, world.now)
+    owned = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
     claims.claim(world.engine, owned, [1, 2], world.now)
     receipt = Receipt(f"{world.window.key}-2", "id-2", "delivered")
     assert delivery_receipts.apply(world.engine, receipt, as_of=world.now)

@@ -48,7 +48,7 @@ def queued(world):
 
 
 def send(world, provider):
-    return sender.send(world.engine, world.window, sender.Means(lambda: world.now, lambda name: provider))
+    return sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now, lambda name: provider))
 
 
 def fail():
@@ -160,7 +160,7 @@ def test_a_provider_that_cannot_be_made_freezes_nothing(queued):
         raise RuntimeError("no credentials")
 
     with pytest.raises(RuntimeError, match="no credentials"):
-        sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
+        sender.send(queued.engine, queued.window, sender.SendingContext(lambda: queued.now, no_credentials))
     assert queued.value("SELECT frozen_at FROM campaign") is None
 
 
@@ -241,7 +241,7 @@ class Crashing:
 
 url, start, now = sys.argv[1:]
 window, now = Window(datetime.fromisoformat(start)), datetime.fromisoformat(now)
-sender.send(connection.connect(url), window, sender.Means(lambda: now, lambda name: Crashing()))
+sender.send(connection.connect(url), window, sender.SendingContext(lambda: now, lambda name: Crashing()))
 """
 
 
@@ -281,7 +281,7 @@ def test_who_can_make_no_provider_stops_no_living_sender(queued):
 
     owned = claimed(queued, [1, 2, 3])
     with pytest.raises(RuntimeError, match="no credentials"):
-        sender.send(queued.engine, queued.window, sender.Means(lambda: queued.now, no_credentials))
+        sender.send(queued.engine, queued.window, sender.SendingContext(lambda: queued.now, no_credentials))
     assert list(queued.ledger().values()).count("sending") == 3
     assert claims.claim(queued.engine, owned, [4], queued.now).rows
 

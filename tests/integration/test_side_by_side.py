@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from engage.campaigns.run_options import RunOptions
-from engage.sending.sender import Means
+from engage.sending.sender import SendingContext
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.message import message
@@ -17,7 +17,9 @@ def campaign(world):
     world.extract()
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
-    return message(world.engine, world.window, options=RunOptions(send_late=True), means=Means(lambda: world.now))
+    return message(
+        world.engine, world.window, options=RunOptions(send_late=True), context=SendingContext(lambda: world.now)
+    )
 
 
 def test_four_windows_at_once_give_what_they_give_one_by_one(world, in_window):

@@ -37,16 +37,16 @@ class Texting:
         queue.build(self.world.engine, self.world.window, options=RunOptions(), as_of=self.world.now)
         return self
 
-    def means(self, current=None):
-        return sender.Means(
+    def context(self, current=None):
+        return sender.SendingContext(
             lambda: self.world.now, lambda name: TwilioProvider(self.double.account, self.timeout), current
         )
 
     def send(self, current=None):
-        return sender.send(self.world.engine, self.world.window, self.means(current))
+        return sender.send(self.world.engine, self.world.window, self.context(current))
 
     def rerun(self, **options):
-        return message(self.world.engine, self.world.window, options=RunOptions(**options), means=self.means())
+        return message(self.world.engine, self.world.window, options=RunOptions(**options), context=self.context())
 
     def statuses(self):
         return Counter(self.world.ledger().values())

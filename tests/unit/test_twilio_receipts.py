@@ -1,5 +1,8 @@
 """Twilio's status callbacks and error numbers, in Engage's terms."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from engage.sending.providers import Outcome, Receipt
@@ -7,6 +10,8 @@ from engage.sending.providers.twilio import error_codes
 from engage.sending.providers.twilio.receipts import STATUSES, receipt_of
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 
+PACKAGE = Path(error_codes.__file__).parent
+ENGAGE = PACKAGE.parents[2]
 SID = "SM" + "1" * 32
 REFERENCE = "20260914-1"
 
@@ -57,3 +62,11 @@ def test_only_an_error_that_ends_a_message_is_a_fact_about_it():
     known = [error_codes.explain(code) for code in range(100_000)]
     assert {error.outcome for error in known if error.fact} == {Outcome.FAILED}
     assert {error.fact for error in known if error.fact} == set(ProviderFact)
+
+
+def test_no_other_code_knows_an_error_number():
+    known = {str(code) for code in range(100_000) if error_codes.explain(code).outcome}
+    files = [file for file in ENGAGE.rglob("*.py") if PACKAGE not in file.parents and file.parent.name != "versions"]
+    found = {file.name: known & set(re.findall(r"\b\d{5}\b", file.read_text())) for file in files}
+    assert len(known) > 30
+    assert {name: numbers for name, numbers in found.items() if numbers} == {}

@@ -25,7 +25,7 @@ UNKNOWN_IN_A_ROW = 20
 """Messages in a row with an unknown outcome, after which the operator has to look at the provider."""
 
 
-class Health:
+class DeliveryHealth:
     """The health of one campaign's delivery, as its sender sees it."""
 
     def __init__(self, engine: sa.Engine, owned: Ownership, clock: Callable[[], datetime]) -> None:
