@@ -1,4 +1,4 @@
-"""``engage messages …``: list the ledger, halt and resume a campaign, settle messages whose fate is unknown."""
+"""``engage messages …``: list the ledger, halt and resume a campaign, settle messages of unknown fate."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def list_(
 ) -> None:
     """List a campaign's messages, by default those of the latest campaign. Phone numbers are masked.
 
-    The commands halt and resume stop and continue the sending; resolve and reconcile settle messages whose fate is
-    unknown.
+    The commands halt and resume stop and continue the sending; resolve and reconcile settle messages of unknown
+    fate.
     """
     if context.invoked_subcommand:
         return
@@ -81,7 +81,7 @@ def resolve(
     why: Why,
     by: By = None,
 ) -> None:
-    """Settle a message whose fate is unknown by hand. It is never sent again."""
+    """Settle a message of unknown fate by hand. It is never sent again."""
     window = Window.named(window_start, now())
     with database() as engine:
         ledger.settle(engine, window, customer_id, Settlement(status, why, by or _login()), as_of=now())
@@ -90,7 +90,7 @@ def resolve(
 
 @app.command("reconcile")
 def reconcile_(window_start: WindowStart = None) -> None:
-    """Ask the provider about messages whose fate is unknown, and settle those that it knows."""
+    """Ask the provider about messages of unknown fate, and settle those that it knows."""
     window = window_named(window_start)
     with database() as engine:
         done = reconcile(engine, window, providers.provider, as_of=now())
