@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from engage.campaigns import lateness
 from engage.settings import Settings
 from engage.statuses import SkipReason
 from engage.window import Window
@@ -28,7 +29,7 @@ class RunOptions:
         """Why the run texts no customer, as a reason for the ledger; None if it may."""
         if self.backfill:
             return SkipReason.BACKFILL
-        late = as_of - window.end > timedelta(days=settings.send_within_days)
+        late = lateness.is_late(window, settings, as_of)
         return SkipReason.TOO_LATE if late and not self.send_late else None
 
     def may_text(self, window: Window, settings: Settings, as_of: datetime) -> bool:

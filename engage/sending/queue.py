@@ -12,11 +12,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import campaign
+from engage.campaigns import campaign, lateness
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
-from engage.errors import NotReady, TooLate
-from engage.sending import eligibility, ledger, outcomes, takeover
+from engage.errors import NotReady
+from engage.sending import eligibility, holdout, ledger, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
@@ -50,7 +50,7 @@ def build(
         else:
             summary = _replace(step, options, skip_reason, as_of, for_approval=for_approval)
     if summary.frozen and skip_reason is SkipReason.TOO_LATE and not options.dry_run:
-        _refuse_to_leave(window, summary.by_status.get(MessageStatus.QUEUED, 0), step.settings.send_within_days)
+        lateness.refuse_to_leave(window, summary.by_status.get(MessageStatus.QUEUED, 0), step.settings.send_within_days)
     return replace(summary, note=_note(window, options, skip_reason, frozen=summary.frozen))
 
 
@@ -98,17 +98,6 @@ def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
     return replace(summary, frozen=True)
 
 
-def _refuse_to_leave(window: Window, waiting: int, days: int) -> None:
-    """Fail a run that leaves messages waiting, as no later run would send them by itself."""
-    if waiting:
-        raise TooLate(
-            f"{waiting} {'message' if waiting == 1 else 'messages'} of the window {window} still "
-            f"{'waits' if waiting == 1 else 'wait'} to be sent, but the window ended longer ago than "
-            f"engage_send_within_days ({days}) allows. This run has sent none. To send them, trigger a run of this "
-            "window with send_late."
-        )
-
-
 def _new_rows(
     window: Window, settings: Settings, skip_reason: SkipReason | None, as_of: datetime, cap: FrequencyCap | None = None
 ) -> sa.Select[tuple[object, ...]]:
@@ -118,7 +107,7 @@ def _new_rows(
     """
     reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(settings, cap)]
     if settings.holdout_percent:
-        chosen = eligibility.held_out(window, customer.c.customer_id, settings.holdout_percent)
+        chosen = holdout.held_out(window, customer.c.customer_id, settings.holdout_percent)
         reasons.append(sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=None))
     of_the_run = sa.cast(skip_reason, sa.Text)
     own = (
@@ -222,8 +211,5 @@ def _note(window: Window, options: RunOptions, skip_reason: SkipReason | None, *
     if skip_reason is SkipReason.BACKFILL:
         return unchanged + "A backfill run sends no messages."
     if skip_reason is SkipReason.TOO_LATE:
-        return unchanged + (
-            f"The window ended {window.end:%Y-%m-%d}, too long ago to text customers now. To send all the same, "
-            "trigger a run of this window with send_late."
-        )
+        return unchanged + lateness.note(window)
     return ""

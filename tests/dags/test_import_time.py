@@ -43,11 +43,11 @@ def audit(event, arguments):
 
 def child(module):
     before = set(sys.modules)
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         sys.addaudithook(audit)
         __import__(module)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         return {"seconds": seconds, "modules": sorted(set(sys.modules) - before)}
     except SystemExit as exc:
         return {"error": str(exc)}

@@ -1,54 +1,15 @@
-"""The thresholds and switches that operations staff edit as Airflow Variables.
-
-A run reads them once, at ``extract``. Every later step uses the snapshot in ``campaign.settings``.
-"""
+"""One campaign's settings: each with its default, its range, and its meaning for the operator."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engage import alert
-from engage.errors import SettingsError
-from engage.texts.sending_hours import SendingHours
-from engage.texts.template import Template
+from engage.settings.field_types import Count, Emails, Hours, MessageText, Number
 
-PREFIX = "engage_"
-"""Start of an Airflow Variable's key; the setting's name follows."""
-
-
-def _plain_number(value: object) -> object:
-    """Refuse values that Python takes for numbers: booleans, blanks, and digits grouped with ``_``."""
-    if isinstance(value, bool) or (isinstance(value, str) and (not value.strip() or "_" in value)):
-        raise ValueError("not a number")
-    return str(value).strip() if isinstance(value, str | float) else value
-
-
-Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(float, return_type=float)]
-Count = Annotated[int, BeforeValidator(_plain_number)]
-
-
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
-    """A text that ``parse`` accepts. The error repeats the reason of ``parse``'s ValueError."""
-
-    def check(text: str) -> str:
-        try:
-            parse(text)
-        except ValueError as exc:
-            raise PydanticCustomError("unreadable", "{reason}", {"reason": str(exc)}) from None
-        return text
-
-    return AfterValidator(check)
-
-
-MessageText = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S"), _read_by(Template.parse)]
-Hours = Annotated[str, _read_by(SendingHours.parse)]
-Emails = Annotated[str, _read_by(alert.addresses)]
 _A_TEXT = "a text of 1 to 1000 characters"
 
 
@@ -194,82 +155,3 @@ class Settings(BaseModel):
     def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
         """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
         return cls.model_validate({name: value for name, value in snapshot.items() if name in cls.model_fields})
-
-
-def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> Settings:
-    """Settings from raw values by name; a missing name keeps its default.
-
-    ``label`` turns a setting's name into the words of an error's reader, such as ``--set name``.
-
-    Raises:
-        SettingsError: names every wrong value, and what is allowed.
-    """
-    try:
-        settings = Settings.model_validate(dict(values))
-    except ValidationError as exc:
-        wrong = {str(error["loc"][0]): error for error in exc.errors()}
-    else:
-        _refuse_long_messages(settings, label)
-        return settings
-    raise SettingsError("; ".join(_explain(name, values[name], wrong[name], label) for name in wrong) + ".")
-
-
-def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
-    field = Settings.model_fields.get(name)
-    if field is None:
-        return f"{label(name)} is not a setting; the settings are {', '.join(map(label, Settings.model_fields))}"
-    why = f"{error['msg']}; it takes" if error["type"] == "unreadable" else "it takes"
-    return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: {why} {field.title}"
-
-
-def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:
-    for name in ("message_boost", "message_reward"):
-        needed = Template.parse(getattr(settings, name)).typical_segments()
-        if needed > settings.max_segments:
-            raise SettingsError(
-                f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
-                f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with any "
-                "other, such as an emoji."
-            )
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def from_variables(read: Callable[[str], str | None]) -> Settings:
-    """Settings from Airflow Variables; ``read`` returns a Variable's text by key, or None if it is missing.
-
-    Raises:
-        SettingsError: names each wrong Variable, its value, and what is allowed.
-    """
-    stored = {name: read(PREFIX + name) for name in Settings.model_fields}
-    present = {name: value for name, value in stored.items() if value is not None}
-    return validate(present, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
-
-
-def default_variables() -> str:
-    """The defaults as a JSON file for ``airflow variables import``, each with its description."""
-    defaults = Settings().model_dump()
-    values = {name: _text(value) if isinstance(value, bool) else value for name, value in defaults.items()}
-    return json.dumps(
-        {
-            PREFIX + name: {"value": values[name], "description": f"{field.description} Allowed: {field.title}."}
-            for name, field in Settings.model_fields.items()
-        },
-        indent=2,
-    )
-
-
-def markdown_table() -> str:
-    """The settings as a table for docs/operations.md: Variable, default, allowed values, description."""
-    lines = ["| Variable | default | allowed | meaning |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        cells = (f"`{PREFIX}{name}`", _text(field.default), field.title or "", field.description or "")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _text(value: object) -> str:
-    """A value as an Airflow Variable holds it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,53 @@
+"""Validation of settings: thresholds, texts and switches, with an error that names value and allowed range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from engage.errors import SettingsError
+from engage.settings.model import Settings
+from engage.texts.template import Template
+
+
+def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> Settings:
+    """Settings from raw values by name; a missing name keeps its default.
+
+    ``label`` turns a setting's name into the words of an error's reader, such as ``--set name``.
+
+    Raises:
+        SettingsError: names every wrong value, and what is allowed.
+    """
+    try:
+        settings = Settings.model_validate(dict(values))
+    except ValidationError as exc:
+        wrong = {str(error["loc"][0]): error for error in exc.errors()}
+    else:
+        _refuse_long_messages(settings, label)
+        return settings
+    raise SettingsError("; ".join(_explain(name, values[name], wrong[name], label) for name in wrong) + ".")
+
+
+def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return f"{label(name)} is not a setting; the settings are {', '.join(map(label, Settings.model_fields))}"
+    why = f"{error['msg']}; it takes" if error["type"] == "unreadable" else "it takes"
+    return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: {why} {field.title}"
+
+
+def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:
+    for name in ("message_boost", "message_reward"):
+        needed = Template.parse(getattr(settings, name)).typical_segments()
+        if needed > settings.max_segments:
+            raise SettingsError(
+                f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
+                f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with any "
+                "other, such as an emoji."
+            )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,50 @@
+"""Settings as Airflow Variables: read from them, their defaults for an import, and the table of the docs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from engage.settings.model import Settings
+from engage.settings.validation import validate
+
+PREFIX = "engage_"
+"""Start of an Airflow Variable's key; the setting's name follows."""
+
+
+def from_variables(read: Callable[[str], str | None]) -> Settings:
+    """Settings from Airflow Variables; ``read`` returns a Variable's text by key, or None if it is missing.
+
+    Raises:
+        SettingsError: names each wrong Variable, its value, and what is allowed.
+    """
+    stored = {name: read(PREFIX + name) for name in Settings.model_fields}
+    present = {name: value for name, value in stored.items() if value is not None}
+    return validate(present, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
+
+
+def default_variables() -> str:
+    """The defaults as a JSON file for ``airflow variables import``, each with its description."""
+    defaults = Settings().model_dump()
+    values = {name: _text(value) if isinstance(value, bool) else value for name, value in defaults.items()}
+    return json.dumps(
+        {
+            PREFIX + name: {"value": values[name], "description": f"{field.description} Allowed: {field.title}."}
+            for name, field in Settings.model_fields.items()
+        },
+        indent=2,
+    )
+
+
+def markdown_table() -> str:
+    """The settings as a table for docs/operations.md: Variable, default, allowed values, description."""
+    lines = ["| Variable | default | allowed | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        cells = (f"`{PREFIX}{name}`", _text(field.default), field.title or "", field.description or "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    """A value as an Airflow Variable holds it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
