@@ -152,6 +152,7 @@ class TwilioDouble:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer's body would wait for the receipt of its head
     double: TwilioDouble
 
     def do_POST(self) -> None:

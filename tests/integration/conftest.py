@@ -1,8 +1,9 @@
-"""A real Postgres for every test: one embedded server per worker, one migrated template, one clone per test."""
+"""A real Postgres for every test: one embedded server per worker, migrated templates, one clone per test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,10 +22,11 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.steps.message import message
-from engage.storage import connection, migrations
+from engage.storage import connection, migrations, partitions
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
+from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
 
 if TYPE_CHECKING:
@@ -35,49 +37,83 @@ NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
 UNGUARDED = {"guard_min_volume_percent": 0, "guard_max_quiet_days": 0, "guard_max_shift_points": 100}
 """A handful of events at a window's beginning is enough for most tests, and no campaign that the guard lets pass."""
+SERVER_MEMORY = 512 << 20
 KEY = b"a key for tests, of no use to anybody"
 
 
+class Server:
+    """An embedded Postgres with databases to clone: ``installed`` after an installation, and ``extracted``, which also
+    has the partitions that a first extract of the last complete window makes."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._names = count(1)
+        self._admin = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT").connect()
+        for setting in ("fsync", "full_page_writes", "autovacuum"):  # its data outlive no test
+            self.execute(f"ALTER SYSTEM SET {setting} = off")
+        self.execute("SELECT pg_reload_conf()")
+        self.execute("CREATE DATABASE installed")
+        with self._engine("installed") as installed:
+            migrations.upgrade(installed, NOW)
+        self.execute("CREATE DATABASE extracted TEMPLATE installed")
+        with self._engine("extracted") as extracted:
+            partitions.ensure_windows(extracted, [Window.last_complete(NOW)])
+
+    def url(self, name: str) -> str:
+        return embedded_postgres.database_url(self.host, name)
+
+    def execute(self, statement: str) -> None:
+        self._admin.execute(sa.text(statement))
+
+    @contextmanager
+    def _engine(self, name: str) -> Iterator[sa.Engine]:
+        engine = connection.connect(self.url(name))
+        yield engine
+        engine.dispose()
+
+    @contextmanager
+    def clone(self, template: str) -> Iterator[str]:
+        """URL of a database for one test."""
+        name = f"test_{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        yield self.url(name)
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._admin.close()
+        self._admin.engine.dispose()
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The socket directory of a running server with a migrated database named ``template``."""
-    with embedded_postgres.postgres(Home(tmp_path_factory.mktemp("pg"))) as host:
-        _admin(host, "ALTER SYSTEM SET fsync = off")  # nobody will miss this data after a power cut
-        _admin(host, "SELECT pg_reload_conf()")
-        _admin(host, "CREATE DATABASE template")
-        template = connection.connect(embedded_postgres.database_url(host, "template"))
-        migrations.upgrade(template, NOW)
-        template.dispose()
-        yield host
-
-
-def _admin(host: str, statement: str) -> None:
-    engine = sa.create_engine(embedded_postgres.database_url(host, "postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
-        conn.execute(sa.text(statement))
-    engine.dispose()
-
-
-_names = count(1)
+def server() -> Iterator[Server]:
+    with ExitStack() as running:
+        folder = running.enter_context(server_folder())
+        patch = running.enter_context(pytest.MonkeyPatch.context())
+        # every checkpoint and every DROP goes through all of the server's buffers, by default a quarter of the memory
+        patch.setattr(embedded_postgres, "_memory", lambda: SERVER_MEMORY)
+        host = running.enter_context(embedded_postgres.postgres(Home(folder)))
+        with closing(Server(host)) as server:
+            yield server
 
 
 @pytest.fixture
-def empty_url(server: str) -> Iterator[str]:
+def empty_url(server: Server) -> Iterator[str]:
     """URL of a database without any table."""
-    yield from _database(server, "template0")
+    with server.clone("template0") as url:
+        yield url
 
 
 @pytest.fixture
-def url(server: str) -> Iterator[str]:
+def template() -> str:
+    """What ``url`` is a clone of. Tests of the partitions themselves take ``installed``."""
+    return "extracted"
+
+
+@pytest.fixture
+def url(server: Server, template: str) -> Iterator[str]:
     """URL of a migrated database of the test's own."""
-    yield from _database(server, "template")
-
-
-def _database(server: str, template: str) -> Iterator[str]:
-    name = f"test_{next(_names)}"
-    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    yield embedded_postgres.database_url(server, name)
-    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with server.clone(template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,32 +12,38 @@ import sqlalchemy as sa
 from engage.storage import connection
 
 
-@pytest.fixture
-def engage(empty_url, tmp_path):
-    """Run ``python -m engage …`` against an empty database."""
-    environment = os.environ | {
-        "ENGAGE_DATABASE_URL": empty_url,
-        "ENGAGE_HASH_KEY": "only for tests, of no use to anybody",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "COLUMNS": "200",
-    }
+@pytest.fixture(scope="module")
+def commands():
+    """A process that has imported what the commands take."""
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("command_server.py"))],
-        env=environment,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
     ) as server:
-
-        def run(*arguments):
-            server.stdin.write(json.dumps({"arguments": arguments, "folder": str(tmp_path)}) + "\n")
-            code = int(server.stdout.readline())
-            printed = [(tmp_path / name).read_text() for name in ("stdout", "stderr")]
-            return subprocess.CompletedProcess(arguments, code, *printed)
-
-        yield run
+        yield server
         server.stdin.close()
+
+
+@pytest.fixture
+def engage(commands, empty_url, tmp_path):
+    """Run ``python -m engage …`` against an empty database."""
+    environment = {
+        "ENGAGE_DATABASE_URL": empty_url,
+        "ENGAGE_HASH_KEY": "only for tests, of no use to anybody",
+        "COLUMNS": "200",
+    }
+
+    def run(*arguments):
+        asked = {"arguments": arguments, "environment": environment, "folder": str(tmp_path)}
+        commands.stdin.write(json.dumps(asked) + "\n")
+        code = int(commands.stdout.readline())
+        printed = [(tmp_path / name).read_text() for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess(arguments, code, *printed)
+
+    return run
 
 
 def test_it_is_a_command_of_python(empty_url):

@@ -18,6 +18,11 @@ NOTHING = {
 }
 
 
+@pytest.fixture
+def template():
+    return "installed"
+
+
 def test_it_counts_valid_events_by_kind(world):
     ada = world.customer()
     world.sessions(ada, 3)

@@ -22,6 +22,11 @@ NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, dropped=[], la
 
 
 @pytest.fixture
+def template():
+    return "installed"
+
+
+@pytest.fixture
 def old(in_window, window):
     """The window before the last complete window. These tests keep only the latter."""
     return in_window(window.previous())

@@ -9,6 +9,11 @@ from engage.storage import partitions
 from engage.storage.schema import customer_bucket
 
 
+@pytest.fixture
+def template():
+    return "installed"
+
+
 def buckets_of(window, count, bucket="NONE"):
     """Rows of customer_bucket for customers 1..count."""
     ids = sa.func.generate_series(1, count).table_valued("customer_id").render_derived()

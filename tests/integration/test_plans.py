@@ -12,18 +12,23 @@ from engage.steps.seed import seed
 from engage.storage import connection
 from engage.storage.partitions import HASH_MODULUS
 from engage.storage.schema import EVENT_TIMES
+from engage.window import Window
+from tests.integration.conftest import NOW, World
 
 KEY = b"k" * 32
 
 
-@pytest.fixture
-def seeded(world):
+@pytest.fixture(scope="module")
+def seeded(server):
     """Two windows with enough events for the planner to care, and its statistics."""
-    for window in (world.window.previous(), world.window):
-        seed(world.engine, window, 4000, 1, hash_key=KEY, behaviour=Behaviour(sessions_per_week=10))
-    with world.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(sa.text("ANALYZE"))
-    return world
+    with server.clone("installed") as url:
+        world = World(connection.connect(url), Window.last_complete(NOW))
+        for window in (world.window.previous(), world.window):
+            seed(world.engine, window, 4000, 1, hash_key=KEY, behaviour=Behaviour(sessions_per_week=10))
+        with world.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.execute(sa.text("ANALYZE"))
+        yield world
+        world.engine.dispose()
 
 
 def plan(world, statement):

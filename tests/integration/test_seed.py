@@ -14,6 +14,11 @@ KEY = b"k" * 32
 TABLES = ("customer", "app_session", "purchase")
 
 
+@pytest.fixture
+def template():
+    return "installed"
+
+
 def run(world, customers=300, rng_seed=7, **options):
     return seed(world.engine, world.window, customers, rng_seed, hash_key=KEY, **options)
 

@@ -22,6 +22,7 @@ from engage.storage import connection, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
 from tests.integration.service import PROBLEM, make_key, session, until, viewed
+from tests.server_folder import server_folder
 
 KILLS = 20
 OUTAGE = 20.0
@@ -110,10 +111,10 @@ def test_a_service_that_is_told_to_end_stores_what_it_has_acknowledged(serve, wo
 
 
 @pytest.fixture
-def breakable(tmp_path_factory, window):
+def breakable(window):
     """A Postgres of the test's own that can be stopped and started, and a service on it."""
-    home = Home(tmp_path_factory.mktemp("own"))
-    with ExitStack() as running:
+    with server_folder() as folder, ExitStack() as running:
+        home = Home(folder)
         host = running.enter_context(embedded_postgres.postgres(home))
         embedded_postgres.create_databases(host)
         url = embedded_postgres.database_url(host, embedded_postgres.DATABASE)

@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from engage.campaigns.run_options import RunOptions
 from engage.sending.sender import SendingContext
 from engage.steps.aggregate import aggregate
@@ -10,6 +12,11 @@ from engage.steps.message import message
 from engage.steps.seed import seed
 
 KEY = b"k" * 32
+
+
+@pytest.fixture
+def template():
+    return "installed"
 
 
 def campaign(world):
