@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that have to be free in memory; in containers there are often few."""
-GUARD = 'read -r over || ENGAGE_HOME="$1" "$0" -m engage clean; rm -rf "$1"'
+SERVER_MEMORY = 512 << 20
+GUARD = 'read -r folder; read -r over || ENGAGE_HOME="$folder" "$0" -m engage clean; rm -rf "$folder"'
 """Waits for this process to be over. Without a word from it, its servers still run and are stopped first."""
 
 
@@ -25,13 +29,22 @@ def server_folder() -> Iterator[Path]:
     """A new folder, in memory if there is room. It and its servers go even when ``kill -9`` ends the tests."""
     in_memory = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
     folder = tempfile.mkdtemp(prefix="engage-tests-", dir=MEMORY if in_memory else None)
-    with subprocess.Popen(
-        ["sh", "-c", GUARD, sys.executable, folder],
-        cwd=CHECKOUT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C is not for the guard
-    ) as guard:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        subprocess.Popen(
+            ["sh", "-c", GUARD, sys.executable],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # a Ctrl-C is not for the guard
+        ) as guard,
+    ):
+        assert guard.stdin
+        guard.stdin.write(f"{folder}\n")
+        guard.stdin.flush()
+        # every checkpoint and every DROP goes through all of a server's buffers, by default a quarter of the memory
+        patch.setattr(embedded_postgres, "_memory", lambda: SERVER_MEMORY)
         yield Path(folder)
-        guard.communicate(b"over\n")
+        guard.communicate("over\n")

@@ -17,23 +17,38 @@ from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
+from tests.server_folder import server_folder
 from tests.smtp_double import Mail, smtp_double
+
+AHEAD = """
+import sys
+
+if "scheduler" in sys.argv:
+    import airflow.providers.postgres.hooks.postgres
+    import airflow.sdk.execution_time.task_runner
+    import engage.steps.aggregate, engage.steps.approve, engage.steps.bucket
+    import engage.steps.extract, engage.steps.message, engage.steps.seed
+"""
+"""Airflow reads it as its local settings. Each task is a fork of the scheduler, and imports nothing of this anew."""
 
 
 @pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def fresh() -> Iterator[Airflow]:
     """A stack with an empty database, its DAG still paused."""
-    home = Home(tmp_path_factory.mktemp("home"), free_port(), free_port())
-    with signals_kept(), local_stack(home, USERS | {VIEWER: "viewer"}) as stack:
-        process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
-        airflow = Airflow(stack)
-        airflow.wait_until_healthy()
-        airflow.add_default_variables()
-        yield airflow
-        airflow.http.close()
-        stack_processes = CommandLine(home.path)
-        assert stack_processes.saw("scheduler", "dag-processor")
-    assert stack_processes.processes() == []
+    with server_folder() as folder, signals_kept():
+        home = Home(folder, free_port(), free_port())
+        (home.airflow / "config").mkdir(parents=True)
+        (home.airflow / "config" / "airflow_local_settings.py").write_text(AHEAD)
+        with local_stack(home, USERS | {VIEWER: "viewer"}) as stack:
+            process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
+            airflow = Airflow(stack)
+            airflow.wait_until_healthy()
+            airflow.add_default_variables()
+            yield airflow
+            airflow.http.close()
+            stack_processes = CommandLine(home.path)
+            assert stack_processes.saw("scheduler", "dag-processor")
+        assert stack_processes.processes() == []
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +88,11 @@ def set_variable(airflow: Airflow) -> Iterator[Callable[[str, str], None]]:
 
 
 @pytest.fixture
-def engage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    command = CommandLine(tmp_path_factory.mktemp("home"))
-    yield command
-    command.kill_everything()
+def engage() -> Iterator[CommandLine]:
+    with server_folder() as folder:
+        command = CommandLine(folder)
+        yield command
+        command.kill_everything()
 
 
 @pytest.fixture
@@ -91,7 +107,7 @@ def mails(airflow: Airflow, set_variable: Callable[[str, str], None]) -> Iterato
         airflow.request("DELETE", "connections/smtp_default")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing = "NOT TESTED: what a person sees in Airflow. There is no chromium, chromium-browser or google-chrome."
@@ -106,7 +122,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Page:
+def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1400, "height": 900}, locale="en-US")
     page.set_default_timeout(PATIENCE_MS)
-    return page
+    yield page
+    page.close()

@@ -18,7 +18,7 @@ from engage.errors import RunFailed
 from engage.local import demo
 from engage.storage import connection
 from engage.window import Window
-from tests.e2e.browser import log_in, picture
+from tests.e2e.browser import let_in, picture
 from tests.e2e.support import Airflow, Campaigns, past_window, until
 from tests.smtp_double import Mail
 
@@ -66,8 +66,7 @@ def question(airflow: Airflow, run_id: str) -> str:
 
 
 def answer_in_browser(page: Page, airflow: Airflow, run_id: str, option: str) -> None:
-    log_in(page, airflow)
-    expect(page.get_by_role("link", name="Dags").first).to_be_visible()
+    let_in(page, airflow)
     page.goto(f"{airflow.stack.home.url}/dags/{DAG_ID}/runs/{run_id}/tasks/approve/required_actions")
     expect(page.get_by_text("Not on the list")).to_be_visible()
     expect(page.get_by_role("link", name="The campaign's report")).to_be_visible()

@@ -20,6 +20,7 @@ from engage.local import demo, embedded_postgres
 from engage.local.home import Home
 from engage.window import Window
 from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
+from tests.server_folder import server_folder
 
 CUSTOMERS = 2000
 
@@ -50,10 +51,11 @@ def demonstrated(command: CommandLine) -> Demonstration:
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
-    command = CommandLine(tmp_path_factory.mktemp("home"))
-    yield demonstrated(command)
-    command.kill_everything()
+def first() -> Iterator[Demonstration]:
+    with server_folder() as folder:
+        command = CommandLine(folder)
+        yield demonstrated(command)
+        command.kill_everything()
 
 
 @pytest.fixture(scope="session")

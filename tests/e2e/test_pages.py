@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Req
 from engage.airflow_names import DAG_ID
 from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
-from tests.e2e.browser import PATIENCE_MS, picture
+from tests.e2e.browser import PATIENCE_MS, let_in, picture
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 WINDOW = past_window(7)
@@ -52,9 +52,7 @@ def client(airflow: Airflow, user: str | None) -> httpx.Client:
     """Somebody who has logged in as a browser has: with a cookie."""
     http = httpx.Client(base_url=airflow.stack.home.url, timeout=60, trust_env=False)
     if user:
-        login = {"username": user, "password": airflow.stack.password(user)}
-        token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-        http.cookies.set("_token", token)
+        http.cookies.set("_token", airflow.token(user))
     return http
 
 
@@ -257,12 +255,10 @@ class Watched:
         """Engage's page inside Airflow's."""
         return self.page.frame_locator("iframe")
 
-    def log_in(self, user: str, password: str) -> None:
+    def open_campaigns(self) -> None:
+        """Go to Airflow's first page, and from there to the campaigns."""
         self.page.goto(self.home.url)
-        self.page.get_by_label("Username").fill(user)
-        self.page.locator("input[type=password]").fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
-        expect(self.page.get_by_role("link", name="Campaigns")).to_be_visible()
+        self.page.get_by_role("link", name="Campaigns").click()
 
 
 @pytest.fixture
@@ -272,8 +268,9 @@ def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.F
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme="light")
     page.set_default_timeout(PATIENCE_MS)
     found = Watched(page, airflow)
-    found.log_in(user, airflow.stack.password(user))
+    let_in(page, airflow, user)
     yield found
+    page.close()
     assert found.errors == []
     assert found.elsewhere == []
 
@@ -281,7 +278,7 @@ def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.F
 def test_a_person_finds_the_campaigns_in_the_navigation_and_a_report_in_the_list(
     watched: Watched, campaigns: Campaigns
 ) -> None:
-    watched.page.get_by_role("link", name="Campaigns").click()
+    watched.open_campaigns()
     row = watched.frame.get_by_role("row", name=f"{START} to")
     expect(row).to_contain_text(f"{campaigns.of(WINDOW)['customers']:,}")
     both_themes(watched.page, "campaigns", 480)
@@ -320,7 +317,7 @@ def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
 def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_the_campaign(
     watched: Watched, airflow: Airflow, campaigns: Campaigns, set_variable: Edit
 ) -> None:
-    watched.page.get_by_role("link", name="Campaigns").click()
+    watched.open_campaigns()
     frame = watched.frame
     frame.get_by_role("link", name="What if").click()
     frame.get_by_role("combobox", name="Window").select_option(START)
@@ -353,7 +350,7 @@ def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_th
 
 
 def test_a_person_halts_a_campaign_and_lets_it_go_on(watched: Watched, campaigns: Campaigns) -> None:
-    watched.page.get_by_role("link", name="Campaigns").click()
+    watched.open_campaigns()
     frame = watched.frame
     frame.get_by_role("link", name=f"{START} to").click()
     frame.get_by_role("button", name="Halt").click()
@@ -420,7 +417,7 @@ def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) ->
         "ORDER BY total_spend_cents DESC LIMIT 1",
         start=WINDOW.start,
     )
-    watched.page.get_by_role("link", name="Campaigns").click()
+    watched.open_campaigns()
     frame = watched.frame
     frame.get_by_role("link", name="Customer", exact=True).click()
     frame.get_by_label("Customer's id").fill(str(customer_id))
@@ -438,6 +435,7 @@ def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         assert watched.page.locator("[data-post], [data-opens]").count() == 0
+    watched.open_campaigns()
 
 
 def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:

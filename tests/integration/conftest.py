@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -37,7 +37,6 @@ NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
 UNGUARDED = {"guard_min_volume_percent": 0, "guard_max_quiet_days": 0, "guard_max_shift_points": 100}
 """A handful of events at a window's beginning is enough for most tests, and no campaign that the guard lets pass."""
-SERVER_MEMORY = 512 << 20
 KEY = b"a key for tests, of no use to anybody"
 
 
@@ -86,14 +85,8 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    with ExitStack() as running:
-        folder = running.enter_context(server_folder())
-        patch = running.enter_context(pytest.MonkeyPatch.context())
-        # every checkpoint and every DROP goes through all of the server's buffers, by default a quarter of the memory
-        patch.setattr(embedded_postgres, "_memory", lambda: SERVER_MEMORY)
-        host = running.enter_context(embedded_postgres.postgres(Home(folder)))
-        with closing(Server(host)) as server:
-            yield server
+    with server_folder() as folder, embedded_postgres.postgres(Home(folder)) as host, closing(Server(host)) as server:
+        yield server
 
 
 @pytest.fixture

@@ -28,6 +28,11 @@ class Forked(Api):
         self.process = _forks.Process(target=_serve, args=(self.port, environment(url), str(log), dict(constants)))
         self.process.start()
 
+    @property
+    def pid(self) -> int:
+        assert self.process.pid
+        return self.process.pid
+
     def ready(self) -> Forked:
         until(lambda: self.process.exitcode is not None or self._answers())
         assert self.process.exitcode is None, self.log.read_text()

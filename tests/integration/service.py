@@ -48,7 +48,7 @@ def viewed(item_id: Any = "burger-17", customer_id: Any = 1, at: Any = AT, **mor
     return {**session(customer_id, at), "type": "viewed", "item_id": item_id, **more}
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait for the first true value of a condition, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -444,6 +444,15 @@ def test_how_fast_is_read_again_while_sending_and_a_wrong_value_changes_nothing(
     assert "as fast as before" in caplog.text or len(looks) == 2
 
 
+@pytest.fixture
+def interruptible():
+    """A shell has Ctrl-C ignored in what it starts in the background, and so in these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_cancelled_sender_hands_over_nothing_more_and_writes_down_what_is_on_its_way(texting):
     texting.customers(40).queued(send_concurrency="4", messages_per_second="50")
     texting.double.delay = 0.1

@@ -149,8 +149,8 @@ def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_r
     assert stored(world) == dict.fromkeys(load.acknowledged, 2)
 
 
-def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_stored_once(serve, world):
-    service = serve().ready()
+def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_stored_once(fork, world):
+    service = fork().ready()
 
     def sent(name):
         began = time.monotonic()

@@ -136,8 +136,8 @@ def faults(answers):
     return found
 
 
-def test_no_body_does_harm(serve, world):
-    service = serve().ready()
+def test_no_body_does_harm(fork, world):
+    service = fork().ready()
     json_ = {"Content-Type": "application/json"}
 
     def put(body):
@@ -161,8 +161,8 @@ def test_no_body_does_harm(serve, world):
     assert world.value("SELECT count(*) FROM customer") == 0
 
 
-def test_no_size_does_harm(serve):
-    service = serve().ready()
+def test_no_size_does_harm(fork):
+    service = fork().ready()
     with unharmed(service):
         for _ in range(3):
             assert refused(service.send(content=bomb(), headers={"Content-Encoding": "gzip"}), 413)
@@ -203,8 +203,8 @@ HEADS = {
 }
 
 
-def test_no_head_does_harm(serve):
-    service = serve().ready()
+def test_no_head_does_harm(fork):
+    service = fork().ready()
     with unharmed(service):
         found = {}
         for name, head in HEADS.items():

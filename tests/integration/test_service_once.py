@@ -60,8 +60,8 @@ def test_a_hundred_sends_of_one_batch_at_once_store_it_once(api, world):
     assert world.value(STORED) == 2
 
 
-def test_a_hundred_sends_to_two_services_at_once_store_a_batch_once(serve, world):
-    services = [serve(), serve()]
+def test_a_hundred_sends_to_two_services_at_once_store_a_batch_once(fork, world):
+    services = [fork(), fork()]
     for service in services:
         service.ready()
     with ThreadPoolExecutor(50) as threads:

@@ -8,7 +8,10 @@ from engage import process_signals
 @pytest.fixture(autouse=True)
 def interrupting():
     """The command line's handlers, for the length of a test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)  # the shell may have had it ignored
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     process_signals.interrupt_on_signals()
     yield
     for number, handler in before.items():
