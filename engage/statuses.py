@@ -104,9 +104,10 @@ class ProviderFact(StrEnum):
 
 
 class SuppressionReason(StrEnum):
-    """Why a phone is never texted again."""
+    """Why a phone gets no texts. ``REVOCATION`` is a stop in other words than a keyword."""
 
     STOP = auto()
+    REVOCATION = auto()
     PROVIDER = auto()
     ERASURE = auto()
 

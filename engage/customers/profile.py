@@ -31,8 +31,9 @@ class Profile:
 def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
     """Store a customer's profile; returns whether the customer is new. Idempotent.
 
-    A new consent ends an earlier opt-out, unless the consent lies in the future. A suppressed phone stays suppressed.
-    If a customer who has opted out changes the phone, the old phone is suppressed.
+    A new consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
+    phone that is suppressed for another reason stays suppressed. If a customer who has opted out changes the phone, the
+    old phone is suppressed.
 
     Raises:
         SyntheticCustomer: the id belongs to a synthetic customer.
@@ -50,7 +51,10 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
     given = {"registered_at": profile.registered_at} if profile.registered_at else {}
     added = insert(customer).values(customer_id=customer_id, **({"registered_at": as_of} | given), **values)
     if conn.execute(added.on_conflict_do_nothing().returning(customer.c.customer_id)).first():
+        _lift_revocation(conn, new_hash, profile.consent_at, known=None, as_of=as_of)
         return True
+    of_customer = sa.select(customer.c.consent_at).where(customer.c.customer_id == customer_id).with_for_update()
+    known = conn.execute(of_customer).scalar()
     _keep_opt_out(conn, customer_id, new_hash, as_of)
     consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
     anew = sa.and_(
@@ -64,7 +68,21 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
             f"Customer {customer_id} is synthetic, made by seeding. Put real customers into another database, or give "
             "this one an id that no synthetic customer has."
         )
+    _lift_revocation(conn, new_hash, profile.consent_at, known=known, as_of=as_of)
     return False
+
+
+def _lift_revocation(
+    conn: sa.Connection,
+    phone_hash: bytes | None,
+    consented_at: datetime | None,
+    *,
+    known: datetime | None,
+    as_of: datetime,
+) -> None:
+    """End the revocation of a phone if the consent is new and does not lie in the future."""
+    if phone_hash and consented_at and consented_at <= as_of and consented_at != known:
+        suppressions.lift_revocation(conn, phone_hash, consented_at=consented_at)
 
 
 def _keep_opt_out(conn: sa.Connection, customer_id: int, phone_hash: bytes | None, as_of: datetime) -> None:

@@ -10,7 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engage.customers import suppression
 from engage.statuses import SuppressionReason, TextClass
-from engage.storage.schema import inbound_sms
+from engage.storage.schema import inbound_sms, message
+
+_QUOTABLE = 5
+"""Number of the last messages to a phone in which the service looks for a customer's quotation."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ def receive(engine: sa.Engine, sms: InboundSms, *, as_of: datetime) -> bool:
     """Act on a text; returns False, and changes nothing, if Engage has acted on it before.
 
     A stop in any words suppresses the phone. A start ends that suppression; it ends neither an opt-out in the app nor
-    an erasure. All other texts are only recorded.
+    an erasure. A later consent in the app ends a revocation, but not the keyword STOP. All other texts are only
+    recorded.
     """
     with engine.begin() as conn:
         row = {
@@ -38,9 +42,21 @@ def receive(engine: sa.Engine, sms: InboundSms, *, as_of: datetime) -> bool:
         new = insert(inbound_sms).values(row).on_conflict_do_nothing().returning(inbound_sms.c.provider_message_id)
         if conn.execute(new).one_or_none() is None:
             return False
-        if sms.text_class in (TextClass.STOP, TextClass.REVOCATION):
+        if sms.text_class in _REASONS:
             source = f"inbound text: {sms.text_class}"
-            suppression.suppress(conn, sms.phone_hash, reason=SuppressionReason.STOP, source=source, as_of=as_of)
+            suppression.suppress(conn, sms.phone_hash, reason=_REASONS[sms.text_class], source=source, as_of=as_of)
         elif sms.text_class == TextClass.START:
             suppression.allow_again(conn, sms.phone_hash)
         return True
+
+
+_REASONS = {TextClass.STOP: SuppressionReason.STOP, TextClass.REVOCATION: SuppressionReason.REVOCATION}
+
+
+def quotable(engine: sa.Engine, phone_hash: bytes) -> list[str]:
+    """The last texts that were sent to a phone, latest first."""
+    theirs = sa.select(message.c.body).where(message.c.phone_hash == phone_hash, message.c.body.is_not(None))
+    # only messages that are not skipped have a body; the index of phones has no others
+    latest = theirs.where(message.c.reason.is_(None)).order_by(message.c.window_start.desc()).limit(_QUOTABLE)
+    with engine.connect() as conn:
+        return list(conn.execute(latest).scalars())

@@ -16,11 +16,14 @@ def suppress(
 ) -> None:
     """Never text a phone again.
 
-    The first reason stays, unless the new one is an erasure: only an erasure outlasts a START.
+    The first reason stays, unless the new one is harder to end. A consent ends a revocation, a START ends all but an
+    erasure.
     """
     row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
-    is_erasure = sa.literal(reason == SuppressionReason.ERASURE)
-    outranks = sa.and_(is_erasure, suppression.c.reason != SuppressionReason.ERASURE)
+    easier = [SuppressionReason.REVOCATION] if reason != SuppressionReason.REVOCATION else []
+    if reason == SuppressionReason.ERASURE:
+        easier += [SuppressionReason.STOP, SuppressionReason.PROVIDER]
+    outranks = suppression.c.reason.in_(easier)
     conn.execute(
         insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=outranks)
     )
@@ -30,3 +33,9 @@ def allow_again(conn: sa.Connection, phone_hash: bytes) -> None:
     """End the suppression of a phone after its START; an erased phone stays suppressed."""
     theirs = suppression.c.phone_hash == phone_hash
     conn.execute(sa.delete(suppression).where(theirs, suppression.c.reason != SuppressionReason.ERASURE))
+
+
+def lift_revocation(conn: sa.Connection, phone_hash: bytes, *, consented_at: datetime) -> None:
+    """End the suppression of a phone by a revocation that is older than the owner's consent."""
+    theirs = sa.and_(suppression.c.phone_hash == phone_hash, suppression.c.reason == SuppressionReason.REVOCATION)
+    conn.execute(sa.delete(suppression).where(theirs, suppression.c.suppressed_at < consented_at))

@@ -15,7 +15,6 @@ from engage.service.context import Context
 from engage.service.problem_details import documented
 from engage.service.strict_route import StrictRoute
 from engage.service.twilio_signature import Form, signed_form
-from engage.statuses import TextClass
 from engage.texts import opt_out_words, phone
 
 
@@ -76,8 +75,10 @@ def _receive(context: Context, form: Form) -> str:
     sid, sender = form.get("MessageSid", ""), form.get("From", "")
     if not MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
         return "ignored"
-    text_class = opt_out_words.classify(form.get("Body", ""), form.get("OptOutType", ""))
-    sms = InboundSms(sid, phone.phone_hash(sender, context.hash_key), TextClass(text_class))
+    phone_hash = phone.phone_hash(sender, context.hash_key)
+    sent = replies.quotable(context.engine, phone_hash)
+    text_class = opt_out_words.classify(form.get("Body", ""), form.get("OptOutType", ""), sent)
+    sms = InboundSms(sid, phone_hash, text_class)
     return text_class if replies.receive(context.engine, sms, as_of=context.clock()) else "repeated"
 
 

@@ -70,7 +70,11 @@ suppression = sa.Table(
     metadata,
     sa.Column("phone_hash", sa.LargeBinary, primary_key=True),
     sa.Column(
-        "reason", sa.Text, nullable=False, comment="stop: an opt-out; provider: it refuses; erasure: customer erased"
+        "reason",
+        sa.Text,
+        nullable=False,
+        comment="stop: an opt-out by keyword or in the app; revocation: an opt-out in other words; "
+        "provider: it refuses; erasure: customer erased",
     ),
     sa.Column("source", sa.Text, nullable=False, comment="where the reason comes from"),
     _time("suppressed_at", nullable=False),

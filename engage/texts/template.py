@@ -13,9 +13,9 @@ from decimal import Decimal
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 from engage.texts.sms_segments import segments
 
-OPT_OUT = "Reply STOP to opt out."
 MAX_VALUE = 40
 """Longest name in a message, in characters."""
 
@@ -53,8 +53,8 @@ class Template:
                 parts[-1] += value
             else:
                 parts += [value, ""]
-        if not any(re.search(r"\bSTOP\b", part) for part in parts[::2]):
-            parts[-1] = f"{parts[-1].rstrip()} {OPT_OUT}" if parts[-1].strip() or len(parts) > 1 else OPT_OUT
+        if not any(map(says_how_to_opt_out, parts[::2])):
+            parts[-1] = f"{parts[-1].rstrip()} {OPT_OUT_LINE}" if parts[-1].strip() or len(parts) > 1 else OPT_OUT_LINE
         return cls(tuple(parts))
 
     @property

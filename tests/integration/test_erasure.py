@@ -122,7 +122,9 @@ def test_what_is_noted_of_their_texts_is_forgotten_too_and_of_nobody_elses(texte
 
 
 def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_kept(texted):
-    for n, (first, second) in enumerate([("stop", "erasure"), ("erasure", "stop"), ("stop", "provider")]):
+    pairs = [("stop", "erasure"), ("erasure", "stop"), ("stop", "provider"), ("revocation", "provider"),
+             ("revocation", "erasure"), ("provider", "revocation")]  # fmt: skip
+    for n, (first, second) in enumerate(pairs):
         with texted.engine.begin() as conn:
             for reason in (first, second):
                 suppression.suppress(conn, bytes([n]), reason=reason, source=f"as {reason}", as_of=texted.now)
@@ -130,6 +132,9 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
         ("erasure", "as erasure"),
         ("erasure", "as erasure"),
         ("stop", "as stop"),
+        ("provider", "as provider"),
+        ("erasure", "as erasure"),
+        ("provider", "as provider"),
     ]
 
 

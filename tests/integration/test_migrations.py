@@ -144,6 +144,19 @@ def test_a_message_from_before_facts_were_kept_gets_its_own(world, now, status, 
     assert world.rows("SELECT status, error_code, fact FROM message") == [(status, error_code, fact)]
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"), [("inbound text: revocation", "revocation"), ("inbound text: stop", "stop")]
+)
+def test_a_stop_from_before_other_words_were_a_reason_gets_its_own(world, now, source, reason):
+    migrations.downgrade(world.engine, "0009")
+    row = {"phone_hash": b"1", "source": source, "now": now}
+    world.execute(sa.text("INSERT INTO suppression VALUES (:phone_hash, 'stop', :source, :now)").bindparams(**row))
+    migrations.upgrade(world.engine, now)
+    assert world.rows("SELECT reason, source FROM suppression") == [(reason, source)]
+    migrations.downgrade(world.engine, "0009")
+    assert world.rows("SELECT reason FROM suppression") == [("stop",)]
+
+
 def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_keeps_its_run(world, now):
     world.sessions(world.customer(), 5)
     world.computed(require_approval=True)

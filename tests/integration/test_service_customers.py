@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import why
+from engage.customers import suppression
 from engage.sending import queue
 from engage.settings import Settings
 from engage.storage.schema import MAX_CUSTOMER_ID, message, metadata
@@ -271,6 +272,85 @@ def test_a_phone_that_is_never_texted_is_shown_as_such(customers, world):
     world.execute(sa.insert(metadata.tables["suppression"]).values(row))
     assert told(customers.get())["suppressed"] is True
     assert told(customers.put(ADA))["suppressed"] is True
+
+
+# --- a consent after a stop by text
+
+
+REVOKED = datetime(2026, 11, 10, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def revoked(customers, world):
+    """Ada has told us by text, in other words than a keyword, to stop."""
+    customers.put(ADA)
+    suppressed(world, "revocation")
+    return customers
+
+
+def suppressed(world, reason):
+    with world.engine.begin() as conn:
+        suppression.suppress(conn, phone_hash(PHONE, KEY), reason=reason, source="a test", as_of=REVOKED)
+
+
+def consenting(at, **more):
+    return {**ADA, "consent": {"source": "app settings", "at": at.isoformat()}, **more}
+
+
+@pytest.mark.parametrize(
+    ("after", "ends"),
+    [
+        (timedelta(seconds=1), True),
+        (timedelta(hours=1), True),
+        (timedelta(0), False),
+        (-timedelta(days=1), False),
+        (timedelta(hours=1, seconds=1), False),  # a second from now
+    ],
+)
+def test_a_later_consent_ends_a_stop_in_other_words_than_a_keyword(revoked, after, ends):
+    assert told(revoked.put(consenting(REVOKED + after)))["suppressed"] is not ends
+
+
+@pytest.mark.parametrize("reason", ["stop", "provider", "erasure"])
+def test_a_later_consent_ends_no_other_suppression(customers, world, reason):
+    customers.put(ADA)
+    suppressed(world, reason)
+    assert told(customers.put(consenting(world.now)))["suppressed"] is True
+
+
+def test_a_keyword_after_other_words_is_lifted_by_no_consent(revoked, world):
+    suppressed(world, "stop")
+    assert told(revoked.put(consenting(world.now)))["suppressed"] is True
+
+
+def test_a_consent_that_was_known_before_the_text_ends_nothing(customers, world):
+    customers.put(consenting(world.now))
+    suppressed(world, "revocation")
+    for body in (consenting(world.now), consenting(world.now, name="Ada King"), {**ADA, "consent": None}):
+        assert told(customers.put(body))["suppressed"] is True
+
+
+def test_a_consent_with_another_phone_ends_nothing_of_the_first(revoked, world):
+    revoked.put(consenting(world.now, phone=fictional_phone(8)))
+    assert told(revoked.put(ADA, 4712), 201)["suppressed"] is True
+
+
+def test_a_new_customer_with_the_phone_who_consents_later_ends_the_stop(revoked, world):
+    assert told(revoked.put(ADA, 4712), 201)["suppressed"] is True
+    assert told(revoked.put(consenting(world.now), 4713), 201)["suppressed"] is False
+    assert told(revoked.get())["suppressed"] is False
+
+
+def test_after_a_consent_the_phone_is_texted_again_and_a_new_stop_holds(revoked, world):
+    world.purchase(4711, 100)
+    world.computed()
+    revoked.put(consenting(world.now))
+    world.message()
+    assert world.ledger() == {4711: "accepted"}
+    with world.engine.begin() as conn:
+        later = world.now + timedelta(minutes=1)
+        suppression.suppress(conn, phone_hash(PHONE, KEY), reason="revocation", source="a test", as_of=later)
+    assert told(revoked.put(consenting(world.now)))["suppressed"] is True
 
 
 # --- forgetting

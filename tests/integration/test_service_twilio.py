@@ -339,7 +339,7 @@ def test_the_double_calls_back_to_the_address_that_the_sender_gave(accepted, dou
 )
 def test_a_stop_after_queueing_wins(service, body, more, source):
     service.text(body, **more)
-    assert service.suppressed() == [("stop", source)]
+    assert service.suppressed() == [(source.removeprefix("inbound text: "), source)]
     assert service.world.message().by_status == {"skipped": 1}
     assert service.world.ledger() == {1: "skipped/suppressed"}
 
@@ -371,12 +371,46 @@ def test_a_start_that_comes_again_after_a_second_stop_changes_nothing(service):
     assert service.counted("inbound", "text_class") == {"stop": 2, "start": 1, "repeated": 3}
 
 
-def test_of_two_stops_the_first_stays(service):
-    service.text("stop texting me")
+@pytest.mark.parametrize("body", ["STOP", "stop texting me"])
+def test_of_two_equal_stops_the_first_stays(service, body):
+    service.text(body)
     first = service.world.dump("suppression")
     service.world.now += timedelta(minutes=1)
-    service.text("STOP")
+    service.text(body)
     assert service.world.dump("suppression") == first
+
+
+@pytest.mark.parametrize("bodies", [("STOP", "stop texting me"), ("stop texting me", "STOP")])
+def test_of_a_keyword_and_other_words_the_keyword_stays(service, bodies):
+    for body in bodies:
+        service.text(body)
+    assert service.suppressed() == [("stop", "inbound text: stop")]
+    service.text("START")
+    assert service.suppressed() == []
+
+
+def test_a_start_ends_a_stop_in_other_words(service):
+    service.text("please stop texting me")
+    service.text("START")
+    assert service.suppressed() == []
+
+
+OURS = "Stop cooking tonight! Dinner is on us. Text STOP to end"
+
+
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [
+        (f"Loved “{OURS}”", []),
+        (f"{OURS} haha see you", []),
+        (f"“{OURS}” Stop texting me", ["revocation"]),
+        (OURS, []),
+    ],
+)
+def test_a_text_that_quotes_our_message_is_judged_by_what_else_it_says(service, body, reasons):
+    service.world.execute(sa.update(message).values(status="sending", sending_at=service.world.now, body=OURS))
+    service.text(body)
+    assert [reason for reason, _ in service.suppressed()] == reasons
 
 
 def test_a_start_ends_no_opt_out_that_was_made_in_the_app(service):

@@ -65,7 +65,7 @@ def test_looking_changes_nothing(seeded):
 
 def test_segments_are_those_of_the_campaigns_texts(world):
     world.sessions(world.customer(), 1)
-    world.computed(message_boost=f"{'x' * 200} STOP")
+    world.computed(message_boost=f"{'x' * 200}. Reply STOP")
     found = asked(world, "100", "5")
     assert found.messages(found.after) == 1
     assert found.segments(found.after) == 2

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from engage import settings
 from engage.errors import SettingsError
-from engage.texts.template import MAX_VALUE, OPT_OUT, PLACEHOLDERS, Template, clean, values
+from engage.texts.opt_out_line import OPT_OUT_LINE
+from engage.texts.template import MAX_VALUE, PLACEHOLDERS, Template, clean, values
 
 ADA = values("Ada Lovelace", 12345, 5.125)
 
@@ -30,12 +31,16 @@ def test_text_without_placeholders_is_kept_as_it_is():
 @pytest.mark.parametrize(
     ("text", "ends"),
     [
-        ("Come back!", f"Come back! {OPT_OUT}"),
+        ("Come back!", f"Come back! {OPT_OUT_LINE}"),
         ("Come back! Reply STOP to end", "Come back! Reply STOP to end"),
-        ("Hi {{ first_name }}", f"Hi Ada {OPT_OUT}"),
-        ("Please stop by", f"Please stop by {OPT_OUT}"),
-        ("NONSTOP fun", f"NONSTOP fun {OPT_OUT}"),
-        ("  ", OPT_OUT),
+        ("Hi {{ first_name }}", f"Hi Ada {OPT_OUT_LINE}"),
+        ("Please stop by", f"Please stop by {OPT_OUT_LINE}"),
+        ("NONSTOP fun", f"NONSTOP fun {OPT_OUT_LINE}"),
+        ("  ", OPT_OUT_LINE),
+        ("STOP by today for 10% off!", f"STOP by today for 10% off! {OPT_OUT_LINE}"),
+        ("Don't STOP believing", f"Don't STOP believing {OPT_OUT_LINE}"),
+        ("NON-STOP fun", f"NON-STOP fun {OPT_OUT_LINE}"),
+        ("Vuelve. Responde STOP para salir", "Vuelve. Responde STOP para salir"),
     ],
 )
 def test_how_to_opt_out_is_said_once(text, ends):
@@ -44,7 +49,7 @@ def test_how_to_opt_out_is_said_once(text, ends):
 
 
 def test_a_customer_named_stop_does_not_take_the_place_of_the_opt_out():
-    assert rendered("Hi {{ first_name }}", "STOP") == f"Hi STOP {OPT_OUT}"
+    assert rendered("Hi {{ first_name }}", "STOP") == f"Hi STOP {OPT_OUT_LINE}"
 
 
 ATTACKS = [
@@ -108,15 +113,15 @@ def test_a_text_that_would_take_too_many_segments_is_refused_before_a_run_begins
 
 
 def test_windows_line_ends_become_plain_ones():
-    assert rendered("one\r\ntwo STOP") == "one\ntwo STOP"
+    assert rendered("one\r\nReply STOP to end") == "one\nReply STOP to end"
 
 
 # --- values
 
 
 def test_a_value_is_never_a_template():
-    assert rendered("Hi {{ name }} STOP", "{{7*7}}") == "Hi {{7*7}} STOP"
-    assert rendered("Hi {{ name }} STOP", "{{ total_spend }}") == "Hi {{ total_spend }} STOP"
+    assert rendered("Hi {{ name }}. Reply STOP", "{{7*7}}") == "Hi {{7*7}}. Reply STOP"
+    assert rendered("Hi {{ name }}. Reply STOP", "{{ total_spend }}") == "Hi {{ total_spend }}. Reply STOP"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_a_name_is_cleaned_of_what_nobody_sees(name, shown):
 
 def test_a_name_is_cut_to_what_a_text_can_bear():
     assert clean("😀" * 10_000) == "😀" * MAX_VALUE
-    assert len(rendered("Hi {{ name }} STOP", "😀" * 10_000)) < 60
+    assert len(rendered("Hi {{ name }}. Reply STOP", "😀" * 10_000)) < 60
     assert clean("a" * 10_000_000) == "a" * MAX_VALUE
 
 
