@@ -17,7 +17,7 @@ def commands():
     """A process that has imported what the commands take."""
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("command_server.py"))],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
