@@ -27,10 +27,10 @@ test-fast: lint ## check style and types, then run the unit and DAG tests: under
 	$(RUN) pytest -n 2 tests/unit tests/dags
 
 test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration tests; starts a real Postgres
-	$(RUN) pytest -n 3 tests/unit tests/dags tests/integration
+	$(RUN) pytest -n 3 tests/integration tests/dags tests/unit
 
 test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Airflow and a real browser
-	$(RUN) pytest -n 2 --dist loadfile tests/e2e
+	$(RUN) pytest -n 3 --dist loadgroup tests/e2e
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose

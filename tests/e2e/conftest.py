@@ -1,10 +1,11 @@
-"""Real Airflow processes on an embedded Postgres. One stack per pytest process serves most tests."""
+"""Real Airflow processes on an embedded Postgres. A stack serves many tests: one in all, and two with pytest-xdist."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -20,7 +21,9 @@ from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free
 from tests.server_folder import server_folder
 from tests.smtp_double import Mail, smtp_double
 
-AHEAD = """
+HERE = Path(__file__).resolve().parent
+
+PRELOAD = """
 import sys
 
 if "scheduler" in sys.argv:
@@ -29,7 +32,18 @@ if "scheduler" in sys.argv:
     import engage.steps.aggregate, engage.steps.approve, engage.steps.bucket
     import engage.steps.extract, engage.steps.message, engage.steps.seed
 """
-"""Airflow reads it as its local settings. Each task is a fork of the scheduler, and imports nothing of this anew."""
+"""Airflow's local settings. Each task is a fork of the scheduler, so that no task imports these anew."""
+FIRST_STACK = {"test_sending", "test_workflow"}
+"""The files whose tests share one stack with pytest-xdist. The other tests that need a stack share another."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each stack a worker of its own, and one to the tests that start stacks themselves."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and isinstance(item, pytest.Function):
+            stack = "first stack" if item.path.stem in FIRST_STACK else "second stack"
+            item.add_marker(pytest.mark.xdist_group(stack if "fresh" in item.fixturenames else "no stack"))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +52,7 @@ def fresh() -> Iterator[Airflow]:
     with server_folder() as folder, signals_kept():
         home = Home(folder, free_port(), free_port())
         (home.airflow / "config").mkdir(parents=True)
-        (home.airflow / "config" / "airflow_local_settings.py").write_text(AHEAD)
+        (home.airflow / "config" / "airflow_local_settings.py").write_text(PRELOAD)
         with local_stack(home, USERS | {VIEWER: "viewer"}) as stack:
             process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
             airflow = Airflow(stack)

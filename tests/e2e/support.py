@@ -185,6 +185,8 @@ class CommandLine:
     service_port: int = field(default_factory=free_port)
     sessions: dict[int, float] = field(default_factory=dict)
     """Each session seen, by the number of its leader, with the time when that began: numbers are given out again."""
+    others: set[tuple[int, float]] = field(default_factory=set)
+    """Processes that are not of this folder, by number and time. It spares looking at all of the machine's anew."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -237,7 +239,9 @@ class CommandLine:
         for process in found:
             with suppress(psutil.NoSuchProcess, ProcessLookupError):
                 leader = os.getsid(process.pid)
-                self.sessions.setdefault(leader, psutil.Process(leader).create_time())
+                if leader not in self.sessions:
+                    self.sessions[leader] = psutil.Process(leader).create_time()
+                    self.others.clear()  # one of them may be of this session
         return found
 
     def processes(self) -> list[psutil.Process]:
@@ -246,9 +250,14 @@ class CommandLine:
         found: dict[int, psutil.Process] = {}
         everything = psutil.process_iter(["create_time"])
         for process in sorted(everything, key=lambda process: process.info["create_time"]):  # parents before children
+            identity = process.pid, process.info["create_time"]
             with suppress(psutil.Error, ProcessLookupError):
-                if alive(process) and (process.ppid() in found or self._owns(process)):
+                if identity in self.others or not alive(process):
+                    continue
+                if process.ppid() in found or self._owns(process):
                     found[process.pid] = process
+                else:
+                    self.others.add(identity)
         return list(found.values())
 
     def _owns(self, process: psutil.Process) -> bool:
