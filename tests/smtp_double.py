@@ -75,6 +75,6 @@ def smtp_double() -> Iterator[SmtpDouble]:
     """A server for the length of the block."""
     with _Server(("127.0.0.1", 0), _Session) as server:
         server.double = SmtpDouble(server.server_address[1])
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield server.double
         server.shutdown()
