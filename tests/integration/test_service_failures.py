@@ -43,6 +43,9 @@ class Load:
             ended = [threads.submit(self._client) for _ in range(clients)]
             try:
                 yield self
+            except BaseException:
+                self.again = False  # or the clients would wait for an answer for ever
+                raise
             finally:
                 self._ending.set()
         for future in ended:
