@@ -71,6 +71,7 @@ class SkipReason(StrEnum):
     NO_CONSENT = auto()
     NO_PHONE = auto()
     INVALID_PHONE = auto()
+    NOT_MOBILE = auto()
     DUPLICATE_PHONE = auto()
     PHONE_CHANGED = auto()
     SYNTHETIC = auto()

@@ -86,7 +86,7 @@ def body(asked: Question, report: str) -> str:
     """The question in Markdown. A message's text is set as code, so that no markup in it has an effect."""
     waiting = ", ".join(f"**{count:,}** to {bucket}" for bucket, count in asked.messages.items())
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
-    texts = (f"{bucket} reads:\n\n{_as_code(text)}" for bucket, text in asked.texts.items())
+    texts = (_text_to(bucket, asked) for bucket in asked.texts)
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
     return "\n\n".join(
         (
@@ -99,6 +99,13 @@ def body(asked: Question, report: str) -> str:
             "computes it anew.",
         )
     )
+
+
+def _text_to(bucket: str, asked: Question) -> str:
+    """A bucket's text, and what the approver should know of it. Both are code, as a warning quotes the text."""
+    text = f"{bucket} reads:\n\n{_as_code(asked.texts[bucket])}"
+    warnings = "\n".join(asked.warnings.get(bucket, ()))
+    return f"{text}\n\nCheck this text before you answer:\n\n{_as_code(warnings)}" if warnings else text
 
 
 def _as_code(text: str) -> str:

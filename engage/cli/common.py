@@ -57,7 +57,7 @@ def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Eng
         return
     with embedded_postgres.engine(Home.default(), serving=serving) as engine:
         if upgraded:
-            migrations.upgrade(engine, now())
+            migrations.upgrade(engine, now(), hash_key=hash_key)
         yield engine
 
 

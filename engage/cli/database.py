@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from engage.cli.common import console, database
+from engage.cli.common import console, database, hash_key
 from engage.clock import now
 from engage.storage import migrations
 
@@ -13,7 +13,10 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 @app.command()
 def upgrade() -> None:
-    """Bring the schema up to date, and make the partitions of the current window and the next two."""
+    """Bring the schema up to date, and make the partitions of the current window and the next two.
+
+    With a database of customers it may need ENGAGE_HASH_KEY, the same as the service's.
+    """
     with database(upgraded=False) as engine:
-        migrations.upgrade(engine, now())
+        migrations.upgrade(engine, now(), hash_key=hash_key)
     console.print("The database is up to date.")

@@ -12,12 +12,16 @@ from engage.customers import suppression as suppressions
 from engage.errors import NoSuchCustomer, SyntheticCustomer
 from engage.statuses import SuppressionReason
 from engage.storage.schema import customer
-from engage.texts.phone import phone_hash
+from engage.texts import phone
 
 
 @dataclass(frozen=True)
 class Profile:
-    """All that the app knows of a customer. ``phone`` is E.164; without ``consent_at`` there is no consent."""
+    """All that the app knows of a customer. Without ``consent_at`` there is no consent.
+
+    Raises:
+        InputError: ``phone`` is not a valid number. Any spelling of a number becomes the canonical one.
+    """
 
     name: str | None = None
     phone: str | None = field(default=None, repr=False)
@@ -27,18 +31,22 @@ class Profile:
     consent_at: datetime | None = None
     consent_source: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.phone is not None:
+            object.__setattr__(self, "phone", phone.parse(self.phone))
+
 
 def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
     """Store a customer's profile; returns whether the customer is new. Idempotent.
 
     A new consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
     phone that is suppressed for another reason stays suppressed. If a customer who has opted out changes the phone, the
-    old phone is suppressed.
+    old phone is suppressed. Suppressions that an earlier version recorded under another spelling of the phone count.
 
     Raises:
         SyntheticCustomer: the id belongs to a synthetic customer.
     """
-    new_hash = phone_hash(profile.phone, hash_key) if profile.phone else None
+    new_hash = _hash_of(conn, profile.phone, hash_key) if profile.phone else None
     values = {
         "name": profile.name,
         "phone": profile.phone,
@@ -83,6 +91,14 @@ def _lift_revocation(
     """End the revocation of a phone if the consent is new and does not lie in the future."""
     if phone_hash and consented_at and consented_at <= as_of and consented_at != known:
         suppressions.lift_revocation(conn, phone_hash, consented_at=consented_at)
+
+
+def _hash_of(conn: sa.Connection, number: str, hash_key: bytes) -> bytes:
+    """The phone's hash, under which its suppressions stand from now on."""
+    hashed = phone.phone_hash(number, hash_key)
+    former = [phone.phone_hash(spelling, hash_key) for spelling in phone.trunk_spellings(number)]
+    suppressions.take_over(conn, former, hashed)
+    return hashed
 
 
 def _keep_opt_out(conn: sa.Connection, customer_id: int, phone_hash: bytes | None, as_of: datetime) -> None:

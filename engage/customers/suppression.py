@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -39,3 +40,12 @@ def lift_revocation(conn: sa.Connection, phone_hash: bytes, *, consented_at: dat
     """End the suppression of a phone by a revocation that is older than the owner's consent."""
     theirs = sa.and_(suppression.c.phone_hash == phone_hash, suppression.c.reason == SuppressionReason.REVOCATION)
     conn.execute(sa.delete(suppression).where(theirs, suppression.c.suppressed_at < consented_at))
+
+
+def take_over(conn: sa.Connection, former: Sequence[bytes], phone_hash: bytes) -> None:
+    """Move the suppressions of a phone's former hashes to its hash; of several reasons the strictest stays."""
+    if not former:
+        return
+    theirs = sa.delete(suppression).where(suppression.c.phone_hash.in_(former)).returning(*suppression.c)
+    for row in sorted(conn.execute(theirs), key=lambda row: row.suppressed_at):
+        suppress(conn, phone_hash, reason=row.reason, source=row.source, as_of=row.suppressed_at)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from engage.storage.binary_copy import microseconds, packed
 from engage.storage.schema import app_session, purchase
-from engage.texts.phone import phone_hash
+from engage.texts.phone import UNASSIGNED, phone_hash
 from engage.window import ANCHOR, LENGTH, WEEKS, Window
 
 BLOCK = 10_000
@@ -46,7 +46,7 @@ TYPICAL = Behaviour()
 def synthetic_customers(first: int, count: int, hash_key: bytes) -> dict[str, list[Any]]:
     """``count`` customers from ``first`` (the first of a block) on, by column; the same on every call.
 
-    Their phones start with +999, which is assigned to no country (ITU-T E.164, list of assigned country codes).
+    Their phones start with ``UNASSIGNED``, so none is real.
     """
     rng = np.random.default_rng(np.random.SeedSequence(_CUSTOMER_STREAM, spawn_key=(first,)))
     given, family, zone = rng.integers(0, (len(GIVEN_NAMES), len(FAMILY_NAMES), len(TIME_ZONES)), (BLOCK, 3)).T.tolist()
@@ -54,7 +54,9 @@ def synthetic_customers(first: int, count: int, hash_key: bytes) -> dict[str, li
     without_phone = (rng.random(BLOCK) < 0.01).tolist()
     opted_out = (rng.random(BLOCK) < 0.02).tolist()
     ids = range(first, first + count)
-    phones = [None if without else f"+999{number:09}" for number, without in zip(ids, without_phone, strict=False)]
+    phones = [
+        None if without else f"{UNASSIGNED}{number:09}" for number, without in zip(ids, without_phone, strict=False)
+    ]
     on_day = [ANCHOR - timedelta(days=day) for day in range(366)]
     registered = [on_day[day] for day in days[:count]]
     return {

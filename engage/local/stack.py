@@ -22,6 +22,7 @@ from engage.local.home import Home, tail, write_json
 from engage.local.home_lock import locked
 from engage.local.processes import STOP_SECONDS, end_leftovers, remember
 from engage.storage import migrations
+from engage.texts import phone
 
 ADMIN = "admin"
 USERS = {ADMIN: "admin"}
@@ -65,7 +66,7 @@ class Stack:
         self.home.logs.mkdir(exist_ok=True)
         write_json(self.home.airflow / "passwords.json", {user: self.password(user) for user in self.users})
         with self.database() as engine:
-            migrations.upgrade(engine, now())
+            migrations.upgrade(engine, now(), hash_key=lambda: phone.hash_key(self.home.secret("hash")))
         log = self.home.logs / "migrate.log"
         with log.open("wb") as output:
             done = subprocess.run(

@@ -1,7 +1,7 @@
 """Which customers may be texted: decided when messages are queued, and again when each is claimed.
 
 The database decides by one expression both times, so a late STOP wins. Python decides what the database cannot: whether
-a number can exist, and what time it is there. It does so only for a provider that reaches people.
+a number can be a mobile's, and what time it is there. It does so only for a provider that reaches people.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ class RecipientChecks:
         """Whether the recipient may be texted at this moment."""
         if not self._strict:
             return _ANY_TIME
-        if not phone.is_valid(number):
-            return Readiness(SkipReason.INVALID_PHONE)
+        if why := phone.not_textable(number):
+            return Readiness(why)
         zones = phone.zones(number, time_zone)
         return _within_hours(self._hours, zones, now) if zones else Readiness(SkipReason.NO_TIME_ZONE)
 

@@ -6,6 +6,7 @@ which, and decides again when a sender claims the message.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
 
@@ -66,7 +67,7 @@ def _replace(
     query = _new_rows(step.window, step.settings, skip_reason, as_of, cap)
     rows = partitions.build(step.conn, schema.message, step.window, query)
     if step.settings.strict:
-        _skip_invalid_phones(step.conn, rows, skip_reason)
+        _skip_untextable_phones(step.conn, rows, skip_reason)
     _skip_duplicate_phones(step.conn, rows, skip_reason)
     summary = ledger.summarise(step.conn, rows)
     if options.dry_run:
@@ -142,22 +143,26 @@ def _new_rows(
     return sa.select(*columns)
 
 
-def _skip_invalid_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
-    """Skip numbers that no phone can have. The database cannot tell, so they are checked here in batches."""
+def _skip_untextable_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
+    """Skip numbers that no mobile phone can have. The database cannot tell, so they are checked here in batches."""
     query = (
         sa.select(rows.c.customer_id, customer.c.phone)
         .join(customer, customer.c.customer_id == rows.c.customer_id)
         .where(rows.c.reason.is_not_distinct_from(skip_reason))
     )
+    skipped: dict[SkipReason, list[int]] = defaultdict(list)
     with conn.execute(query, execution_options={"stream_results": True, "max_row_buffer": BATCH}) as found:
-        invalid = [customer_id for customer_id, number in found if not phone.is_valid(number)]
-    for first in range(0, len(invalid), BATCH):
-        ids = sa.literal(invalid[first : first + BATCH], ARRAY(sa.BigInteger))
-        conn.execute(
-            sa.update(rows)
-            .where(rows.c.customer_id == sa.any_(ids))
-            .values(status=MessageStatus.SKIPPED, reason=SkipReason.INVALID_PHONE)
-        )
+        for customer_id, number in found:
+            if why := phone.not_textable(number):
+                skipped[why].append(customer_id)
+    for why, customers in skipped.items():
+        for first in range(0, len(customers), BATCH):
+            ids = sa.literal(customers[first : first + BATCH], ARRAY(sa.BigInteger))
+            conn.execute(
+                sa.update(rows)
+                .where(rows.c.customer_id == sa.any_(ids))
+                .values(status=MessageStatus.SKIPPED, reason=why)
+            )
 
 
 def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:

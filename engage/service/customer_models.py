@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from functools import cache
 from typing import Annotated
@@ -11,15 +12,30 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from engage.customers.profile import Profile
+from engage.errors import InputError
 from engage.service.event_models import Printable, Time
 from engage.statuses import MessageStatus
-from engage.texts.phone import E164, is_valid
+from engage.texts.characters import refuse_invisible
+from engage.texts.phone import E164, parse
 
 
-def _e164(text: str) -> str:
-    if not is_valid(text):
-        raise PydanticCustomError("invalid_phone", "It takes a valid phone number in E.164, such as +12025550123.")
-    return text
+def _phone(text: str) -> str:
+    """The canonical form of the phone."""
+    try:
+        return parse(text)
+    except InputError as exc:
+        raise PydanticCustomError("invalid_phone", "{reason}", {"reason": str(exc)}) from None
+
+
+def _name(text: str) -> str:
+    """The name in the normal form NFC. It may have the joiners that its script or an emoji needs."""
+    try:
+        refuse_invisible(text)
+    except ValueError as exc:
+        raise PydanticCustomError("unprintable", "{reason}", {"reason": f"The name is refused: {exc}."}) from None
+    if not text.replace("\u200c", "").replace("\u200d", "").isprintable():
+        raise PydanticCustomError("unprintable", "It must not contain control characters.")
+    return unicodedata.normalize("NFC", text)
 
 
 _known_zones = cache(available_timezones)
@@ -45,9 +61,11 @@ class ProfileBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=200, examples=["Ada Diaz"]), Printable] | None = None
+    name: Annotated[str, Field(max_length=200, examples=["Ada Diaz"]), AfterValidator(_name)] | None = None
     phone: Annotated[
-        str, Field(pattern=E164, examples=["+12025550123"]), AfterValidator(_e164)
+        str,
+        Field(pattern=E164, examples=["+12025550123"], description="A valid number of any type, in E.164."),
+        AfterValidator(_phone),
     ] | None = None  # fmt: skip
     locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     time_zone: Annotated[str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_zone)] | None = None

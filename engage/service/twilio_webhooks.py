@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -72,8 +71,8 @@ def _apply(context: Context, form: Form, reference: str) -> str:
 
 def _receive(context: Context, form: Form) -> str:
     """Do what a text asks for. Returns its class, for the metric. Senders without a phone number are ignored."""
-    sid, sender = form.get("MessageSid", ""), form.get("From", "")
-    if not MESSAGE_SID.fullmatch(sid) or not re.fullmatch(phone.E164, sender):
+    sid, sender = form.get("MessageSid", ""), phone.canonical(form.get("From", ""))
+    if not MESSAGE_SID.fullmatch(sid) or sender is None:
         return "ignored"
     phone_hash = phone.phone_hash(sender, context.hash_key)
     sent = replies.quotable(context.engine, phone_hash)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from engage import alert
+from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
 from engage.texts.template import Template
 
@@ -25,12 +27,17 @@ Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(floa
 Count = Annotated[int, BeforeValidator(_plain_number)]
 
 
-def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+EDITED = {"edited": True}
+"""The validation's context for values that an editor gives. A campaign's snapshot keeps what it was computed with."""
+
+
+def _read_by(parse: Callable[[str], object], *, edited_only: bool = False) -> AfterValidator:
     """A text that ``parse`` accepts. The error repeats the reason of ``parse``'s ValueError."""
 
-    def check(text: str) -> str:
+    def check(text: str, info: ValidationInfo) -> str:
         try:
-            parse(text)
+            if info.context == EDITED or not edited_only:
+                parse(text)
         except ValueError as exc:
             raise PydanticCustomError("unreadable", "{reason}", {"reason": str(exc)}) from None
         return text
@@ -38,6 +45,17 @@ def _read_by(parse: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-MessageText = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S"), _read_by(Template.parse)]
+def _composed(text: str) -> str:
+    """The text in the normal form NFC, in which é is one character."""
+    return unicodedata.normalize("NFC", text)
+
+
+MessageText = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, pattern=r"\S"),
+    _read_by(refuse_invisible, edited_only=True),
+    AfterValidator(_composed),
+    _read_by(Template.parse),
+]
 Hours = Annotated[str, _read_by(SendingHours.parse)]
 Emails = Annotated[str, _read_by(alert.addresses)]

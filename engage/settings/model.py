@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engage.settings.field_types import Count, Emails, Hours, MessageText, Number
+from engage.texts import text_warnings
 
 _A_TEXT = "a text of 1 to 1000 characters"
 
@@ -146,6 +147,10 @@ class Settings(BaseModel):
     def message(self, bucket: str) -> str:
         """The template for ``bucket``, which must be one of the texted buckets."""
         return str(getattr(self, f"message_{bucket.lower()}"))
+
+    def text_warnings(self, bucket: str) -> tuple[str, ...]:
+        """What the operator should know of the text to ``bucket`` before it goes out."""
+        return text_warnings.warnings(self.message(bucket))
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values for the campaign; ``from_snapshot`` reads them back. Alert addresses stay out of it."""

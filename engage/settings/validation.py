@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from engage.errors import SettingsError
+from engage.settings.field_types import EDITED
 from engage.settings.model import Settings
 from engage.texts.template import Template
+from engage.texts.text_warnings import costly_characters
 
 
 def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> Settings:
@@ -21,7 +23,7 @@ def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) ->
         SettingsError: names every wrong value, and what is allowed.
     """
     try:
-        settings = Settings.model_validate(dict(values))
+        settings = Settings.model_validate(dict(values), context=EDITED)
     except ValidationError as exc:
         wrong = {str(error["loc"][0]): error for error in exc.errors()}
     else:
@@ -40,12 +42,13 @@ def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable
 
 def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:
     for name in ("message_boost", "message_reward"):
-        needed = Template.parse(getattr(settings, name)).typical_segments()
+        text = getattr(settings, name)
+        needed = Template.parse(text).typical_segments()
         if needed > settings.max_segments:
             raise SettingsError(
                 f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
                 f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with any "
-                "other, such as an emoji."
+                f"other, such as an emoji. {costly_characters(text)}".rstrip()
             )
 
 

@@ -33,6 +33,8 @@ class Question:
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
     """The text to each bucket."""
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is odd about the texts, by bucket."""
     hours: int = 0
     """The hours within which the approver may answer."""
     guard: str = ""
@@ -113,6 +115,7 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
         skipped=queued.skipped_by_reason,
         texts=texts,
+        warnings={name: odd for name in waiting if (odd := settings.text_warnings(name))},
         hours=settings.approval_hours,
         guard=found.guard.note,
         again=run_id in found.approval.asked,

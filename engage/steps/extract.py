@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard, valid_events
 from engage.campaigns.run_options import RunOptions
+from engage.campaigns.segments import TEXTED
 from engage.errors import NoCustomers, NoValidEvents
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, RejectReason
@@ -16,18 +18,21 @@ from engage.storage import partitions
 from engage.storage.schema import customer
 from engage.window import Window
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ExtractSummary:
     """Valid events by kind, and rejected ones by reason.
 
-    ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty.
+    ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty. ``warnings``: about the texts.
     """
 
     events: dict[str, int]
     rejected: dict[str, int]
     frozen: bool = False
     guard: str = ""
+    warnings: str = ""
 
 
 def extract(
@@ -66,7 +71,15 @@ def extract(
         )
     if options.may_text(window, settings, as_of):
         found.enforce(window)
-    return ExtractSummary(valid, rejected, guard=found.note)
+    return ExtractSummary(valid, rejected, guard=found.note, warnings=" ".join(_warnings(settings)))
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """Log what is odd about the texts, and return it."""
+    found = [f"{bucket}: {warning}" for bucket in TEXTED for warning in settings.text_warnings(bucket)]
+    for warning in found:
+        log.warning("%s", warning)
+    return found
 
 
 def _ignored_by(options: RunOptions, run_id: str) -> str | None:

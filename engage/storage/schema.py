@@ -50,7 +50,7 @@ customer = sa.Table(
     sa.Column("customer_id", sa.BigInteger, primary_key=True, autoincrement=False),
     _time("registered_at", nullable=False),
     sa.Column("name", sa.Text),
-    sa.Column("phone", sa.Text, comment="E.164, or null"),
+    sa.Column("phone", sa.Text, comment="in the canonical form of E.164, or null"),
     sa.Column("phone_hash", sa.LargeBinary, comment="HMAC of phone under ENGAGE_HASH_KEY; null if phone is"),
     sa.Column("locale", sa.Text),
     sa.Column("time_zone", sa.Text, comment="IANA name"),

@@ -1,19 +1,31 @@
-"""Phone numbers: their form, keyed hash, mask, validity and time zones."""
+"""Phone numbers: their canonical form, keyed hash, mask, type and time zones.
+
+A phone is stored and hashed in one form only. Otherwise an opt-out, a suppression or a cap on one spelling of a number
+would miss the other. ``parse`` and ``canonical`` make that form, by Google's libphonenumber.
+"""
 
 from __future__ import annotations
 
 import hmac
+import re
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
-from phonenumbers import timezone
+from phonenumbers import PhoneMetadata, PhoneNumberType, timezone
 
 from engage.errors import InputError
+from engage.statuses import SkipReason
 
 E164 = r"^\+[1-9][0-9]{1,14}$"
 """The form of an E.164 number, for Python, Postgres and JSON schemas alike (ITU-T E.164: at most 15 digits)."""
 PHONE_HASH_BYTES = 16
+UNASSIGNED = "+999"
+"""The country code of synthetic phones. It is assigned to no country (ITU-T E.164, list of assigned country codes)."""
+
+_TEXTED = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+_NO_COUNTRY = phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
+_TRUNK_PREFIXES = ("0", "1", "8", "06")
 
 
 def phone_hash(phone: str, key: bytes) -> bytes:
@@ -41,12 +53,60 @@ def masked(phone: str | None) -> str:
     return f"…{phone[-2:]}" if phone else ""
 
 
-def is_valid(phone: str) -> bool:
-    """Whether an E.164 number is valid in the numbering plan of its country."""
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(phone))
-    except phonenumbers.NumberParseException:
-        return False
+def canonical(text: str) -> str | None:
+    """The form in which a number is stored, whatever its spelling; None if the text is not of the form E.164.
+
+    Some apps and people leave in the prefix of calls within a country: +4407400123456 is +447400123456. The number need
+    not exist. A number of no known country is its own canonical form.
+    """
+    if not re.fullmatch(E164, text):
+        return None
+    number = _read(text)
+    return _written(number) if number else text
+
+
+def parse(text: str) -> str:
+    """The canonical form of a valid number of any type.
+
+    Raises:
+        InputError: the text is not of the form E.164, or the number is not valid in the plan of its country.
+    """
+    phone = canonical(text)
+    if phone is None or not_textable(phone) is SkipReason.INVALID_PHONE:
+        mexico = re.fullmatch(r"\+521[0-9]{10}", text)
+        hint = "; Mexico dropped the 1 after +52 in 2019, so leave it out" if mexico else ""
+        raise InputError(f"It takes a valid phone number in E.164, such as +12025550123{hint}.")
+    return phone
+
+
+def trunk_spellings(phone: str) -> list[str]:
+    """Other texts with the canonical form ``phone``, as versions before migration 0011 stored and hashed them."""
+    number = _read(phone)
+    if number is None:
+        return []
+    code, national = number.country_code or 0, phonenumbers.national_significant_number(number)
+    region = phonenumbers.region_code_for_country_code(code)
+    plan = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    prefixes = (plan and plan.national_prefix_for_parsing) or "(?!)"
+    texts = [prefix + national for prefix in _TRUNK_PREFIXES]
+    spellings = [f"+{code}{text}" for text in texts if re.match(prefixes, text)]
+    return [spelling for spelling in spellings if spelling != phone and canonical(spelling) == phone]
+
+
+def not_textable(phone: str) -> SkipReason | None:
+    """Why a phone gets no text: the number is not valid or not canonical, or its type is not one of mobile phones.
+
+    Landlines, toll-free, premium-rate, personal and satellite numbers are not texted. Countries such as the United
+    States do not tell landlines from mobiles; all their numbers are texted.
+    """
+    number = _read(phone)
+    if number is None or _written(number) != phone:
+        return SkipReason.INVALID_PHONE
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:
+        return SkipReason.INVALID_PHONE
+    of_a_country = phonenumbers.region_code_for_country_code(number.country_code or 0) != _NO_COUNTRY
+    return None if kind in _TEXTED and of_a_country else SkipReason.NOT_MOBILE
 
 
 def zones(phone: str, time_zone: str | None) -> tuple[ZoneInfo, ...]:
@@ -56,12 +116,22 @@ def zones(phone: str, time_zone: str | None) -> tuple[ZoneInfo, ...]:
     """
     if time_zone and (known := _zone(time_zone)):
         return (known,)
-    try:
-        names = timezone.time_zones_for_number(phonenumbers.parse(phone))
-    except phonenumbers.NumberParseException:
+    number = _read(phone)
+    if number is None:
         return ()
-    found = [_zone(name) for name in names]
+    found = [_zone(name) for name in timezone.time_zones_for_number(number)]
     return tuple(zone for zone in found if zone) if all(found) else ()
+
+
+def _read(phone: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _written(number: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 @lru_cache(maxsize=1000)

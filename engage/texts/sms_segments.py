@@ -17,6 +17,11 @@ _EXTENDED = frozenset("\f^{}\\[~]|€")
 """Sent as an escape and a character."""
 
 
+def is_plain(character: str) -> bool:
+    """Whether a character is of the GSM-7 alphabet; any other makes the whole text UCS-2."""
+    return character in _BASIC or character in _EXTENDED
+
+
 @lru_cache(maxsize=1000)
 def segments(text: str) -> int:
     """How many SMS segments ``text`` takes."""

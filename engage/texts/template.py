@@ -6,13 +6,14 @@ name is inserted as it is, so braces in a name stay braces.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
+from engage.texts.characters import visible
+from engage.texts.names import reads_as_contact
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 from engage.texts.sms_segments import segments
 
@@ -28,7 +29,6 @@ PLACEHOLDERS = {
 NAMELESS = "there"
 """Replaces a missing name: Hi there."""
 
-_BIDI_OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _JOINERS = "\u200c\u200d"  # spelling in several scripts, and emoji, need them
 _SAMPLE = {"name": "Maximiliane Mustermann", "first_name": "Maximiliane", "total_spend": "1234.56"}
 
@@ -46,9 +46,8 @@ class Template:
         Raises:
             ValueError: names the part that is not allowed.
         """
-        _refuse_invisible(text)
         parts = [""]
-        for kind, value in _pieces(text):
+        for kind, value in _pieces(unicodedata.normalize("NFC", text)):
             if kind == "text":
                 parts[-1] += value
             else:
@@ -71,8 +70,10 @@ class Template:
 
 
 def values(name: str | None, total_spend_cents: int, avg_weekly_sessions: float) -> dict[str, str]:
-    """Each placeholder's value for one customer."""
+    """Each placeholder's value for one customer. A name that reads as a link or a phone number counts as missing."""
     shown = clean(name or "")
+    if reads_as_contact(shown):
+        shown = ""
     return {
         "name": shown or NAMELESS,
         "first_name": shown.split(" ")[0] or NAMELESS,
@@ -85,17 +86,18 @@ def clean(value: str) -> str:
     """A value cut and cleaned to fit one line: no control, bidirectional or other invisible characters."""
     spaced = "".join(
         " " if character.isspace() else character
-        for character in unicodedata.normalize("NFC", value[: 10 * MAX_VALUE])
+        for character in value[: 10 * MAX_VALUE]
         if character.isspace() or character in _JOINERS or unicodedata.category(character)[0] != "C"
     )
-    return " ".join(spaced.split())[:MAX_VALUE].strip(" " + _JOINERS)
+    cut = " ".join(visible(spaced).split())[:MAX_VALUE]
+    return visible(cut.strip(" " + _JOINERS))
 
 
 def _pieces(text: str) -> list[tuple[str, str]]:
     try:
         body = Environment(autoescape=False, keep_trailing_newline=True).parse(text).body  # noqa: S701 - never rendered
     except TemplateSyntaxError as exc:
-        raise ValueError(f"it cannot be read as a template: {exc.message}") from None
+        raise ValueError(f"it cannot be read as a template: {exc.message}; {_ALLOWED}") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     return [_piece(node) for output in body for node in _outputs(output)]
@@ -118,10 +120,3 @@ def _piece(node: nodes.Expr) -> tuple[str, str]:
 
 
 _ALLOWED = f"allowed are text and {', '.join('{{ ' + name + ' }}' for name in PLACEHOLDERS)}"
-
-
-def _refuse_invisible(text: str) -> None:
-    for character in text:
-        control = character not in "\r\n" and unicodedata.category(character) in {"Cc", "Cs"}
-        if control or _BIDI_OVERRIDES.match(character):
-            raise ValueError(f"it has the invisible character U+{ord(character):04X}, which a text cannot have")

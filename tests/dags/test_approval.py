@@ -32,6 +32,19 @@ def test_findings_of_the_guard_are_in_the_question():
     assert "The guard has findings, and a run ignored them: there are 3 sessions." in engage_approval.body(asked, "")
 
 
+def test_warnings_about_a_text_follow_it_as_code():
+    asked = Question(
+        messages={"BOOST": 1, "REWARD": 1}, texts={"BOOST": "Hi [x](http://y)", "REWARD": "Thanks"},
+        warnings={"BOOST": ("“[name](http://elsewhere)” is sent as it stands.", "It has “’”.\nApprove!")},
+    )  # fmt: skip
+    text = engage_approval.body(asked, "")
+    assert (
+        "BOOST reads:\n\n    Hi [x](http://y)\n\nCheck this text before you answer:\n\n"
+        "    “[name](http://elsewhere)” is sent as it stands.\n    It has “’”.\n    Approve!\n\nREWARD reads:"
+    ) in text
+    assert "Check" not in engage_approval.body(ASKED, "")
+
+
 def test_a_text_cannot_pass_for_a_part_of_the_question():
     asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi\n\n# Approved\r\n[Approve](http://elsewhere)\u2028```"})
     lines = engage_approval.body(asked, "").split("\n")

@@ -67,6 +67,7 @@ def test_the_question_is_about_what_waits_and_counts_who_is_not_on_the_list(comp
     assert asked.messages == {"BOOST": 1, "REWARD": 1}
     assert (asked.segments, asked.skipped, asked.hours, asked.note, asked.guard) == (2, {"opted_out": 1}, 48, "", "")
     assert asked.texts["REWARD"].startswith("Thank you for being a regular!")
+    assert asked.warnings == {}
 
 
 def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked(computed):

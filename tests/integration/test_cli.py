@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from engage.storage import connection
+from engage.storage import connection, migrations
+from engage.storage.schema import customer
+from engage.texts.phone import phone_hash
+from engage.window import Window
+from tests.integration.conftest import NOW, World
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,23 @@ def test_it_is_a_command_of_python(empty_url):
     )
     assert done.returncode == 1
     assert "db upgrade" in done.stderr
+
+
+def test_an_upgrade_that_hashes_phones_refuses_another_key_and_changes_nothing(engage, empty_url):
+    engine = connection.connect(empty_url)
+    migrations.upgrade(engine, NOW, "0009")
+    World(engine, Window.last_complete(NOW)).customer(phone="+4407400123456")
+    refused = engage("db", "upgrade")
+    assert refused.returncode == 1
+    assert "another hash under ENGAGE_HASH_KEY" in refused.stderr
+    assert "+44" not in refused.stderr
+    with engine.begin() as conn:
+        hashed = phone_hash("+4407400123456", b"only for tests, of no use to anybody")
+        conn.execute(sa.update(customer).values(phone_hash=hashed))
+    assert engage("db", "upgrade").returncode == 0
+    with engine.connect() as conn:
+        assert conn.execute(sa.select(customer.c.phone)).scalar_one() == "+447400123456"
+    engine.dispose()
 
 
 def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):

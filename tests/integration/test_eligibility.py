@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from engage.campaigns.run_options import RunOptions
 from engage.customers import suppression
 from engage.sending import queue, sender
+from engage.statuses import SkipReason
 from engage.storage.schema import message
+from engage.texts import phone
 from engage.window import Window
 from tests.phones import fictional_phone
 
@@ -175,17 +177,23 @@ def test_who_may_not_be_texted_anyway_is_not_in_the_holdout(world):
 
 
 @pytest.mark.parametrize(
-    ("phone", "fate"),
+    ("number", "fate"),
     [
         (fictional_phone(0), "accepted"),
         ("+999000000001", "skipped/invalid_phone"),
         ("+1202555", "skipped/invalid_phone"),
         ("+120255501234", "skipped/invalid_phone"),
+        ("+112025550123", "skipped/invalid_phone"),  # not canonical
+        ("+442079460123", "skipped/not_mobile"),
+        ("+18005550123", "skipped/not_mobile"),
+        ("+19005550123", "skipped/not_mobile"),
+        ("+881612345678", "skipped/not_mobile"),
+        ("+883510012345", "skipped/not_mobile"),
     ],
 )
-def test_a_phone_that_nobody_can_have_is_skipped_where_it_matters(world, phone, fate):
+def test_a_phone_that_cannot_get_a_text_is_skipped_where_it_matters(world, number, fate):
     world.now = datetime(2026, 11, 10, 17, tzinfo=UTC)
-    world.purchase(world.customer(phone=phone), 100)
+    world.purchase(world.customer(phone=number), 100)
     world.computed(**STRICT)
     world.message()
     assert world.ledger() == {1: fate}
@@ -197,11 +205,11 @@ def test_a_phone_that_nobody_can_have_is_skipped_where_it_matters(world, phone, 
 
 
 @pytest.mark.parametrize(
-    "phone", ["2025550123", "+0202555", "+1 202 555 0123", "tel:+12025550123", "+", "+1202555012345678"]
+    "number", ["2025550123", "+0202555", "+1 202 555 0123", "tel:+12025550123", "+", "+1202555012345678"]
 )
-def test_the_database_takes_e164_only(world, phone):
+def test_the_database_takes_e164_only(world, number):
     with pytest.raises(sa.exc.IntegrityError, match="customer_phone_check"):
-        world.customer(phone=phone)
+        world.customer(phone=number)
 
 
 # --- hours
@@ -265,12 +273,23 @@ def test_without_a_time_zone_it_has_to_be_day_wherever_the_number_can_be(world):
     assert world.message().by_status == {"accepted": 1}
 
 
-def test_a_number_that_tells_no_place_is_skipped(world):
+def test_a_number_that_tells_no_place_is_skipped(world, monkeypatch):
+    monkeypatch.setattr(phone.timezone, "time_zones_for_number", lambda number: ("Etc/Unknown",))
     world.now = datetime(2026, 11, 10, 12, tzinfo=UTC)
-    world.purchase(world.customer(phone="+883510012345"), 100)  # a network without a country
+    world.purchase(world.customer(phone=fictional_phone(0)), 100)
     world.computed(**STRICT)
     world.message()
-    assert set(world.ledger().values()) <= {"skipped/no_time_zone", "skipped/invalid_phone"}
+    assert world.ledger() == {1: "skipped/no_time_zone"}
+
+
+def test_a_number_that_turns_out_to_be_a_landline_after_queueing_is_skipped_when_it_is_claimed(world, monkeypatch):
+    world.now = datetime(2026, 11, 10, 17, tzinfo=UTC)
+    world.purchase(world.customer(phone=fictional_phone(0)), 100)
+    world.computed(**STRICT)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    monkeypatch.setattr(phone, "not_textable", lambda number: SkipReason.NOT_MOBILE)
+    sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now))
+    assert world.ledger() == {1: "skipped/not_mobile"}
 
 
 def test_hours_that_close_between_finding_and_claiming_keep_a_message_queued(world):

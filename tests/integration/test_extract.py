@@ -85,6 +85,19 @@ def test_it_takes_a_snapshot_of_the_settings(world):
     assert world.value("SELECT settings ->> 'low_spend_threshold' FROM campaign") == "120.0"
 
 
+def test_costly_characters_and_false_placeholders_of_the_texts_are_in_the_summary_and_the_log(world, caplog):
+    world.sessions(world.customer())
+    assert world.extract().warnings == ""
+    assert caplog.messages == []
+    texts = {"message_boost": "Don’t miss " + "x" * 100, "message_reward": "Hi [first_name]"}
+    done = world.extract(**texts)
+    assert "BOOST: " in done.warnings
+    assert "U+2019 RIGHT SINGLE QUOTATION MARK) at position 4, after “Don”" in done.warnings
+    assert "REWARD: “[first_name]” at position 4 looks like a placeholder" in done.warnings
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert done.warnings == " ".join(caplog.messages)
+
+
 def test_without_any_customer_it_says_so_and_opens_nothing(world):
     world.sessions(1)
     with pytest.raises(NoCustomers, match="no customers yet"):

@@ -1,6 +1,7 @@
 """Customers over HTTP: profiles, opt-outs, erasure, and the result of the last campaign."""
 
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,6 +104,8 @@ WRONG = [
     ({"phone": "+١٢٠٢٥٥٥٠١٢٣"}, "phone"),
     ({"phone": ""}, "phone"),
     ({"phone": 12025550123}, "phone"),
+    ({"phone": "+5215512345678"}, "phone"),
+    ({"phone": "+1911"}, "phone"),
     ({"phone": "\ud800"}, "phone"),
     ({"time_zone": "New York"}, "time_zone"),
     ({"time_zone": "../../etc/passwd"}, "time_zone"),
@@ -160,6 +163,76 @@ def test_a_synthetic_customer_is_not_replaced(customers, world):
 
 def test_an_unknown_customer_is_said_to_be_unknown(customers):
     assert refused(customers.get(), 404) == refused(customers.opt_out(), 404) == "There is no customer 4711."
+
+
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👩\u200d🚀", "Zoe\u0308"])
+def test_a_name_may_have_the_joiners_that_its_script_needs_and_is_composed(customers, name):
+    assert told(customers.put({"name": name}), 201)["name"] == unicodedata.normalize("NFC", name)
+
+
+@pytest.mark.parametrize("name", ["A\u200bda", "A\u200dda", "\u3164", "Ada\u2028", "\u2800", "A\u00adda"])
+def test_a_name_with_what_nobody_sees_is_refused(customers, name):
+    assert "U+" in customers.put({"name": name}).json()["errors"][0]["detail"]
+
+
+# --- one phone, one form
+
+
+TRUNK = [
+    ("+4407400123456", "+447400123456"),
+    ("+112025550123", "+12025550123"),
+    ("+330612345678", "+33612345678"),
+    ("+49015123456789", "+4915123456789"),
+    ("+610491570156", "+61491570156"),
+    ("+88001712345678", "+8801712345678"),
+    ("+23408031234567", "+2348031234567"),
+    ("+789161234567", "+79161234567"),
+]
+
+
+@pytest.mark.parametrize(("spelling", "phone"), TRUNK)
+def test_a_phone_is_stored_in_its_canonical_form_however_it_is_spelled(customers, world, spelling, phone):
+    customers.put({**ADA, "phone": spelling}, 1)
+    customers.put({**ADA, "phone": phone}, 2)
+    assert world.rows("SELECT phone, phone_hash FROM customer") == [(phone, phone_hash(phone, KEY))] * 2
+
+
+def test_two_spellings_of_a_phone_get_one_message_and_share_an_opt_out(customers, world):
+    for id_, (spelling, phone) in enumerate(TRUNK[:3]):
+        customers.put({**ADA, "phone": spelling}, 2 * id_ + 1)
+        customers.put({**ADA, "phone": phone}, 2 * id_ + 2)
+    for id_ in range(1, 7):
+        world.purchase(id_, 100)
+    customers.opt_out(3)
+    world.computed()
+    world.message()
+    assert world.ledger() == {
+        1: "accepted", 2: "skipped/duplicate_phone", 3: "skipped/opted_out", 4: "skipped/opted_out", 5: "accepted",
+        6: "skipped/duplicate_phone",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", ["stop", "erasure"])
+@pytest.mark.parametrize(("spelling", "phone"), TRUNK)
+def test_a_suppression_of_an_earlier_version_under_another_spelling_holds_for_the_phone(
+    customers, world, spelling, phone, reason
+):
+    suppressed = metadata.tables["suppression"]
+    old = {"phone_hash": phone_hash(spelling, KEY), "reason": reason, "source": "a test", "suppressed_at": NOW}
+    world.execute(sa.insert(suppressed).values(old))
+    answer = customers.put({**ADA, "phone": phone})
+    assert (answer.status_code, answer.json()["suppressed"]) == (201, True)
+    assert world.rows(sa.select(suppressed)) == [(phone_hash(phone, KEY), reason, "a test", NOW)]
+
+
+def test_an_erasure_under_another_spelling_outranks_a_stop_and_a_stop_stays(customers, world):
+    suppressed = metadata.tables["suppression"]
+    for (spelling, phone), reasons in zip(TRUNK, (("erasure", "stop"), ("stop", "erasure")), strict=False):
+        for text, reason in zip((spelling, phone), reasons, strict=True):
+            row = {"phone_hash": phone_hash(text, KEY), "reason": reason, "source": "a test", "suppressed_at": NOW}
+            world.execute(sa.insert(suppressed).values(row))
+        customers.put({**ADA, "phone": phone})
+    assert world.rows("SELECT DISTINCT reason, count(*) FROM suppression GROUP BY 1") == [("erasure", 2)]
 
 
 # --- opting out, and consenting again

@@ -448,6 +448,14 @@ def test_what_is_kept_of_a_text_is_neither_the_text_nor_the_number(service, capl
         assert trace not in caplog.text
 
 
+def test_a_stop_counts_for_the_phone_however_its_number_is_spelled(service):
+    service.text("STOP", sender="+4407400123456")
+    service.text("STOP", sender="+447400123456")
+    service.text("STOP", sender="+999000000001")  # of no known country, and a stop all the same
+    suppressed = {row[0] for row in service.world.rows("SELECT phone_hash FROM suppression")}
+    assert suppressed == {phone_hash(phone, KEY) for phone in ("+447400123456", "+999000000001")}
+
+
 @pytest.mark.parametrize(
     "sender", ["12345", "", "whatsapp:+12025550123", "2025550123", "+0202", "+1202555012345678", "BURGER", "+1\x002"]
 )

@@ -36,7 +36,7 @@ ROOMS = {
     "steps": "errors window statuses texts settings storage customers campaigns sending",
     "maintenance": "errors window statuses storage campaigns",
     "reports": "errors window statuses texts settings storage customers campaigns sending",
-    "local": "errors clock airflow_names process_signals settings storage",
+    "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors window statuses texts storage customers campaigns sending reports",
     "pages": "errors window airflow_names statuses texts settings storage campaigns sending reports",
     "cli": "errors window clock statuses process_signals texts settings storage customers campaigns sending steps"

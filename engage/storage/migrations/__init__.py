@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,14 +20,22 @@ VERSION_TABLE = "engage_schema_version"
 _LOCK = 0x6D696772617465  # "migrate"
 
 
-def upgrade(engine: sa.Engine, as_of: datetime, revision: str = "head") -> None:
+def upgrade(
+    engine: sa.Engine, as_of: datetime, revision: str = "head", *, hash_key: Callable[[], bytes] | None = None
+) -> None:
     """Bring the database to ``revision`` and make the event partitions around ``as_of``.
 
-    Idempotent, also for many processes at once: one upgrades, and the others wait for it.
+    Idempotent, also for many processes at once: one upgrades, and the others wait for it. ``hash_key`` returns the key
+    of the phones' hashes, or raises an InputError if it is not set. Only a migration that hashes phones asks for it.
+
+    Raises:
+        InputError: a migration needs the key, and it is missing or wrong. Nothing was changed.
     """
     with engine.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        command.upgrade(_config(conn), revision)
+        config = _config(conn)
+        config.attributes.update(as_of=as_of, hash_key=hash_key)
+        command.upgrade(config, revision)
     partitions.ensure(engine, as_of)
 
 
