@@ -30,7 +30,7 @@ with DAG(
     schedule=EngageTimetable(),
     start_date=ANCHOR,
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=16,  # a run that waits for an approver or for the morning must not hold up another window's run
     doc_md=__doc__,
     tags=["engage", "marketing", "sms"],
     default_args={

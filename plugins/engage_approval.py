@@ -6,13 +6,14 @@ The campaign row keeps the approval. This task asks the question, and records th
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import engage_alerts
 import engage_links
 import engage_steps
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,15 +57,32 @@ class CampaignApproval(ApprovalOperator):
         self.subject = f"May {total:,} messages about {run.window} go out?"
         self.body = body(asked, engage_links.report_url(context["ti"]))
         self.response_timeout = timedelta(hours=asked.hours)
-        if not asked.again:  # first: Airflow loses an answer that comes before this process has ended
-            engage_alerts.approval_requested(context, total, asked.hours)
-        super().execute(context)
+        # Before the question appears, as Airflow loses an answer that comes before this process has ended. It then asks
+        # again, and so does this mail.
+        engage_alerts.approval_requested(context, total, asked.hours)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as parked:
+            deadline = datetime.now(UTC) + self.response_timeout
+            parked.kwargs = {**(parked.kwargs or {}), "deadline": deadline.isoformat()}
+            raise
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Record the answer, then let Airflow act on it."""
+    def execute_complete(self, context: Context, event: dict[str, Any], deadline: str | None = None) -> Any:
+        """Record the answer, then let Airflow act on it. An answer after the deadline is none."""
         if "error" not in event:
+            event = self._in_time(event, deadline)
             self._record(context, event)
         return super().execute_complete(context, event)
+
+    def _in_time(self, event: dict[str, Any], deadline: str | None) -> dict[str, Any]:
+        """The event, or that of a question without an answer. Airflow takes answers until its scheduler looks."""
+        approver, at = event.get("responded_by_user"), event.get("responded_at")
+        if approver is None or deadline is None or at is None or at <= datetime.fromisoformat(deadline):
+            return event
+        log.warning(
+            "The answer of %s came %s, after the deadline %s. It does not count.", approver["name"], at, deadline
+        )
+        return {**event, "chosen_options": [self.REJECT], "responded_by_user": None}
 
     def _record(self, context: Context, event: dict[str, Any]) -> None:
         from engage.steps import approve
@@ -74,11 +92,9 @@ class CampaignApproval(ApprovalOperator):
             run = engage_steps.current_run()
             approved = event["chosen_options"] == [self.APPROVE]
             by = str(approver["name"]) if approver else None
-            sentence = approve.answer(
-                run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of
-            )
-        log.info("%s", sentence)
-        if approver is None:
+            given = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
+        log.info("%s", given.sentence)
+        if given.by is None:
             engage_alerts.approval_timed_out(context)
 
 

@@ -77,9 +77,11 @@ class Approval:
 
         Raises:
             NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
+                If the time was up for this run's question, the answer to another run's question stands.
         """
         wanted = ApprovalState.APPROVED if approved else ApprovalState.REJECTED
-        if self.state is wanted:
+        settled = self.state is not None and self.state is not ApprovalState.REQUESTED
+        if self.state is wanted or (settled and by is None):
             return self
         if self.state is not ApprovalState.REQUESTED:
             raise NotApproved(
@@ -104,8 +106,9 @@ class Approval:
         if self.required and self.state is not ApprovalState.APPROVED:
             raise NotApproved(
                 f"The messages of the window {self.window} require approval, as engage_require_approval was on when "
-                f"the campaign was computed. No message was sent. {self._where_it_stands} The DAG's task approve asks: "
-                "answer it in Airflow under Required Actions, or trigger a run of this window."
+                f"the campaign was computed. No message was sent. {self._where_it_stands} Trigger a run of this "
+                "window: its task approve asks the approver. An answer counts only while the task that asks still "
+                "waits for it."
             )
 
     def refuse_another_list(self, run_id: str) -> None:

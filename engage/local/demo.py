@@ -39,8 +39,8 @@ def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
     """
     if airflow.waiting():
         raise RunFailed(
-            "An earlier run waits for an approver, and only one run goes at a time. Answer it in Airflow, which "
-            "`make up` serves, under Required Actions."
+            "An earlier run waits for an approver, and the demonstration would change its window's events. Answer it "
+            "in Airflow, which `make up` serves, under Required Actions. Then start the demonstration again."
         )
     conf = {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}
     run_id = airflow.trigger(conf)

@@ -12,6 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
+from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
 from engage.sending import queue
 from engage.sending.ledger import MessageSummary
@@ -39,8 +40,6 @@ class Question:
     """The hours within which the approver may answer."""
     guard: str = ""
     """What the guard found, if the run ignores it."""
-    again: bool = False
-    """Whether the run has asked this before."""
 
 
 def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, as_of: datetime) -> Question:
@@ -69,10 +68,13 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
     return _question(engine, window, run_id, queued)
 
 
-def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> str:
-    """Record the answer to a run's question, and return it as a sentence. Idempotent.
+def answer(
+    engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime
+) -> Approval:
+    """Record the answer to a run's question, and return the approval on record. Idempotent.
 
-    ``by`` is the approver's user name, or None if the time was up.
+    ``by`` is the approver's user name, or None if the time was up. A time that is up changes nothing once the question
+    of another run about the same list was answered.
 
     Raises:
         NotReady: there is no such campaign.
@@ -86,7 +88,7 @@ def answer(engine: sa.Engine, window: Window, *, approved: bool, by: str | None,
             if not approved:
                 queue.reject(conn, window, as_of)
                 campaign.update(conn, window, status=CampaignStatus.COMPLETE, frozen_at=None)
-        return given.sentence
+        return given
 
 
 def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
@@ -118,5 +120,4 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         warnings={name: odd for name in waiting if (odd := settings.text_warnings(name))},
         hours=settings.approval_hours,
         guard=found.guard.note,
-        again=run_id in found.approval.asked,
     )

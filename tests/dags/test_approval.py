@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import engage_approval
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import engage_alerts
+import engage_approval
+import engage_steps
+import pytest
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from engage.steps import approve
 from engage.steps.approve import Question
 
 ASKED = Question(
@@ -66,3 +75,67 @@ def test_airflow_asks_with_a_time_limit_and_takes_silence_for_a_no(dag):
     assert task.response_timeout.total_seconds() > 0
     assert not task.fail_on_reject
     assert not task.ignore_downstream_trigger_rules
+
+
+# --- one outcome on record
+
+
+DEADLINE = datetime(2026, 2, 12, 9, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the task records and which alerts it sends, instead of Engage's database and mails."""
+    seen: dict[str, Any] = {"answers": [], "timed_out": 0}
+
+    def answer(engine: Any, window: Any, *, approved: bool, by: str | None, **rest: Any) -> Any:
+        seen["answers"].append((approved, by))
+        return SimpleNamespace(sentence="", by=by)
+
+    run = SimpleNamespace(engine=None, window=None, run_id="a run", as_of=DEADLINE, options=None)
+    monkeypatch.setattr(engage_steps, "current_run", lambda: run)
+    monkeypatch.setattr(approve, "answer", answer)
+    monkeypatch.setattr(engage_alerts, "approval_timed_out", lambda context: seen.update(timed_out=1))
+    monkeypatch.setattr(ApprovalOperator, "execute_complete", lambda self, context, event: event)
+    return seen
+
+
+def answered(at: datetime, *, by: str | None = "ada") -> dict[str, Any]:
+    user = {"id": by, "name": by} if by else None
+    return {"chosen_options": ["Approve" if by else "Reject"], "responded_at": at, "responded_by_user": user}
+
+
+@pytest.mark.parametrize(
+    ("event", "deadline", "answer"),
+    [
+        (answered(DEADLINE), DEADLINE, (True, "ada")),
+        (answered(DEADLINE + TICK), DEADLINE, (False, None)),
+        (answered(DEADLINE + TICK, by=None), DEADLINE, (False, None)),
+        (answered(DEADLINE + TICK), None, (True, "ada")),  # asked before deadlines were kept with the question
+    ],
+    ids=["in time", "late", "no answer", "no deadline"],
+)
+def test_an_answer_after_the_deadline_is_recorded_as_none_and_told(dag, recorded, event, deadline, answer):
+    task = dag.get_task("approve")
+    result = task.execute_complete({}, event, deadline=deadline and deadline.isoformat())
+    assert recorded == {"answers": [answer], "timed_out": answer[1] is None}
+    assert result["chosen_options"] == ["Approve" if answer[0] else "Reject"]  # what Airflow acts on
+
+
+def test_the_task_waits_with_the_deadline_and_sends_its_mail_whenever_it_asks(dag, recorded, monkeypatch):
+    mails = []
+
+    def park(self: Any, context: Any) -> None:
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
+
+    monkeypatch.setattr(approve, "ask", lambda *arguments, **named: ASKED)
+    monkeypatch.setattr(engage_alerts, "approval_requested", lambda *arguments: mails.append(arguments[1:]))
+    monkeypatch.setattr(engage_approval.engage_links, "report_url", lambda ti: "")
+    monkeypatch.setattr(ApprovalOperator, "execute", park)
+    for _ in range(2):
+        with pytest.raises(TaskAwaitingInput) as raised:
+            dag.get_task("approve").execute({"ti": None})
+        left = datetime.fromisoformat(raised.value.kwargs["deadline"]) - datetime.now(UTC)
+        assert timedelta(hours=23, minutes=59) < left <= timedelta(hours=24) == raised.value.timeout
+    assert mails == [(1203, 24)] * 2

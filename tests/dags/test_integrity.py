@@ -71,10 +71,10 @@ def test_maintenance_is_one_task_a_day(dag_bag):
     assert dict(dag.params.dump()) == {}
 
 
-@every_dag
-def test_one_run_at_a_time_and_no_catching_up(dag_bag, dag_id):
+@pytest.mark.parametrize(("dag_id", "runs"), [("customer_engagement", 16), ("engage_maintenance", 1)])
+def test_a_run_that_waits_does_not_hold_up_a_campaign_and_there_is_no_catching_up(dag_bag, dag_id, runs):
     dag = dag_bag.dags[dag_id]
-    assert dag.max_active_runs == 1
+    assert dag.max_active_runs == runs
     assert dag.catchup is False
 
 
@@ -130,7 +130,7 @@ def test_the_dag_survives_the_database(dag, serialized_dag):
     assert serialized_dag.dag_id == dag.dag_id
     assert list(serialized_dag.task_dict) == TASKS
     assert serialized_dag.doc_md == dag.doc_md
-    assert serialized_dag.max_active_runs == 1
+    assert serialized_dag.max_active_runs == 16
     assert serialized_dag.catchup is False
     assert serialized_dag.start_date == ANCHOR
     assert dict(serialized_dag.params.dump()) == dict(dag.params.dump())

@@ -38,10 +38,21 @@ def day(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def a_run(*, run_after: str = "2026-02-10", start: str | None = None, end: str | None = None) -> SimpleNamespace:
+def a_run(
+    *,
+    run_type: str = "manual",
+    run_after: str = "2026-02-10",
+    date: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+) -> SimpleNamespace:
     """What ``window_of`` reads of a DAG run."""
     return SimpleNamespace(
-        run_after=day(run_after), data_interval_start=start and day(start), data_interval_end=end and day(end)
+        run_type=run_type,
+        run_after=day(run_after),
+        logical_date=date and day(date),
+        data_interval_start=start and day(start),
+        data_interval_end=end and day(end),
     )
 
 
@@ -91,7 +102,44 @@ def test_a_window_named_outright_wins():
 def test_a_data_interval_with_another_end_than_its_window_is_refused(end):
     with pytest.raises(RunError) as raised:
         window_of(a_run(start="2025-03-03", end=end), None, AS_OF)
-    assert str(raised.value) == (f"The run's data interval ends {day(end)}; its window ends 2025-04-28 00:00:00+00:00.")
+    assert str(raised.value) == (
+        f"The run's data interval ends {day(end)}; its window ends 2025-04-28 00:00:00+00:00. Trigger a run with the "
+        'configuration {"window_start": "2025-03-03"} and without an interval.'
+    )
+
+
+def test_a_backfill_is_about_the_window_of_its_date_whatever_its_interval():
+    run = a_run(run_type="backfill", date="2025-12-08", start="2025-10-13", end="2025-12-08")
+    for window_start in (None, "2025-12-08"):
+        assert window_of(run, window_start, AS_OF) == Window(day("2025-12-08"))
+
+
+@pytest.mark.parametrize("window_start", ["2025-10-13", "2025-12-09", "soon"])
+def test_a_backfill_of_one_window_that_names_another_is_refused(window_start):
+    run = a_run(run_type="backfill", date="2025-12-08", start="2025-12-08", end="2026-02-02")
+    with pytest.raises(RunError, match=f"2025-12-08 to 2026-02-02, but the run's window_start is {window_start}"):
+        window_of(run, window_start, AS_OF)
+
+
+def test_a_backfill_of_a_date_that_starts_no_window_is_refused():
+    with pytest.raises(WindowError, match="is not the start of a window"):
+        window_of(a_run(run_type="backfill", date="2025-12-09"), None, AS_OF)
+
+
+@pytest.mark.parametrize("run_type", ["manual", "operator_triggered", "asset_triggered", "asset_materialization"])
+def test_any_other_run_with_a_date_is_about_the_last_window_complete_then(run_type):
+    run = a_run(run_type=run_type, date="2025-12-08", run_after="2026-02-10")
+    assert window_of(run, None, AS_OF) == Window(day("2025-10-13"))
+
+
+def test_a_run_dated_a_windows_start_says_which_window_it_takes(task_context, caplog):
+    caplog.set_level("INFO", logger="engage_steps")
+    dated = {"logical_date": "2025-12-08T00:00:00Z", "data_interval_end": "2025-12-08T00:00:00Z"}
+    with task_context(**dated, data_interval_start="2025-10-13T00:00:00Z"):
+        run_seen_by_a_task()
+    said = [record.getMessage() for record in caplog.records if record.name == "engage_steps"]
+    assert said[0] == "This manual run is about the window 2025-10-13 to 2025-12-08."
+    assert 'with the configuration {"window_start": "2025-12-08"}' in said[1]
 
 
 @pytest.mark.parametrize("start", ["2025-03-04", "2025-03-03T00:00:01"])

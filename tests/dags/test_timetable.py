@@ -64,8 +64,13 @@ def starts(found: list[DagRunInfo]) -> list[str]:
 def test_the_first_run_is_about_the_first_window():
     run = next_run(catchup=True)
     assert run.data_interval == (ANCHOR, pendulum.datetime(2025, 3, 3))
-    assert run.run_after == pendulum.datetime(2025, 3, 3, 12)
+    assert run.run_after == pendulum.datetime(2025, 3, 3)
     assert run.logical_date == ANCHOR
+    with time_machine.travel(datetime(2025, 1, 7, tzinfo=UTC), tick=False):
+        scheduled = next_run(catchup=False)
+    assert scheduled.data_interval == run.data_interval
+    assert scheduled.run_after == pendulum.datetime(2025, 3, 3, 12)
+    assert scheduled.logical_date == ANCHOR + MICROSECOND
 
 
 def test_runs_follow_each_other_without_gap_or_overlap():
@@ -76,7 +81,7 @@ def test_runs_follow_each_other_without_gap_or_overlap():
         assert run.data_interval.end == following.data_interval.start
     for run in found:
         assert run.data_interval.end - run.data_interval.start == EIGHT_WEEKS
-        assert run.run_after - run.data_interval.end == timedelta(hours=12)
+        assert run.run_after == run.data_interval.end
         assert {time.timezone_name for time in (*run.data_interval, run.run_after)} == {"UTC"}
 
 
@@ -89,7 +94,8 @@ def test_runs_follow_each_other_without_gap_or_overlap():
     ],
 )
 def test_a_run_waits_for_its_grace_after_the_window(grace, run_after):
-    run = next_run(catchup=True, timetable=EngageTimetable(grace=grace))
+    with time_machine.travel(datetime(2025, 1, 7, tzinfo=UTC), tick=False):
+        run = next_run(catchup=False, timetable=EngageTimetable(grace=grace))
     assert run.run_after == moment(run_after)
     assert run.data_interval == interval("2025-01-06")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -133,6 +135,44 @@ def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
     assert campaigns.messages(window)["accepted"] == anew["queued"]
 
 
+def test_after_approve_was_marked_by_hand_the_way_out_that_message_names_works(
+    airflow: Airflow, campaigns: Campaigns
+) -> None:
+    window = REJECTED
+    run_id = start(airflow, window)
+    waiting = campaigns.messages(window)["queued"]
+    path = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve"
+    airflow.request("PATCH", path, json={"new_state": "success"})
+    run = airflow.wait_for(run_id)
+    assert (run.state, run.states) == ("failed", steps(approve="success", message="failed"))
+    log = airflow.log(run_id, "message")
+    assert "Trigger a run of this window: its task approve asks the approver." in log
+    assert "An answer counts only while the task that asks still waits for it." in log
+
+    answer(airflow, run_id, "Approve")
+    assert campaigns.of(window)["approval"] == "requested"
+    again = start(airflow, window)
+    answer(airflow, again, "Approve")
+    assert airflow.wait_for(again).state == "success"
+    assert campaigns.messages(window)["accepted"] == waiting
+
+
+def test_an_answer_after_the_deadline_that_airflow_still_takes_does_not_count(
+    airflow: Airflow, campaigns: Campaigns
+) -> None:
+    window = UNANSWERED
+    run_id = start(airflow, window)
+    deadline_passes(airflow, run_id)
+    answer(airflow, run_id, "Approve")
+    run = airflow.wait_for(run_id)
+    assert (run.state, run.states) == ("success", steps(approve="success", message="skipped"))
+    assert "accepted" not in campaigns.messages(window)
+    assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("rejected", None)
+    log = airflow.log(run_id, "approve")
+    assert "The answer of admin came " in log
+    assert "It does not count." in log
+
+
 def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
     airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
 ) -> None:
@@ -164,6 +204,20 @@ def test_a_demonstration_tells_that_it_waits(airflow: Airflow, campaigns: Campai
         assert airflow.wait_for(run.run_id).state == "success"
     finally:
         campaigns.remove(window)
+
+
+def deadline_passes(airflow: Airflow, run_id: str) -> None:
+    """The deadline that the task keeps, and not the one at which the scheduler looks."""
+    engine = connection.connect(airflow.stack.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+    kept = sa.text("SELECT next_kwargs FROM task_instance WHERE run_id = :run AND task_id = 'approve'")
+    moved = sa.text(
+        "UPDATE task_instance SET next_kwargs = CAST(:kwargs AS json) WHERE run_id = :run AND task_id = 'approve'"
+    )
+    with engine.begin() as conn:
+        kwargs = json.dumps(conn.execute(kept, {"run": run_id}).scalar_one())
+        [deadline] = re.findall(r"20\d\d-\d\d-\d\dT[^\"\\]+", kwargs)
+        conn.execute(moved, {"kwargs": kwargs.replace(deadline, "2025-01-06T00:00:00+00:00"), "run": run_id})
+    engine.dispose()
 
 
 def time_passes(airflow: Airflow, run_id: str) -> None:

@@ -79,7 +79,7 @@ def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked
 
 def test_asked_twice_it_is_the_same_list(computed):
     first, before = ask(computed), computed.dump(*TABLES)
-    assert ask(computed, at=timedelta(hours=1)) == replace(first, again=True)
+    assert ask(computed, at=timedelta(hours=1)) == first
     assert computed.dump(*TABLES) == before
 
 
@@ -173,8 +173,8 @@ def test_message_run_alone_sends_nothing_and_leaves_everything_as_it_was(compute
         computed.message()
     assert str(raised.value) == (
         f"The messages of the window {computed.window} require approval, as engage_require_approval was on when the "
-        "campaign was computed. No message was sent. No approval was requested. The DAG's task approve asks: answer it "
-        "in Airflow under Required Actions, or trigger a run of this window."
+        "campaign was computed. No message was sent. No approval was requested. Trigger a run of this window: its task "
+        "approve asks the approver. An answer counts only while the task that asks still waits for it."
     )
     assert computed.dump(*TABLES) == before
 
@@ -215,7 +215,7 @@ def test_the_steps_run_again_while_the_list_waits_for_an_answer_change_nothing(c
 def test_an_approved_list_goes_out_as_it_was(computed):
     ask(computed)
     computed.customer()
-    assert answer(computed, approved=True) == "Its messages were approved by ada on 2026-11-10 10:00 UTC."
+    assert answer(computed, approved=True).sentence == "Its messages were approved by ada on 2026-11-10 10:00 UTC."
     assert texted(computed) == QUEUED
     computed.message()
     assert texted(computed) == ACCEPTED
@@ -232,7 +232,7 @@ def test_an_approved_list_can_only_shrink(computed, customers):
 
 def test_a_rejected_list_sends_nothing_and_the_campaign_says_so(computed):
     ask(computed)
-    assert answer(computed, approved=False) == "Its messages were rejected by ada on 2026-11-10 10:00 UTC."
+    assert answer(computed, approved=False).sentence == "Its messages were rejected by ada on 2026-11-10 10:00 UTC."
     assert texted(computed) == REJECTED
     with pytest.raises(NotApproved, match="rejected by ada on 2026-11-10 10:00 UTC"):
         computed.message()
@@ -244,7 +244,7 @@ def test_a_rejected_list_sends_nothing_and_the_campaign_says_so(computed):
 
 def test_a_list_without_an_answer_is_rejected(computed):
     ask(computed)
-    assert answer(computed, approved=False, by=None) == (
+    assert answer(computed, approved=False, by=None).sentence == (
         "Its messages were rejected on 2026-11-10 10:00 UTC: no answer came in time."
     )
     assert texted(computed) == REJECTED
@@ -295,9 +295,9 @@ def test_a_run_that_was_refused_before_does_not_ask_about_the_list_of_another(co
 
 def test_two_runs_ask_about_the_same_list_while_there_is_no_answer(computed):
     first = ask(computed)
-    assert (first.again, ask(computed, at=LATER, run_id="another run")) == (False, first)
+    assert ask(computed, at=LATER, run_id="another run") == first
     again = ask(computed, at=2 * LATER)
-    assert again == replace(first, again=True) == ask(computed, at=2 * LATER, run_id="another run")
+    assert again == first == ask(computed, at=2 * LATER, run_id="another run")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_answered_twice_is_answered_once(computed, approved):
     ask(computed)
     first = answer(computed, approved=approved)
     before = computed.dump(*TABLES)
-    assert answer(computed, approved=approved, by="bob") == first
+    assert answer(computed, approved=approved, by="bob").sentence == first.sentence
     assert computed.dump(*TABLES) == before
 
 
@@ -362,6 +362,26 @@ def test_the_other_answer_comes_too_late(computed, approved):
     with pytest.raises(NotApproved, match=r"cannot be \w+\. Its messages were \w+ by ada"):
         answer(computed, approved=not approved, by="bob")
     assert computed.dump(*TABLES) == before
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_a_question_whose_time_is_up_leaves_the_answer_to_another_runs_question(computed, approved):
+    for run_id in ("a run", "another run"):
+        ask(computed, run_id=run_id)
+    given = answer(computed, approved=approved, run_id="another run")
+    before = computed.dump(*TABLES)
+    assert answer(computed, approved=False, by=None).sentence == given.sentence
+    assert computed.dump(*TABLES) == before
+
+
+def test_after_a_task_marked_by_hand_a_new_run_asks_about_the_list_as_the_sentence_says(computed):
+    ask(computed, run_id="marked by hand")
+    with pytest.raises(NotApproved, match=r"Trigger a run of this window: its task approve asks the approver\."):
+        computed.message()
+    assert ask(computed, run_id="a new run").messages == {"BOOST": 1, "REWARD": 1}
+    answer(computed, approved=True, run_id="a new run")
+    computed.message()
+    assert texted(computed) == ACCEPTED
 
 
 @pytest.mark.parametrize("approved", [True, False])
