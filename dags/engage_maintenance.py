@@ -1,10 +1,13 @@
 """### Maintenance
 
-Once a day, at 00:00 UTC: create partitions for new events, and delete data older than their retention.
+Once an hour: create partitions for new events, delete data older than their retention, and look after campaigns.
 
 - `maintain` makes the partitions of the current window and the next two; deletes idempotency keys after 7 days and
   inbound texts after 90; and drops the events of windows older than the last `engage_keep_windows` (13) whose campaign
   is complete. A window of that age stays while its campaign is incomplete, and the log names it.
+
+- `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
+  themselves. It alerts the operators of each once, and mails every alert that still waits.
 
 What campaigns computed and sent stays. An extra run does no harm, and neither does a missed one.
 """
@@ -18,7 +21,7 @@ from engage.window import ANCHOR
 
 with DAG(
     dag_id="engage_maintenance",
-    schedule="@daily",
+    schedule="@hourly",
     start_date=ANCHOR,
     catchup=False,
     max_active_runs=1,
@@ -41,4 +44,12 @@ with DAG(
 
         return maintain(job.engine, job.settings().keep_windows, as_of=job.as_of)
 
+    @job()
+    def watch(job: Job):
+        """Alert the operators of windows that were not texted, and mail the alerts that wait."""
+        from engage.campaigns.watchdog import Watch, watch
+
+        return Watch.of(watch(job.engine, job.settings(), as_of=job.as_of))
+
     maintain()
+    watch()

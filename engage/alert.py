@@ -1,12 +1,16 @@
 """Alerts: the texts of the operators' e-mails. They hold no customer data, as e-mail leaves the operator's servers.
 
-The plugin ``engage_alerts`` sends them.
+``engage.alert_outbox`` keeps them until the plugin ``engage_alerts`` has mailed them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from engage.statuses import AlertKind
 
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+'-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
@@ -82,6 +86,26 @@ def messages_unknown(count: int) -> Alert:
         "python -m engage messages --status unknown lists them, and python -m engage messages reconcile asks the "
         "provider about them.",
     )
+
+
+def window_stuck(problem: str, way_out: str) -> Alert:
+    """A window was not texted in time, or its campaign cannot move on by itself."""
+    return Alert("Engage: a campaign needs you", f"A window's campaign does not go on by itself. {problem}", way_out)
+
+
+_OF_KIND: dict[AlertKind, Callable[..., Alert]] = {
+    AlertKind.TASK_FAILED: task_failed,
+    AlertKind.APPROVAL_REQUESTED: approval_requested,
+    AlertKind.APPROVAL_TIMED_OUT: approval_timed_out,
+    AlertKind.CAMPAIGN_HALTED: campaign_halted,
+    AlertKind.MESSAGES_UNKNOWN: messages_unknown,
+    AlertKind.WINDOW_STUCK: window_stuck,
+}
+
+
+def of(kind: AlertKind, detail: Mapping[str, Any]) -> Alert:
+    """The alert of a kind. ``detail`` holds the arguments of its function here."""
+    return _OF_KIND[kind](**detail)
 
 
 def _messages(count: int) -> str:

@@ -156,3 +156,17 @@ class ApiScope(StrEnum):
     EVENTS = auto()
     CUSTOMERS = auto()
     READ = auto()
+
+
+class AlertKind(StrEnum):
+    """What an alert reports to the operators."""
+
+    TASK_FAILED = auto()
+    APPROVAL_REQUESTED = auto()
+    APPROVAL_TIMED_OUT = auto()
+    CAMPAIGN_HALTED = auto()
+    MESSAGES_UNKNOWN = auto()
+    POOR_DELIVERY = auto()
+    """A campaign is complete, but too large a share of its messages did not arrive."""
+    WINDOW_STUCK = auto()
+    """A window was not texted, or its campaign cannot move on by itself."""

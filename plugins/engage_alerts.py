@@ -1,72 +1,90 @@
 """Alerts by e-mail to the operators, through Airflow's notifier and its connection ``smtp_default``.
 
-The Variable ``engage_alert_emails`` holds the addresses. It is read when there is an alert. An alert that cannot be
-sent is written to the task's log, and fails no task.
+Alerts wait in the outbox of Engage's database until they are mailed. The Variable ``engage_alert_emails`` holds the
+addresses, and is read when there is an alert. An alert that cannot be sent stays in the outbox, and fails no task.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import engage_links
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from engage.airflow_names import DAG_ID
+from engage.airflow_names import DAG_ID, run_path
 from engage.errors import EngageError
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from airflow.sdk import Context
 
     from engage.alert import Alert
+    from engage.alert_outbox import Delivery, Waiting
 
 VARIABLE = "engage_alert_emails"
+CONNECTION = "engage_db"
 SUBJECT = "{{ engage_alert.subject }}"
 BODY = """<p>{{ engage_alert.happened | e }}</p>
 <p>{{ engage_alert.advice | e }}</p>
-<p>Run: <a href="{{ ti.log_url | e }}">{{ ti.run_id | e }}</a></p>
-{% if engage_report %}<p><a href="{{ engage_report | e }}">The campaign's report</a></p>{% endif %}"""
+{% if window %}<p>Window: {{ window | e }}</p>{% endif %}
+<p>Raised on {{ raised_at }} UTC.</p>
+{% if link %}<p>Run: <a href="{{ link | e }}">{{ run_id or "the task's log" | e }}</a></p>{% endif %}
+{% if report %}<p><a href="{{ report | e }}">The campaign's report</a></p>{% endif %}"""
 """Airflow renders these as templates. The alert's text comes in as a value, as users may have typed parts of it."""
 
 log = logging.getLogger(__name__)
 
 
 def task_failed(context: Context) -> None:
-    """Send the alert that a task has failed after its last retry."""
-    from engage import alert
+    """Send the alert that a task has failed after its last retry. Airflow may say so twice about one attempt."""
+    from engage import alert, alert_outbox
+    from engage.statuses import AlertKind
 
     ti = context["ti"]
-    _send(context, alert.task_failed(ti.dag_id, ti.task_id, _reason(context.get("exception"))))
+    detail = {"dag": ti.dag_id, "task": ti.task_id, "reason": _reason(context.get("exception"))}
+    attempt = f"{ti.dag_id} {ti.run_id} {ti.task_id} {getattr(ti, 'try_number', None)}"
+    now = datetime.now(UTC)
+    try:
+        engine = _engine()
+        with engine.begin() as conn:
+            alert_outbox.put(
+                conn, AlertKind.TASK_FAILED, as_of=now, incident=f"{attempt} failed", link=ti.log_url, **detail
+            )
+    except Exception as exc:  # noqa: BLE001 - the database that is away may be what has failed
+        log.warning("The outbox of alerts cannot be reached (%s); the alert is mailed at once", type(exc).__name__)
+        _mail_at_once(alert.task_failed(**detail), context, now)
+        return
+    deliver(engine, context)
 
 
-def messages_unknown(context: Context, count: int) -> None:
-    """Send the alert that the fate of some messages is unknown."""
-    from engage import alert
+def deliver(engine: sa.Engine, context: Context) -> Delivery | None:
+    """Mail the alerts that wait in the outbox; None if the outbox cannot be read. It raises no error."""
+    from engage import alert_outbox
 
-    _send(context, alert.messages_unknown(count))
-
-
-def campaign_halted(context: Context, why: str) -> None:
-    """Send the alert that the sender has halted its campaign."""
-    from engage import alert
-
-    _send(context, alert.campaign_halted(why))
-
-
-def approval_requested(context: Context, messages: int, hours: int) -> None:
-    """Send the alert that a campaign's list waits for an approver."""
-    from engage import alert
-
-    _send(context, alert.approval_requested(messages, hours))
+    try:
+        to = _addresses()
+        if not to:
+            return alert_outbox.Delivery()
+        return alert_outbox.deliver(engine, lambda waiting: _mail_waiting(waiting, to, context), _now)
+    except Exception:
+        log.exception("The outbox of alerts could not be worked off")
+        return None
 
 
-def approval_timed_out(context: Context) -> None:
-    """Send the alert that a campaign was rejected, as no approver answered in time."""
-    from engage import alert
+def _now() -> datetime:
+    return datetime.now(UTC)
 
-    _send(context, alert.approval_timed_out())
+
+def _engine() -> sa.Engine:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    from engage.storage import connection
+
+    return connection.connect(PostgresHook(CONNECTION).sqlalchemy_url)
 
 
 def _reason(exception: Any) -> str:
@@ -80,17 +98,39 @@ def _reason(exception: Any) -> str:
     return f"{type(exception.__cause__ or exception).__name__}; its log says more."
 
 
-def _send(context: Context, alert: Alert) -> None:
+def _mail_waiting(waiting: Waiting, to: list[str], context: Context) -> None:
+    """Mail one alert. It links to the task that raised it, else to the last run of its campaign."""
+    from engage.campaigns.run_options import CLI_RUN_ID
+
+    ti = context["ti"]
+    if waiting.link == ti.log_url or (waiting.run_id == ti.run_id and ti.dag_id == DAG_ID):
+        run_id, link = ti.run_id, ti.log_url
+        report = engage_links.report_url(ti) if ti.dag_id == DAG_ID else None
+    else:
+        run_id = None if waiting.run_id == CLI_RUN_ID else waiting.run_id
+        link = waiting.link or (run_id and f"{engage_links.airflow_url()}{run_path(run_id)}")
+        report = run_id and f"{engage_links.airflow_url()}{engage_links.report_of(run_id)}"
+    _mail(waiting.alert, to, waiting.raised_at, window=waiting.window, run_id=run_id, link=link, report=report)
+
+
+def _mail_at_once(alert: Alert, context: Context, now: datetime) -> None:
+    ti = context["ti"]
+    report = engage_links.report_url(ti) if ti.dag_id == DAG_ID else None
     try:
         if to := _addresses():
-            from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-
-            notify = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
-            ti = context["ti"]
-            report = engage_links.report_url(ti) if ti.dag_id == DAG_ID else None
-            notify({**context, "engage_alert": asdict(alert), "engage_report": report})
+            _mail(alert, to, now, window=None, run_id=ti.run_id, link=ti.log_url, report=report)
     except Exception:
         log.exception("An alert could not be sent: %s", alert.subject)
+
+
+def _mail(alert: Alert, to: list[str], raised_at: datetime, **values: Any) -> None:
+    """Mail an alert; the errors of the mail server pass, unlike those of a call of Airflow's notifier."""
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    notifier = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
+    context: Any = {"engage_alert": asdict(alert), "raised_at": f"{raised_at:%Y-%m-%d %H:%M}", **values}
+    notifier.render_template_fields(context)
+    notifier.notify(context)
 
 
 def _addresses() -> list[str]:

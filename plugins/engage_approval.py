@@ -59,7 +59,7 @@ class CampaignApproval(ApprovalOperator):
         self.response_timeout = timedelta(hours=asked.hours)
         # Before the question appears, as Airflow loses an answer that comes before this process has ended. It then asks
         # again, and so does this mail.
-        engage_alerts.approval_requested(context, total, asked.hours)
+        engage_alerts.deliver(run.engine, context)
         try:
             super().execute(context)
         except TaskAwaitingInput as parked:
@@ -94,8 +94,7 @@ class CampaignApproval(ApprovalOperator):
             by = str(approver["name"]) if approver else None
             given = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
         log.info("%s", given.sentence)
-        if given.by is None:
-            engage_alerts.approval_timed_out(context)
+        engage_alerts.deliver(run.engine, context)
 
 
 def body(asked: Question, report: str) -> str:

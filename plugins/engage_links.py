@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 
-from engage.airflow_names import run_path
+from engage.airflow_names import DAG_ID, run_path
 
 
 def airflow_url() -> str:
@@ -32,4 +32,9 @@ def report_url(ti: Any) -> str:
 
 
 def _report(ti: Any) -> str:
-    return f"{run_path(ti.run_id, ti.dag_id)}/plugin/engage-report"
+    return report_of(ti.run_id, ti.dag_id)
+
+
+def report_of(run_id: str, dag_id: str = DAG_ID) -> str:
+    """The path of a run's campaign report below Airflow's own."""
+    return f"{run_path(run_id, dag_id)}/plugin/engage-report"

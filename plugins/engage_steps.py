@@ -7,7 +7,7 @@ It finds the run's window, opens the database and reads the Variables. It transl
 - nothing to do: the task is skipped;
 - messages that must wait: the task is rescheduled.
 
-It sends an alert of problems that the operator should know at once.
+At its end it mails the alerts that wait in the outbox.
 """
 
 from __future__ import annotations
@@ -150,7 +150,11 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
         def run_step() -> dict[str, Any]:
             with errors_as_outcomes():
                 job = current()
-                summary = asdict(function(job))
+                try:
+                    summary = asdict(function(job))
+                finally:
+                    if "engine" in vars(job):  # a task without a database has raised no alert
+                        engage_alerts.deliver(job.engine, get_current_context())
             _report(job, summary, options.get("outlets", ()))
             return summary
 
@@ -189,15 +193,11 @@ def errors_as_outcomes() -> Iterator[None]:
 
 
 def _report(job: Job, summary: dict[str, Any], assets: Sequence[Asset]) -> None:
-    """Send alerts of the task's problems, write its result to the log, and fill the events of its assets.
+    """Write the task's result to the log, and fill the events of its assets.
 
     Raises:
         AirflowRescheduleException: some messages must wait, so the task runs again later.
     """
-    if summary.get("unknown_now"):
-        engage_alerts.messages_unknown(get_current_context(), summary["unknown_now"])
-    if summary.get("halted_because"):
-        engage_alerts.campaign_halted(get_current_context(), summary["halted_because"])
     if summary.get("resume_at"):
         log.info("Some messages must wait; the task continues at %s", summary["resume_at"])
         raise AirflowRescheduleException(summary["resume_at"])

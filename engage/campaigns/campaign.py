@@ -51,21 +51,11 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
-    alerted_at: datetime | None
-    """Alerts have reported its problems up to this time."""
 
     @property
     def frozen(self) -> bool:
         """Whether the steps may no longer change it."""
         return self.frozen_at is not None
-
-    @property
-    def unreported_halt(self) -> str:
-        """Why the sender halted it, if no alert has reported that yet; else empty."""
-        if self.halted_at is None or self.halted_by != ITSELF:
-            return ""
-        reported = self.alerted_at is not None and self.halted_at <= self.alerted_at
-        return "" if reported else self.halted_why or ""
 
     def require_settings(self) -> Settings:
         """The settings that ``extract`` took for it.
@@ -174,7 +164,6 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
             by=row.approval_by,
             asked=row.asked,
         ),
-        alerted_at=row.told_at,
     )
 
 

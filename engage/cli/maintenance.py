@@ -17,7 +17,7 @@ def maintain(
         int, typer.Option(help="Number of complete windows whose events are kept.")
     ] = settings.Settings().keep_windows,
 ) -> None:
-    """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every day."""
+    """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every hour."""
     chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
     with database() as engine:
         done = maintain_database(engine, chosen.keep_windows, as_of=now())

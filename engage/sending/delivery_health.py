@@ -8,11 +8,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome
 from engage.sending.takeover import Ownership
-from engage.statuses import ProviderFact
+from engage.statuses import AlertKind, ProviderFact
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import message
 from engage.window import Window
@@ -68,7 +69,9 @@ class DeliveryHealth:
         return True
 
     def _halt(self, conn: sa.Connection, why: str) -> None:
-        if campaign.halt(conn, self._owned.window, by=campaign.ITSELF, why=why, as_of=self._clock()):
+        window, now = self._owned.window, self._clock()
+        if campaign.halt(conn, window, by=campaign.ITSELF, why=why, as_of=now):
+            alert_outbox.put(conn, AlertKind.CAMPAIGN_HALTED, window=window, as_of=now, why=why)
             log.error("The campaign is halted: %s", why)
 
 

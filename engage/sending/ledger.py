@@ -27,13 +27,13 @@ class MessageSummary:
     accepted_now: int = 0
     """Messages that this step has sent."""
     unknown_now: int = 0
-    """Messages that became unknown and that no alert has reported yet."""
+    """Messages that became unknown and that no mail has reported yet."""
     frozen: bool = False
     """Whether the list was final before this step."""
     halted: bool = False
     """Whether queued messages wait for the campaign to be resumed."""
     halted_because: str = ""
-    """Why the sender has halted the campaign, if no alert has reported it yet."""
+    """Why the sender has halted the campaign, if no mail has reported it yet."""
     resume_at: datetime | None = None
     """When messages that had to be held may be sent."""
     note: str = ""
@@ -63,16 +63,6 @@ def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
         if reason is not None:
             by_reason[reason] += count
     return MessageSummary(dict(by_status), dict(by_reason), segments=charged)
-
-
-def unknown_since(conn: sa.Connection, window: Window, moment: datetime | None) -> int:
-    """How many of the window's unknown messages have become so after ``moment``; None counts all."""
-    query = sa.select(sa.func.count()).where(
-        message.c.window_start == window.start, message.c.status == MessageStatus.UNKNOWN
-    )
-    if moment is not None:
-        query = query.where(message.c.unknown_at > moment)
-    return conn.execute(query).scalar_one()
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage import alert_outbox
 from engage.customers import suppression
 from engage.sending import bulk_update
 from engage.sending.providers import Outcome, Reply
-from engage.statuses import MessageStatus, ProviderFact, SuppressionReason
+from engage.statuses import AlertKind, MessageStatus, ProviderFact, SuppressionReason
 from engage.storage.schema import message
 from engage.window import Window
 
@@ -58,7 +59,11 @@ def record(engine: sa.Engine, window: Window, token: int, answers: Sequence[Answ
         return
     with engine.begin() as conn:
         keep_from_abandoning(conn, window)
+        lost = [answer.customer_id for answer in answers if answer.reply is None]
+        sending = _in_status(conn, window, lost, token, MessageStatus.SENDING)
         _settle(conn, window, token, answers, now)
+        if unknown := _in_status(conn, window, sending, token, MessageStatus.UNKNOWN):
+            alert_outbox.put(conn, AlertKind.MESSAGES_UNKNOWN, window=window, as_of=now, count=len(unknown))
         opted_out = [a.customer_id for a in answers if a.reply and a.reply.fact is ProviderFact.OPTED_OUT]
         _suppress(conn, window, opted_out, now)
 
@@ -94,6 +99,7 @@ def abandon(conn: sa.Connection, window: Window, now: datetime, *, before_token:
         )
     ).rowcount
     if count:
+        alert_outbox.put(conn, AlertKind.MESSAGES_UNKNOWN, window=window, as_of=now, count=count)
         log.warning("%s messages of an earlier sender have an unknown outcome; they are not sent again", count)
 
 
@@ -149,6 +155,21 @@ def _columns(answer: Answer) -> dict[str, Any]:
         return columns | {"error": answer.error}
     columns["provider_message_id"] = reply.provider_message_id
     return columns | {"error": reply.error, "error_code": reply.error_code, "fact": reply.fact}
+
+
+def _in_status(
+    conn: sa.Connection, window: Window, ids: Sequence[int], token: int, status: MessageStatus
+) -> Sequence[int]:
+    """Those of this sender's messages that are in a status."""
+    if not ids:
+        return []
+    theirs = sa.select(message.c.customer_id).where(
+        message.c.window_start == window.start,
+        message.c.customer_id == sa.any_(bulk_update.id_array(ids)),
+        message.c.status == status,
+        message.c.sender_token == token,
+    )
+    return conn.execute(theirs).scalars().all()
 
 
 def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: datetime) -> None:

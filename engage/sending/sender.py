@@ -71,7 +71,7 @@ def send(engine: sa.Engine, window: Window, context: SendingContext) -> MessageS
     sender = _Sender(engine, owned, context)
     started = perf_counter()
     sender.run()
-    _save_progress(engine, window, owned.token, perf_counter() - started, context.clock())
+    _save_progress(engine, sender, perf_counter() - started, context.clock())
     return replace(
         _summary(engine, window),
         accepted_now=sender.accepted,
@@ -255,8 +255,9 @@ class _Sender:
             log.info("%s of %s messages accepted", self.accepted, self.owned.waiting)
 
 
-def _save_progress(engine: sa.Engine, window: Window, token: int, seconds: float, now: datetime) -> None:
-    """Save the campaign's status and the seconds that sending took, unless a newer sender has taken over."""
+def _save_progress(engine: sa.Engine, sender: _Sender, seconds: float, now: datetime) -> None:
+    """Save the campaign's status, the seconds that sending took, and when it goes on, if no newer sender took over."""
+    window, token = sender.owned.window, sender.owned.token
     took = sa.func.jsonb_build_object("send", sa.cast(round(seconds, 3), sa.Numeric))
     by_status = _summary(engine, window).by_status
     if unknown := by_status.get(MessageStatus.UNKNOWN):
@@ -269,6 +270,7 @@ def _save_progress(engine: sa.Engine, window: Window, token: int, seconds: float
             .values(
                 status=CampaignStatus.COMPLETE if done else CampaignStatus.SENDING,
                 finished_at=now if done else None,
+                resume_at=sender.resume_at,
                 timings=campaign.c.timings.op("||")(took),
             )
         )

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
 from engage.sending import queue
 from engage.sending.ledger import MessageSummary
-from engage.statuses import ApprovalState, CampaignStatus
+from engage.statuses import AlertKind, ApprovalState, CampaignStatus
 from engage.texts.template import Template
 from engage.window import Window
 
@@ -65,7 +67,7 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
     queued = queue.build(engine, window, options=options, as_of=as_of, for_approval=True)
     if queued.note or not queued.unsettled:
         return Question(queued.note or "The list is empty, so there is nothing to approve.")
-    return _question(engine, window, run_id, queued)
+    return _question(engine, window, run_id, queued, as_of)
 
 
 def answer(
@@ -84,6 +86,8 @@ def answer(
         found = campaign.existing(conn, window)
         given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of)
         if given != found.approval:
+            if by is None:
+                alert_outbox.put(conn, AlertKind.APPROVAL_TIMED_OUT, window=window, as_of=as_of)
             campaign.update(conn, window, **given.columns)
             if not approved:
                 queue.reject(conn, window, as_of)
@@ -102,15 +106,17 @@ def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
             found.approval.refuse_to_bypass()
 
 
-def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary) -> Question:
-    """Record that the run asks about the frozen list, and return the question."""
+def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary, as_of: datetime) -> Question:
+    """Record that the run asks about the frozen list, with an alert each time, and return the question."""
     with engine.begin() as conn:
         found = campaign.existing(conn, window)
         if found.approval.state is not ApprovalState.REQUESTED:
             return Question("The question was answered in the meantime.")
         campaign.update(conn, window, **found.approval.asked_by(run_id).columns)
         waiting = queue.waiting_by_bucket(conn, window)
-    settings = found.require_settings()
+        settings = found.require_settings()
+        detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
+        alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
     texts = {name: settings.message(name) for name in waiting}
     return Question(
         messages=waiting,

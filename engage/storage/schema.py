@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from engage.statuses import (
+    AlertKind,
     ApiScope,
     AppEventKind,
     ApprovalState,
@@ -153,9 +154,9 @@ campaign = sa.Table(
         comment="runs that asked for approval, each with the time at which its list was made",
     ),
     sa.Column(
-        "told_at",
+        "resume_at",
         sa.DateTime(timezone=True),
-        comment="alerts have reported unknown outcomes and halts up to this time",
+        comment="when its sender goes on with messages that have to wait",
     ),
     _one_of("status", CampaignStatus),
     _one_of("approval", ApprovalState),
@@ -268,4 +269,22 @@ inbound_sms = sa.Table(
     _time("received_at", nullable=False),
     _one_of("text_class", TextClass),
     comment="One row per text from a customer, without its wording. Engage acts on each text once.",
+)
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("alert_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    _time("window_start"),
+    sa.Column("detail", JSONB, nullable=False, comment="what its text needs; holds no customer data"),
+    sa.Column("link", sa.Text, comment="the log of the task, if a task raised it"),
+    sa.Column("incident", sa.Text, comment="names the incident; a second alert of it is not raised"),
+    _time("raised_at", nullable=False),
+    _time("mailed_at"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("last_error", sa.Text, comment="the kind of error of the last attempt to mail it"),
+    sa.UniqueConstraint("incident", name="alert_incident_key"),
+    _one_of("kind", AlertKind),
+    comment="The outbox of alerts to the operators. One row per alert, written with the fact that it reports.",
 )

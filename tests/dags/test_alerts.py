@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import smtplib
+import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from types import SimpleNamespace
 
 import engage_alerts
 import engage_steps
 import pytest
+import sqlalchemy as sa
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
 from sqlalchemy import exc
 
+from engage import alert_outbox
 from engage.errors import GuardStop
+from engage.statuses import AlertKind
+from engage.storage.schema import alert as alert_table
+from engage.storage.schema import campaign
+from engage.window import ANCHOR, Window
+from tests.integration.conftest import engine, server, template, url  # noqa: F401 - fixtures
 from tests.smtp_double import smtp_double
 
 LINK = "http://127.0.0.1:8080/dags/customer_engagement/runs/a_run/tasks/extract?try_number=1"
 TO = "ada@example.com, ben@example.com"
+NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
+WINDOW = Window(ANCHOR)
+
+
+@pytest.fixture(autouse=True)
+def outbox(engine, monkeypatch):  # noqa: F811
+    """The database of the outbox, as the plugin finds it, with a campaign."""
+    blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
+    with engine.begin() as conn:
+        conn.execute(sa.insert(campaign).values(window_start=WINDOW.start, run_id="a_run", opened_at=NOW, **blank))
+    monkeypatch.setattr(engage_alerts, "_engine", lambda: engine)
+    return engine
+
+
+def put(outbox, kind, **detail):
+    with outbox.begin() as conn:
+        alert_outbox.put(conn, kind, window=WINDOW, as_of=NOW, **detail)
+
+
+def rows(outbox):
+    with outbox.connect() as conn:
+        query = sa.select(alert_table.c.kind, alert_table.c.attempts, alert_table.c.mailed_at.is_not(None))
+        return [tuple(row) for row in conn.execute(query.order_by(alert_table.c.alert_id))]
 
 
 @pytest.fixture
@@ -133,13 +167,23 @@ class Sent:
 
 
 @pytest.fixture
-def after_sending(task_context):
-    """Run a step with this summary in a task."""
+def after_sending(task_context, outbox, monkeypatch):
+    """Run a step in a task that has put into the outbox what this summary says."""
+    monkeypatch.setattr(engage_steps.Job, "engine", cached_property(lambda job: outbox))
+    engage_steps.Job.engine.__set_name__(engage_steps.Job, "engine")
 
     def run(summary):
+        def send(run):
+            assert run.engine is outbox
+            if summary.unknown_now:
+                put(outbox, AlertKind.MESSAGES_UNKNOWN, count=summary.unknown_now)
+            if summary.halted_because:
+                put(outbox, AlertKind.CAMPAIGN_HALTED, why=summary.halted_because)
+            return summary
+
         with task_context():
             engage_steps.get_current_context()["ti"] = context_of()["ti"]
-            return engage_steps.step()(lambda run: summary).function()
+            return engage_steps.step()(send).function()
 
     return run
 
@@ -190,13 +234,114 @@ def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, ca
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     addressed("no address")
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
-    said = [record.getMessage() for record in caplog.records if record.name == "engage_alerts"]
-    assert said == ["An alert could not be sent: Engage: 3 messages of unknown fate"] * 2
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("engage")]
+    assert "An alert could not be sent, and stays in the outbox: messages_unknown" in said
+    assert "The outbox of alerts could not be worked off" in said
 
 
-def test_a_requested_approval_and_one_that_timed_out_send_an_alert(mails, addressed):
-    engage_alerts.approval_requested(context_of(), 1200, 48)
-    engage_alerts.approval_timed_out(context_of())
+# --- at least once
+
+
+@pytest.fixture
+def down(monkeypatch):
+    """Stop the mail server, and start it again."""
+    sent = SmtpHook.send_email_smtp
+
+    def stop():
+        def refuse(hook, **message):
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+
+        monkeypatch.setattr(SmtpHook, "send_email_smtp", refuse)
+
+    return SimpleNamespace(stop=stop, start=lambda: monkeypatch.setattr(SmtpHook, "send_email_smtp", sent))
+
+
+def test_an_alert_raised_while_the_mail_server_is_away_is_mailed_once_it_is_back(outbox, mails, addressed, down):
+    down.stop()
+    put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
+    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=0, waiting=1)
+    assert rows(outbox) == [("messages_unknown", 1, False)]
+    down.start()
+    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=1, waiting=0)
+    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=0, waiting=0)
+    assert [mail.subject for mail in mails] == ["Engage: 2 messages of unknown fate"]
+    assert "Raised on 2026-11-10 09:00 UTC." in mails[0].html
+
+
+def test_a_process_that_dies_between_the_mail_and_the_mark_mails_it_again(outbox, mails, addressed, monkeypatch):
+    put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(engage_alerts, "_now", killed)
+        with pytest.raises(KeyboardInterrupt):
+            engage_alerts.deliver(outbox, context_of())
+    assert rows(outbox) == [("messages_unknown", 0, False)]
+    engage_alerts.deliver(outbox, context_of())
+    assert len(mails) == 2
+
+
+def test_two_passes_at_once_mail_each_alert_once(outbox, mails, addressed):
+    for n in range(6):
+        put(outbox, AlertKind.CAMPAIGN_HALTED, why=f"reason {n}")
+    start = threading.Barrier(2)
+
+    def work():
+        start.wait()
+        engage_alerts.deliver(outbox, context_of())
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(mails) == 6
+    assert all(mailed for _, _, mailed in rows(outbox))
+
+
+def test_messages_that_become_unknown_in_many_transactions_are_one_mail(outbox, mails, addressed):
+    for _ in range(30):
+        put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
+    engage_alerts.deliver(outbox, context_of())
+    assert [mail.subject for mail in mails] == ["Engage: 60 messages of unknown fate"]
+
+
+def test_an_alert_that_no_text_fits_does_not_hold_up_the_others(outbox, mails, addressed):
+    put(outbox, AlertKind.CAMPAIGN_HALTED, nonsense=1)
+    put(outbox, AlertKind.CAMPAIGN_HALTED, why="it says so")
+    engage_alerts.deliver(outbox, context_of())
+    assert len(mails) == 1
+
+
+def test_a_failure_that_airflow_reports_twice_is_one_mail(mails, addressed):
+    engage_alerts.task_failed(context_of(RuntimeError()))
+    engage_alerts.task_failed(context_of(RuntimeError()))
+    assert len(mails) == 1
+
+
+def test_a_failure_is_mailed_though_the_database_is_away(mails, addressed, monkeypatch):
+    def away():
+        raise exc.OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(engage_alerts, "_engine", away)
+    engage_alerts.task_failed(context_of(RuntimeError()))
+    assert [mail.subject for mail in mails] == ["Engage: the task extract of customer_engagement has failed"]
+
+
+def test_an_alert_without_an_address_waits_for_one(outbox, mails, addressed):
+    addressed("")
+    put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
+    engage_alerts.deliver(outbox, context_of())
+    assert (mails, rows(outbox)) == ([], [("messages_unknown", 0, False)])
+    addressed(TO)
+    engage_alerts.deliver(outbox, context_of())
+    assert len(mails) == 1
+
+
+def test_a_requested_approval_and_one_that_timed_out_send_an_alert(outbox, mails, addressed):
+    put(outbox, AlertKind.APPROVAL_REQUESTED, messages=1200, hours=48)
+    put(outbox, AlertKind.APPROVAL_TIMED_OUT)
+    engage_alerts.deliver(outbox, context_of())
     assert [mail.subject for mail in mails] == [
         "Engage: 1,200 messages wait for an approval",
         "Engage: a campaign was rejected, as no approval came in time",

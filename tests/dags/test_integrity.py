@@ -20,7 +20,11 @@ PLUGIN_FILES = sorted((ROOT / "plugins").glob("**/*.py"))
 every_dag = pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
 every_task = pytest.mark.parametrize(
     ("dag_id", "task_id"),
-    [*(("customer_engagement", task_id) for task_id in TASKS), ("engage_maintenance", "maintain")],
+    [
+        *(("customer_engagement", task_id) for task_id in TASKS),
+        ("engage_maintenance", "maintain"),
+        ("engage_maintenance", "watch"),
+    ],
 )
 
 
@@ -64,10 +68,10 @@ def test_other_dags_can_follow_what_message_did_and_nothing_else(dag_bag, serial
     assert [asset.name for asset in serialized_dag.get_task("message").outlets] == ["engage_campaign"]
 
 
-def test_maintenance_is_one_task_a_day(dag_bag):
+def test_maintenance_is_two_tasks_an_hour(dag_bag):
     dag = dag_bag.dags["engage_maintenance"]
-    assert dag.task_ids == ["maintain"]
-    assert dag.schedule == "@daily"
+    assert set(dag.task_ids) == {"maintain", "watch"}
+    assert dag.schedule == "@hourly"
     assert dict(dag.params.dump()) == {}
 
 

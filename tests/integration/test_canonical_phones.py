@@ -1,9 +1,11 @@
-"""Migration 0011: phones that an earlier version stored under two spellings become one, and the stricter state wins."""
+"""The migration canonical_phones: two spellings of a phone become one, and the stricter state wins."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from engage.campaigns.run_options import RunOptions
 from engage.errors import InputError
@@ -13,7 +15,11 @@ from engage.storage.schema import customer, inbound_sms, message, suppression
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 
-BEFORE = "0009"
+BEFORE = next(
+    str(script.down_revision)
+    for script in ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions()
+    if script.path.endswith("_canonical_phones.py")
+)
 SPELLING, PHONE = "+4407400123456", "+447400123456"
 OLD, NEW = phone_hash(SPELLING, KEY), phone_hash(PHONE, KEY)
 OTHER = "+112025550123", "+12025550123"

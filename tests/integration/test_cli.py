@@ -14,6 +14,7 @@ from engage.storage.schema import customer
 from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.integration.conftest import NOW, World
+from tests.integration.test_canonical_phones import BEFORE
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_it_is_a_command_of_python(empty_url):
 
 def test_an_upgrade_that_hashes_phones_refuses_another_key_and_changes_nothing(engage, empty_url):
     engine = connection.connect(empty_url)
-    migrations.upgrade(engine, NOW, "0009")
+    migrations.upgrade(engine, NOW, BEFORE)
     World(engine, Window.last_complete(NOW)).customer(phone="+4407400123456")
     refused = engage("db", "upgrade")
     assert refused.returncode == 1

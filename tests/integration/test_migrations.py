@@ -1,5 +1,6 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from engage.campaigns.run_options import RunOptions
 from engage.reports import customer_history
 from engage.reports.funnel import funnel
 from engage.reports.report import report
+from engage.sending import queue
 from engage.storage import connection, migrations
 from engage.storage.schema import message, metadata
 from engage.window import Window
@@ -163,9 +166,23 @@ def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_ke
     world.execute(sa.text("UPDATE campaign SET approval = 'rejected', halted_at = opened_at"))
     migrations.downgrade(world.engine, "0006")
     migrations.upgrade(world.engine, now)
-    [(run_id, asked, told_at, halted_at)] = world.rows("SELECT run_id, asked, told_at, halted_at FROM campaign")
+    [(run_id, asked)] = world.rows("SELECT run_id, asked FROM campaign")
     assert asked == {run_id: "before 0007"}
-    assert told_at == halted_at
+    assert world.rows("SELECT kind FROM alert") == []  # the halt counts as reported
+
+
+@pytest.mark.parametrize(("told", "alerts"), [("opened_at", []), ("NULL", ["messages_unknown", "campaign_halted"])])
+def test_what_no_alert_had_reported_before_the_outbox_waits_in_it(world, now, told, alerts):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=now)
+    world.execute(sa.update(message).values(status="sending"))
+    world.execute(sa.update(message).values(status="unknown", unknown_at=now - timedelta(days=1)))
+    world.execute(sa.text("UPDATE campaign SET halted_at = opened_at, halted_by = 'Engage itself', halted_why = 'why'"))
+    migrations.downgrade(world.engine, "0009")
+    world.execute(sa.text(f"UPDATE campaign SET told_at = {told}"))
+    migrations.upgrade(world.engine, now)
+    assert [kind for (kind,) in world.rows("SELECT kind FROM alert ORDER BY alert_id")] == alerts
 
 
 # --- the way back

@@ -1,0 +1,151 @@
+"""The outbox of alerts: each is written with the fact that it reports, and marked as mailed after the mail has gone.
+
+So an alert is mailed at least once. A mail goes out twice only if its process dies between the mail and the mark.
+Every task works the outbox off, and the DAG of maintenance does so every hour.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from engage import alert
+from engage.alert import Alert
+from engage.statuses import AlertKind
+from engage.storage import schema
+from engage.window import Window
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 3
+"""Alerts in a row that cannot be mailed, after which the rest waits for the next pass: the mail server is away."""
+
+_waits = schema.alert.c.mailed_at.is_(None)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An alert that waits to be mailed."""
+
+    alert: Alert
+    raised_at: datetime
+    window: Window | None
+    run_id: str | None
+    """The last DAG run that computed the window's campaign."""
+    link: str | None
+    """The log of the task that raised it."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What one pass over the outbox did. ``waiting`` alerts stay for the next pass."""
+
+    mailed: int = 0
+    waiting: int = 0
+
+
+def put(
+    conn: sa.Connection,
+    kind: AlertKind,
+    *,
+    as_of: datetime,
+    window: Window | None = None,
+    incident: str | None = None,
+    link: str | None = None,
+    **detail: Any,
+) -> None:
+    """Write an alert in the transaction of the fact that it reports. ``detail`` holds no customer data.
+
+    An ``incident`` is reported once.
+    """
+    values = {"kind": kind, "window_start": window and window.start, "detail": detail, "link": link}
+    conn.execute(
+        insert(schema.alert)
+        .values(**values, incident=incident, raised_at=as_of)
+        .on_conflict_do_nothing(index_elements=[schema.alert.c.incident])
+    )
+
+
+def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[[], datetime]) -> Delivery:
+    """Mail what waits, the least tried first, and mark each alert once its mail has gone.
+
+    ``mail`` raises an error if the mail server did not take the mail. Two passes at once share the work.
+    """
+    mailed = failed_in_a_row = 0
+    tried: set[int] = set()
+    while failed_in_a_row < GIVE_UP_AFTER:
+        with engine.begin() as conn:
+            rows = _next(conn, tried)
+            if not rows:
+                break
+            ids = [row.alert_id for row in rows]
+            tried.update(ids)
+            these = sa.update(schema.alert).where(schema.alert.c.alert_id.in_(ids))
+            counted: dict[str, Any] = {"attempts": schema.alert.c.attempts + 1}
+            try:
+                mail(_waiting(rows))
+            except Exception as exc:
+                log.exception("An alert could not be sent, and stays in the outbox: %s", rows[0].kind)
+                conn.execute(these.values(**counted, last_error=type(exc).__name__))
+                failed_in_a_row += 1
+            else:
+                conn.execute(these.values(**counted, mailed_at=clock(), last_error=None))
+                mailed += len(ids)
+                failed_in_a_row = 0
+    with engine.connect() as conn:
+        waiting = conn.execute(sa.select(sa.func.count()).select_from(schema.alert).where(_waits)).scalar_one()
+    return Delivery(mailed, waiting)
+
+
+def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:
+    """What no mail has reported of a window yet: its messages of unknown fate, and why the sender halted it."""
+    rows = conn.execute(
+        sa.select(schema.alert.c.kind, schema.alert.c.detail)
+        .where(_waits, schema.alert.c.window_start == window.start)
+        .order_by(schema.alert.c.alert_id)
+    ).all()
+    unknown = sum(row.detail["count"] for row in rows if row.kind == AlertKind.MESSAGES_UNKNOWN)
+    why = [row.detail["why"] for row in rows if row.kind == AlertKind.CAMPAIGN_HALTED]
+    return unknown, why[-1] if why else ""
+
+
+def _next(conn: sa.Connection, tried: set[int]) -> list[sa.Row[Any]]:
+    """The next alert, locked, with the campaign's run; messages of unknown fate of one window are one alert."""
+    first = conn.execute(
+        _locked().where(_waits, schema.alert.c.alert_id.not_in(tried))
+        .order_by(schema.alert.c.attempts, schema.alert.c.alert_id)
+        .limit(1)
+    ).one_or_none()  # fmt: skip
+    if first is None or first.kind != AlertKind.MESSAGES_UNKNOWN:
+        return [first] if first else []
+    same = sa.and_(schema.alert.c.kind == first.kind, schema.alert.c.window_start == first.window_start)
+    return list(conn.execute(_locked().where(_waits, same).order_by(schema.alert.c.alert_id)))
+
+
+def _locked() -> sa.Select[Any]:
+    run_id = (
+        sa.select(schema.campaign.c.run_id)
+        .where(schema.campaign.c.window_start == schema.alert.c.window_start)
+        .scalar_subquery()
+    )
+    return sa.select(schema.alert, run_id.label("run_id")).with_for_update(skip_locked=True, of=schema.alert)
+
+
+def _waiting(rows: list[sa.Row[Any]]) -> Waiting:
+    last = rows[-1]
+    detail = dict(last.detail)
+    if last.kind == AlertKind.MESSAGES_UNKNOWN:
+        detail["count"] = sum(row.detail["count"] for row in rows)
+    return Waiting(
+        alert=alert.of(AlertKind(last.kind), detail),
+        raised_at=rows[0].raised_at,
+        window=Window(last.window_start) if last.window_start else None,
+        run_id=last.run_id,
+        link=last.link,
+    )

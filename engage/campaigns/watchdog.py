@@ -1,0 +1,173 @@
+"""The watchdog: finds windows whose customers were not texted in time, and campaigns that cannot move on by themselves.
+
+A run that fails sends an alert of its own. The watchdog is for what no run reports: a run that was never made, was
+marked by hand, texted no customer, or lost its sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from engage import alert_outbox
+from engage.campaigns import campaign, lateness
+from engage.campaigns.campaign import Campaign
+from engage.errors import WindowError
+from engage.settings import Settings
+from engage.statuses import AlertKind, ApprovalState, CampaignStatus, MessageStatus, SkipReason
+from engage.storage import schema
+from engage.storage.schema import customer, message
+from engage.window import Window
+
+DUE_AFTER = timedelta(hours=12)
+"""A window's scheduled run starts this long after its end."""
+SLACK = timedelta(hours=1)
+"""How long after it is due a run, an answer or a campaign may be missing."""
+QUIET = timedelta(minutes=30)
+"""Without a message claimed for this long, a campaign with messages that may be sent has no sender."""
+HALTED_FOR = timedelta(hours=24)
+"""A halt that lasts longer may be forgotten."""
+TEXTS_NONE = (SkipReason.BACKFILL, SkipReason.TOO_LATE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A window that needs the operator: what is wrong, and the way out."""
+
+    window: Window
+    problem: str
+    way_out: str
+    late: bool
+    """Whether a run texts its customers only with send_late."""
+    incident: str
+    """The same while the problem is the same."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The findings as a task's summary."""
+
+    findings: list[str]
+
+    @classmethod
+    def of(cls, found: list[Finding]) -> Watch:
+        """The summary of these findings."""
+        return cls([f"{finding.window}: {finding.problem}" for finding in found])
+
+
+def watch(engine: sa.Engine, settings: Settings, *, as_of: datetime) -> list[Finding]:
+    """Put an alert in the outbox about each finding that has none yet; returns all findings."""
+    with engine.begin() as conn:
+        found = findings(conn, settings, as_of=as_of)
+        for finding in found:
+            alert_outbox.put(
+                conn,
+                AlertKind.WINDOW_STUCK,
+                as_of=as_of,
+                window=finding.window,
+                incident=finding.incident,
+                problem=finding.problem,
+                way_out=finding.way_out,
+            )
+    return found
+
+
+def findings(conn: sa.Connection, settings: Settings, *, as_of: datetime) -> list[Finding]:
+    """The windows that need the operator, newest first. ``settings`` are those of the moment."""
+    due = _last_due(as_of)
+    unfinished = sa.select(schema.campaign.c.window_start).where(schema.campaign.c.status != CampaignStatus.COMPLETE)
+    windows = {Window(start) for start in conn.execute(unfinished).scalars()} | ({due} if due else set())
+    found = []
+    for window in sorted(windows, reverse=True):
+        late = lateness.is_late(window, settings, as_of)
+        for problem, first, mark in _problems(conn, window, late=late, due=window == due, as_of=as_of):
+            incident = f"{window.key} {mark}"
+            found.append(Finding(window, problem, first + _way_out(window, late=late), late, incident))
+    return found
+
+
+def _last_due(as_of: datetime) -> Window | None:
+    """The latest window whose scheduled run should have started."""
+    try:
+        return Window.last_complete(as_of - DUE_AFTER - SLACK)
+    except WindowError:
+        return None
+
+
+def _problems(
+    conn: sa.Connection, window: Window, *, late: bool, due: bool, as_of: datetime
+) -> Iterator[tuple[str, str, str]]:
+    """What is wrong, what to do before a new run, and what tells this problem from a later one."""
+    found = campaign.find(conn, window)
+    if found is None:
+        if not late and _has_customers(conn, window):
+            yield "No run has computed its campaign.", "Check that the DAG is not paused. ", "no campaign"
+    elif found.frozen:
+        yield from _stuck(conn, found, as_of)
+    elif due and not late:
+        yield from _not_texted(conn, found, as_of)
+
+
+def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[tuple[str, str, str]]:
+    """Problems of a frozen campaign, whose messages wait for an answer, for the end of a halt or for a sender."""
+    approval, unsent = found.approval, _unsent(conn, found.window)
+    if not unsent:
+        return
+    if approval.state is ApprovalState.REQUESTED and approval.at:
+        hours = found.require_settings().approval_hours
+        if approval.at + timedelta(hours=hours) + SLACK < as_of:
+            problem = f"Its list still waits for an approval, though {hours} hours have passed."
+            yield problem, "Answer under Required Actions. If no question is there: ", f"approval {approval.at}"
+    elif found.halted_at:
+        if found.halted_at + HALTED_FOR < as_of:
+            yield "It is halted, and messages wait.", "Resume it first. ", f"halted {found.halted_at}"
+    elif _last_sign(conn, found) + QUIET < as_of:
+        problem = f"Of its messages {unsent:,} wait, and no sender is at work."
+        yield problem, "", f"no sender {found.sender_token} {approval.at}"
+
+
+def _not_texted(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[tuple[str, str, str]]:
+    """Problems of an open campaign whose customers should have been texted by now."""
+    if found.status is not CampaignStatus.COMPLETE:
+        if found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
+            yield f"Its run stopped when the campaign was {found.status}.", "", f"stopped {found.run_id}"
+        return
+    rows = message.c.window_start == found.window.start
+    skipped = sa.select(sa.func.count()).where(rows, message.c.reason.in_(TEXTS_NONE))
+    others = sa.select(sa.func.count()).where(rows, message.c.status != MessageStatus.SKIPPED)
+    if (count := conn.execute(skipped).scalar_one()) and not conn.execute(others).scalar_one():
+        problem = f"Its run texted none of {count:,} customers, as it was a backfill or came too late."
+        yield problem, "", f"not texted {found.run_id}"
+
+
+def _way_out(window: Window, *, late: bool) -> str:
+    options = " and send_late" if late else ""
+    return f"Press Go on on the page Campaigns, or trigger a run with window_start {window.start:%Y-%m-%d}{options}."
+
+
+def _has_customers(conn: sa.Connection, window: Window) -> bool:
+    return bool(conn.execute(sa.select(sa.exists().where(customer.c.registered_at < window.end))).scalar_one())
+
+
+def _unsent(conn: sa.Connection, window: Window) -> int:
+    waiting = message.c.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING))
+    query = sa.select(sa.func.count()).where(message.c.window_start == window.start, waiting)
+    return conn.execute(query).scalar_one()
+
+
+def _last_sign(conn: sa.Connection, found: Campaign) -> datetime:
+    """The last moment at which a sender was at work, or had reason not to be."""
+    row = conn.execute(
+        sa.select(
+            schema.campaign.c.resumed_at,
+            schema.campaign.c.resume_at,
+            sa.select(sa.func.max(message.c.sending_at))
+            .where(message.c.window_start == found.window.start)
+            .scalar_subquery(),
+        ).where(schema.campaign.c.window_start == found.window.start)
+    ).one()
+    signs = (found.frozen_at, found.approval.at, *row)
+    return max(sign for sign in signs if sign is not None)

@@ -1,0 +1,134 @@
+"""The watchdog: a window that no run texts, and a campaign that cannot move on, are reported once."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage import alert_outbox
+from engage.campaigns import campaign, watchdog
+from engage.campaigns.run_options import RunOptions
+from engage.sending import queue, takeover
+from engage.settings import Settings
+from engage.storage.schema import message
+from engage.window import Window
+
+
+def problems(world):
+    return [finding.problem for finding in watchdog.watch(world.engine, Settings(), as_of=world.now)]
+
+
+def queued(world, customers=3, **settings):
+    for _ in range(customers):
+        world.purchase(world.customer(), 100)
+    world.computed(**settings)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+
+
+def test_a_window_that_no_run_has_computed_is_reported_once_with_the_way_out(world):
+    world.customer()
+    assert problems(world) == problems(world) == ["No run has computed its campaign."]
+    mails = []
+    alert_outbox.deliver(world.engine, mails.append, lambda: world.now)
+    assert [mail.window for mail in mails] == [world.window]
+    assert f"trigger a run with window_start {world.window.start:%Y-%m-%d}." in mails[0].alert.advice
+
+
+@pytest.mark.parametrize(("hours", "due"), [(12.9, False), (13, True)])
+def test_a_window_is_due_an_hour_after_its_run_should_have_started(world, hours, due):
+    world.customer()
+    world.now = world.window.end + timedelta(hours=hours)
+    assert bool(problems(world)) == due
+
+
+def test_a_fresh_installation_without_customers_is_at_rest(world):
+    assert problems(world) == []
+
+
+def test_nothing_is_reported_before_the_first_window_has_ended(world):
+    world.customer()
+    world.now = Window.containing(world.now).start - timedelta(days=10_000)
+    assert problems(world) == []
+
+
+def test_a_window_that_is_too_late_to_text_is_no_longer_reported(world):
+    world.customer()
+    world.now += timedelta(days=8)
+    assert problems(world) == []
+
+
+def test_a_campaign_that_has_texted_its_customers_is_in_order(world):
+    queued(world)
+    world.message()
+    assert problems(world) == []
+
+
+def test_a_backfill_in_place_of_the_windows_own_run_is_reported(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    world.message(backfill=True)
+    assert problems(world) == ["Its run texted none of 1 customers, as it was a backfill or came too late."]
+
+
+def test_a_campaign_whose_run_stopped_between_two_steps_is_reported(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    assert problems(world) == ["Its run stopped when the campaign was bucketed."]
+
+
+def test_a_half_sent_campaign_without_a_sender_is_reported(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    assert problems(world) == []
+    world.now += timedelta(minutes=31)
+    assert problems(world) == ["Of its messages 3 wait, and no sender is at work."]
+
+
+def test_a_sender_that_waits_for_the_morning_is_not_taken_for_a_lost_one(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    with world.engine.begin() as conn:
+        campaign.update(conn, world.window, resume_at=world.now + timedelta(hours=9))
+    world.now += timedelta(hours=9)
+    assert problems(world) == []
+    world.now += timedelta(minutes=31)
+    assert len(problems(world)) == 1
+
+
+def test_a_half_sent_campaign_is_reported_also_when_it_is_late_and_how_it_goes_on(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    world.now += timedelta(days=100)
+    [*_, finding] = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert finding.window == world.window
+    assert finding.way_out.endswith(f"window_start {world.window.start:%Y-%m-%d} and send_late.")
+
+
+def test_an_approval_whose_hours_have_passed_is_reported(world):
+    world.purchase(world.customer(), 100)
+    world.computed(require_approval=True)
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now, for_approval=True)
+    world.now += timedelta(hours=48.5)
+    assert problems(world) == []
+    world.now += timedelta(hours=1)
+    assert problems(world) == ["Its list still waits for an approval, though 48 hours have passed."]
+
+
+def test_a_halt_that_may_be_forgotten_is_reported_once_for_each_halt(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    for halts in (1, 2):
+        with world.engine.begin() as conn:
+            campaign.resume(conn, world.window, as_of=world.now)
+            campaign.halt(conn, world.window, by="ada", why="a typo", as_of=world.now)
+        world.now += timedelta(hours=25)
+        assert problems(world) == ["It is halted, and messages wait."]
+        assert world.value("SELECT count(*) FROM alert") == halts
+
+
+def test_a_campaign_whose_messages_are_all_settled_is_in_order(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    world.execute(sa.update(message).values(status="skipped", reason="erased"))
+    world.now += timedelta(hours=2)
+    assert problems(world) == []
