@@ -27,12 +27,12 @@ OTHER = "+112025550123", "+12025550123"
 
 @pytest.fixture
 def old(world):
-    """A database of the version before, which stored every spelling as it came."""
-    migrations.downgrade(world.engine, BEFORE)
+    """A database that stores every spelling as it comes. ``upgrade`` takes it back to the version before first."""
     return world
 
 
 def upgrade(world, key=KEY):
+    migrations.downgrade(world.engine, BEFORE)
     migrations.upgrade(world.engine, NOW, hash_key=lambda: key)
 
 
@@ -217,6 +217,7 @@ def missing():
 @pytest.mark.parametrize("hash_key", [None, missing])
 def test_without_the_key_the_upgrade_is_refused_and_nothing_changes(old, hash_key):
     old.customer(phone=SPELLING)
+    migrations.downgrade(old.engine, BEFORE)
     with pytest.raises(InputError, match=r"ENGAGE_HASH_KEY is not set.*the key that this database was filled with"):
         migrations.upgrade(old.engine, NOW, hash_key=hash_key)
     assert unchanged(old)
@@ -233,6 +234,7 @@ def test_with_another_key_the_upgrade_is_refused_and_nothing_changes(old):
 
 def test_a_database_with_synthetic_phones_alone_needs_no_key(old):
     old.customer(synthetic=True)
+    migrations.downgrade(old.engine, BEFORE)
     migrations.upgrade(old.engine, NOW)
     assert phones(old) == {1: ("+999000000001", phone_hash("+999000000001", KEY))}
 

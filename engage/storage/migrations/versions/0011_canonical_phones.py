@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     given = context.config.attributes
-    canonical_phones.merge(op.get_bind(), given["hash_key"], given["as_of"])
+    canonical_phones.merge(op.get_bind(), given.get("hash_key"), given.get("as_of"))
     op.execute("COMMENT ON COLUMN customer.phone IS 'in the canonical form of E.164, or null'")
 
 

@@ -31,7 +31,7 @@ COMMENT ON COLUMN alert.incident IS 'names the incident; a second alert of it is
 COMMENT ON COLUMN alert.last_error IS 'the kind of error of the last attempt to mail it';
 
 INSERT INTO alert (kind, window_start, detail, raised_at)
-SELECT 'messages_unknown', message.window_start, jsonb_build_object('count', count(*)), max(unknown_at)
+SELECT 'messages_unknown', message.window_start, jsonb_build_object('count', count(*)), coalesce(max(unknown_at), max(sending_at), max(queued_at))
 FROM message JOIN campaign USING (window_start)
 WHERE message.status = 'unknown' AND (told_at IS NULL OR unknown_at > told_at)
 GROUP BY message.window_start;
