@@ -48,7 +48,9 @@ with DAG(
     def watch(job: Job):
         """Alert the operators of windows that were not texted, and mail the alerts that wait."""
         from engage.campaigns.watchdog import Watch, watch
+        from engage.sending.delivery_health import report_poor_delivery
 
+        report_poor_delivery(job.engine, as_of=job.as_of)
         return Watch.of(watch(job.engine, job.settings(), as_of=job.as_of))
 
     maintain()

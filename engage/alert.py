@@ -88,6 +88,17 @@ def messages_unknown(count: int) -> Alert:
     )
 
 
+def poor_delivery(failed: int, handed: int) -> Alert:
+    """Too many messages of a campaign did not arrive, as its receipts say."""
+    return Alert(
+        f"Engage: {failed:,} of {handed:,} messages did not arrive",
+        f"Of {handed:,} messages that were handed over, {failed:,} failed or were not delivered. This is more than "
+        "engage_max_undelivered_percent allows.",
+        "The campaign's report gives the errors by message. Look at the provider and the sender's number before the "
+        "next campaign.",
+    )
+
+
 def window_stuck(problem: str, way_out: str) -> Alert:
     """A window was not texted in time, or its campaign cannot move on by itself."""
     return Alert("Engage: a campaign needs you", f"A window's campaign does not go on by itself. {problem}", way_out)
@@ -99,6 +110,7 @@ _OF_KIND: dict[AlertKind, Callable[..., Alert]] = {
     AlertKind.APPROVAL_TIMED_OUT: approval_timed_out,
     AlertKind.CAMPAIGN_HALTED: campaign_halted,
     AlertKind.MESSAGES_UNKNOWN: messages_unknown,
+    AlertKind.POOR_DELIVERY: poor_delivery,
     AlertKind.WINDOW_STUCK: window_stuck,
 }
 

@@ -145,7 +145,7 @@ def _not_texted(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterat
 
 def _way_out(window: Window, *, late: bool) -> str:
     options = " and send_late" if late else ""
-    return f"Press Go on on the page Campaigns, or trigger a run with window_start {window.start:%Y-%m-%d}{options}."
+    return f"Trigger a run with window_start {window.start:%Y-%m-%d}{options}."
 
 
 def _has_customers(conn: sa.Connection, window: Window) -> bool:

@@ -221,7 +221,7 @@ class _Sender:
     def _review(self) -> None:
         """Notice what may change during a send: the share of filtered messages, and the throttle's settings."""
         self.reviewed = monotonic()
-        self.health.judge_filtered()
+        self.health.judge_delivery()
         if self.current_settings is None:
             return
         try:

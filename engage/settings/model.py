@@ -84,6 +84,11 @@ class Settings(BaseModel):
         title="a number from 0 to 100 with at most 2 decimals",
         description="A campaign halts once networks filter out more than this share of its messages as spam.",
     )
+    max_undelivered_percent: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
+        Decimal(50),
+        title="a number from 0 to 100 with at most 2 decimals",
+        description="A campaign halts once more than this share of its messages fail, for whatever reason.",
+    )
     guard_min_volume_percent: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
         Decimal(50),
         title="a number from 0 to 100 with at most 2 decimals",

@@ -23,7 +23,7 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.customers import suppression
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.sending import claims, delivery_receipts, message_reference, outcomes, sender, takeover
+from engage.sending import claims, delivery_health, delivery_receipts, message_reference, outcomes, sender, takeover
 from engage.sending.providers import Outcome, Receipt, Reply
 from engage.settings import Settings
 from engage.statuses import ProviderFact
@@ -262,6 +262,23 @@ def test_a_campaign_that_networks_filter_out_is_halted(texting):
     summary = texting.rerun()
     assert (summary.halted, summary.halted_because) == (False, "")  # whoever resumed it has seen those
     assert set(texting.texted().values()) == {1}
+
+
+def test_posts_that_are_refused_for_any_reason_halt_the_campaign(texting):
+    texting.customers(79).queued(send_concurrency="1")
+    texting.double.fault = lambda post: Fault(400, 21408)
+    summary = texting.rerun()
+    assert "messages failed or were not delivered, more than max_undelivered_percent 50" in summary.halted_because
+    assert len(texting.double.posts) < 60
+
+
+def test_receipts_that_report_failures_after_the_end_raise_one_alert(texting):
+    texting.customers(60).queued()
+    assert texting.rerun().by_status == {"accepted": 60}
+    texting.world.execute(sa.update(messages).values(status="undelivered", error_code=30034))
+    for _ in range(2):
+        assert delivery_health.report_poor_delivery(texting.world.engine, as_of=texting.world.now) == 1
+    assert mailed(texting) == ["Engage: 60 of 60 messages did not arrive"]
 
 
 def test_receipts_of_filtered_messages_halt_the_campaign_as_well(texting, monkeypatch):

@@ -31,7 +31,7 @@ def test_a_window_that_no_run_has_computed_is_reported_once_with_the_way_out(wor
     mails = []
     alert_outbox.deliver(world.engine, mails.append, lambda: world.now)
     assert [mail.window for mail in mails] == [world.window]
-    assert f"trigger a run with window_start {world.window.start:%Y-%m-%d}." in mails[0].alert.advice
+    assert f"Trigger a run with window_start {world.window.start:%Y-%m-%d}." in mails[0].alert.advice
 
 
 @pytest.mark.parametrize(("hours", "due"), [(12.9, False), (13, True)])

@@ -164,7 +164,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set low_spend is not a setting; the settings are --set low_spend_threshold, --set high_activity_threshold, "
         "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
-        "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, "
+        "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
         "--set require_approval, --set approval_hours, --set sms_provider, --set sandbox_strict, --set alert_emails, "
         "--set keep_windows."
@@ -239,6 +239,7 @@ NEW_NUMBERS = {
     "messages_per_second": ("0", "10000", "10000.1"),
     "send_concurrency": ("1", "100", "101"),
     "max_filtered_percent": ("0", "100", "-0.01"),
+    "max_undelivered_percent": ("0", "100", "-0.01"),
     "guard_min_volume_percent": ("0", "100", "100.01"),
     "guard_max_quiet_days": ("0", "56", "57"),
     "guard_max_shift_points": ("0", "100", "-1"),
