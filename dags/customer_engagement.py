@@ -45,7 +45,12 @@ with DAG(
         "seed": Param(False, type="boolean", title="Seed", description="Write synthetic data into the window first."),
         "customers": Param(10_000, type="integer", minimum=1, maximum=10_000_000, title="Synthetic customers"),
         "rng_seed": Param(
-            None, type=["null", "integer"], minimum=0, title="Random seed", description="The same seed, the same data."
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            maximum=2**53 - 1,
+            title="Random seed",
+            description="The same seed, the same data.",
         ),
         "window_start": Param(
             None,

@@ -24,6 +24,7 @@ ENGAGE_HASH_KEY={secrets.token_hex(32)}
 
 # Optional settings; docs/operations.md explains them.
 #ENGAGE_PUBLIC_URL=https://engage.example.com
+#ENGAGE_TRUSTED_PROXIES=172.16.0.0/12
 #ENGAGE_SERVICE_PORT=8000
 #ENGAGE_CURRENCY=USD
 #ENGAGE_SMS_URL=

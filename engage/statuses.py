@@ -156,6 +156,7 @@ class ApiScope(StrEnum):
     EVENTS = auto()
     CUSTOMERS = auto()
     READ = auto()
+    METRICS = auto()
 
 
 class AlertKind(StrEnum):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from engage.errors import WindowError
+from engage import parsing
+from engage.errors import InputError, WindowError
 
 WEEKS = 8
 LENGTH = timedelta(weeks=WEEKS)
@@ -135,7 +136,9 @@ def _parse(start: str | date) -> datetime:
         return as_utc(start)
     if isinstance(start, date):
         return datetime(start.year, start.month, start.day, tzinfo=UTC)
-    try:
-        return as_utc(datetime.fromisoformat(start))
-    except ValueError as exc:
-        raise WindowError(f"{start!r} is not a date. Give a window's start as YYYY-MM-DD, such as 2025-01-06.") from exc
+    for read in (parsing.day, parsing.instant):
+        try:
+            return read(start)
+        except InputError:
+            continue
+    raise WindowError(f"{start[:40]!r} is not a date. Give a window's start as YYYY-MM-DD, such as 2025-01-06.")

@@ -132,7 +132,8 @@ class Run(Job):
         from engage.sending.providers import Account
 
         connection = BaseHook.get_connection(SMS_CONNECTION)
-        return Account.from_parts(connection.login, connection.password, connection.extra_dejson)
+        api = os.environ.get("ENGAGE_SMS_API")
+        return Account.from_parts(connection.login, connection.password, connection.extra_dejson, api=api)
 
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:

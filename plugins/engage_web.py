@@ -25,7 +25,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from engage import settings
+from engage import parsing, settings
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.errors import RunError
@@ -70,7 +70,7 @@ class Halt(BaseModel):
     """The campaign to halt, and the reason."""
 
     window_start: str
-    why: str = Field(max_length=500, pattern=r"\S")
+    why: str = Field(max_length=parsing.MAX_NOTE)
 
 
 class Resume(BaseModel):
@@ -108,6 +108,8 @@ def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_
     """The report on a DAG_ID run's campaign: the tab *Campaign report* of the run."""
     if dag_id != DAG_ID:
         raise RunError(f"Only the runs of {DAG_ID} have a campaign.")
+    if not run_id.isprintable():  # Postgres keeps no NUL
+        raise RunError("A run's id has no control characters.")
     run = session.scalar(sa.select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
     if run is None:
         raise RunError(f"There is no such run of {DAG_ID}.")
@@ -169,8 +171,9 @@ def _variable(session: Session, name: str) -> Variable | None:
 @app.post("/halt", dependencies=[*HALT, logged("halt")])
 def halt(wanted: Halt, engine: Database, user: GetUserDep) -> JSONResponse:
     """Halt a campaign's sender."""
+    why = parsing.note(wanted.why, "The reason")
     with engine.begin() as conn:
-        campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=wanted.why.strip(), as_of=_now())
+        campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=why, as_of=_now())
     return JSONResponse({"detail": "Halted. Queued messages wait."})
 
 

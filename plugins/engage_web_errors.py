@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 
-import sqlalchemy as sa
 from airflow.exceptions import AirflowNotFoundException
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from engage.errors import EngageError, InputError
 from engage.pages import error_page
-from engage.storage.connection import NO_ANSWER
+from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, sqlstate, trouble
 
 UNDEFINED = {"42P01", "42703"}
 """Postgres's codes for a table and for a column that does not exist."""
@@ -23,10 +21,9 @@ def install(app: FastAPI) -> None:
     """Answer every error of every route with one sentence."""
     app.add_exception_handler(EngageError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(sa.exc.ProgrammingError, _wrong_schema)
-    for error in NO_ANSWER:
-        app.add_exception_handler(error, _unavailable(error_page.DATABASE_AWAY))
-    app.add_exception_handler(AirflowNotFoundException, _unavailable(error_page.NO_CONNECTION))
+    for error in DATABASE_ERRORS:
+        app.add_exception_handler(error, _database_error)
+    app.add_exception_handler(AirflowNotFoundException, _no_connection)
 
 
 def _refused(request: Request, exc: Exception) -> Response:
@@ -39,14 +36,16 @@ def _invalid(request: Request, exc: Exception) -> Response:
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, f"The request has a value that is not allowed. {wrong}.")
 
 
-def _wrong_schema(request: Request, exc: Exception) -> Response:
-    if getattr(getattr(exc, "orig", None), "sqlstate", None) not in UNDEFINED:
-        raise exc
-    return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_SCHEMA)
+def _database_error(request: Request, exc: Exception) -> Response:
+    if found := trouble(exc):
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, f"{SENTENCES[found]} {error_page.NOTHING_CHANGED}")
+    if sqlstate(exc) in UNDEFINED:
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_SCHEMA)
+    raise exc
 
 
-def _unavailable(sentence: str) -> Callable[[Request, Exception], Response]:
-    return lambda request, exc: _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, sentence)
+def _no_connection(request: Request, exc: Exception) -> Response:
+    return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, error_page.NO_CONNECTION)
 
 
 def _answer(request: Request, status: HTTPStatus, sentence: str) -> Response:

@@ -231,11 +231,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def twilio_double() -> Iterator[TwilioDouble]:
-    """A double that serves until the block ends."""
+def twilio_double(port: int = 0) -> Iterator[TwilioDouble]:
+    """A double that serves until the block ends, on any free port unless one is given."""
     double = TwilioDouble()
     handler = type("Handler", (_Handler,), {"double": double})
-    with _Server(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", port), handler) as server:
         double.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

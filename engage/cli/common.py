@@ -10,7 +10,10 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from engage import parsing
 from engage.clock import now
 from engage.local import embedded_postgres
 from engage.local.home import Home
@@ -21,10 +24,16 @@ from engage.window import Window
 
 console = Console()
 errors = Console(stderr=True)
+PIPE_WIDTH = 240
+MIN_WHOLE = 12
+"""Characters of an API key's id, which a command takes back."""
 
 WindowStart = Annotated[
     str | None,
     typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
+]
+CustomerId = Annotated[
+    int, typer.Argument(metavar="CUSTOMER", help="The customer's id.", parser=parsing.customer_id, show_default=False)
 ]
 Customers = Annotated[int, typer.Option(min=1, max=MAX_CUSTOMERS, help="Number of synthetic customers.")]
 Port = Annotated[
@@ -65,6 +74,30 @@ def hash_key() -> bytes:
     """The database's key for hashing phones: ENGAGE_HASH_KEY, or the embedded database's own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
     return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
+
+
+def plain(text: str) -> Text:
+    """Text from outside for the terminal: no markup, and each control character as its escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return Text(shown)
+
+
+def table_of(*columns: str, title: str | None = None, whole: str = "") -> Table:
+    """A table with these columns. The column ``whole`` is never cut or wrapped, however narrow the terminal."""
+    table = Table(title=title)
+    for name in columns:
+        table.add_column(name, no_wrap=name == whole, overflow="fold", min_width=MIN_WHOLE if name == whole else None)
+    return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row of plain texts."""
+    table.add_row(*map(plain, cells))
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as the terminal, or ``PIPE_WIDTH`` wide into a file or a pipe."""
+    console.print(table, width=console.width if console.is_terminal else PIPE_WIDTH, crop=False)
 
 
 def window_named(start: str | None) -> Window:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from engage.cli.common import console, database
+from engage.cli.common import CustomerId, console, database
 from engage.clock import now
 from engage.customers import erasure
 
 app = typer.Typer(help="What a customer may request: to be forgotten.", no_args_is_help=True)
-
-CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 
 
 @app.command()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from engage.cli.common import console, database
+from engage import parsing
+from engage.cli.common import add_row, console, database, plain, print_table, table_of
 from engage.clock import now
 from engage.service import api_keys
 from engage.statuses import ApiScope
@@ -19,13 +20,20 @@ app = typer.Typer(help="The API keys of the HTTP service.", no_args_is_help=True
 def create(
     name: Annotated[str, typer.Argument(help="Name of the client that uses the key.")],
     scope: Annotated[list[str], typer.Option(help=f"What the key may do: {', '.join(ApiScope)}; may be repeated.")],
+    owner: Annotated[
+        str | None, typer.Option(help="The client; its keys share idempotency keys.", show_default="the name")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="Last day of the key in UTC, such as 2027-01-31.", show_default="never")
+    ] = None,
     requests_per_second: Annotated[int, typer.Option(help="Rate limit; 0 means no limit.")] = (
         api_keys.REQUESTS_PER_SECOND
     ),
 ) -> None:
     """Make a key and print it. It cannot be shown again."""
+    expires_at = None if expires is None else parsing.day(expires) + timedelta(days=1)
     with database() as engine, engine.begin() as conn:
-        text = api_keys.create(conn, name, scope, requests_per_second, as_of=now())
+        text = api_keys.create(conn, name, scope, requests_per_second, as_of=now(), owner=owner, expires_at=expires_at)
     print(text)
 
 
@@ -34,7 +42,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
     """Revoke a key. Running services refuse it after two seconds at most."""
     with database() as engine, engine.begin() as conn:
         api_keys.revoke(conn, key_id, as_of=now())
-    console.print(f"The key {key_id} is revoked.")
+    console.print(plain(f"The key {key_id} is revoked."))
 
 
 @app.command("list")
@@ -42,9 +50,13 @@ def list_() -> None:
     """Show all keys, without their secrets."""
     with database() as engine, engine.begin() as conn:
         found = api_keys.all_keys(conn)
-    table = Table("id", "name", "scopes", "requests a second", "created", "revoked")
+    table = table_of("id", "name", "scopes", "requests a second", "created", "revoked", "owner", "expires", whole="id")
     for key in found:
-        revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
         scopes, rate = ", ".join(sorted(key.scopes)), str(key.requests_per_second or "no limit")
-        table.add_row(key.key_id, key.name, scopes, rate, f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
-    console.print(table)
+        created, revoked, expires = map(_minute, (key.created_at, key.revoked_at, key.expires_at))
+        add_row(table, key.key_id, key.name, scopes, rate, created, revoked, key.owner, expires)
+    print_table(table)
+
+
+def _minute(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""

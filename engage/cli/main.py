@@ -24,8 +24,9 @@ from engage.cli import (
     serve,
     variables,
 )
-from engage.cli.common import errors
+from engage.cli.common import errors, plain
 from engage.errors import EngageError
+from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, trouble
 
 app = typer.Typer(
     help="Engage: every 8 weeks, from app activity to a text message for the customers who deserve one.",
@@ -59,11 +60,14 @@ def main() -> None:
         _fail(str(exc))
     except sa.exc.ArgumentError as exc:
         _fail(f"ENGAGE_DATABASE_URL is not a database's URL, such as postgresql://user@host/name: {exc}")
-    except sa.exc.OperationalError as exc:
-        _fail(f"The database does not answer: {exc.orig}")
+    except DATABASE_ERRORS as exc:
+        found = trouble(exc)
+        if found is None:
+            raise
+        _fail(f"{SENTENCES[found]} ({getattr(exc, 'orig', None) or exc})")
 
 
 def _fail(sentence: str) -> None:
     """Print the sentence as plain text, because it repeats what was typed, which may look like markup."""
-    errors.print(Text.assemble(("Error:", "red"), f" {sentence}"), soft_wrap=True)
+    errors.print(Text.assemble(("Error:", "red"), " ", plain(sentence)), soft_wrap=True)
     sys.exit(1)

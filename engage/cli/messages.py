@@ -9,10 +9,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from engage import parsing
 from engage.campaigns import campaign
-from engage.cli.common import WindowStart, console, database, window_named
+from engage.cli.common import CustomerId, WindowStart, add_row, console, database, print_table, table_of, window_named
 from engage.clock import now
 from engage.errors import InputError
 from engage.sending import ledger, providers
@@ -26,7 +26,6 @@ app = typer.Typer(help="The ledger of messages: list, halt, resume, settle.", no
 TheWindow = Annotated[str, typer.Option("--window-start", help="First day of the campaign's window.")]
 By = Annotated[str | None, typer.Option("--by", help="Your name, for the record.", show_default="your login")]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
-CustomerId = Annotated[int, typer.Argument(metavar="CUSTOMER", help="The customer's id.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -59,8 +58,9 @@ def list_(
 def halt(window_start: TheWindow, why: Why = "no reason given", by: By = None) -> None:
     """Stop a campaign's sender before its next claim. Queued messages wait for `messages resume`."""
     window = Window.named(window_start, now())
+    by, why = parsing.note(by or _login(), "--by"), parsing.note(why, "--why")
     with database() as engine, engine.begin() as conn:
-        campaign.halt(conn, window, by=by or _login(), why=why, as_of=now())
+        campaign.halt(conn, window, by=by, why=why, as_of=now())
     console.print(f"The campaign of {window} is halted. Queued messages wait.")
 
 
@@ -111,14 +111,21 @@ def _print_entries(window: Window | None, entries: list[Entry], *, more: bool) -
     if not entries:
         console.print("There are no such messages.")
         return
-    table = Table("customer", "bucket", "status", "phone", "since", "what", title=f"Messages of {window}")
+    columns = ("customer", "bucket", "status", "phone", "since", "what")
+    table = table_of(*columns, title=f"Messages of {window}", whole="customer")
     for entry in entries:
         what = entry.reason or entry.error or ""
         who = f" ({entry.settled_by}: {entry.settled_why})" if entry.settled_by else ""
         since = max(entry.times.values())
-        table.add_row(
-            str(entry.customer_id), entry.bucket, entry.status, entry.phone, f"{since:%Y-%m-%d %H:%M:%S}", what + who
+        cells = (
+            str(entry.customer_id),
+            entry.bucket,
+            entry.status,
+            entry.phone,
+            f"{since:%Y-%m-%d %H:%M:%S}",
+            what + who,
         )
-    console.print(table)
+        add_row(table, *cells)
+    print_table(table)
     if more:
         console.print("There are more messages; --limit shows them.")

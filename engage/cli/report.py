@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from engage.cli.common import WindowStart, console, database, window_named
+from engage.cli.common import WindowStart, console, database, plain, window_named
 from engage.reports import report as reports
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
@@ -36,14 +36,12 @@ def print_report(found: Report) -> None:
     console.print(_buckets(found))
     console.print(_messages(found))
     for entry in found.messages["unknown"]:
-        console.print(
-            f"Unknown: customer {entry['customer_id']}, phone {entry['phone']}, {entry['sending_at'][:16]}: "
-            f"{entry['error']}"
-        )
+        since = f"{entry['phone']}, {entry['sending_at'][:16]}"
+        console.print(plain(f"Unknown: customer {entry['customer_id']}, phone {since}: {entry['error']}"))
     if window["approval"]:
-        console.print(window["approval"], markup=False)
+        console.print(plain(window["approval"]))
     if window["halted"]:
-        console.print(Text.assemble(("Halted", "red"), f" {window['halted']}"))
+        console.print(Text.assemble(("Halted", "red"), " ", plain(window["halted"])))
     _print_guard(**found.guard)
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
@@ -76,6 +74,6 @@ def _messages(found: Report) -> Table:
 
 def _print_guard(findings: list[str], ignored_by: str | None) -> None:
     for sentence in findings:
-        console.print(f"[yellow]Guard:[/] {sentence}")
+        console.print(Text.assemble(("Guard:", "yellow"), " ", plain(sentence)))
     if findings and ignored_by:
-        console.print(f"It was ignored by the run {ignored_by}", markup=False)
+        console.print(plain(f"It was ignored by the run {ignored_by}"))

@@ -13,7 +13,9 @@ from engage.steps import seed as step
 
 def seed(
     customers: Customers = 10_000,
-    rng_seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same data.")] = None,
+    rng_seed: Annotated[
+        int | None, typer.Option(min=0, max=step.MAX_RNG_SEED, help="The same seed gives the same data.")
+    ] = None,
     window_start: WindowStart = None,
 ) -> None:
     """Write synthetic customers, and their events of one window, into a database without real customers."""

@@ -26,7 +26,7 @@ def serve(
     with database(serving=True) as engine:
         context = Context.from_environment(pooled(engine), now, hash_key())
         try:
-            server.serve(app.create_app(context), host, port)
+            server.serve(app.create_app(context), host, port, context.trusted_proxies)
         except KeyboardInterrupt:  # uvicorn has already shut down, and passes the signal on
             pass
         finally:

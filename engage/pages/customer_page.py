@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from engage.errors import InputError
+from engage import parsing
 from engage.pages.render import html
 from engage.reports import customer_history
 from engage.sending import ledger
-from engage.storage.schema import MAX_CUSTOMER_ID
 
 SHOWN = 26
 """Campaigns on the page: four years."""
@@ -23,7 +22,7 @@ def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
     """
     if not customer_id:
         return html("customer.html", customer=None)
-    wanted = _customer_id(customer_id)
+    wanted = parsing.customer_id(customer_id.strip())
     with engine.begin() as conn:
         return html(
             "customer.html",
@@ -31,15 +30,3 @@ def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
             campaigns=customer_history.campaigns(conn, wanted, limit=SHOWN),
             messages=ledger.messages_to(conn, wanted, limit=SHOWN),
         )
-
-
-def _customer_id(text: str) -> int:
-    digits = text.strip().removeprefix("-")
-    if not (
-        digits.isascii()
-        and digits.isdigit()
-        and len(digits) <= len(str(MAX_CUSTOMER_ID))
-        and int(digits) <= MAX_CUSTOMER_ID
-    ):
-        raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
-    return int(text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engage.pages.render import html
 
-DATABASE_AWAY = (
-    "Engage's database does not answer, or takes too long. Nothing was changed. Try again in a moment; if the error "
-    "stays, check the database of the Airflow connection engage_db."
+NOTHING_CHANGED = (
+    "Nothing was changed. Try again in a moment; if the error stays, check the database of the Airflow connection "
+    "engage_db."
 )
 NO_SCHEMA = (
     "Engage's database lacks a table or column that this version needs. Bring it up to date with `python -m engage db "

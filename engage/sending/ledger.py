@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage import parsing
 from engage.errors import InputError, NotUnknown
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 from engage.storage.schema import customer, message
@@ -156,6 +157,8 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
         )
     if not settled.by.strip() or not settled.why.strip():
         raise InputError("Settling a message takes a name and a reason: they are kept with it.")
+    parsing.note(settled.by, "The name of the user who settles")
+    parsing.note(settled.why, "The reason of the settlement")
     theirs = sa.and_(message.c.window_start == window.start, message.c.customer_id == customer_id)
     with engine.begin() as conn:
         status = conn.execute(sa.select(message.c.status).where(theirs).with_for_update()).scalar_one_or_none()

@@ -15,6 +15,8 @@ from engage.service.context import Context
 log = structlog.get_logger("engage.service")
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_REFUSED = {401, 403, 429}
+"""Answers to what may be abuse, so their lines name the client's address."""
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 """Routes that monitoring calls every few seconds. The log has them only if they fail."""
 
@@ -23,13 +25,14 @@ class AccessLog:
     """ASGI middleware around the whole service. It also answers an unexpected error with a 500."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
-        self._app, self._metrics = app, context.metrics
+        self._app, self._metrics, self._proxies = app, context.metrics, context.trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id, status, started = _request_id(scope), 500, perf_counter()
+        scope["client"] = (self._proxies.client_address(scope), 0)
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -56,6 +59,7 @@ class AccessLog:
             return
         write = log.info if status < 500 else log.error
         key = scope.get("state", {}).get("key")
+        refused = {"address": scope["client"][0]} if status in _REFUSED else {}
         write(
             "request",
             method=method,
@@ -64,6 +68,7 @@ class AccessLog:
             ms=round(seconds * 1000, 1),
             key=key and key.key_id,
             request_id=request_id,
+            **refused,
         )
 
 

@@ -20,6 +20,7 @@ from engage.errors import InputError
 from engage.statuses import ApiScope
 from engage.storage.schema import api_key
 
+MAX_NAME = 100
 REQUESTS_PER_SECOND = 100
 MAX_REQUESTS_PER_SECOND = 100_000
 _FORM = re.compile(r"engage_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -31,22 +32,38 @@ class ApiKey:
 
     key_id: str
     name: str
+    owner: str
+    """The client. A batch that is sent again counts once for all keys of one owner, so keys can be replaced."""
     scopes: frozenset[str]
     requests_per_second: int
     created_at: datetime
     revoked_at: datetime | None
+    expires_at: datetime | None
 
 
 def create(
-    conn: sa.Connection, name: str, scopes: Collection[str], requests_per_second: int, *, as_of: datetime
+    conn: sa.Connection,
+    name: str,
+    scopes: Collection[str],
+    requests_per_second: int,
+    *,
+    as_of: datetime,
+    owner: str | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
-    """Make a key and return its text. The text cannot be shown again.
+    """Make a key and return its text. The text cannot be shown again. The owner is by default the name.
 
     Raises:
-        InputError: the name or the scopes are missing, a scope is unknown, or the rate is out of range.
+        InputError: the name or the scopes are missing, a scope is unknown, the rate is out of range, or the key would
+            have expired already.
     """
-    if not name.strip() or len(name) > 100:
-        raise InputError("A key takes a name of 1 to 100 characters, such as the client's.")
+    for what, text in (("a name", name), ("an owner", name if owner is None else owner)):
+        if not text.strip() or len(text) > MAX_NAME or not text.isprintable():
+            raise InputError(
+                f"A key takes {what} of 1 to {MAX_NAME} characters without control characters, not {text[:40]!r}."
+            )
+    if expires_at is not None and expires_at <= as_of:
+        raise InputError(f"The key would have expired on {expires_at:%Y-%m-%d %H:%M} UTC; give a later time.")
     if not scopes or (unknown := set(scopes) - set(ApiScope)):
         wrong = sorted(unknown)[0] if scopes else ""
         raise InputError(f"{wrong!r} is not a scope; a key takes one or more of {', '.join(ApiScope)}.")
@@ -60,6 +77,8 @@ def create(
         sa.insert(api_key).values(
             key_id=key_id,
             name=name.strip(),
+            owner=(owner or name).strip(),
+            expires_at=expires_at,
             secret_hash=_digest(text),
             scopes=sorted(set(scopes)),
             requests_per_second=requests_per_second,
@@ -85,14 +104,14 @@ def all_keys(conn: sa.Connection) -> list[ApiKey]:
     return [_key(row) for row in conn.execute(sa.select(api_key).order_by(api_key.c.created_at, api_key.c.key_id))]
 
 
-def find(conn: sa.Connection, text: str) -> ApiKey | None:
-    """The key with this text, or None if it is unknown or revoked."""
+def find(conn: sa.Connection, text: str, *, as_of: datetime) -> ApiKey | None:
+    """The key with this text, or None if it is unknown, revoked or expired."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None
-    row = conn.execute(
-        sa.select(api_key).where(api_key.c.key_id == match[1], api_key.c.revoked_at.is_(None))
-    ).one_or_none()
+    unexpired = api_key.c.expires_at.is_(None) | (api_key.c.expires_at > as_of)
+    in_force = sa.select(api_key).where(api_key.c.key_id == match[1], api_key.c.revoked_at.is_(None), unexpired)
+    row = conn.execute(in_force).one_or_none()
     same = hmac.compare_digest(_digest(text), row.secret_hash if row else bytes(32))
     return _key(row) if row and same else None
 
@@ -107,4 +126,7 @@ def _digest(text: str) -> bytes:
 
 
 def _key(row: Any) -> ApiKey:
-    return ApiKey(row.key_id, row.name, frozenset(row.scopes), row.requests_per_second, row.created_at, row.revoked_at)
+    return ApiKey(
+        row.key_id, row.name, row.owner, frozenset(row.scopes), row.requests_per_second, row.created_at,
+        row.revoked_at, row.expires_at,
+    )  # fmt: skip

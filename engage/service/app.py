@@ -36,14 +36,15 @@ def create_app(context: Context) -> FastAPI:
     app.state.authenticator = Authenticator(context)
     problem_details.install(app)
     public = [event_routes.routes(context), *customer_routes.routes(context), twilio_webhooks.routes(context)]
-    for router in [*public, health_checks.routes(context), _about(app, context)]:
+    for router in [*public, health_checks.routes(context), *_about(app, context)]:
         app.include_router(router)
     app.add_middleware(AccessLog, context=context)
     return app
 
 
-def _about(app: FastAPI, context: Context) -> APIRouter:
+def _about(app: FastAPI, context: Context) -> list[APIRouter]:
     router = APIRouter(route_class=route_for(ApiScope.READ), tags=["about"])
+    monitoring = APIRouter(route_class=route_for(ApiScope.METRICS), tags=["about"])
     described: dict[str, Any] = {}
 
     def description() -> dict[str, Any]:
@@ -51,7 +52,7 @@ def _about(app: FastAPI, context: Context) -> APIRouter:
             described.update(openapi.describe(app))
         return described
 
-    @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response,
+    @monitoring.get("/metrics", summary="Metrics for Prometheus", response_class=Response,
                 responses={200: {"content": {"text/plain": {}}}, **documented(401, 403, 429, 503)})  # fmt: skip
     def metrics() -> Response:
         """Batches, events, rejected events by reason, latencies, connections."""
@@ -67,4 +68,4 @@ def _about(app: FastAPI, context: Context) -> APIRouter:
         """Shows the description to a browser, which asks for a login: any name, with the key as the password."""
         return HTMLResponse(docs_page(description()), headers={"Content-Security-Policy": CSP})
 
-    return router
+    return [router, monitoring]

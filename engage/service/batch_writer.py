@@ -16,7 +16,7 @@ import structlog
 from engage.service import idempotent_intake
 from engage.service.context import Context
 from engage.service.idempotent_intake import Batch, Taken
-from engage.storage.connection import NO_ANSWER
+from engage.storage.database_errors import trouble
 
 log = structlog.get_logger(__name__)
 
@@ -98,9 +98,9 @@ class BatchWriter:
         try:
             with self._context.engine.begin() as conn:
                 return idempotent_intake.store(conn, batches, self._context.clock())
-        except NO_ANSWER:
-            raise
-        except Exception as exc:  # noqa: BLE001 - one batch that the database refuses must not fail the others
+        except Exception as exc:  # one batch that the database refuses must not fail the others
+            if trouble(exc):
+                raise
             if len(batches) == 1:
                 return [exc]
             return [result for batch in batches for result in self._store([batch])]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from engage.errors import InputError
 from engage.sending.providers import Account
+from engage.service.client_address import TrustedProxies
 from engage.service.metrics import Metrics
 from engage.texts import phone
 
@@ -31,6 +32,8 @@ class Context:
     """This service's address on the internet, such as ``https://engage.example.com``; None means the request's own."""
     account: Account | None = None
     """The SMS account whose receipts and inbound texts are accepted; without one, all are refused."""
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    """The proxies in front of this service. Their clients are limited one by one."""
     metrics: Metrics = field(default_factory=Metrics)
 
     @classmethod
@@ -49,6 +52,7 @@ class Context:
             currency=_currency(os.environ.get("ENGAGE_CURRENCY") or CURRENCY),
             public_url=_public_url(os.environ.get("ENGAGE_PUBLIC_URL")),
             account=Account.from_url(url) if (url := os.environ.get("ENGAGE_SMS_URL")) else None,
+            trusted_proxies=TrustedProxies.parse(os.environ.get("ENGAGE_TRUSTED_PROXIES") or ""),
         )
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from engage import parsing
 from engage.customers.profile import Profile
 from engage.errors import InputError
 from engage.service.event_models import Printable, Time
+from engage.service.problem_details import problem
 from engage.statuses import MessageStatus
 from engage.texts.characters import refuse_invisible
 from engage.texts.phone import E164, parse
@@ -38,13 +38,15 @@ def _name(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-_known_zones = cache(available_timezones)
-
-
 def _zone(text: str) -> str:
-    if text not in _known_zones():
-        raise PydanticCustomError("invalid_time_zone", "It takes an IANA time zone such as America/New_York.")
-    return text
+    try:
+        return parsing.time_zone(text)
+    except InputError:
+        raise PydanticCustomError("invalid_time_zone", "It takes an IANA time zone such as America/New_York.") from None
+
+
+MAX_CONSENT_SKEW = timedelta(minutes=5)
+"""How far a client's clock may be ahead."""
 
 
 class Consent(BaseModel):
@@ -74,9 +76,17 @@ class ProfileBody(BaseModel):
     )
     consent: Consent | None = None
 
-    def profile(self) -> Profile:
-        """The profile, without the form of the request."""
+    def profile(self, as_of: datetime) -> Profile:
+        """The profile, without the form of the request.
+
+        Raises:
+            HTTPException: 422 for a consent in the future, which no customer can have given.
+        """
         consent = self.consent
+        if consent and consent.at > as_of + MAX_CONSENT_SKEW:
+            detail = "The consent lies in the future. Send the time at which the customer gave it."
+            errors = [{"field": "consent.at", "reason": "future_dated", "detail": detail}]
+            raise problem(422, detail, errors=errors)
         return Profile(
             self.name, self.phone, self.locale, self.time_zone, self.registered_at,
             consent_at=consent.at if consent else None, consent_source=consent.source if consent else None,
@@ -112,18 +122,23 @@ class CampaignView(BaseModel):
     message: MessageView | None = Field(description="None if the campaign has no message to the customer.")
 
 
-class CustomerView(BaseModel):
-    """A customer's profile, and their last campaign."""
+class ConsentState(BaseModel):
+    """Whether a customer may be texted: the answer to a key without the scope ``read``."""
 
     customer_id: int
     registered_at: datetime
+    consent: ConsentView | None
+    opted_out_at: datetime | None
+    suppressed: bool = Field(description="Whether the phone is on the suppression list, which is never texted.")
+
+
+class CustomerView(ConsentState):
+    """A customer's profile, and their last campaign."""
+
     name: str | None
     phone: str | None = Field(description="The last two digits.", examples=["…23"])
     locale: str | None
     time_zone: str | None
-    consent: ConsentView | None
-    opted_out_at: datetime | None
-    suppressed: bool = Field(description="Whether the phone is on the suppression list, which is never texted.")
     campaign: CampaignView | None
 
 

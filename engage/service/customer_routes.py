@@ -7,18 +7,34 @@ from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
+from engage import parsing
 from engage.customers import erasure, profile
+from engage.errors import InputError
 from engage.reports import customer_history
 from engage.service.context import Context
-from engage.service.customer_models import CustomerView, ForgottenView, ProfileBody
+from engage.service.customer_models import ConsentState, CustomerView, ForgottenView, ProfileBody
 from engage.service.problem_details import documented
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.schema import MAX_CUSTOMER_ID
 
-TheCustomer = Annotated[int, Path(ge=1, le=MAX_CUSTOMER_ID, description="The customer's id.", examples=[4711])]
+
+def _plain(text: object) -> object:
+    try:
+        return parsing.customer_id(str(text), least=1)
+    except InputError:
+        raise PydanticCustomError("invalid_id", "It takes a whole number from 1 on in plain digits.") from None
+
+
+TheCustomer = Annotated[
+    int,
+    BeforeValidator(_plain),
+    Path(ge=1, le=MAX_CUSTOMER_ID, description="The customer's id.", examples=[4711]),
+]
 _ALWAYS = (401, 403, 422, 429, 503)
 _WITH_BODY = (*_ALWAYS, 400, 408, 413, 415)
 
@@ -32,30 +48,36 @@ def routes(context: Context) -> list[APIRouter]:
     @write.put(
         "/{customer_id}",
         summary="Store a customer",
-        response_model=CustomerView,
-        responses={201: {"model": CustomerView, "description": "A new customer"}, **documented(*_WITH_BODY, 409)},
+        response_model=CustomerView | ConsentState,
+        responses={
+            201: {"model": CustomerView | ConsentState, "description": "A new customer"},
+            **documented(*_WITH_BODY, 409),
+        },
     )
-    def put_customer(customer_id: TheCustomer, body: ProfileBody, response: Response) -> Any:
+    def put_customer(customer_id: TheCustomer, body: ProfileBody, request: Request, response: Response) -> Any:
         """Add a customer, or replace their profile. Without `consent` they are not texted.
+
+        A key without the scope `read` gets the consent and the opt-out only.
 
         A consent given after an opt-out ends the opt-out.
         """
+        as_of = context.clock()
         with begin() as conn:
-            new = profile.put(conn, customer_id, body.profile(), hash_key=context.hash_key, as_of=context.clock())
+            new = profile.put(conn, customer_id, body.profile(as_of), hash_key=context.hash_key, as_of=as_of)
             response.status_code = 201 if new else 200
-            return customer_history.view(conn, customer_id)
+            return _seen(request, customer_history.view(conn, customer_id))
 
     @write.post(
         "/{customer_id}/opt-out",
         summary="Opt a customer out",
-        response_model=CustomerView,
+        response_model=CustomerView | ConsentState,
         responses=documented(*_WITH_BODY, 404),
     )
-    def opt_out(customer_id: TheCustomer) -> Any:
+    def opt_out(customer_id: TheCustomer, request: Request) -> Any:
         """Stop texts to everyone with the same phone, at once, even in a campaign that is being sent."""
         with begin() as conn:
             profile.opt_out(conn, customer_id, as_of=context.clock())
-            return customer_history.view(conn, customer_id)
+            return _seen(request, customer_history.view(conn, customer_id))
 
     @write.delete(
         "/{customer_id}",
@@ -80,3 +102,10 @@ def routes(context: Context) -> list[APIRouter]:
             return customer_history.view(conn, customer_id)
 
     return [write, read]
+
+
+def _seen(request: Request, view: Any) -> Any:
+    """What the request's key may see of a customer."""
+    if ApiScope.READ in request.state.key.scopes:
+        return view
+    return ConsentState.model_validate(view, from_attributes=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,34 +17,27 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from engage import parsing
 from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
+from engage.errors import InputError
 from engage.statuses import AppEventKind
 from engage.storage.schema import MAX_CUSTOMER_ID
 
 MAX_EVENTS = 1000
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-_TIME_IS = "a time such as 2026-09-14T12:30:00Z (RFC 3339; a time without a zone is UTC), from the year 2000 on"
 
 
 def _time(value: object) -> datetime:
     """The time in UTC of RFC 3339 text."""
-    if isinstance(value, str) and _RFC_3339.fullmatch(value):
-        try:
-            moment = datetime.fromisoformat(value.upper())
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            moment = datetime.min.replace(tzinfo=UTC)
-        if moment >= EARLIEST:
-            return moment
-    raise PydanticCustomError("invalid_time", f"It takes {_TIME_IS}.")
+    try:
+        return parsing.moment(value if isinstance(value, str) else "")
+    except InputError:
+        raise PydanticCustomError("invalid_time", f"It takes {parsing.TIME_FORM}.") from None
 
 
 Time = Annotated[
     datetime,
     BeforeValidator(_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "description": _TIME_IS}),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": parsing.TIME_FORM}),
 ]
 CustomerId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_CUSTOMER_ID, description="The customer's id.", examples=[4711])

@@ -10,17 +10,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from engage.service import event_validation
 from engage.service.context import Context
 from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Session
 from engage.service.idempotent_intake import Batch, Taken
 from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
-from engage.service.request_body import parse
+from engage.service.request_body import MAX_BYTES, SMALL_BYTES, parse
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.binary_copy import microseconds
-from engage.storage.connection import NO_ANSWER
+from engage.storage.database_errors import DATABASE_ERRORS, trouble
 
 
 class BatchAnswer(BaseModel):
@@ -34,7 +35,7 @@ class BatchAnswer(BaseModel):
 
 def routes(context: Context) -> APIRouter:
     """The routes of events."""
-    router = APIRouter(route_class=route_for(ApiScope.EVENTS), tags=["events"])
+    router = APIRouter(route_class=route_for(ApiScope.EVENTS, max_bytes=MAX_BYTES), tags=["events"])
 
     @router.post(
         "/v1/events",
@@ -52,7 +53,7 @@ def routes(context: Context) -> APIRouter:
                 max_length=200,
                 pattern=r"^[!-~]+$",
                 description="Your name for this batch, such as a UUID. For a week, a batch that is sent again with its "
-                "key adds nothing and gets the first answer.",
+                "key adds nothing and gets the first answer. All API keys of one owner share these names.",
                 examples=["7f3c1a52-2f0e-4f0c-9d59-5b1a3f6f2c11"],
             ),
         ],
@@ -64,8 +65,11 @@ def routes(context: Context) -> APIRouter:
         any is, nothing is stored and the answer is 422.
         """
         body = await request.body()
-        batch = _read(context, body, atomic=atomic)
-        batch.key_id, batch.idempotency_key = request.state.key.key_id, idempotency_key
+        if len(body) > SMALL_BYTES:  # takes long enough to hold up other requests
+            batch = await run_in_threadpool(_read, context, body, atomic=atomic)
+        else:
+            batch = _read(context, body, atomic=atomic)
+        batch.owner, batch.idempotency_key = request.state.key.owner, idempotency_key
         return _answered(context, batch, await _written(request, context, batch))
 
     return router
@@ -134,8 +138,9 @@ async def _written(request: Request, context: Context, batch: Batch) -> Taken:
         raise problem(503, "Too many batches wait to be stored. Send this one again.", {"Retry-After": RETRY_AFTER})
     try:
         taken: Taken = await future
-    except (asyncio.CancelledError, *NO_ANSWER):
-        context.metrics.batches.labels("unavailable").inc()
+    except (asyncio.CancelledError, *DATABASE_ERRORS) as exc:
+        if isinstance(exc, asyncio.CancelledError) or trouble(exc):
+            context.metrics.batches.labels("unavailable").inc()
         raise
     return taken
 

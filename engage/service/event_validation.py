@@ -13,6 +13,9 @@ from engage.service.problem_details import MAX_ERRORS, named
 MAX_CLOCK_SKEW = timedelta(days=1)
 """How far in the future an event may be, because a phone's clock or zone may be wrong. It counts once it is past."""
 
+MAX_FIELDS = 20
+"""Fields of one event, about three times as many as any event has."""
+
 _events = TypeAdapter(list[Event])
 _event: TypeAdapter[Any] = TypeAdapter(Event)
 
@@ -32,10 +35,16 @@ _REASONS = {
 def validate(rows: list[Any], currency: str, as_of: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
     """The valid events, and one ``RowProblem`` as a dict for each of the others."""
     found: list[Any]
+    if any(map(_too_wide, rows)):  # each unknown field costs an error, which takes longer than the event
+        return _sorted_out([_validate_one(row) for row in rows], currency, as_of)
     try:
         found = [*_events.validate_python(rows)]
     except ValidationError:
         found = [_validate_one(row) for row in rows]
+    return _sorted_out(found, currency, as_of)
+
+
+def _sorted_out(found: list[Any], currency: str, as_of: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
     good, wrong = [], []
     for index, event in enumerate(found):
         error = event if isinstance(event, dict) else _misfit(event, currency, as_of + MAX_CLOCK_SKEW)
@@ -60,10 +69,16 @@ def problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
 
 def _validate_one(row: object) -> Any:
     """The event, or the first thing that is wrong with it."""
+    if _too_wide(row):
+        return {"field": None, "reason": "too_many_fields", "detail": f"An event has at most {MAX_FIELDS} fields."}
     try:
         return _event.validate_python(row)
     except ValidationError as exc:
         return problems(exc, below=1)[0]
+
+
+def _too_wide(row: object) -> bool:
+    return isinstance(row, dict) and len(row) > MAX_FIELDS
 
 
 def _misfit(event: Any, currency: str, latest: datetime) -> dict[str, Any] | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
+
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 
 from engage.errors import NotReady
 from engage.service.context import Context
@@ -10,23 +14,56 @@ from engage.service.problem_details import documented, problem
 from engage.service.strict_route import StrictRoute
 from engage.storage import migrations
 
+FRESH_SECONDS = 1.0
+"""How long the database's answer holds, because every client may ask for it without a key."""
+
 
 def routes(context: Context) -> APIRouter:
     """The routes of the health checks. They take no key."""
     router = APIRouter(route_class=StrictRoute, tags=["health"])
+    readiness = _Readiness(context)
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", summary="Is the process alive?")
     async def healthz() -> dict[str, str]:
         """Answers without asking the database."""
         return {"status": "alive"}
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Can it take requests?", responses=documented(503))
-    def readyz() -> dict[str, str]:
-        """Checks that the database answers and has the schema that this version needs."""
+    async def readyz() -> dict[str, str]:
+        """Checks that the database answers and has the schema that this version needs, at most once a second."""
         try:
-            migrations.require_current(context.engine)
+            await readiness.require()
         except NotReady as exc:
             raise problem(503, str(exc), {"Retry-After": "5"}) from None
         return {"status": "ready"}
 
     return router
+
+
+class _Readiness:
+    """The database's last answer. Requests at the same time share one question."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._answer: asyncio.Task[None] | None = None
+        self._at = 0.0
+
+    async def require(self) -> None:
+        """Return if the database is ready.
+
+        Raises:
+            NotReady: the schema is not up to date.
+            SQLAlchemyError: the database does not answer.
+        """
+        answer = self._answer
+        if answer is None or (answer.done() and monotonic() - self._at >= FRESH_SECONDS):
+            self._answer = answer = asyncio.create_task(self._ask())
+        await asyncio.shield(answer)
+
+    async def _ask(self) -> None:
+        try:
+            await run_in_threadpool(migrations.require_current, self._context.engine)
+        finally:
+            self._at = monotonic()

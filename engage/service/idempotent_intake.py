@@ -22,7 +22,7 @@ from engage.storage.schema import app_event, app_session, intake_batch, purchase
 
 Key = tuple[str, str]
 
-_KEY = [sa.column(name, intake_batch.c[name].type) for name in ("key_id", "idempotency_key")]
+_KEY = [sa.column(name, intake_batch.c[name].type) for name in ("owner", "idempotency_key")]
 _BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake_batch.c.answer.type)]
 
 
@@ -30,8 +30,8 @@ _BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake
 class Batch:
     """The valid events of one request, and the answer to give once they are stored."""
 
-    key_id: str
-    """Id of the client's API key. Two clients may use the same idempotency key."""
+    owner: str
+    """The owner of the client's API key. Two owners may use the same idempotency key."""
     idempotency_key: str
     fingerprint: bytes
     """SHA-256 of the request. The same key with another fingerprint is refused."""
@@ -45,7 +45,7 @@ class Batch:
 
     @property
     def key(self) -> Key:
-        return self.key_id, self.idempotency_key
+        return self.owner, self.idempotency_key
 
     def __len__(self) -> int:
         """The events, rejected ones included: all of them take memory while the batch waits."""
@@ -92,7 +92,7 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
     """
     rows = {
         batch.key: {
-            "key_id": batch.key_id,
+            "owner": batch.owner,
             "idempotency_key": batch.idempotency_key,
             "fingerprint": batch.fingerprint.hex(),
             "answer": batch.answer,
@@ -101,26 +101,26 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
     }
     given = json_rows.table([rows[key] for key in sorted(rows)], *_BATCH)
     query = sa.select(
-        given.c.key_id,
+        given.c.owner,
         given.c.idempotency_key,
         sa.func.decode(given.c.fingerprint, "hex"),
         sa.cast(as_of, sa.DateTime(timezone=True)),
         given.c.answer,
     )
-    columns = ["key_id", "idempotency_key", "fingerprint", "accepted_at", "answer"]
+    columns = ["owner", "idempotency_key", "fingerprint", "accepted_at", "answer"]
     statement = insert(intake_batch).from_select(columns, query).on_conflict_do_nothing()
-    returned = statement.returning(intake_batch.c.key_id, intake_batch.c.idempotency_key)
-    return {(row.key_id, row.idempotency_key) for row in conn.execute(returned)}
+    returned = statement.returning(intake_batch.c.owner, intake_batch.c.idempotency_key)
+    return {(row.owner, row.idempotency_key) for row in conn.execute(returned)}
 
 
 def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[bytes, dict[str, Any]]]:
     """The fingerprint and the answer of each key that an earlier batch has used."""
     if not keys:
         return {}
-    wanted = json_rows.table([{"key_id": k, "idempotency_key": i} for k, i in keys], *_KEY)
-    same = sa.and_(intake_batch.c.key_id == wanted.c.key_id, intake_batch.c.idempotency_key == wanted.c.idempotency_key)
+    wanted = json_rows.table([{"owner": o, "idempotency_key": i} for o, i in keys], *_KEY)
+    same = sa.and_(intake_batch.c.owner == wanted.c.owner, intake_batch.c.idempotency_key == wanted.c.idempotency_key)
     rows = conn.execute(sa.select(intake_batch).join(wanted, same))
-    return {(row.key_id, row.idempotency_key): (row.fingerprint, row.answer) for row in rows}
+    return {(row.owner, row.idempotency_key): (row.fingerprint, row.answer) for row in rows}
 
 
 def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:

@@ -15,12 +15,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
 from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer
-from engage.storage.connection import NO_ANSWER
+from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, Trouble, trouble
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
 """Seconds."""
-DATABASE_AWAY = "The database does not answer at the moment. Send the same again in a second; nothing is done twice."
+_AGAIN = "Send the same again later; nothing is done twice."
+DATABASE_AWAY = f"{SENTENCES[Trouble.AWAY]} {_AGAIN}"
 MAX_ERRORS = 100
 """The most errors that one answer lists for a malformed request. A batch lists each wrong event."""
 
@@ -87,8 +88,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _raised)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EngageError, _refused)
-    for away in NO_ANSWER:
-        app.add_exception_handler(away, _no_answer)
+    for error in DATABASE_ERRORS:
+        app.add_exception_handler(error, _database_error)
 
 
 def _raised(request: Request, exc: Exception) -> Response:
@@ -127,5 +128,12 @@ def _refused(request: Request, exc: Exception) -> Response:
     return answer(_STATUSES.get(type(exc), 500), str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
 
 
-def _no_answer(request: Request, exc: Exception) -> Response:
-    return answer(503, DATABASE_AWAY, {"Retry-After": RETRY_AFTER})
+def _database_error(request: Request, exc: Exception) -> Response:
+    found = trouble(exc)
+    if found is None:
+        raise exc
+    return answer(503, f"{SENTENCES[found]} {_AGAIN}", {"Retry-After": _RETRY_AFTER.get(found, RETRY_AFTER)})
+
+
+_RETRY_AFTER = {Trouble.DISK_FULL: "30", Trouble.READ_ONLY: "10"}
+"""Seconds, of troubles that last."""

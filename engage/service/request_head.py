@@ -1,17 +1,41 @@
-"""HTTP/1.1 with limits on the head of a request: how large it may be, and how long it may take."""
+"""HTTP/1.1 with limits on connections for each address, and on a request's head: its size and its time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engage.service.client_address import TrustedProxies, grouped
 
 HEAD_SECONDS = 10.0
 """How long a connection may take to send the next head. Uvicorn itself would wait for ever for the rest of one."""
 MAX_HEAD = 32_768
 """Bytes of a head."""
+MAX_PER_ADDRESS = 200
+"""Connections of one address, a tenth of what the service takes in all. A trusted proxy has no such limit."""
 MAX_OVERHEAD = 8
 """Bytes that may be sent for each byte of a body. A chunk of one byte takes six."""
+
+
+class AddressCounts:
+    """The open connections of each address."""
+
+    def __init__(self, trusted: TrustedProxies) -> None:
+        self._trusted = trusted
+        self._open: Counter[str] = Counter()
+
+    def add(self, address: str) -> bool:
+        """Count a connection. Returns whether the address may have it."""
+        self._open[address] += 1
+        return self._open[address] <= MAX_PER_ADDRESS or not address or self._trusted.trusts(address)
+
+    def remove(self, address: str) -> None:
+        """Count the end of a connection."""
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
 
 
 class BoundedHeadProtocol(HttpToolsProtocol):
@@ -21,15 +45,22 @@ class BoundedHeadProtocol(HttpToolsProtocol):
     what follows a body's last chunk, may have ``MAX_HEAD`` bytes, give or take one read.
     """
 
+    counts: AddressCounts
+    _address = ""
     _deadline: asyncio.TimerHandle | None = None
     _credit = MAX_HEAD
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address = grouped(peer[0]) if isinstance(peer, tuple) else ""
+        if not self.counts.add(self._address):
+            transport.abort()
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_in()
+        self.counts.remove(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,3 +104,8 @@ class BoundedHeadProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def counting(trusted: TrustedProxies) -> type[BoundedHeadProtocol]:
+    """The protocol of one server, with its own counts of connections."""
+    return type("CountingProtocol", (BoundedHeadProtocol,), {"counts": AddressCounts(trusted)})

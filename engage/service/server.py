@@ -7,7 +7,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from engage.service.request_head import BoundedHeadProtocol
+from engage.service import request_head
+from engage.service.client_address import TrustedProxies
 
 KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 2_000
@@ -15,10 +16,10 @@ STOP_SECONDS = 20
 """How long requests under way may take once the service is asked to stop."""
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
+def serve(app: FastAPI, host: str, port: int, trusted_proxies: TrustedProxies) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are answered first."""
     options: dict[str, Any] = {
-        "http": BoundedHeadProtocol,
+        "http": request_head.counting(trusted_proxies),
         "loop": "uvloop",
         "ws": "none",
         "lifespan": "on",

@@ -21,9 +21,12 @@ T = TypeVar("T")
 class StrictRequest(Request):
     """A request whose body and JSON are read by ``request_body``, with its limits."""
 
+    max_bytes = request_body.SMALL_BYTES
+    unpacks = True
+
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            self._body = await request_body.read(self)
+            self._body = await request_body.read(self, self.max_bytes, unpacks=self.unpacks)
         return self._body
 
     async def json(self) -> Any:
@@ -37,24 +40,32 @@ class StrictRoute(APIRoute):
     """
 
     scope: ApiScope | None = None
+    max_bytes = request_body.SMALL_BYTES
+    unpacks = True
+    """Whether a body may be gzip."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            if self.scope is not None:
-                request.state.key = await _in_time(request.app.state.authenticator.admit(request, self.scope))
+            await self.admit(request)
             request = StrictRequest(request.scope, request.receive)
+            request.max_bytes, request.unpacks = self.max_bytes, self.unpacks
             if request.method not in ("GET", "HEAD"):
                 await request.body()
             return await _in_time(handle(request))
 
         return strict
 
+    async def admit(self, request: Request) -> None:
+        """Refuse a request that may not come in. Its body is unread so far."""
+        if self.scope is not None:
+            await _in_time(request.app.state.authenticator.admit(request, self.scope))
 
-def route_for(scope: ApiScope) -> type[StrictRoute]:
-    """The class of the routes that take a key with ``scope``."""
-    return type(f"RouteFor{scope.capitalize()}", (StrictRoute,), {"scope": scope})
+
+def route_for(scope: ApiScope, *, max_bytes: int = request_body.SMALL_BYTES) -> type[StrictRoute]:
+    """The class of the routes that take a key with ``scope`` and bodies of ``max_bytes``."""
+    return type(f"RouteFor{scope.capitalize()}", (StrictRoute,), {"scope": scope, "max_bytes": max_bytes})
 
 
 async def _in_time(answer: Coroutine[Any, Any, T]) -> T:

@@ -7,23 +7,48 @@ token: https://www.twilio.com/docs/usage/security#validating-requests
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Iterator
+from itertools import permutations
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL, ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from engage.service.context import Context
 from engage.service.problem_details import problem
+from engage.service.strict_route import StrictRoute
 
 log = logging.getLogger(__name__)
 
 MAX_FIELDS = 100
 """Checking a signature takes time with the square of the fields."""
 
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=")
+"""Base64 of the 20 bytes of a SHA-1."""
+_UNSIGNED = "The signature is not from this installation's Twilio account for this address."
+
+MAX_REORDERED = 4
+"""Parameters of a query that are tried in each order."""
+
 Form = ImmutableMultiDict[str, str]
+
+
+def signed_route(context: Context) -> type[StrictRoute]:
+    """The class of Twilio's routes: without an account here or a signature there, the body stays unread."""
+    token = context.account and context.account.signing_token
+
+    class SignedRoute(StrictRoute):
+        unpacks = False
+
+        async def admit(self, request: Request) -> None:
+            if not token or not _SIGNATURE.fullmatch(request.headers.get("X-Twilio-Signature", "")):
+                raise problem(403, _UNSIGNED, {"Connection": "close"})
+
+    return SignedRoute
 
 
 def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, Form]]:
@@ -37,14 +62,16 @@ def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, For
         )
 
     async def form(request: Request) -> Form:
-        body = (await request.body()).decode(errors="replace")
+        return await run_in_threadpool(checked, request, await request.body())
+
+    def checked(request: Request, body: bytes) -> Form:
         try:
-            pairs = parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+            pairs = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
             raise problem(403, f"The form has more than {MAX_FIELDS} fields.") from None
         found = ImmutableMultiDict(pairs)
         if not token or not _genuine(token, context.public_url, request, found):
-            raise problem(403, "The signature is not from this installation's Twilio account for this address.")
+            raise problem(403, _UNSIGNED)
         if not account or found.get("AccountSid") != account.sid:
             raise problem(403, "The form's AccountSid is not this installation's Twilio account.")
         return found
@@ -55,9 +82,18 @@ def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, For
 def _genuine(token: str, public_url: str | None, request: Request, form: Form) -> bool:
     signature = request.headers.get("X-Twilio-Signature", "")
     try:
-        return bool(RequestValidator(token).validate(_address(public_url, request.url), form, signature))
+        validate = RequestValidator(token).validate
+        return any(validate(address, form, signature) for address in _addresses(public_url, request.url))
     except ValueError:  # the request's own address is malformed
         return False
+
+
+def _addresses(public_url: str | None, url: URL) -> Iterator[str]:
+    """The address with its query in each order. Twilio signs the order that it was given, and may send another."""
+    address, _, query = _address(public_url, url).partition("?")
+    parts = query.split("&")
+    orders = permutations(parts) if len(parts) <= MAX_REORDERED else [parts]
+    return (f"{address}{'?' if query else ''}{'&'.join(order)}" for order in orders)
 
 
 def _address(public_url: str | None, url: URL) -> str:

@@ -12,8 +12,7 @@ from engage.sending import delivery_receipts
 from engage.sending.providers.twilio.receipts import MESSAGE_SID, STATUSES, receipt_of
 from engage.service.context import Context
 from engage.service.problem_details import documented
-from engage.service.strict_route import StrictRoute
-from engage.service.twilio_signature import Form, signed_form
+from engage.service.twilio_signature import Form, signed_form, signed_route
 from engage.texts import opt_out_words, phone
 
 
@@ -28,7 +27,7 @@ _DO_NOTHING = "<Response/>"
 
 def routes(context: Context) -> APIRouter:
     """The addresses that Twilio calls."""
-    router = APIRouter(prefix="/v1/providers/twilio", route_class=StrictRoute, tags=["twilio"])
+    router = APIRouter(prefix="/v1/providers/twilio", route_class=signed_route(context), tags=["twilio"])
     signed = Depends(signed_form(context))
 
     @router.post(

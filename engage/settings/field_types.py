@@ -10,17 +10,17 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from engage import alert
+from engage import alert, parsing
 from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
 from engage.texts.template import Template
 
 
 def _plain_number(value: object) -> object:
-    """Refuse values that Python takes for numbers: booleans, blanks, and digits grouped with ``_``."""
-    if isinstance(value, bool) or (isinstance(value, str) and (not value.strip() or "_" in value)):
+    """Refuse values that Python takes for numbers, such as booleans and digits of other scripts."""
+    if isinstance(value, bool):
         raise ValueError("not a number")
-    return str(value).strip() if isinstance(value, str | float) else value
+    return parsing.number(str(value).strip()) if isinstance(value, str | float) else value
 
 
 Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(float, return_type=float)]

@@ -27,6 +27,8 @@ from engage.window import Window
 
 log = logging.getLogger(__name__)
 
+MAX_RNG_SEED = 2**53 - 1
+"""Airflow and JSON carry whole numbers exactly up to here. Airflow's task dies without a word of one over 64 bits."""
 MAX_CUSTOMERS = 10_000_000
 WRITERS = 2
 """Connections that write events at a time; it divides ``partitions.HASH_MODULUS``."""
@@ -110,8 +112,10 @@ def log_progress(done: int, total: int) -> None:
 def _check(customers: int, rng_seed: int | None) -> None:
     if not isinstance(customers, int) or not 1 <= customers <= MAX_CUSTOMERS:
         raise InputError(f"customers is {customers}; it takes a whole number from 1 to {MAX_CUSTOMERS}.")
-    if rng_seed is not None and (not isinstance(rng_seed, int) or rng_seed < 0):
-        raise InputError(f"rng_seed is {rng_seed}; it takes a whole number from 0, or nothing for a random one.")
+    if rng_seed is not None and (not isinstance(rng_seed, int) or not 0 <= rng_seed <= MAX_RNG_SEED):
+        raise InputError(
+            f"rng_seed is {rng_seed}; it takes a whole number from 0 to {MAX_RNG_SEED}, or nothing for a random one."
+        )
 
 
 def _refuse_real_data(conn: sa.Connection, window: Window) -> None:

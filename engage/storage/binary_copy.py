@@ -5,13 +5,17 @@ https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 import sqlalchemy as sa
+
+from engage.storage.connection import hide_rows
 
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -46,7 +50,7 @@ def packed(*columns: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
 
 def copy_packed(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDArray[np.void]) -> None:
     """Add ``packed`` rows, with all columns of ``table`` in order, to the table named ``target``."""
-    with _cursor(conn).copy(_statement(target, [c.name for c in table.columns])) as copy:
+    with _copy(conn, _statement(target, [c.name for c in table.columns])) as copy:
         copy.write(_HEADER)
         copy.write(rows.view(np.uint8).data)
         copy.write(_TRAILER)
@@ -54,7 +58,7 @@ def copy_packed(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDA
 
 def copy_rows(conn: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Add rows of any types to a table; far slower than ``copy_packed``."""
-    with _cursor(conn).copy(_statement(table.name, columns)) as copy:
+    with _copy(conn, _statement(table.name, columns)) as copy:
         copy.set_types([_TYPES[type(table.c[name].type)] for name in columns])
         for row in rows:
             copy.write_row(row)
@@ -64,6 +68,12 @@ def _statement(target: str, columns: Sequence[str]) -> str:
     return f"COPY {target} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
 
 
-def _cursor(conn: sa.Connection) -> Any:
-    """psycopg's own cursor, because the DBAPI has no COPY."""
-    return conn.connection.cursor()
+@contextmanager
+def _copy(conn: sa.Connection, statement: str) -> Iterator[Any]:
+    """psycopg's own COPY, because the DBAPI has none. Its errors become SQLAlchemy's, without the refused row."""
+    try:
+        with conn.connection.cursor().copy(statement) as copy:
+            yield copy
+    except psycopg.Error as exc:
+        hide_rows(exc, exc)
+        raise sa.exc.DBAPIError.instance(statement, None, exc, psycopg.Error, hide_parameters=True) from exc

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 STEP_SETTINGS = {
     "enable_partitionwise_aggregate": "on",
@@ -16,9 +14,6 @@ STEP_SETTINGS = {
     "maintenance_work_mem": "512MB",
 }
 """Hold for a step's transaction only, so that one large statement gets the server's resources."""
-
-NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout)
-"""The errors of a database that is away, busy or too slow."""
 
 
 def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) -> sa.Engine:
@@ -45,12 +40,16 @@ def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) ->
 
 
 def _hide_rows(context: sa.engine.ExceptionContext) -> None:
-    """Remove Postgres's DETAIL from an error, because it repeats the refused row or key."""
-    original, wrapper = context.original_exception, context.sqlalchemy_exception
-    detail = getattr(getattr(original, "diag", None), "message_detail", None)
-    if detail:
-        for error in filter(None, (original, wrapper)):
-            error.args = tuple(_without(detail, argument) for argument in error.args)
+    for error in filter(None, (context.original_exception, context.sqlalchemy_exception)):
+        hide_rows(error, context.original_exception)
+
+
+def hide_rows(error: BaseException, original: BaseException) -> None:
+    """Remove Postgres's DETAIL and CONTEXT from an error, because they repeat the refused row or key."""
+    diagnosis = getattr(original, "diag", None)
+    for name in ("message_detail", "context"):
+        if text := getattr(diagnosis, name, None):
+            error.args = tuple(_without(text, argument) for argument in error.args)
 
 
 def _without(detail: str, argument: object) -> object:

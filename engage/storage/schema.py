@@ -41,8 +41,8 @@ def _one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"{column} IN {tuple(value.value for value in values)!r}", name=column)
 
 
-def _time(name: str, *, nullable: bool = True) -> sa.Column[object]:
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+def _time(name: str, *, nullable: bool = True, comment: str | None = None) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, comment=comment)
 
 
 customer = sa.Table(
@@ -237,11 +237,13 @@ api_key = sa.Table(
     metadata,
     sa.Column("key_id", sa.Text, primary_key=True, comment="the public part of the key"),
     sa.Column("name", sa.Text, nullable=False, comment="the client that uses it"),
+    sa.Column("owner", sa.Text, nullable=False, comment="the client; all keys of one owner share its idempotency keys"),
     sa.Column("secret_hash", sa.LargeBinary, nullable=False, comment="SHA-256 of the whole key"),
     sa.Column("scopes", ARRAY(sa.Text), nullable=False),
     sa.Column("requests_per_second", sa.Integer, nullable=False, comment="rate limit; 0 is none"),
     _time("created_at", nullable=False),
     _time("revoked_at"),
+    _time("expires_at", comment="from then on it is refused; null is never"),
     sa.CheckConstraint(f"scopes <@ ARRAY{[scope.value for scope in ApiScope]!r}", name="scopes"),
     comment="One row per key of the HTTP service, revoked ones included.",
 )
@@ -249,12 +251,12 @@ api_key = sa.Table(
 intake_batch = sa.Table(
     "intake_batch",
     metadata,
-    sa.Column("key_id", sa.Text, nullable=False, comment="the API key of the client that sent it"),
+    sa.Column("owner", sa.Text, nullable=False, comment="the client that sent it, as api_key.owner names it"),
     sa.Column("idempotency_key", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.LargeBinary, nullable=False, comment="SHA-256 of the request"),
     _time("accepted_at", nullable=False),
     sa.Column("answer", JSONB, nullable=False, comment="the answer, which a repeated request gets again"),
-    sa.PrimaryKeyConstraint("key_id", "idempotency_key"),
+    sa.PrimaryKeyConstraint("owner", "idempotency_key"),
     # rows arrive in order of time, so a small BRIN index finds the expired ones
     sa.Index("intake_batch_accepted_at_idx", "accepted_at", postgresql_using="brin"),
     comment="One row per accepted batch of events, written with its events. Expires after seven days.",

@@ -53,6 +53,8 @@ def fresh() -> Iterator[Airflow]:
         home = Home(folder, free_port(), free_port())
         (home.airflow / "config").mkdir(parents=True)
         (home.airflow / "config" / "airflow_local_settings.py").write_text(PRELOAD)
+        # the double's, which a connection may not name
+        os.environ["ENGAGE_SMS_API"] = f"http://127.0.0.1:{free_port()}"
         with local_stack(home, USERS | {VIEWER: "viewer"}) as stack:
             process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
             airflow = Airflow(stack)

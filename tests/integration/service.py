@@ -64,9 +64,9 @@ def refused(answer: httpx.Response, status: int = 422) -> str:
     return str(answer.json()["detail"])
 
 
-def make_key(engine: sa.Engine, *scopes: str, rate: int = 0) -> str:
+def make_key(engine: sa.Engine, *scopes: str, rate: int = 0, **more: Any) -> str:
     with engine.begin() as conn:
-        return api_keys.create(conn, "a test", scopes or ApiScope, rate, as_of=NOW)
+        return api_keys.create(conn, "a test", scopes or ApiScope, rate, as_of=NOW, **more)
 
 
 class Api:

@@ -92,7 +92,7 @@ def test_the_partitions_of_the_current_window_and_the_next_two_are_made(world):
 
 def keys(world, *ages):
     rows = [
-        {"key_id": "k", "idempotency_key": str(n), "fingerprint": b"", "accepted_at": world.now - age, "answer": {}}
+        {"owner": "k", "idempotency_key": str(n), "fingerprint": b"", "accepted_at": world.now - age, "answer": {}}
         for n, age in enumerate(ages)
     ]
     world.execute(sa.insert(intake_batch), rows)

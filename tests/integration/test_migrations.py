@@ -147,6 +147,24 @@ def test_a_message_from_before_facts_were_kept_gets_its_own(world, now, status, 
     assert world.rows("SELECT status, error_code, fact FROM message") == [(status, error_code, fact)]
 
 
+def test_batches_from_before_keys_had_owners_belong_to_the_keys_names(world, now):
+    migrations.downgrade(world.engine, "0013")
+    for key_id, name in (("k1", "app"), ("k2", "app"), ("k3", "shop")):
+        row = f"'{key_id}', '{name}', '', ARRAY['events', 'read'], 0, '2026-01-01'"
+        world.execute(sa.text(f"INSERT INTO api_key VALUES ({row})"))
+    for key_id, name, day in (("k1", "a", 1), ("k2", "a", 2), ("k2", "b", 3), ("k3", "a", 4), ("gone", "a", 5)):
+        row = f"'{key_id}', '{name}', '', '2026-01-0{day}', '{{}}'"
+        world.execute(sa.text(f"INSERT INTO intake_batch VALUES ({row})"))
+    migrations.upgrade(world.engine, now)
+    kept = "SELECT owner, idempotency_key, extract(day from accepted_at)::int FROM intake_batch ORDER BY 3"
+    assert world.rows(kept) == [
+        ("app", "a", 1), ("app", "b", 3), ("shop", "a", 4), ("gone", "a", 5)
+    ]  # fmt: skip
+    assert world.rows("SELECT DISTINCT owner = name, expires_at, scopes::text FROM api_key") == [
+        (True, None, "{events,read,metrics}")
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "reason"), [("inbound text: revocation", "revocation"), ("inbound text: stop", "stop")]
 )

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from engage.errors import GuardStop
 from engage.reports import customer_history
 from engage.service import docs_page, problem_details
+from engage.storage.database_errors import SENTENCES, Trouble
 from engage.storage.migrations import VERSION_TABLE
 from tests.integration.service import refused, session
 
@@ -72,14 +73,20 @@ def test_figures_count_routes_and_not_addresses(api, world):
     assert not re.search("4711|999999|made-up", labels)
 
 
-@pytest.mark.parametrize("error", [sa.exc.TimeoutError("busy"), sa.exc.OperationalError("x", None, Exception("away"))])
-def test_a_database_that_is_busy_or_away_is_said_to_be(api, monkeypatch, error):
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (sa.exc.TimeoutError("busy"), Trouble.BUSY),
+        (sa.exc.OperationalError("x", None, Exception("away")), Trouble.AWAY),
+    ],
+)
+def test_a_database_that_is_busy_or_away_is_said_to_be(api, monkeypatch, error, kind):
     def away(*arguments):
         raise error
 
     monkeypatch.setattr(customer_history, "view", away)
     answer = api.get("/v1/customers/1")
-    assert refused(answer, 503) == problem_details.DATABASE_AWAY
+    assert refused(answer, 503).startswith(SENTENCES[kind])
     assert answer.headers["retry-after"] == "1"
 
 
@@ -137,7 +144,7 @@ def test_the_page_shows_as_text_what_looks_like_markup():
 
 
 def test_of_a_thousand_errors_a_hundred_are_listed(api):
-    many = json.dumps({"events": [session()], **{f"more{n}": 1 for n in range(1000)}})
+    many = json.dumps({"events": [session()], **{f"more{n}": 1 for n in range(999)}})
     answer = api.send(content=many)
     refused(answer)
     assert len(answer.json()["errors"]) == 100

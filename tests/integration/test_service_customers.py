@@ -147,11 +147,45 @@ def test_what_is_wrong_of_a_customer_is_named_and_nothing_changes(customers):
 
 def test_an_id_is_a_number_that_the_database_can_keep(customers):
     before = customers.dump()
-    for id_ in ("0", "-1", str(MAX_CUSTOMER_ID + 1), "9" * 500, "x", "1.5", "1e3", "%00", "%ED%A0%80", "%D9%A3"):
+    for id_ in (
+        "0",
+        "-1",
+        str(MAX_CUSTOMER_ID + 1),
+        "9" * 500,
+        "x",
+        "1.5",
+        "1e3",
+        "%00",
+        "%ED%A0%80",
+        "%D9%A3",
+        "1_000",
+        "+1",
+        "1.0",
+        "%201",
+        "1%20",
+        "01",
+    ):
         for call in (lambda i: customers.put(ADA, i), customers.get, customers.opt_out, customers.delete):
             assert refused(call(id_))
     assert customers.dump() == before
     assert told(customers.put(ADA, MAX_CUSTOMER_ID), 201)["customer_id"] == MAX_CUSTOMER_ID
+
+
+def test_a_mexican_number_in_its_old_form_is_refused_with_a_word_about_the_1(customers):
+    answer = customers.put({**ADA, "phone": "+5215512345678"})
+    assert "dropped the 1" in answer.json()["errors"][0]["detail"]
+
+
+def test_a_consent_in_the_future_and_a_zone_of_the_machine_are_refused(customers):
+    customers.put(ADA)
+    before = customers.dump()
+    for at in ("2026-11-10T09:06:00Z", "2027-01-01T00:00:00Z", "9999-12-31T00:00:00Z"):
+        answer = customers.put({**ADA, "consent": {"source": "app", "at": at}})
+        assert "future" in refused(answer)
+        assert answer.json()["errors"][0]["field"] == "consent.at"
+    for zone in ("localtime", "Factory"):
+        assert customers.put({**ADA, "time_zone": zone}).json()["errors"][0]["field"] == "time_zone"
+    assert customers.dump() == before
 
 
 def test_a_synthetic_customer_is_not_replaced(customers, world):
@@ -268,11 +302,11 @@ def test_only_a_consent_later_than_the_opt_out_and_not_in_the_future_ends_it(cus
 
 
 def test_a_consent_that_was_known_before_the_opt_out_ends_nothing_however_late_it_is_dated(customers, world):
-    ahead = {**ADA, "consent": {"source": "a phone whose clock is wrong", "at": "2026-11-10T12:00:00Z"}}
+    ahead = {**ADA, "consent": {"source": "a phone whose clock is wrong", "at": "2026-11-10T09:04:00Z"}}
     customers.put(ahead)
     customers.opt_out()
     world.execute(sa.text("UPDATE customer SET opted_out_at = opted_out_at - interval '1 day'"))
-    world.execute(sa.text("UPDATE customer SET consent_at = consent_at - interval '4 hours'"))
+    world.execute(sa.text("UPDATE customer SET consent_at = consent_at - interval '64 minutes'"))
     known = {**ADA, "consent": {"source": "a phone whose clock is wrong", "at": "2026-11-10T08:00:00Z"}}
     assert told(customers.put(known))["opted_out_at"] == "2026-11-09T09:00:00Z"
 

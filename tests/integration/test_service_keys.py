@@ -6,16 +6,17 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from engage.cli import main
+from engage.cli import common, main
 from engage.errors import InputError
 from engage.service import api_keys, authentication, rate_limit
 from engage.statuses import ApiScope
-from engage.storage.schema import metadata
+from engage.storage.schema import api_key, metadata
 from tests.integration.service import bought, make_key, refused, session
 from tests.phones import fictional_phone
 
@@ -25,11 +26,11 @@ SCOPES = {
     ("DELETE", "/v1/customers/{customer_id}"): "customers",
     ("POST", "/v1/customers/{customer_id}/opt-out"): "customers",
     ("GET", "/v1/customers/{customer_id}"): "read",
-    ("GET", "/metrics"): "read",
+    ("GET", "/metrics"): "metrics",
     ("GET", "/openapi.json"): "read",
     ("GET", "/docs"): "read",
 }
-OPEN = {("GET", "/healthz"), ("GET", "/readyz")}
+OPEN = {(method, path) for method in ("GET", "HEAD") for path in ("/healthz", "/readyz")}
 SIGNED = {("POST", "/v1/providers/twilio/status"), ("POST", "/v1/providers/twilio/inbound")}
 PHONE, NAME = fictional_phone(0), "Augusta King"
 BODY = {"phone": PHONE, "name": NAME}
@@ -92,6 +93,7 @@ def test_a_key_opens_what_has_its_scope_and_nothing_else(api, world):
 def test_the_health_checks_take_no_key(api):
     assert call(api, "GET", "/healthz", None).json() == {"status": "alive"}
     assert call(api, "GET", "/readyz", None).json() == {"status": "ready"}
+    assert call(api, "HEAD", "/healthz", None).status_code == call(api, "HEAD", "/readyz", None).status_code == 200
 
 
 def test_a_stranger_is_sent_away_before_the_body_is_read(api):
@@ -147,7 +149,43 @@ def test_a_key_may_call_so_often_and_no_more(api, world, clock):
     assert [api.get("/metrics", key=slow).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
+def test_a_key_expires(api, world, clock):
+    key = make_key(world.engine, expires_at=world.now + timedelta(hours=1))
+    assert api.get("/docs", key=key).status_code == 200
+    world.now += timedelta(hours=1)
+    clock[0] += 2.01
+    assert api.get("/docs", key=key).status_code == 401
+
+
+def test_a_key_that_may_not_read_learns_nothing_of_a_profile(api, world):
+    key = make_key(world.engine, "customers")
+    stored = api.request("PUT", "/v1/customers/1", json=BODY | {"time_zone": "America/New_York"}).json()
+    assert (stored["name"], stored["phone"]) == (NAME, "…" + PHONE[-2:])
+    hidden = {"customer_id", "registered_at", "consent", "opted_out_at", "suppressed"}
+    assert set(api.request("POST", "/v1/customers/1/opt-out", key=key).json()) == hidden
+    assert set(api.request("PUT", "/v1/customers/1", key=key, json=BODY).json()) == hidden
+    assert set(api.request("PUT", "/v1/customers/2", key=key, json=BODY).json()) == hidden
+    assert api.get("/v1/customers/1", key=key).status_code == 403
+
+
 # --- the log
+
+
+def test_a_refused_request_names_its_key_or_its_address_in_the_log(api, world, clock):
+    slow, narrow = make_key(world.engine, rate=1), make_key(world.engine, "events")
+    api.get("/docs", key="x")
+    api.get("/docs", key=narrow)
+    for _ in range(2):
+        api.get("/metrics", key=slow)
+    api.http.request("POST", "/v1/providers/twilio/status")
+    lines = [line for line in api.logs if line.get("status") in (401, 403, 429)]
+    assert [(line["status"], line["key"], line["address"]) for line in lines] == [
+        (401, None, "127.0.0.1"),
+        (403, narrow.split("_")[1], "127.0.0.1"),
+        (429, slow.split("_")[1], "127.0.0.1"),
+        (403, None, "127.0.0.1"),
+    ]
+    assert all("address" not in line for line in api.logs if line.get("status") == 200)
 
 
 def test_no_key_phone_or_name_is_in_any_line_of_the_log(serve, world):
@@ -203,7 +241,7 @@ def test_nor_on_a_terminal(tmp_path):
 # --- the commands
 
 
-def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url):
+def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url, monkeypatch):
     def engage(*arguments):
         return CliRunner().invoke(main.app, ["keys", *arguments], env={"ENGAGE_DATABASE_URL": url, "COLUMNS": "200"})
 
@@ -222,7 +260,26 @@ def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url):
     engage("revoke", key_id)
     with api.world.engine.begin() as conn:
         assert {found.key_id: found.revoked_at for found in api_keys.all_keys(conn)}[key_id] == first
+    engage("create", "[/x]", "--scope", "read", "--owner", "[bold]shop", "--expires", "2999-01-31")
+    with api.world.engine.begin() as conn:
+        found = api_keys.all_keys(conn)
+    monkeypatch.setattr(common, "PIPE_WIDTH", 80)
+    narrow = engage("list")
+    assert narrow.exit_code == 0
+    assert all(each.key_id in narrow.stdout for each in found)
+    monkeypatch.undo()
+    assert (found[-1].owner, f"{found[-1].expires_at:%Y-%m-%d %H:%M}") == ("[bold]shop", "2999-02-01 00:00")
+    assert "[/x]" in engage("list").stdout
+    with api.world.engine.begin() as conn:
+        conn.execute(sa.update(api_key).values(name="a\x1b]0;title\x07b"))
+    shown = engage("list").stdout
+    assert "\x1b" not in shown
+    assert "\\x1b" in shown
     for wrong in (
+        ["create", "a\x1bb", "--scope", "read"],
+        ["create", "app", "--scope", "read", "--owner", " "],
+        ["create", "app", "--scope", "read", "--expires", "2020-01-31"],
+        ["create", "app", "--scope", "read", "--expires", "tomorrow"],
         ["revoke", "0123456789ab"],
         ["create", " ", "--scope", "read"],
         ["create", "app", "--scope", "all"],

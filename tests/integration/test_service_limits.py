@@ -180,7 +180,7 @@ def test_no_size_does_harm(fork):
                 raw.send(f"{path} HTTP/1.1\r\nHost: a\r\n{head}{size}\r\n\r\n".encode())
                 chunk = b"186a0\r\n" + b" " * 100_000 + b"\r\n"
                 assert not all(raw.send(chunk) for _ in range(10_000))
-                assert raw.answers().startswith(b"HTTP/1.1 413 ")
+                assert raw.answers().startswith(b"HTTP/1.1 403 " if "twilio" in path else b"HTTP/1.1 413 ")
 
 
 HEADS = {

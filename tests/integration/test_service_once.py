@@ -30,9 +30,24 @@ def test_a_name_stands_for_one_batch(api, world):
 
 def test_two_senders_may_use_one_name(api, world):
     api.send(session(), name="mine")
-    answer = api.send(session(2), name="mine", key=make_key(world.engine, "events"))
+    answer = api.send(session(2), name="mine", key=make_key(world.engine, "events", owner="another"))
     assert "idempotency-replayed" not in answer.headers
     assert world.rows("SELECT customer_id FROM app_session ORDER BY 1") == [(1,), (2,)]
+
+
+def test_a_batch_that_is_sent_again_under_the_owners_next_key_is_stored_once(api, world):
+    first = api.send(session(), name="mine")
+    again = api.send(session(), name="mine", key=make_key(world.engine, "events"))
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+    assert world.value(STORED) == 1
+
+
+def test_keys_that_are_replaced_while_clients_retry_store_each_batch_once(api, world):
+    with api.together() as send:
+        sent = [send(session(7), name=f"n{n}", key=make_key(world.engine, "events")) for n in (1, 1, 2, 2)]
+    assert sorted("idempotency-replayed" in future.result().headers for future in sent) == [False, False, True, True]
+    assert world.value("SELECT count(*) FROM app_session WHERE customer_id = 7") == 2
 
 
 def test_of_two_batches_with_one_name_in_one_transaction_the_first_is_stored(api, world):

@@ -166,6 +166,17 @@ def test_a_signature_by_another_token_or_for_another_address_or_form_is_refused(
     assert accepted.dump() == before
 
 
+def test_a_signed_query_may_come_in_another_order(accepted):
+    reference = f"{accepted.world.window.key}-1"
+    form = RECEIPT | {"To": PHONE}
+    signed = f"{STATUS}?a=1&message={reference}&b=2"
+    signature = {"X-Twilio-Signature": RequestValidator(TOKEN).compute_signature(PUBLIC + signed, form)}
+    refused(accepted, accepted.post_raw(f"{STATUS}?b=2&message={reference}", form, signature))
+    refused(accepted, accepted.post_raw(f"{STATUS}?b=2&message={reference}&a=2", form, signature))
+    assert accepted.post_raw(f"{STATUS}?message={reference}&b=2&a=1", form, signature).status_code == 200
+    assert state(accepted) == "delivered"
+
+
 @both
 def test_what_is_about_another_account_is_refused(accepted, path, form):
     before = accepted.dump()
@@ -503,5 +514,5 @@ def test_a_form_of_more_than_a_hundred_fields_is_refused_before_its_signature_is
     fits = form | {f"more{n}": "x" for n in range(100 - len(form))}
     assert service.post(f"{STATUS}?message=20250101-1", fits).status_code == 200
     monkeypatch.setattr(RequestValidator, "validate", lambda *args: pytest.fail("worked out"))
-    answer = service.post_raw(STATUS, fits | {"one_more": "x"}, {"X-Twilio-Signature": "x"})
+    answer = service.post_raw(STATUS, fits | {"one_more": "x"}, {"X-Twilio-Signature": "A" * 27 + "="})
     assert (answer.status_code, answer.json()["detail"]) == (403, "The form has more than 100 fields.")

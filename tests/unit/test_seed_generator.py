@@ -265,8 +265,13 @@ def test_a_block_decodes_to_its_events_with_one_field_for_each_column(table):
         (-5, None, "customers is -5; it takes a whole number from 1 to 10000000."),
         (10_000_001, 1, "customers is 10000001; it takes a whole number from 1 to 10000000."),
         (10.0, 1, "customers is 10.0; it takes a whole number from 1 to 10000000."),  # for JSON that is an integer
-        (10, 5.0, "rng_seed is 5.0; it takes a whole number from 0, or nothing for a random one."),
-        (10, -1, "rng_seed is -1; it takes a whole number from 0, or nothing for a random one."),
+        (10, 5.0, "rng_seed is 5.0; it takes a whole number from 0 to 9007199254740991, or nothing for a random one."),
+        (
+            10,
+            2**70,
+            f"rng_seed is {2**70}; it takes a whole number from 0 to 9007199254740991, or nothing for a random one.",
+        ),
+        (10, -1, "rng_seed is -1; it takes a whole number from 0 to 9007199254740991, or nothing for a random one."),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_the_database_is_asked_anything(customers, rng_seed, message):

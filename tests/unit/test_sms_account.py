@@ -48,10 +48,15 @@ def test_requests_are_signed_with_the_accounts_own_token_and_never_with_an_api_k
         ("AC1", "hush", {}, "it has neither"),
         ("AC1", "hush", NUMBER | {"messaging_service": "MG1"}, "it has both"),
         ("AC1", "hush", NUMBER | {"colour": "red"}, "has the option 'colour'; there are from, messaging_service"),
-        ("AC1", "hush", NUMBER | {"api": "http://api.example.org"}, "'api' takes an https address"),
+        (
+            "AC1",
+            "hush",
+            NUMBER | {"api": "http://api.example.org"},
+            "'api' is 'http://api.example.org'; it takes an address of",
+        ),
         ("AC1", "hush", NUMBER | {"status_callback": "example.org"}, "'status_callback' takes an https address"),
-        ("AC1", "hush", NUMBER | {"api": "http://127.0.0.1.example.org"}, "takes an https address"),
-        ("AC1", "hush", NUMBER | {"api": "https://[oops"}, "takes an https address"),
+        ("AC1", "hush", NUMBER | {"api": "http://127.0.0.1.example.org"}, "takes an address of Twilio's"),
+        ("AC1", "hush", NUMBER | {"api": "https://[oops"}, "takes an address of Twilio's"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said_without_the_secret(sid, token, options, complaint):
@@ -75,6 +80,37 @@ def test_a_url_that_cannot_be_is_refused_without_repeating_it(url, complaint):
     with pytest.raises(InputError, match=complaint) as raised:
         Account.from_url(url)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        "https://evil.example.com",
+        "https://twilio.com.example.com",
+        "https://api.twilio.com@evil.example.com",
+        "https://evil.example.com\\.twilio.com",
+        "https://evil.example.com#.twilio.com",
+        "https://evil.example.com/.twilio.com",
+        "https://eviltwilio.com",
+        "http://api.twilio.com",
+        "https://api.twilio.com:8443",
+        "https://api.twilio.com\n",
+        "http://127.0.0.1:99",
+        "http://localhost",
+    ],
+)
+def test_a_connection_leads_the_token_to_no_other_address_and_the_environment_may(api):
+    with pytest.raises(InputError, match="ENGAGE_SMS_API"):
+        Account.from_parts("AC1", "hush", NUMBER | {"api": api})
+
+
+def test_the_addresses_of_the_api():
+    for api in ("https://api.twilio.com", "https://api.dublin.ie1.twilio.com", "https://api.twilio.com:443/"):
+        assert Account.from_parts("AC1", "x", NUMBER | {"api": api}).api == api
+    chosen = Account.from_parts("AC1", "x", NUMBER | {"api": "https://api.twilio.com"}, api="http://127.0.0.1:99")
+    assert chosen.api == "http://127.0.0.1:99"
+    with pytest.raises(InputError, match="'api' takes an https address"):
+        Account.from_parts("AC1", "x", NUMBER, api="http://api.example.org")
 
 
 def test_the_token_is_not_shown():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 import tenacity
 
+from engage.storage.database_errors import sqlstate
 from engage.window import Window
 
 LOCK_TIMEOUT = "2s"
@@ -17,8 +18,7 @@ _LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED = "55P03", "40P01"
 
 
 def _lock_not_available(exc: BaseException) -> bool:
-    state = getattr(exc.orig, "sqlstate", None) if isinstance(exc, sa.exc.OperationalError) else None
-    return state in {_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED}
+    return sqlstate(exc) in {_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED}
 
 
 retry_lock = tenacity.retry(

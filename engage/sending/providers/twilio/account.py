@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from engage.errors import InputError
 
 TWILIO_API = "https://api.twilio.com"
 _OPTIONS = ("from", "messaging_service", "status_callback", "api_key", "auth_token", "api")
+_OF_TWILIO = re.compile(r"https://([a-z0-9-]+\.)+twilio\.com(:443)?/?")
 EXAMPLE = "twilio://ACCOUNT_SID:AUTH_TOKEN@api.twilio.com?from=%2B12025550100"
 
 
@@ -34,8 +36,13 @@ class Account:
         return self.auth_token or (None if self.api_key else self.token)
 
     @classmethod
-    def from_parts(cls, sid: str | None, token: str | None, options: Mapping[str, Any]) -> Account:
+    def from_parts(
+        cls, sid: str | None, token: str | None, options: Mapping[str, Any], *, api: str | None = None
+    ) -> Account:
         """An account from a login, a password and further options, as an Airflow connection holds them.
+
+        The token and customers' numbers go to Twilio's API, so a user who edits connections may name only an address of
+        Twilio's. ``api`` is another address that the installation's environment names; it wins.
 
         Raises:
             InputError: says what is missing or not allowed; it repeats no secret.
@@ -50,7 +57,13 @@ class Account:
                 "The SMS account takes one of the options 'from', a number, and 'messaging_service', an id MG…; it "
                 f"has {'both' if senders else 'neither'}."
             )
-        urls = {name: _url(name, options[name]) for name in ("status_callback", "api") if options.get(name)}
+        if (named := options.get("api")) and not _OF_TWILIO.fullmatch(str(named)):
+            raise InputError(
+                f"The SMS account's option 'api' is {str(named)[:80]!r}; it takes an address of Twilio's, such as "
+                "https://api.dublin.ie1.twilio.com. The environment variable ENGAGE_SMS_API may name another one."
+            )
+        given = {"status_callback": options.get("status_callback"), "api": api or named}
+        urls = {name: _url(name, value) for name, value in given.items() if value}
         keys = {name: str(options[name]) for name in ("api_key", "auth_token") if options.get(name)}
         return cls(sid, token, senders[0], **keys, **urls)
 
@@ -70,7 +83,8 @@ class Account:
         if parts.scheme != "twilio":
             raise InputError(f"ENGAGE_SMS_URL is not of the form {EXAMPLE}")
         options = dict(parse_qsl(parts.query))
-        return cls.from_parts(unquote(parts.username or ""), unquote(parts.password or ""), options)
+        api = options.pop("api", None)
+        return cls.from_parts(unquote(parts.username or ""), unquote(parts.password or ""), options, api=api)
 
 
 def _url(name: str, value: object) -> str:

@@ -1,0 +1,151 @@
+"""Reads numbers, ids, times and time zones from outside: one strict form each, on every version of Python.
+
+Python's own parsers take more, and each version takes something else: digits of other scripts, ``1_000``, an hour 24.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from zoneinfo import available_timezones
+
+from engage.errors import InputError
+
+MAX_ID = 2**63 - 1
+"""The largest bigint of Postgres."""
+MAX_NOTE = 500
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+TIME_FORM = "a time such as 2026-09-14T12:30:00Z (RFC 3339; a time without a zone is UTC), from the year 2000 on"
+
+_ID = re.compile(r"-?[1-9][0-9]{0,18}")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_COMPACT_DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_TIME = re.compile(
+    _DAY.pattern + r"[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))?"
+)
+_NO_PLACE = {"Factory", "localtime"}
+"""Names that mean the machine's own zone, or none."""
+
+
+def customer_id(text: str, *, least: int = -MAX_ID) -> int:
+    """A customer's id.
+
+    Raises:
+        InputError: not a whole number from ``least`` to ``MAX_ID`` in plain digits.
+    """
+    if _ID.fullmatch(text) and least <= (found := int(text)) <= MAX_ID:
+        return found
+    raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
+
+
+def whole_number(text: str) -> int:
+    """A whole number in plain digits.
+
+    Raises:
+        InputError: anything else, such as ``1_000``, ``+1``, ``1.0`` or digits of another script.
+    """
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    raise InputError(f"{text[:40]!r} is not a whole number in plain digits, such as 120.")
+
+
+def number(text: str) -> Decimal:
+    """A decimal number in plain digits.
+
+    Raises:
+        InputError: anything else, such as ``NaN``, ``1,5``, an exponent of four digits, or digits of another script.
+    """
+    if _NUMBER.fullmatch(text):
+        return Decimal(text)
+    raise InputError(f"{text[:40]!r} is not a number in plain digits, such as 120 or 99.95.")
+
+
+def instant(text: str) -> datetime:
+    """The time in UTC of RFC 3339 text; digits after the microsecond are cut off.
+
+    Raises:
+        InputError: another form, or a time that no clock shows.
+        OverflowError: in UTC the time lies outside the calendar.
+    """
+    if match := _TIME.fullmatch(text):
+        *parts, fraction, sign, hours, minutes = match.groups()
+        try:
+            year, month, of_month, hour, minute, second = map(int, parts)
+            micro = int((fraction or "")[:6].ljust(6, "0"))
+            return datetime(year, month, of_month, hour, minute, second, micro, UTC) - _offset(sign, hours, minutes)
+        except ValueError:
+            pass
+    raise InputError(f"{text[:40]!r} is not {TIME_FORM}.")
+
+
+def moment(text: str) -> datetime:
+    """The time of an event or a consent, as ``instant`` reads it.
+
+    Raises:
+        InputError: as of ``instant``, or a time before ``EARLIEST``.
+    """
+    try:
+        found = instant(text)
+    except OverflowError:
+        found = datetime.min.replace(tzinfo=UTC)
+    if found < EARLIEST:
+        raise InputError(f"{text[:40]!r} is not {TIME_FORM}.")
+    return found
+
+
+def _offset(sign: str | None, hours: str, minutes: str) -> timedelta:
+    if sign is None:
+        return timedelta(0)
+    if int(hours) > 23 or int(minutes) > 59:
+        raise ValueError("no clock shows it")
+    east = timedelta(hours=int(hours), minutes=int(minutes))
+    return east if sign == "+" else -east
+
+
+def day(text: str) -> datetime:
+    """The start in UTC of a day that is written as YYYY-MM-DD or YYYYMMDD.
+
+    Raises:
+        InputError: another form, or not a day of the calendar.
+    """
+    try:
+        if match := _DAY.fullmatch(text) or _COMPACT_DAY.fullmatch(text):
+            year, month, of_month = map(int, match.groups())
+            return datetime(year, month, of_month, tzinfo=UTC)
+    except ValueError:
+        pass
+    raise InputError(f"{text[:40]!r} is not a day such as 2026-09-14.")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - _NO_PLACE)
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone of the IANA database.
+
+    Raises:
+        InputError: unknown, or a name that means the machine's own zone.
+    """
+    if text in _zones():
+        return text
+    raise InputError(f"{text[:40]!r} is not an IANA time zone such as America/New_York.")
+
+
+def note(text: str, what: str) -> str:
+    """A line of text that is kept for the record, without blanks around it; ``what`` names it in the error.
+
+    Raises:
+        InputError: empty, too long, or with a character that cannot be shown, such as NUL or a lone surrogate.
+    """
+    line = text.strip()
+    if 0 < len(line) <= MAX_NOTE and line.isprintable():
+        return line
+    raise InputError(
+        f"{what} is {line[:40]!r}; it takes 1 to {MAX_NOTE} characters on one line, without control characters."
+    )
