@@ -90,6 +90,12 @@ def test_the_two_spellings_get_one_message_afterwards_and_share_an_opt_out(old):
         ("stop", "erasure", "erasure"),
         ("provider", "stop", "stop"),
         ("stop", "provider", "stop"),
+        ("revocation", "provider", "provider"),  # a consent ends a revocation only
+        ("provider", "revocation", "provider"),
+        ("revocation", "stop", "stop"),
+        ("stop", "revocation", "stop"),
+        ("revocation", "erasure", "erasure"),
+        ("revocation", None, "revocation"),
         (None, None, None),
     ],
 )

@@ -41,15 +41,17 @@ _MERGE = (
     "ANALYZE phone_move",
     "UPDATE customer SET phone = m.phone, phone_hash = new_hash FROM phone_move m WHERE phone_hash = old_hash",
     "UPDATE inbound_sms SET phone_hash = new_hash FROM phone_move WHERE phone_hash = old_hash",
+    # the reason that is hardest to end stays: a consent ends a revocation, a START ends all but an erasure
     """
     INSERT INTO suppression AS kept (phone_hash, reason, source, suppressed_at)
     SELECT DISTINCT ON (new_hash) new_hash, old.reason, old.source, old.suppressed_at
     FROM suppression old JOIN phone_move ON old.phone_hash = old_hash
-    ORDER BY new_hash, old.reason <> 'erasure', old.reason <> 'stop', old.suppressed_at
+    ORDER BY new_hash, old.reason <> 'erasure', old.reason = 'revocation', old.reason <> 'stop', old.suppressed_at
     ON CONFLICT (phone_hash) DO UPDATE
     SET reason = excluded.reason, source = excluded.source, suppressed_at = excluded.suppressed_at
-    WHERE (excluded.reason <> 'erasure', excluded.reason <> 'stop', excluded.suppressed_at)
-        < (kept.reason <> 'erasure', kept.reason <> 'stop', kept.suppressed_at)
+    WHERE (excluded.reason <> 'erasure', excluded.reason = 'revocation', excluded.reason <> 'stop',
+           excluded.suppressed_at)
+        < (kept.reason <> 'erasure', kept.reason = 'revocation', kept.reason <> 'stop', kept.suppressed_at)
     """,
     "DELETE FROM suppression USING phone_move WHERE phone_hash = old_hash",
     # one phone has one message in a campaign: the one that was handed over, else that of the lowest customer id
