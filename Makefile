@@ -9,6 +9,8 @@ SIZES ?= 10000,100000,1000000
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 export ENGAGE_PORT ENGAGE_SERVICE_PORT
+# The caller's shell decides neither which modules Python finds nor where pip puts them.
+unexport $(filter PYTHON% PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
 
@@ -65,9 +67,9 @@ $(VENV)/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \
 	  echo "Engage needs Python 3.11 to 3.14; $(PYTHON) is '$$($(PYTHON) -V 2>&1 | head -1)'."; \
 	  echo "Install one of these, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@umask 022; $(PYTHON) -m venv $(VENV)
 	@echo "Installing the requirements into $(VENV) …"
-	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "uv cannot be installed; pip takes longer"
+	@umask 022; $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "uv cannot be installed; pip takes longer"
 	@$(call INSTALL,requirements.txt)
 	@touch $@
 
@@ -79,9 +81,11 @@ $(VENV)/benchmarks-installed: $(VENV)/installed benchmarks/requirements.txt
 	@$(call INSTALL,benchmarks/requirements.txt)
 	@touch $@
 
+# uv wants a cache below HOME; without one pip does it
 define INSTALL
-if [ -x $(VENV)/bin/uv ]; then $(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --compile-bytecode -r $(1) -c constraints.txt; \
-else $(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt; fi
+umask 022; \
+{ [ -x $(VENV)/bin/uv ] && $(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --compile-bytecode -r $(1) -c constraints.txt; } || \
+$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt
 endef
 
 .NOTPARALLEL:

@@ -13,20 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from engage.local import embedded_postgres
+from engage.local import postgres_server
 from engage.local.home import CHECKOUT
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that have to be free in memory; in containers there are often few."""
 SERVER_MEMORY = 512 << 20
-GUARD = 'read -r folder; read -r over || ENGAGE_HOME="$folder" "$0" -m engage clean; rm -rf "$folder"'
+GUARD = 'read -r folder; read -r home; read -r over || ENGAGE_HOME="$home" "$0" -m engage clean; rm -rf "$folder"'
 """Waits for this process to be over. Without a word from it, its servers still run and are stopped first."""
 
 
 @contextmanager
-def server_folder() -> Iterator[Path]:
-    """A new folder, in memory if there is room. It and its servers go even when ``kill -9`` ends the tests."""
+def server_folder(below: str = ".") -> Iterator[Path]:
+    """A new folder, or one ``below`` it, in memory if there is room.
+
+    It and its servers go even when ``kill -9`` ends the tests.
+    """
     in_memory = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
     folder = tempfile.mkdtemp(prefix="engage-tests-", dir=MEMORY if in_memory else None)
     with (
@@ -38,13 +41,14 @@ def server_folder() -> Iterator[Path]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,
+            encoding="utf-8",
             start_new_session=True,  # a Ctrl-C is not for the guard
         ) as guard,
     ):
         assert guard.stdin
-        guard.stdin.write(f"{folder}\n")
+        guard.stdin.write(f"{folder}\n{Path(folder) / below}\n")
         guard.stdin.flush()
         # every checkpoint and every DROP goes through all of a server's buffers, by default a quarter of the memory
-        patch.setattr(embedded_postgres, "_memory", lambda: SERVER_MEMORY)
-        yield Path(folder)
+        patch.setattr(postgres_server, "_memory", lambda: SERVER_MEMORY)
+        yield Path(folder) / below
         guard.communicate("over\n")

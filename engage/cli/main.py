@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 
 import sqlalchemy as sa
@@ -52,6 +54,7 @@ app.command()(maintenance.maintain)
 
 def main() -> None:
     """Run one command. An ``EngageError`` is one sentence on standard error and exit code 1."""
+    _speak_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     process_signals.interrupt_on_signals()
     try:
@@ -65,6 +68,16 @@ def main() -> None:
         if found is None:
             raise
         _fail(f"{SENTENCES[found]} ({getattr(exc, 'orig', None) or exc})")
+
+
+def _speak_utf8() -> None:
+    """Read paths and files as UTF-8 whatever the caller's locale is. A terminal that lacks a character shows a ?."""
+    if sys.getfilesystemencoding() != "utf-8":
+        environment = os.environ | {"PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
+        os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)  # noqa: S606
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _fail(sentence: str) -> None:

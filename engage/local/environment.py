@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 
+from engage.local.base_environment import base_variables, proxy_variables
 from engage.local.embedded_postgres import AIRFLOW_DATABASE, DATABASE, database_url
 from engage.local.home import CHECKOUT, Home
 
@@ -13,13 +14,14 @@ from engage.local.home import CHECKOUT, Home
 def environment(home: Home, host: str, users: Mapping[str, str]) -> dict[str, str]:
     """The variables for the Postgres behind the socket directory ``host``; ``users`` maps logins to Airflow's roles.
 
-    The caller's own ``AIRFLOW…`` variables are left out, because they would conflict with these.
+    Of the caller's own variables only a few are left.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "_AIRFLOW"))}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules make every later start faster
-    no_proxy = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"]))
     connection = {"conn_type": "postgres", "host": host, "login": "postgres", "schema": DATABASE}
-    return kept | {
+    return {
+        **base_variables(),
+        **proxy_variables(),
+        "HOME": str(home.airflow),
+        "TMPDIR": str(home.temporary),
         "AIRFLOW_HOME": str(home.airflow),
         "AIRFLOW_CONN_ENGAGE_DB": json.dumps(connection),
         "AIRFLOW__API__BASE_URL": home.url,
@@ -44,11 +46,9 @@ def environment(home: Home, host: str, users: Mapping[str, str]) -> dict[str, st
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
         "ENGAGE_DATABASE_URL": database_url(host, DATABASE),
         "ENGAGE_HASH_KEY": home.secret("hash"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": str(CHECKOUT),
     }
 
 

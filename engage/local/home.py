@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engage.errors import LocalError
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The root folder of the repository, with dags/ and plugins/."""
 
@@ -24,7 +26,11 @@ class Home:
 
     @classmethod
     def default(cls, port: int = 8080, service_port: int = 8000) -> Home:
-        path = Path(os.environ.get("ENGAGE_HOME") or CHECKOUT / ".engage").expanduser().resolve()
+        path = Path(os.environ.get("ENGAGE_HOME") or CHECKOUT / ".engage")
+        try:
+            path = path.expanduser().resolve()
+        except RuntimeError as exc:  # ~ without HOME, or of a user that is not there
+            raise LocalError(f"ENGAGE_HOME is {path}, and there is no such home: {exc}. Give the whole path.") from exc
         return cls(path, port, service_port)
 
     @property
@@ -43,10 +49,31 @@ class Home:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def temporary(self) -> Path:
+        return self.path / "tmp"
+
+    def make(self) -> None:
+        """Make the folder and those above it, each with the same mode whatever the caller's umask is.
+
+        Raises:
+            LocalError: the file system refuses.
+        """
+        try:
+            for above in reversed(self.path.parents):
+                make_folder(above, 0o755)
+            make_folder(self.path, 0o711)  # as root, another user runs Postgres and has to pass through
+            for folder in (self.airflow, self.logs, self.temporary):
+                make_folder(folder)
+        except OSError as exc:
+            raise LocalError(
+                f"The folder {self.path} cannot be used: {exc}. Set ENGAGE_HOME to a folder that you may write to."
+            ) from exc
+
     def secret(self, name: str) -> str:
         """A secret of this folder, generated at its first use."""
         file = self.path / "secrets.json"
-        known = json.loads(file.read_text()) if file.exists() else {}
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if name not in known:
             known[name] = secrets.token_urlsafe(12 if name == "password" else 32)
             write_json(file, known)
@@ -54,7 +81,7 @@ class Home:
 
     def remove(self) -> None:
         """Delete the stack's files, and the folder too if it is then empty."""
-        for name in ("postgres", "airflow", "logs"):
+        for name in ("postgres", "postgres.draft", "airflow", "logs", "tmp"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("secrets.json", "processes.json", "lock"):
             (self.path / name).unlink(missing_ok=True)
@@ -62,14 +89,23 @@ class Home:
             self.path.rmdir()
 
 
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Make a folder that is not there, with exactly this mode."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    path.chmod(mode)
+
+
 def write_json(file: Path, content: object) -> None:
     """Write a file that only its owner may read, atomically: a reader never sees half of it."""
     draft = file.with_suffix(".draft")
     draft.touch(mode=0o600)
-    draft.write_text(json.dumps(content, indent=2))
+    draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
     draft.replace(file)
 
 
 def tail(file: Path, lines: int = 15) -> str:
     """The last lines of a log, for an error message."""
-    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
+    return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]) if file.exists() else ""

@@ -23,9 +23,9 @@ def locked(home: Home, *, serving: bool = False) -> Iterator[bool]:
     Raises:
         LocalError: another process owns the folder, and this caller wants to serve.
     """
-    home.path.mkdir(parents=True, exist_ok=True)
-    (home.path / "lock").touch()
-    with (home.path / "lock").open("r+") as file:
+    home.make()
+    (home.path / "lock").touch(mode=0o600)
+    with (home.path / "lock").open("r+", encoding="utf-8") as file:
         if _take(file, wait=False) or (not _held_by_server(file, serving=serving) and _take(file, wait=True)):
             file.seek(0)
             file.write(json.dumps({"pid": os.getpid(), "serving": serving}).ljust(60))  # one write, for readers

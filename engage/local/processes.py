@@ -36,7 +36,7 @@ def end_leftovers(home: Home, of: int | None = None) -> None:
 
 def _remembered(home: Home) -> list[dict[str, float]]:
     try:
-        return list(json.loads((home.path / "processes.json").read_text()))
+        return list(json.loads((home.path / "processes.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):
         return []
 

@@ -16,25 +16,27 @@ import sqlalchemy as sa
 from engage import process_signals
 from engage.clock import now
 from engage.errors import LocalError
-from engage.local.embedded_postgres import connected, create_databases, postgres, stop
+from engage.local.embedded_postgres import connected, create_databases, owned
 from engage.local.environment import environment
 from engage.local.home import Home, tail, write_json
 from engage.local.home_lock import locked
+from engage.local.postgres_server import PostgresServer
 from engage.local.processes import STOP_SECONDS, end_leftovers, remember
+from engage.local.supervision import PostgresSupervisor
 from engage.storage import migrations
 from engage.texts import phone
 
 ADMIN = "admin"
 USERS = {ADMIN: "admin"}
 """Airflow's logins and their roles: viewer, user, op or admin."""
-SERVICE = "service"
+SERVICE, POSTGRES = "service", "Postgres"
 AIRFLOW_COMMANDS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
 }
 MAX_RESTARTS, RESTART_SECONDS = 5, 600
-"""All processes together may be restarted so often in so many seconds."""
+"""All processes but Postgres may together be restarted so often in so many seconds."""
 
 
 @dataclass
@@ -42,10 +44,15 @@ class Stack:
     """Airflow's processes and the HTTP service, on the folder's Postgres."""
 
     home: Home
-    host: str
+    postgres: PostgresSupervisor
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     restarts: list[float] = field(default_factory=list)
     users: Mapping[str, str] = field(default_factory=lambda: USERS)
+
+    @property
+    def host(self) -> str:
+        """The socket directory of Postgres."""
+        return str(self.postgres.server.data)
 
     def password(self, user: str) -> str:
         """The password of an Airflow user."""
@@ -61,9 +68,7 @@ class Stack:
         return environment(self.home, self.host, self.users)
 
     def prepare(self) -> None:
-        """Make the folders, the logins, and the tables of Engage and of Airflow."""
-        self.home.airflow.mkdir(exist_ok=True)
-        self.home.logs.mkdir(exist_ok=True)
+        """Make the logins, and the tables of Engage and of Airflow."""
         write_json(self.home.airflow / "passwords.json", {user: self.password(user) for user in self.users})
         with self.database() as engine:
             migrations.upgrade(engine, now(), hash_key=lambda: phone.hash_key(self.home.secret("hash")))
@@ -75,6 +80,8 @@ class Stack:
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                umask=0o077,
             )
         if done.returncode:
             raise LocalError(f"Airflow's database migration failed; its log is {log}.\n{tail(log)}")
@@ -85,20 +92,27 @@ class Stack:
             self._start(name)
 
     def keep_alive(self) -> list[str]:
-        """Restart the dead processes, and return their names.
+        """Restart the dead processes, Postgres first, and return their names.
 
         Raises:
             LocalError: processes die too often.
         """
+        restarted = [POSTGRES] if self.postgres.revive() else []
         died = [name for name, process in self.processes.items() if process.poll() is not None]
+        if died and not self.postgres.server.ready():
+            return restarted  # they would only die again
         for name in died:
-            self.restarts = [at for at in self.restarts if time.monotonic() - at < RESTART_SECONDS] + [time.monotonic()]
-            if len(self.restarts) > MAX_RESTARTS:
-                log = self.home.logs / f"{name}.log"
-                raise LocalError(f"The {name} keeps dying; its log is {log}.\n{tail(log)}")
+            if not self.postgres.in_aftermath():
+                self._count_restart(name)
             end_leftovers(self.home, of=self.processes[name].pid)  # the workers of a dead scheduler would go on
             self._start(name)
-        return died
+        return restarted + died
+
+    def _count_restart(self, name: str) -> None:
+        self.restarts = [at for at in self.restarts if time.monotonic() - at < RESTART_SECONDS] + [time.monotonic()]
+        if len(self.restarts) > MAX_RESTARTS:
+            log = self.home.logs / f"{name}.log"
+            raise LocalError(f"The {name} keeps dying; its log is {log}.\n{tail(log)}")
 
     def _start(self, name: str) -> None:
         with (self.home.logs / f"{name}.log").open("ab") as output, process_signals.deferred():
@@ -108,6 +122,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=0o077,
                 start_new_session=True,  # keeps Ctrl-C from it, and lets processes.py find its descendants
             )
             self.processes[name] = process
@@ -139,12 +154,12 @@ def stack(home: Home, users: Mapping[str, str] = USERS) -> Iterator[Stack]:
     Raises:
         LocalError: the folder or a port is in use, or a process cannot start.
     """
-    with postgres(home, serving=True) as host:
+    with owned(home, serving=True) as (server, _):
         end_leftovers(home)
         _check_port(home.port, "ENGAGE_PORT", 8080)
         _check_port(home.service_port, "ENGAGE_SERVICE_PORT", 8000)
-        create_databases(host)
-        running = Stack(home, host, users=users)
+        create_databases(str(server.data))
+        running = Stack(home, PostgresSupervisor(server), users=users)
         try:
             running.prepare()
             running.start()
@@ -185,5 +200,5 @@ def remove(home: Home) -> None:
         return
     with locked(home, serving=True):
         end_leftovers(home)
-        stop(home)
+        PostgresServer(home).stop()
         home.remove()

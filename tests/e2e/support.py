@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from engage.airflow_names import DAG_ID
 from engage.local import demo
 from engage.local.airflow_api import AirflowApi
 from engage.local.home import CHECKOUT
+from engage.local.stack import Stack
 from engage.window import ANCHOR, LENGTH, Window
 
 T = TypeVar("T")
@@ -135,6 +136,18 @@ class Airflow(AirflowApi):
         self.request("PATCH", f"variables/{key}", json={"key": key, "value": value})
 
 
+def processor_seconds(stack: Stack) -> float:
+    """What the stack's processes, and those that they have ended, have used of the processor."""
+    roots = [psutil.Process(process.pid) for process in stack.processes.values()]
+    if postgres := stack.postgres.server.running():
+        roots.append(postgres)
+    seconds = 0.0
+    for process in [process for root in roots for process in [root, *root.children(recursive=True)]]:
+        with suppress(psutil.NoSuchProcess):  # then its parent has its seconds
+            seconds += sum(process.cpu_times()[:4])
+    return seconds
+
+
 class Campaigns:
     """Engage's database, as the tests read it."""
 
@@ -183,6 +196,9 @@ class CommandLine:
     home: Path
     port: int = field(default_factory=free_port)
     service_port: int = field(default_factory=free_port)
+    shell: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the caller's shell, besides those of the tests."""
+    umask: int = -1
     sessions: dict[int, float] = field(default_factory=dict)
     """Each session seen, by the number of its leader, with the time when that began: numbers are given out again."""
     others: set[tuple[int, float]] = field(default_factory=set)
@@ -193,7 +209,7 @@ class CommandLine:
         mine = {"ENGAGE_HOME": str(self.home), "ENGAGE_PORT": str(self.port), "COLUMNS": "200", "NO_COLOR": "1"}
         mine |= {"ENGAGE_SERVICE_PORT": str(self.service_port)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ENGAGE_")}
-        return kept | mine
+        return {**kept, **self.shell, **mine}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, and take note of what it starts."""
@@ -218,6 +234,8 @@ class CommandLine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
+            umask=self.umask,
             start_new_session=True,
         )
         self.sessions[process.pid] = psutil.Process(process.pid).create_time()

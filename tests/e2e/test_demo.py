@@ -7,10 +7,11 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -21,6 +22,7 @@ from engage.local.home import Home
 from engage.window import Window
 from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
 from tests.server_folder import server_folder
+from tests.shells import ODD_SHELL
 
 CUSTOMERS = 2000
 
@@ -52,15 +54,17 @@ def demonstrated(command: CommandLine) -> Demonstration:
 
 @pytest.fixture(scope="session")
 def first() -> Iterator[Demonstration]:
-    with server_folder() as folder:
-        command = CommandLine(folder)
+    """The very first one, in an odd shell and below a folder that is closed to other users."""
+    with server_folder("Übung 1/home") as home:
+        home.parent.mkdir(mode=0o700)
+        command = CommandLine(home, shell=ODD_SHELL, umask=0o077)
         yield demonstrated(command)
         command.kill_everything()
 
 
 @pytest.fixture(scope="session")
 def second(first: Demonstration) -> Demonstration:
-    return demonstrated(first.command)
+    return demonstrated(replace(first.command, shell={}, umask=-1))
 
 
 def test_a_demonstration_runs_a_campaign_and_prints_what_it_did(first: Demonstration) -> None:
@@ -76,6 +80,16 @@ def test_a_demonstration_runs_a_campaign_and_prints_what_it_did(first: Demonstra
     assert re.findall(r"(\w+) [\d.]+", seconds[1]) == list(demo.TASKS)
     home = Home(first.command.home, first.command.port)
     assert f"Airflow: {home.url}   user admin   password {home.secret('password')}" in printed
+
+
+def test_a_demonstration_works_in_an_odd_shell_and_leaves_the_folder_above_closed(first: Demonstration) -> None:
+    assert first.done.returncode == 0, first.done.stderr
+    assert (first.command.shell, first.command.umask) == (ODD_SHELL, 0o077)
+    assert stat.S_IMODE(first.command.home.parent.stat().st_mode) == 0o700
+    printed = first.done.stdout + first.done.stderr
+    assert "Starting Postgres, Airflow and the HTTP service ?" in printed  # that shell has no …
+    logs = [file.read_text(errors="replace") for file in (first.command.home / "logs").glob("*.log")]
+    assert [log for log in logs if "127.0.0.1:9/" in log or "/nonexistent" in log] == []
 
 
 def test_a_demonstration_has_the_shares_of_the_script_that_engage_replaces(first: Demonstration) -> None:
