@@ -10,6 +10,9 @@ from engage.local.base_environment import base_variables, proxy_variables
 from engage.local.embedded_postgres import AIRFLOW_DATABASE, DATABASE, database_url
 from engage.local.home import CHECKOUT, Home
 
+EXECUTOR = "engage_executor.RestingLocalExecutor"
+"""In plugins/, which Airflow puts on its path."""
+
 
 def environment(home: Home, host: str, users: Mapping[str, str]) -> dict[str, str]:
     """The variables for the Postgres behind the socket directory ``host``; ``users`` maps logins to Airflow's roles.
@@ -31,7 +34,7 @@ def environment(home: Home, host: str, users: Mapping[str, str]) -> dict[str, st
         "AIRFLOW__API_AUTH__JWT_SECRET": home.secret("jwt"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{home.url}/execution/",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": EXECUTOR,
         "AIRFLOW__CORE__FERNET_KEY": _fernet_key(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": str(max(4, os.cpu_count() or 2)),
@@ -39,10 +42,11 @@ def environment(home: Home, host: str, users: Mapping[str, str]) -> dict[str, st
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.airflow / "passwords.json"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in users.items()),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url(host, AIRFLOW_DATABASE),
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # an edited file is read within a second
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.logs / "tasks"),
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0",  # the executor waits
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

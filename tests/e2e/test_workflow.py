@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -15,8 +16,9 @@ from rich.console import Console
 from engage.airflow_names import DAG_ID
 from engage.errors import RunFailed
 from engage.local.demo import run_demo
+from engage.local.stack import POSTGRES
 from engage.window import Window
-from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, until
+from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, processor_seconds, until
 from tests.smtp_double import Mail
 
 CUSTOMERS = 2000
@@ -24,6 +26,8 @@ STEPS = ("extract", "aggregate", "bucket", "message")
 FAILED_AT_SEED = dict.fromkeys((*STEPS, "approve"), "upstream_failed") | {"seed": "failed"}
 SEEDED = dict.fromkeys((*STEPS, "seed"), "success") | {"approve": "skipped"}
 UNSEEDED = SEEDED | {"seed": "skipped"}
+BUSY_SECONDS, IDLE_SECONDS, SETTLED_SECONDS = 4, 12, 8
+"""The scheduler does not rest so long after a run; the rest is looked at so long; then no process has died so long."""
 Edit = Callable[[str, str], None]
 
 
@@ -204,6 +208,7 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
             seed=True, customers=CUSTOMERS, rng_seed=3, window_start=window.start.date().isoformat(), send_late=True
         )
         until(lambda: campaigns.value(waiting), "aggregate is at work")
+        assert "Could not read served logs" not in airflow.log(run_id, "aggregate")
         scheduler = psutil.Process(airflow.stack.processes["scheduler"].pid)
         workers = scheduler.children(recursive=True)
         scheduler.kill()
@@ -288,3 +293,34 @@ def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns:
     assert (told["window_start"], told["window_end"]) == (window.start.isoformat(), window.end.isoformat())
     assert told["by_status"] == {"skipped": sum(campaigns.messages(window).values())}
     assert told["accepted_now"] == 0
+
+
+def test_an_idle_stack_leaves_the_processor_alone_and_still_starts_a_run_at_once(airflow: Airflow) -> None:
+    window = past_window(4).start.date().isoformat()
+    airflow.wait_until_idle()
+    time.sleep(BUSY_SECONDS)
+    before = processor_seconds(airflow.stack)
+    time.sleep(IDLE_SECONDS)
+    assert processor_seconds(airflow.stack) - before < 0.06 * IDLE_SECONDS  # 2% when the machine does nothing else
+    run = airflow.run(seed=True, customers=200, rng_seed=11, window_start=window, dry_run=True)
+    found = airflow.request("GET", f"dags/{DAG_ID}/dagRuns/{run.run_id}")
+    queued, started = (datetime.fromisoformat(found[name]) for name in ("queued_at", "start_date"))
+    assert started - queued < timedelta(seconds=2)
+
+
+def test_a_killed_postgres_is_started_again_and_campaigns_go_on(airflow: Airflow, campaigns: Campaigns) -> None:
+    window = past_window(4).start.date().isoformat()
+    server = airflow.stack.postgres.server.running()
+    assert server is not None
+    server.kill()
+    until(lambda: POSTGRES in airflow.stack.keep_alive(), "Postgres is found dead and started again")
+    died_at = time.monotonic()
+    while time.monotonic() - died_at < SETTLED_SECONDS:  # others may die of the outage, and are started again too
+        if airflow.stack.keep_alive():
+            died_at = time.monotonic()
+        time.sleep(0.2)
+    airflow.wait_until_healthy()
+    campaigns.engine.dispose()
+    run = airflow.run(seed=True, customers=200, rng_seed=11, window_start=window, dry_run=True)
+    assert run.state == "success"
+    assert airflow.http.get(f"{airflow.stack.home.service_url}/readyz").status_code == 200
