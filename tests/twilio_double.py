@@ -8,6 +8,7 @@ https://www.twilio.com/docs/messaging/api/message-resource
 from __future__ import annotations
 
 import base64
+import io
 import json
 import socket
 import struct
@@ -44,6 +45,10 @@ class Fault:
     reset: bool = False
     accepts: bool = False
     text: str | None = None
+    drip: float = 0.0
+    """Seconds before each byte of the answer, headers included."""
+    to: str | None = None
+    """The recipient that the answer names."""
 
 
 TOO_MANY = Fault(429, 20429, retry_after="0")
@@ -80,6 +85,8 @@ class TwilioDouble:
         """What was asked for, page by page, with each GET of the messages to a number."""
         self.unauthorised = 0
         self.delay = 0.0
+        self.drip = 0.0
+        """Seconds before each byte of a list of messages."""
         self.fault: Callable[[Post], Fault | None] = lambda post: None
         self.on_post: Callable[[Post], None] = lambda post: None
         self.statuses: dict[str, str] = {}
@@ -150,6 +157,20 @@ class TwilioDouble:
         }
 
 
+class _Dripping(io.BufferedIOBase):
+    """Writes byte by byte, with a pause before each."""
+
+    def __init__(self, quick: io.BufferedIOBase, pause: float) -> None:
+        self.quick, self.pause = quick, pause
+
+    def write(self, data: Any) -> int:
+        for byte in bytes(data):
+            time.sleep(self.pause)
+            self.quick.write(bytes([byte]))
+            self.quick.flush()
+        return len(data)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # an answer's body would wait for the receipt of its head
@@ -169,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.reset:
             self._reset()
         elif fault.status is None:
-            self._answer(201, self.double.as_json(post))
+            self._answer(201, self.double.as_json(post) | ({"to": fault.to} if fault.to else {}), fault)
         else:
             message = f"The number {post.to} was not texted"  # a provider's own words repeat the number
             self._answer(fault.status, {"code": fault.code, "message": message, "status": fault.status}, fault)
@@ -190,6 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "page_size": size,
                 "page": page,
             },
+            Fault(drip=self.double.drip),
         )
 
     def _allowed(self) -> bool:
@@ -202,6 +224,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, content: dict[str, Any], fault: Fault | None = None) -> None:
         text = (fault and fault.text) or json.dumps(content)
+        if fault and fault.drip:
+            self.wfile = _Dripping(self.wfile, fault.drip)
         try:
             self.send_response(status)
             if fault and fault.retry_after is not None:
@@ -212,6 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text.encode())
         except OSError:  # the sender was killed, or has given up waiting
             self.close_connection = True
+        if isinstance(self.wfile, _Dripping):
+            self.wfile = self.wfile.quick
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -104,6 +105,33 @@ def test_it_passes_on_how_long_to_leave_the_provider_alone(double, provider):
 def test_an_answer_that_leaves_it_open_is_an_exception(double, provider, fault):
     double.fault = lambda post: fault
     with pytest.raises(Exception):  # noqa: B017, PT011 - any exception means unknown, that is the protocol
+        provider.send(SMS)
+
+
+@pytest.mark.parametrize("fault", [Fault(drip=0.05), Fault(400, 21610, drip=0.05)], ids=["taken", "refused"])
+def test_an_answer_that_drips_in_is_given_up_at_the_deadline(double, provider, fault):
+    provider.send(SMS)  # the connection is open by now
+    double.fault = lambda post: fault
+    begun = time.monotonic()
+    with pytest.raises(requests.RequestException):
+        provider.send(SMS)
+    assert 0.5 < time.monotonic() - begun < 2.0
+    double.fault = lambda post: None
+    assert provider.send(SMS).outcome is Outcome.ACCEPTED
+
+
+def test_a_list_that_drips_in_is_given_up_at_the_deadline(double, provider):
+    provider.send(SMS)
+    double.drip = 0.01
+    begun = time.monotonic()
+    with pytest.raises(requests.RequestException):
+        provider.find(SMS.phone, datetime.now(UTC) - timedelta(minutes=1))
+    assert time.monotonic() - begun < 2.0
+
+
+def test_an_answer_about_another_recipient_leaves_it_open(double, provider):
+    double.fault = lambda post: Fault(to="+12025550124", accepts=True)
+    with pytest.raises(ValueError, match="another recipient"):
         provider.send(SMS)
 
 

@@ -23,14 +23,16 @@ from urllib3.exceptions import NewConnectionError
 from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
 from engage.sending.providers.twilio import error_codes
 from engage.sending.providers.twilio.account import Account
+from engage.sending.providers.twilio.http_deadline import DeadlineAdapter, within
 from engage.sending.providers.twilio.receipts import STATUSES
 from engage.statuses import MessageStatus
+from engage.texts import phone
 
 if TYPE_CHECKING:
     from twilio.rest.api.v2010.account.message import MessageInstance
 
 TIMEOUT = 10.0
-"""Seconds to connect, and then again to answer. The SDK's own default has no limit."""
+"""Seconds for a whole exchange, from connecting to the answer's last byte. The SDK's own default has no limit."""
 MAX_VALIDITY = timedelta(hours=10)
 """https://www.twilio.com/docs/api/errors/90007"""
 PAGE = 100
@@ -66,6 +68,8 @@ class TwilioProvider:
             raise
         if not sent.sid:
             raise ValueError("an answer without the message's id")
+        if not phone.same_number(sms.phone, str(sent.to)):
+            raise ValueError("an answer about another recipient")
         return Reply(Outcome.ACCEPTED, sent.sid)
 
     def find(self, phone: str, since: datetime) -> list[FoundSms]:
@@ -93,7 +97,7 @@ class TwilioProvider:
         """This thread's own client. Its connections stay open and are not shared."""
         if not hasattr(self._mine, "pair"):
             account = self._account
-            http = _Http(timeout=self._timeout, logger=_silent)
+            http = _Http(self._timeout)
             client = Client(account.api_key or account.sid, account.token, account.sid, http_client=http)
             client.api.base_url = account.api
             self._mine.pair = http, client
@@ -148,13 +152,20 @@ def _found(sms: MessageInstance, created_at: datetime) -> FoundSms:
 
 
 class _Http(TwilioHttpClient):
-    """The SDK's own HTTP client. It also remembers the pause that the last answer asked for."""
+    """The SDK's own HTTP client, with a deadline. It also remembers the pause that the last answer asked for."""
 
     retry_after: float | None = None
 
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout=timeout, logger=_silent)
+        self._seconds = timeout
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, DeadlineAdapter())
+
     def request(self, *args: Any, **kwargs: Any) -> Response:
         self.retry_after = None
-        response = super().request(*args, **kwargs)
+        with within(self._seconds):
+            response = super().request(*args, **kwargs)
         value = (response.headers or {}).get("Retry-After", "")
         self.retry_after = float(value) if value.isdecimal() else None
         return response

@@ -1,0 +1,102 @@
+"""One deadline for a whole HTTP exchange: connecting, sending, and every byte of the answer.
+
+The timeouts of requests and urllib3 begin anew with each read, so an answer that drips in could last for ever.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+_exchange = threading.local()
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The deadline of the exchange that this thread makes in the block."""
+    _exchange.deadline = monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _exchange.deadline
+
+
+def _left() -> float:
+    """The seconds that are left, or an error if there are none. Outside of an exchange there is no deadline."""
+    deadline = getattr(_exchange, "deadline", None)
+    if deadline is None:
+        raise RuntimeError("An HTTP exchange began without a deadline: use http_deadline.within.")
+    left = float(deadline) - monotonic()
+    if left <= 0:
+        raise TimeoutError("the time of the exchange is over")
+    return left
+
+
+class _TimedReader(io.RawIOBase):
+    """The bytes of an answer; each read has only the time that is left."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw, self._sock = raw, sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+
+
+class _Timed(HTTPConnection):
+    """A connection whose every wait has only the time that is left."""
+
+    response_class = _TimedResponse
+
+    def _new_conn(self) -> socket.socket:
+        self.timeout = _left()
+        sock = super()._new_conn()
+        sock.settimeout(_left())  # for the TLS handshake
+        return sock
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self.timeout = _left()
+        super().request(*args, **kwargs)
+
+
+class _TimedHttps(_Timed, HTTPSConnection):
+    """As ``_Timed``, over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Timed
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _TimedHttps
+
+
+class DeadlineAdapter(HTTPAdapter):
+    """Makes the connections of a session keep to ``within``."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _HttpsPool}
