@@ -174,6 +174,8 @@ def _mark_sending(conn: sa.Connection, owned: Ownership, rows: Sequence[Claimed]
             status=MessageStatus.SENDING,
             sender_token=owned.token,
             sending_at=now,
+            # a provider that takes its messages at once gets them right after the claim; others are marked one by one
+            handed_over_at=None if owned.provider.concurrent else now,
             provider=owned.provider.name,
             body=texts.c.body,
             segments=texts.c.segments,

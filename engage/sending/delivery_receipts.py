@@ -16,17 +16,18 @@ from engage.sending import ledger, message_reference
 from engage.sending.providers import Receipt
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact, SuppressionReason
 from engage.storage.schema import message
+from engage.texts.phone import phone_hash
 
 
-def apply(engine: sa.Engine, receipt: Receipt, *, as_of: datetime) -> bool:
-    """Move the message on; returns False if the ledger has no such message. Again: changes nothing.
+def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: datetime) -> bool:
+    """Move the message on; returns False if the ledger has no such message to this phone. Again: changes nothing.
 
     A receipt proves that the provider has the message. It settles one of unknown outcome, and one whose sender has not
     recorded yet that it was accepted. If the phone's owner has told the provider to stop, the phone is suppressed; a
     later copy of the receipt does not suppress it again.
     """
     with engine.begin() as conn:
-        found = _find(conn, receipt)
+        found = _find(conn, receipt, phone_hash(receipt.phone, hash_key))
         if found is None:
             return False
         moves = receipt.status in MESSAGE_MOVES[found.status]
@@ -42,8 +43,8 @@ def apply(engine: sa.Engine, receipt: Receipt, *, as_of: datetime) -> bool:
         return True
 
 
-def _find(conn: sa.Connection, receipt: Receipt) -> sa.Row[Any, Any, Any, Any] | None:
-    """The message of the receipt, locked; None if that one has another id at the provider."""
+def _find(conn: sa.Connection, receipt: Receipt, hashed: bytes) -> sa.Row[Any, Any, Any, Any] | None:
+    """The message of the receipt, locked; None if that one has another recipient, or another id at the provider."""
     reference = message_reference.read(receipt.reference)
     if reference is None:
         return None
@@ -53,6 +54,7 @@ def _find(conn: sa.Connection, receipt: Receipt) -> sa.Row[Any, Any, Any, Any] |
         .where(
             message.c.window_start == window.start,
             message.c.customer_id == customer_id,
+            message.c.phone_hash == hashed,
             message.c.status.notin_((MessageStatus.QUEUED, MessageStatus.SKIPPED)),
             sa.func.coalesce(message.c.provider_message_id, receipt.provider_message_id) == receipt.provider_message_id,
         )

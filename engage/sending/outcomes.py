@@ -79,7 +79,10 @@ def keep_from_abandoning(conn: sa.Connection, window: Window) -> None:
 
 
 def abandon(conn: sa.Connection, window: Window, now: datetime, *, before_token: int | None = None) -> None:
-    """List as unknown the messages that a lost sender left ``sending``.
+    """Take from a lost sender the messages that it left ``sending``.
+
+    What it may have handed over becomes ``unknown``. What it only claimed is queued again; a sender that lives after
+    all can no longer hand that over.
 
     With ``before_token`` these are the messages of all earlier senders. Without, they are those claimed longer than
     ``ABANDONED_AFTER`` ago, so that no living sender is disturbed. Should one be that slow, its answer still settles
@@ -89,9 +92,12 @@ def abandon(conn: sa.Connection, window: Window, now: datetime, *, before_token:
     lost = (
         message.c.sending_at < now - ABANDONED_AFTER if before_token is None else message.c.sender_token < before_token
     )
+    left = sa.and_(message.c.window_start == window.start, message.c.status == MessageStatus.SENDING, lost)
+    only_claimed = sa.and_(left, message.c.handed_over_at.is_(None))
+    conn.execute(sa.update(message).where(only_claimed).values(status=MessageStatus.QUEUED, queued_at=now))
     count = conn.execute(
         sa.update(message)
-        .where(message.c.window_start == window.start, message.c.status == MessageStatus.SENDING, lost)
+        .where(left)
         .values(
             status=MessageStatus.UNKNOWN,
             error="the sender stopped before it recorded an outcome",

@@ -16,6 +16,7 @@ from engage.errors import EngageError, ProviderRefuses
 from engage.sending import claims, ledger, outcomes, providers, takeover
 from engage.sending.delivery_health import DeliveryHealth
 from engage.sending.eligibility import RecipientChecks
+from engage.sending.handover import Handovers
 from engage.sending.ledger import MessageSummary
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome, SmsProvider
@@ -90,7 +91,8 @@ class _Sender:
     def __init__(self, engine: sa.Engine, owned: Ownership, context: SendingContext) -> None:
         self.engine, self.owned = engine, owned
         self.clock, self.current_settings = context.clock, context.current_settings
-        self.dispatcher = Dispatcher(owned.provider, Throttle.of(owned.settings))
+        self.handovers = Handovers(engine, owned, context.clock)
+        self.dispatcher = Dispatcher(owned.provider, Throttle.of(owned.settings), self.handovers.confirm)
         self.checks = RecipientChecks(owned.settings)
         self.health = DeliveryHealth(engine, owned, context.clock)
         self.ready: deque[int] = deque()
@@ -121,6 +123,8 @@ class _Sender:
                 self._step()
         finally:  # also when the task is cancelled or runs out of time: a known outcome must not become unknown
             self._stop()
+        if self.dispatcher.failure:
+            raise self.dispatcher.failure
         if self.refused:
             raise ProviderRefuses(
                 f"{self.owned.provider.name} takes no messages: {self.refused}. What is queued waits. Mend the "
@@ -141,7 +145,7 @@ class _Sender:
             self._review()
 
     def _finished(self) -> bool:
-        if self.halted or self.refused:
+        if self.halted or self.refused or self.dispatcher.failure:
             return True
         if self.dispatcher.exhausted:
             rest = max(REST, timedelta(seconds=self.dispatcher.requested_pause))
@@ -247,6 +251,7 @@ class _Sender:
             self._act_on(answers)
         finally:
             self.dispatcher.close()
+            self.handovers.close()
 
     def _log_progress(self) -> None:
         """Write a log line now and then, so that a long send shows signs of life."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
@@ -48,9 +48,15 @@ class Throttle:
 class Dispatcher:
     """Hands messages over to one provider, and collects its answers."""
 
-    def __init__(self, provider: SmsProvider, throttle: Throttle) -> None:
+    def __init__(
+        self, provider: SmsProvider, throttle: Throttle, confirm: Callable[[int], bool] = lambda _: True
+    ) -> None:
+        """``confirm`` is asked about each customer just before a concurrent provider gets the message."""
         self.provider = provider
         self.throttle = throttle
+        self.failure: Exception | None = None
+        """Why ``confirm`` could not answer. Nothing more is handed over then."""
+        self._confirm = confirm
         self.handed: set[int] = set()
         """Messages handed over, or about to be, until ``settled`` says that their answers are recorded."""
         self.exhausted = False
@@ -140,7 +146,7 @@ class Dispatcher:
         if not self._wait_for(turn):
             return Answer(row.customer_id, _NOT_HANDED_OVER)
         try:
-            if monotonic() > until:
+            if monotonic() > until or not self._confirmed(row):
                 return Answer(row.customer_id, _NOT_HANDED_OVER)
             self.handed.add(row.customer_id)
             return Answer(row.customer_id, self.provider.send(row.sms))
@@ -148,6 +154,17 @@ class Dispatcher:
             return Answer(row.customer_id, error=type(exc).__name__)
         finally:
             self._leave_slot()
+
+    def _confirmed(self, row: Claimed) -> bool:
+        """Whether the message is still this sender's, and marked as handed over."""
+        if self._pool is None:
+            return True
+        try:
+            return self._confirm(row.customer_id)
+        except Exception as exc:  # noqa: BLE001 - the sender raises it, once all answers are recorded
+            self.failure = exc
+            self.stop()
+            return False
 
     def _wait_for(self, turn: float) -> bool:
         """Wait for a message's turn, and until fewer than ``at_once`` are being handed over. False when stopping."""

@@ -29,7 +29,8 @@ class Context:
     currency: str = CURRENCY
     """The ISO 4217 code of every amount; two decimals."""
     public_url: str | None = None
-    """This service's address on the internet, such as ``https://engage.example.com``; None means the request's own."""
+    """This service's address on the internet, such as ``https://engage.example.com``; without it every receipt and
+    inbound text is refused."""
     account: Account | None = None
     """The SMS account whose receipts and inbound texts are accepted; without one, all are refused."""
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)

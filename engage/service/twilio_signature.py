@@ -61,6 +61,12 @@ def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, For
             "sign with its secret. Add the option auth_token with the account's own token."
         )
 
+    if account and not context.public_url:
+        log.warning(
+            "Twilio's receipts and customers' STOP are refused: ENGAGE_PUBLIC_URL is not set, and Twilio signs the "
+            "address that it calls. Set it to this service's public address, such as https://engage.example.com."
+        )
+
     async def form(request: Request) -> Form:
         return await run_in_threadpool(checked, request, await request.body())
 
@@ -70,7 +76,7 @@ def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, For
         except ValueError:
             raise problem(403, f"The form has more than {MAX_FIELDS} fields.") from None
         found = ImmutableMultiDict(pairs)
-        if not token or not _genuine(token, context.public_url, request, found):
+        if not token or not context.public_url or not _genuine(token, context.public_url, request, found):
             raise problem(403, _UNSIGNED)
         if not account or found.get("AccountSid") != account.sid:
             raise problem(403, "The form's AccountSid is not this installation's Twilio account.")
@@ -79,7 +85,7 @@ def signed_form(context: Context) -> Callable[[Request], Coroutine[Any, Any, For
     return form
 
 
-def _genuine(token: str, public_url: str | None, request: Request, form: Form) -> bool:
+def _genuine(token: str, public_url: str, request: Request, form: Form) -> bool:
     signature = request.headers.get("X-Twilio-Signature", "")
     try:
         validate = RequestValidator(token).validate
@@ -88,7 +94,7 @@ def _genuine(token: str, public_url: str | None, request: Request, form: Form) -
         return False
 
 
-def _addresses(public_url: str | None, url: URL) -> Iterator[str]:
+def _addresses(public_url: str, url: URL) -> Iterator[str]:
     """The address with its query in each order. Twilio signs the order that it was given, and may send another."""
     address, _, query = _address(public_url, url).partition("?")
     parts = query.split("&")
@@ -96,8 +102,6 @@ def _addresses(public_url: str | None, url: URL) -> Iterator[str]:
     return (f"{address}{'?' if query else ''}{'&'.join(order)}" for order in orders)
 
 
-def _address(public_url: str | None, url: URL) -> str:
-    """The address that Twilio called. A proxy's headers do not count, because a client can send the same headers."""
-    if public_url is None:
-        return str(url)
+def _address(public_url: str, url: URL) -> str:
+    """The address that Twilio called. No header counts, because a client can send the same headers."""
     return f"{public_url}{url.path}{'?' if url.query else ''}{url.query}"

@@ -37,7 +37,7 @@ def routes(context: Context) -> APIRouter:
     def status(request: Request, form: Form = signed) -> Response:
         """Twilio calls this for each new status of a message. Receipts may repeat, come late, or in any order.
 
-        A receipt for an unknown message, or with an unknown status, is counted and changes nothing.
+        A receipt for an unknown message, another recipient, or with an unknown status is counted and changes nothing.
         """
         outcome = _apply(context, form, request.query_params.get("message", ""))
         context.metrics.receipts.labels(outcome).inc()
@@ -64,8 +64,10 @@ def _apply(context: Context, form: Form, reference: str) -> str:
     if form.get("MessageStatus") not in STATUSES:
         return "unknown_status"
     receipt = receipt_of(form, reference)
-    applied = receipt is not None and delivery_receipts.apply(context.engine, receipt, as_of=context.clock())
-    return "applied" if applied else "unknown_message"
+    if receipt is None:
+        return "unknown_message"
+    found = delivery_receipts.apply(context.engine, receipt, hash_key=context.hash_key, as_of=context.clock())
+    return "applied" if found else "unknown_message"
 
 
 def _receive(context: Context, form: Form) -> str:
@@ -92,6 +94,7 @@ _ANY_FIELDS = {
 }
 _STATUS_FIELDS = _ANY_FIELDS | {
     "MessageStatus": f"One of {', '.join(STATUSES)}.",
+    "To": "The recipient's phone number in E.164. A receipt for another recipient than the message's changes nothing.",
     "ErrorCode": "Why the message did not arrive: https://www.twilio.com/docs/api/errors.",
 }
 _STATUS_QUERY = {

@@ -210,6 +210,11 @@ message = sa.Table(
     sa.Column("fact", sa.Text, comment="why it did not arrive, whatever the provider's number for it"),
     _time("queued_at", nullable=False),
     _time("sending_at"),
+    sa.Column(
+        "handed_over_at",
+        sa.DateTime(timezone=True),
+        comment="from when on the provider may have it; null while it is only claimed",
+    ),
     _time("unknown_at"),
     _time("accepted_at"),
     _time("sent_at"),

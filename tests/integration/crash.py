@@ -13,7 +13,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.sending import claims, outcomes, sender
+from engage.sending import claims, handover, outcomes, sender
 from engage.sending.providers import Account
 from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.storage import connection
@@ -36,8 +36,8 @@ class Countdown:
             die()
 
 
-WRITES = {"claimed": "sending_at", "recording": "provider_message_id"}
-"""Boundaries just before a commit, and a column that only that transaction writes."""
+WRITES = {"claimed": "sending_at=", "marking": "SET handed_over_at=", "recording": "provider_message_id="}
+"""Boundaries just before a commit, and words that only that transaction's update has."""
 
 
 def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
@@ -47,6 +47,9 @@ def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
     elif boundary == "committed":
         claim = claims.claim
         claims.claim = lambda *arguments: (claim(*arguments), countdown())[0]
+    elif boundary == "marked":
+        mark = handover.mark
+        handover.mark = lambda *arguments: (mark(*arguments), countdown())[0]
     elif boundary == "answered":  # before any of it is written down
         record = outcomes.record
         outcomes.record = lambda *arguments: (countdown(), record(*arguments))[1]

@@ -15,6 +15,7 @@ from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.sending.reconcile import Reconciled, reconcile
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 from engage.storage.schema import message
+from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
 
 
@@ -62,8 +63,8 @@ def reference(world, customer_id=1):
 
 
 def receive(world, status, *, id_="id-1", minutes=1, ref=None, **why):
-    receipt = Receipt(ref or reference(world), id_, status, **why)
-    return delivery_receipts.apply(world.engine, receipt, as_of=world.now + timedelta(minutes=minutes))
+    receipt = Receipt(ref or reference(world), id_, fictional_phone(0), status, **why)
+    return delivery_receipts.apply(world.engine, receipt, hash_key=KEY, as_of=world.now + timedelta(minutes=minutes))
 
 
 def test_receipts_in_order_move_a_message_on_and_each_has_its_time(sent):

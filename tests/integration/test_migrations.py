@@ -178,6 +178,16 @@ def test_a_stop_from_before_other_words_were_a_reason_gets_its_own(world, now, s
     assert world.rows("SELECT reason FROM suppression") == [("stop",)]
 
 
+def test_a_message_that_an_older_version_was_sending_counts_as_handed_over(world, now):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=now)
+    world.execute(sa.update(message).values(status="sending", sending_at=now))
+    migrations.downgrade(world.engine, "0009")
+    migrations.upgrade(world.engine, now)
+    assert world.rows("SELECT status, handed_over_at FROM message") == [("sending", now)]
+
+
 def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_keeps_its_run(world, now):
     world.sessions(world.customer(), 5)
     world.computed(require_approval=True)

@@ -23,12 +23,22 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.customers import suppression
 from engage.errors import ProviderRefuses, Superseded, TooManyMessages
-from engage.sending import claims, delivery_health, delivery_receipts, message_reference, outcomes, sender, takeover
+from engage.sending import (
+    claims,
+    delivery_health,
+    delivery_receipts,
+    handover,
+    message_reference,
+    outcomes,
+    sender,
+    takeover,
+)
 from engage.sending.providers import Outcome, Receipt, Reply
 from engage.settings import Settings
 from engage.statuses import ProviderFact
 from engage.storage.schema import message as messages
 from tests import twilio_double
+from tests.integration.conftest import KEY
 from tests.integration.texting import NOON_IN_NEW_YORK, Texting
 from tests.phones import fictional_phone
 from tests.twilio_double import Fault
@@ -80,22 +90,29 @@ def crashing(world, url, double):
         process.stdin.close()
 
 
-@pytest.mark.parametrize("boundary", ["claimed", "committed", "posted", "answered", "recording"])
-def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_missing(texting, crashing, boundary):
-    customers = 12
+@pytest.mark.parametrize("boundary", ["claimed", "committed", "marking", "marked", "posted", "answered", "recording"])
+@pytest.mark.parametrize("rate", ["0", "60"])
+def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_missing(texting, crashing, boundary, rate):
+    customers, at_once = 12, 3
     texting.customers(customers)
     for crash in range(CRASHES):
         texting.double.posts.clear()
-        texting.queued(send_concurrency="3")
+        texting.queued(send_concurrency=str(at_once), messages_per_second=rate)
         assert crashing(boundary, 1 + crash % 4) == -signal.SIGKILL
-        claimed, posted = texting.statuses()["sending"], set(texting.texted())
+        handed = texting.world.value(
+            "SELECT count(*) FROM message WHERE status = 'sending' AND handed_over_at IS NOT NULL"
+        )
+        posted = set(texting.texted())
 
         texting.send()
 
         assert max(texting.texted().values()) == 1
         unknown, accepted = texting.listed("unknown"), texting.listed("accepted")
         assert unknown | accepted == set(range(1, customers + 1))
-        assert len(unknown) == claimed
+        assert len(unknown) == handed  # what was claimed and never handed over has been sent by the next sender
+        assert len(unknown - posted) <= at_once
+        if boundary in {"claimed", "committed", "marking"}:
+            assert not unknown - posted
         assert posted <= unknown | accepted
         assert accepted <= set(texting.texted())
         if boundary == "claimed":
@@ -107,6 +124,41 @@ def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_miss
 
 
 # --- two at once
+
+
+def test_what_a_sender_only_claimed_is_sent_by_the_next_and_never_by_the_first(texting):
+    world = texting.customers(4).queued().world
+    first = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
+    claims.claim(world.engine, first, [1, 2, 3], world.now)
+    assert handover.mark(world.engine, first, [1], world.now) == {1}
+    assert handover.mark(world.engine, first, [1], world.now) == set()  # once
+    assert texting.send().by_status == {"accepted": 3, "unknown": 1}
+    assert texting.texted() == {2: 1, 3: 1, 4: 1}
+    assert handover.mark(world.engine, first, [1, 2, 3, 4], world.now) == set()
+
+
+def test_a_sender_that_has_lost_its_claims_by_age_hands_them_over_no_more(texting):
+    world = texting.customers(2).queued().world
+    slow = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
+    claims.claim(world.engine, slow, [1, 2], world.now)
+    world.now += outcomes.ABANDONED_AFTER + timedelta(seconds=1)
+    texting.rerun(dry_run=True)
+    assert texting.statuses() == {"queued": 2}
+    assert handover.mark(world.engine, slow, [1, 2], world.now) == set()
+
+
+def test_a_database_that_cannot_mark_stops_the_sender_and_every_message_still_waits(texting, monkeypatch):
+    def away(*anything):
+        raise sa.exc.OperationalError("UPDATE", {}, Exception("the server closed the connection"))
+
+    texting.customers(20).queued(send_concurrency="3")
+    with monkeypatch.context() as patched:
+        patched.setattr(handover, "mark", away)
+        with pytest.raises(sa.exc.OperationalError):
+            texting.send()
+    assert texting.double.posts == []
+    assert texting.statuses() == {"queued": 20}
+    assert texting.send().by_status == {"accepted": 20}
 
 
 def test_two_senders_at_once_text_everybody_once(texting):
@@ -134,7 +186,7 @@ def test_two_senders_at_once_text_everybody_once(texting):
 def test_an_orphan_stops_at_its_next_claim_and_its_answers_still_settle_what_it_had_claimed(texting):
     texting.customers(20).queued(send_concurrency="2")
     held = threading.Event()
-    texting.double.fault = lambda post: Fault(delay=1.5) if post.number <= 2 else None
+    texting.double.fault = lambda post: Fault(delay=4.0) if post.number <= 2 else None
     texting.double.on_post = lambda post: held.set()
     orphan_ended = []
 
@@ -289,8 +341,10 @@ def test_receipts_of_filtered_messages_halt_the_campaign_as_well(texting, monkey
         """The receipt comes before the answer."""
         [customer_id] = [n + 1 for n in range(100) if fictional_phone(n) == post.to]
         reference = message_reference.write(texting.world.window, customer_id)
-        receipt = Receipt(reference, f"SM{post.number:032x}", "undelivered", error_code=7, fact=ProviderFact.FILTERED)
-        assert delivery_receipts.apply(texting.world.engine, receipt, as_of=texting.world.now)
+        receipt = Receipt(
+            reference, f"SM{post.number:032x}", post.to, "undelivered", error_code=7, fact=ProviderFact.FILTERED
+        )
+        assert delivery_receipts.apply(texting.world.engine, receipt, hash_key=KEY, as_of=texting.world.now)
 
     texting.double.on_post = filter_out
     summary = texting.rerun()
@@ -358,6 +412,7 @@ def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_
     world = texting.customers(1).queued().world
     orphan = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
     claims.claim(world.engine, orphan, [1], world.now)
+    handover.mark(world.engine, orphan, [1], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 1
     assert mailed(texting) == ["Engage: 1 message of unknown fate"]
@@ -506,8 +561,8 @@ def test_writing_an_answer_down_twice_is_the_same_as_once_and_a_receipt_that_cam
     world = texting.world
     owned = takeover.take_over(world.engine, world.window, texting.context().provider_named, world.now)
     claims.claim(world.engine, owned, [1, 2], world.now)
-    receipt = Receipt(f"{world.window.key}-2", "id-2", "delivered")
-    assert delivery_receipts.apply(world.engine, receipt, as_of=world.now)
+    receipt = Receipt(f"{world.window.key}-2", "id-2", fictional_phone(1), "delivered")
+    assert delivery_receipts.apply(world.engine, receipt, hash_key=KEY, as_of=world.now)
     answers = [outcomes.Answer(n, Reply(Outcome.ACCEPTED, f"id-{n}")) for n in (1, 2)]
     outcomes.record(world.engine, owned.window, owned.token, answers, world.now + timedelta(seconds=1))
     before = world.dump("message")

@@ -131,7 +131,7 @@ def state(service):
 # --- signatures
 
 
-RECEIPT = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "delivered"}
+RECEIPT = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "delivered", "To": PHONE}
 REQUESTS = [(f"{STATUS}?message=20260914-1", RECEIPT), (INBOUND, texted("STOP"))]
 both = pytest.mark.parametrize(("path", "form"), REQUESTS, ids=["status", "inbound"])
 
@@ -200,12 +200,16 @@ def test_a_public_address_may_have_a_port_and_a_path(world, path, form):
 
 
 @both
-def test_without_a_public_address_the_requests_own_counts(world, path, form):
+def test_without_a_public_address_every_request_is_refused_and_the_log_says_so(world, caplog, path, form):
+    """A client chooses the Host header, so a signature for another address would count here."""
     service = Service(world, public_url=None)
+    before = service.dump()
     refused(service, service.post(path, form, headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": PUBLIC[8:]}))
-    for host in ("[oops", "a:99999999", "a b", ""):
-        assert service.post(path, form, headers={"Host": host}).status_code == 403
-    assert service.post(path, form, signed_for=HERE).status_code == 200
+    for host in ("engage.example.com", "other.example.com", "[oops", "a:99999999", "a b", ""):
+        refused(service, service.post(path, form, signed_for=f"http://{host}", headers={"Host": host}))
+    refused(service, service.post(path, form, signed_for=HERE))
+    assert service.dump() == before
+    assert [record.message for record in caplog.records if "ENGAGE_PUBLIC_URL is not set" in record.message]
 
 
 @both
@@ -303,6 +307,30 @@ def test_what_engage_does_not_know_is_accepted_and_counted(accepted):
         accepted.receipt(status)
     assert accepted.dump() == before
     assert accepted.counted("receipts", "outcome") == {"unknown_message": 10, "unknown_status": 4}
+
+
+@pytest.mark.parametrize("before", ["sending", "unknown", "accepted"])
+@pytest.mark.parametrize("to", [fictional_phone(1), "", f"whatsapp:{PHONE}", PHONE[1:], f"{PHONE}\x00", f" {PHONE}"])
+def test_a_receipt_for_another_recipient_settles_nothing_and_suppresses_nothing(accepted, before, to):
+    reset(accepted, status=before, provider_message_id=MESSAGE if before == "accepted" else None)
+    everything = accepted.dump()
+    accepted.receipt("undelivered", To=to, ErrorCode="21610")
+    assert accepted.dump() == everything
+    assert accepted.counted("receipts", "outcome") == {"unknown_message": 1}
+
+
+def test_a_receipt_without_a_recipient_settles_nothing(accepted):
+    everything = accepted.dump()
+    form = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "delivered"}
+    path = f"{STATUS}?message={accepted.world.window.key}-1"
+    assert accepted.post(path, form).status_code == 200
+    assert accepted.dump() == everything
+
+
+@pytest.mark.parametrize("reference", ["99991231-1", "99991213-1", "00010101-1", "00000000-1", "20260914-" + "9" * 18])
+def test_a_reference_at_the_end_of_time_is_unknown(accepted, reference):
+    accepted.receipt("delivered", reference=reference)
+    assert accepted.counted("receipts", "outcome") == {"unknown_message": 1}
 
 
 @pytest.mark.parametrize("code", ["", "none", "99999999999999999999", "-1", "٣", "30003.0"])

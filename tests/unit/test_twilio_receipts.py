@@ -14,10 +14,11 @@ PACKAGE = Path(error_codes.__file__).parent
 ENGAGE = PACKAGE.parents[2]
 SID = "SM" + "1" * 32
 REFERENCE = "20260914-1"
+PHONE = "+12015550100"
 
 
 def form(**fields):
-    return {"MessageSid": SID, "MessageStatus": "undelivered", **fields}
+    return {"MessageSid": SID, "To": PHONE, "MessageStatus": "undelivered", **fields}
 
 
 @pytest.mark.parametrize(
@@ -37,19 +38,28 @@ def form(**fields):
     ],
 )
 def test_a_receipt_says_why_a_message_did_not_arrive(code, error, fact):
-    expected = Receipt(REFERENCE, SID, MessageStatus.UNDELIVERED, error, code, fact)
+    expected = Receipt(REFERENCE, SID, PHONE, MessageStatus.UNDELIVERED, error, code, fact)
     assert receipt_of(form(ErrorCode=str(code)), REFERENCE) == expected
 
 
 @pytest.mark.parametrize("code", ["", "none", "99999999999999999999", "-1", "٣", "30003.0"])
 def test_an_error_code_that_is_no_number_is_left_out(code):
-    assert receipt_of(form(ErrorCode=code), REFERENCE) == Receipt(REFERENCE, SID, MessageStatus.UNDELIVERED)
+    assert receipt_of(form(ErrorCode=code), REFERENCE) == Receipt(REFERENCE, SID, PHONE, MessageStatus.UNDELIVERED)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"MessageStatus": ""}, {"MessageStatus": "receiving"}, {"MessageSid": ""}, {"MessageSid": SID + "1"}]
+    "wrong",
+    [
+        {"MessageStatus": ""},
+        {"MessageStatus": "receiving"},
+        {"MessageSid": ""},
+        {"MessageSid": SID + "1"},
+        {"To": ""},
+        {"To": "whatsapp:+12015550100"},
+        {"To": "12345"},
+    ],
 )
-def test_a_form_without_a_status_and_an_id_of_twilios_is_no_receipt(wrong):
+def test_a_form_without_a_status_an_id_and_a_recipient_of_twilios_is_no_receipt(wrong):
     assert receipt_of(form(**wrong), REFERENCE) is None
     assert receipt_of({}, REFERENCE) is None
 

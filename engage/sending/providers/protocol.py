@@ -60,6 +60,8 @@ class Receipt:
 
     reference: str
     provider_message_id: str
+    phone: str = field(repr=False)
+    """The recipient, in E.164."""
     status: MessageStatus
     error: str | None = None
     error_code: int | None = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from engage.sending.providers.protocol import Receipt
 from engage.sending.providers.twilio import error_codes
 from engage.statuses import MessageStatus
+from engage.texts.phone import E164
 
 STATUSES = {
     "accepted": MessageStatus.ACCEPTED,
@@ -32,13 +33,13 @@ _ERROR_CODE = re.compile(r"[0-9]{1,9}")
 
 
 def receipt_of(form: Mapping[str, str], reference: str) -> Receipt | None:
-    """The receipt in a status callback's form; None if its status or message id is not one of Twilio's.
+    """The receipt in a status callback's form; None if its status, message id or recipient is not one of Twilio's.
 
     An error code that is no number is left out.
     """
-    status, sid, code = (form.get(name, "") for name in ("MessageStatus", "MessageSid", "ErrorCode"))
-    if status not in STATUSES or not MESSAGE_SID.fullmatch(sid):
+    status, sid, to, code = (form.get(name, "") for name in ("MessageStatus", "MessageSid", "To", "ErrorCode"))
+    if status not in STATUSES or not MESSAGE_SID.fullmatch(sid) or not re.fullmatch(E164, to):
         return None
     error_code = int(code) if _ERROR_CODE.fullmatch(code) else None
     error = error_codes.explain(error_code)
-    return Receipt(reference, sid, STATUSES[status], error.words, error_code, error.fact)
+    return Receipt(reference, sid, to, STATUSES[status], error.words, error_code, error.fact)
