@@ -42,7 +42,7 @@ with DAG(
         """Make partitions ahead, and delete data older than their retention."""
         from engage.maintenance import maintain
 
-        return maintain(job.engine, job.settings().keep_windows, as_of=job.as_of)
+        return maintain(job.engine, job.settings().keep_windows, as_of=job.clock())
 
     @job()
     def watch(job: Job):

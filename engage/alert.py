@@ -88,12 +88,11 @@ def messages_unknown(count: int) -> Alert:
     )
 
 
-def poor_delivery(failed: int, handed: int) -> Alert:
-    """Too many messages of a campaign did not arrive, as its receipts say."""
+def poor_delivery(why: str) -> Alert:
+    """Too many messages of a complete campaign did not arrive, as its receipts say."""
     return Alert(
-        f"Engage: {failed:,} of {handed:,} messages did not arrive",
-        f"Of {handed:,} messages that were handed over, {failed:,} failed or were not delivered. This is more than "
-        "engage_max_undelivered_percent allows.",
+        "Engage: too many messages of a campaign did not arrive",
+        f"The receipts of a campaign that is complete report trouble: {why}.",
         "The campaign's report gives the errors by message. Look at the provider and the sender's number before the "
         "next campaign.",
     )

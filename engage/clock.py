@@ -1,4 +1,7 @@
-"""The one place that reads this machine's clock. Steps, statements and rules take the time as an argument."""
+"""This machine's clock, which only the edges read. Steps, statements and rules take the time as an argument.
+
+Ages go by the database's clock: ``storage.database_clock``.
+"""
 
 from __future__ import annotations
 

@@ -68,6 +68,7 @@ class SkipReason(StrEnum):
     NO_CUSTOMER = auto()
     OPTED_OUT = auto()
     SUPPRESSED = auto()
+    DEAD_NUMBER = auto()
     NO_CONSENT = auto()
     NO_PHONE = auto()
     INVALID_PHONE = auto()
@@ -93,6 +94,8 @@ class ProviderFact(StrEnum):
     """Networks take the message for spam."""
     SENDER_NOT_REGISTERED = auto()
     """The sender's number lacks a registration that networks require."""
+    SENDER_LIMIT_REACHED = auto()
+    """The sender's number has reached a limit of its registration."""
     NUMBER_INVALID = auto()
     """The number does not exist."""
     NOT_MOBILE = auto()
@@ -110,6 +113,8 @@ class SuppressionReason(StrEnum):
     STOP = auto()
     REVOCATION = auto()
     PROVIDER = auto()
+    DEAD_NUMBER = auto()
+    """The number does not exist, or takes no texts. A customer's new phone is texted."""
     ERASURE = auto()
 
 

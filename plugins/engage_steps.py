@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engage.sending.providers import Account, SmsProvider
     from engage.sending.sender import SendingContext
     from engage.settings import Settings
+    from engage.storage.database_clock import DatabaseClock
 
 CONNECTION = "engage_db"
 SMS_CONNECTION = "engage_sms"
@@ -66,6 +67,13 @@ class Job:
         from engage.storage import connection
 
         return connection.connect(PostgresHook(CONNECTION).sqlalchemy_url)
+
+    @cached_property
+    def clock(self) -> DatabaseClock:
+        """The database's clock, by which every age is measured."""
+        from engage.storage.database_clock import DatabaseClock
+
+        return DatabaseClock(self.engine)
 
     def settings(self) -> Settings:
         """The settings in Airflow's Variables right now.
@@ -123,7 +131,10 @@ class Run(Job):
         def provider_named(name: str) -> SmsProvider:
             return providers.provider(name, self._sms_account)
 
-        return SendingContext(lambda: datetime.now(UTC), provider_named, self.settings)
+        def now() -> datetime:
+            return self.clock()
+
+        return SendingContext(now, provider_named, self.settings)
 
     @staticmethod
     def _sms_account() -> Account:

@@ -8,8 +8,8 @@ import typer
 
 from engage import settings
 from engage.cli.common import console, database
-from engage.clock import now
 from engage.maintenance import maintain as maintain_database
+from engage.storage.database_clock import DatabaseClock
 
 
 def maintain(
@@ -20,7 +20,7 @@ def maintain(
     """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every hour."""
     chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
     with database() as engine:
-        done = maintain_database(engine, chosen.keep_windows, as_of=now())
+        done = maintain_database(engine, chosen.keep_windows, as_of=DatabaseClock(engine)())
     console.print(
         f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts and "
         f"{done.late_events:,} late events."

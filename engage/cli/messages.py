@@ -19,6 +19,7 @@ from engage.sending import ledger, providers
 from engage.sending.ledger import Entry, Settlement
 from engage.sending.reconcile import reconcile
 from engage.statuses import MESSAGE_MOVES, MessageStatus
+from engage.storage.database_clock import DatabaseClock
 from engage.window import Window
 
 app = typer.Typer(help="The ledger of messages: list, halt, resume, settle.", no_args_is_help=False)
@@ -60,7 +61,7 @@ def halt(window_start: TheWindow, why: Why = "no reason given", by: By = None) -
     window = Window.named(window_start, now())
     by, why = parsing.note(by or _login(), "--by"), parsing.note(why, "--why")
     with database() as engine, engine.begin() as conn:
-        campaign.halt(conn, window, by=by, why=why, as_of=now())
+        campaign.halt(conn, window, by=by, why=why, as_of=DatabaseClock(engine)())
     console.print(f"The campaign of {window} is halted. Queued messages wait.")
 
 
@@ -69,7 +70,7 @@ def resume(window_start: TheWindow) -> None:
     """End the halt of a campaign. Queued messages go out when the task `message` runs again."""
     window = Window.named(window_start, now())
     with database() as engine, engine.begin() as conn:
-        campaign.resume(conn, window, as_of=now())
+        campaign.resume(conn, window, as_of=DatabaseClock(engine)())
     console.print(f"The campaign of {window} is resumed. Clear its task message in Airflow, or use `engage run`.")
 
 
@@ -84,7 +85,8 @@ def resolve(
     """Settle a message of unknown fate by hand. It is never sent again."""
     window = Window.named(window_start, now())
     with database() as engine:
-        ledger.settle(engine, window, customer_id, Settlement(status, why, by or _login()), as_of=now())
+        settled = Settlement(status, why, by or _login())
+        ledger.settle(engine, window, customer_id, settled, as_of=DatabaseClock(engine)())
     console.print(f"The message to customer {customer_id} is {status} now.")
 
 
@@ -93,7 +95,7 @@ def reconcile_(window_start: WindowStart = None) -> None:
     """Ask the provider about messages of unknown fate, and settle those that it knows."""
     window = window_named(window_start)
     with database() as engine:
-        done = reconcile(engine, window, providers.provider, as_of=now())
+        done = reconcile(engine, window, providers.provider, as_of=DatabaseClock(engine)())
     console.print(
         f"{done.found} found at the provider, {done.not_found} not found and marked failed, "
         f"{done.still_unknown} still unknown."

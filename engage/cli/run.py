@@ -19,6 +19,7 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.steps.message import message
+from engage.storage.database_clock import DatabaseClock
 
 
 def run(
@@ -53,7 +54,7 @@ def run(
             return
         aggregate(engine, window)
         bucket(engine, window)
-        done = message(engine, window, options=options, context=SendingContext(now))
+        done = message(engine, window, options=options, context=SendingContext(DatabaseClock(engine)))
         print_report(report(engine, window))
     if done.note:
         console.print(done.note)

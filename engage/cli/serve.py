@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engage.cli.common import database, hash_key
-from engage.clock import now
+from engage.storage.database_clock import DatabaseClock
 
 
 def serve(
@@ -24,7 +24,8 @@ def serve(
 
     log_format.configure()
     with database(serving=True) as engine:
-        context = Context.from_environment(pooled(engine), now, hash_key())
+        serving = pooled(engine)
+        context = Context.from_environment(serving, DatabaseClock(serving), hash_key())
         try:
             server.serve(app.create_app(context), host, port, context.trusted_proxies)
         except KeyboardInterrupt:  # uvicorn has already shut down, and passes the signal on

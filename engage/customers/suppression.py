@@ -8,8 +8,24 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from engage.statuses import SuppressionReason
+from engage.statuses import ProviderFact, SuppressionReason
 from engage.storage.schema import suppression
+
+BY_FACT: dict[ProviderFact | None, SuppressionReason] = {
+    ProviderFact.OPTED_OUT: SuppressionReason.PROVIDER,
+    ProviderFact.NUMBER_INVALID: SuppressionReason.DEAD_NUMBER,
+    ProviderFact.NOT_MOBILE: SuppressionReason.DEAD_NUMBER,
+}
+"""The provider's facts after which a phone is suppressed. All others say nothing about the next message to it."""
+
+_HARDNESS = {
+    SuppressionReason.DEAD_NUMBER: 0,
+    SuppressionReason.REVOCATION: 1,
+    SuppressionReason.STOP: 2,
+    SuppressionReason.PROVIDER: 2,
+    SuppressionReason.ERASURE: 3,
+}
+"""How hard a suppression is to end."""
 
 
 def suppress(
@@ -17,13 +33,11 @@ def suppress(
 ) -> None:
     """Never text a phone again.
 
-    The first reason stays, unless the new one is harder to end. A consent ends a revocation, a START ends all but an
-    erasure.
+    The first reason stays, unless the new one is harder to end. A new phone ends a dead number, a consent a revocation,
+    a START all but an erasure.
     """
     row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
-    easier = [SuppressionReason.REVOCATION] if reason != SuppressionReason.REVOCATION else []
-    if reason == SuppressionReason.ERASURE:
-        easier += [SuppressionReason.STOP, SuppressionReason.PROVIDER]
+    easier = [other for other in SuppressionReason if _HARDNESS[other] < _HARDNESS[reason]]
     outranks = suppression.c.reason.in_(easier)
     conn.execute(
         insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=outranks)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from engage.campaigns import campaign
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome
 from engage.sending.takeover import Ownership
+from engage.settings import Settings
 from engage.statuses import AlertKind, CampaignStatus, MessageStatus, ProviderFact
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import message
@@ -25,6 +26,15 @@ ENOUGH_TO_JUDGE = 20
 """Messages handed over, below which a share of them says nothing."""
 RECEIPTS_COME_FOR = timedelta(days=7)
 """How long after a campaign's end its receipts are judged."""
+SENDER_FAULTS = {
+    ProviderFact.SENDER_NOT_REGISTERED: "the sender's number lacks a registration that networks require. Register it "
+    "at the provider",
+    ProviderFact.SENDER_LIMIT_REACHED: "the sender's number has reached a limit of its registration. Go on tomorrow, "
+    "or slower, with engage_messages_per_second",
+}
+"""Facts about the sender's number, not about a recipient: the next messages would fail as well."""
+ENOUGH_SENDER_FAULTS = 5
+"""Messages with one of them, after which the campaign halts."""
 UNKNOWN_IN_A_ROW = 20
 """Messages in a row with an unknown outcome, after which the operator has to look at the provider."""
 
@@ -39,7 +49,7 @@ class DeliveryHealth:
     def judge(self, answers: Iterable[Answer]) -> bool:
         """Judge answers in their order; returns True if the sender has to stop at once, as the provider fails.
 
-        A campaign that is halted for filtered messages stops at its next claim.
+        A campaign that is halted for messages that did not arrive stops at its next claim.
         """
         failing = undelivered = False
         for answer in answers:
@@ -50,19 +60,10 @@ class DeliveryHealth:
         return failing
 
     def judge_delivery(self) -> None:
-        """Halt the campaign if too large a share is filtered or fails: more would harm the sender's reputation."""
-        filtered_limit = self._owned.settings.max_filtered_percent
-        limit = self._owned.settings.max_undelivered_percent
+        """Halt the campaign if the next messages would not arrive either, or would harm the sender's reputation."""
         with self._engine.begin() as conn:
-            filtered, failed, handed = _counts(conn, self._owned.window)
-            if handed < ENOUGH_TO_JUDGE:
-                return
-            if filtered * 100 > filtered_limit * handed:
-                why = f"{filtered} of {handed} messages were filtered out as spam"
-                self._halt(conn, f"{why}, more than max_filtered_percent {filtered_limit}")
-            elif failed * 100 > limit * handed:
-                why = f"{failed} of {handed} messages failed or were not delivered"
-                self._halt(conn, f"{why}, more than max_undelivered_percent {limit}")
+            if why := _tally(conn, self._owned.window).trouble(self._owned.settings):
+                self._halt(conn, why)
 
     def _fails(self, answer: Answer) -> bool:
         """Halt the campaign if too many outcomes in a row are unknown: those of the rest would be unknown too."""
@@ -83,6 +84,32 @@ class DeliveryHealth:
             log.error("The campaign is halted: %s", why)
 
 
+@dataclass(frozen=True)
+class _Tally:
+    """The messages of one campaign that were handed over, counted."""
+
+    handed: int
+    failed: int
+    """Those that the provider refused or the network did not deliver; an operator's own verdict does not count."""
+    by_fact: dict[ProviderFact, int]
+
+    def trouble(self, settings: Settings) -> str:
+        """Why the campaign should not go on; empty if all is well."""
+        for fact, cause in SENDER_FAULTS.items():
+            if (count := self.by_fact.get(fact, 0)) >= ENOUGH_SENDER_FAULTS:
+                return f"{count} of {self.handed} messages did not arrive: {cause}"
+        if self.handed < ENOUGH_TO_JUDGE:
+            return ""
+        filtered, limit = self.by_fact.get(ProviderFact.FILTERED, 0), settings.max_filtered_percent
+        if filtered * 100 > limit * self.handed:
+            why = f"{filtered} of {self.handed} messages were filtered out as spam"
+            return f"{why}, more than max_filtered_percent {limit}"
+        limit = settings.max_undelivered_percent
+        if self.failed * 100 > limit * self.handed:
+            return f"{self.failed} of {self.handed} messages did not arrive, more than max_undelivered_percent {limit}"
+        return ""
+
+
 def report_poor_delivery(engine: sa.Engine, *, as_of: datetime) -> int:
     """Put an alert about each complete campaign of late whose receipts report too many failures; returns their number.
 
@@ -96,19 +123,17 @@ def report_poor_delivery(engine: sa.Engine, *, as_of: datetime) -> int:
         for start in conn.execute(recent).scalars().all():
             window = Window(start)
             found = campaign.find(conn, window)
-            _, failed, handed = _counts(conn, window, since_resumed=False)
-            if not found or not found.settings or handed < ENOUGH_TO_JUDGE:
+            if not found or not found.settings:
                 continue
-            if failed * 100 > found.settings.max_undelivered_percent * handed:
+            if why := _tally(conn, window, since_resumed=False).trouble(found.settings):
                 incident = f"{window.key} poor delivery"
-                detail: dict[str, Any] = {"failed": failed, "handed": handed}
-                alert_outbox.put(conn, AlertKind.POOR_DELIVERY, window=window, as_of=as_of, incident=incident, **detail)
+                alert_outbox.put(conn, AlertKind.POOR_DELIVERY, window=window, as_of=as_of, incident=incident, why=why)
                 reported += 1
     return reported
 
 
-def _counts(conn: sa.Connection, window: Window, *, since_resumed: bool = True) -> tuple[int, int, int]:
-    """How many of the window's messages networks have filtered, how many failed, and how many were handed over at all.
+def _tally(conn: sa.Connection, window: Window, *, since_resumed: bool = True) -> _Tally:
+    """Count the window's messages that were handed over.
 
     With ``since_resumed``, only those since the campaign was last resumed count: the operator has seen the others.
     """
@@ -118,11 +143,15 @@ def _counts(conn: sa.Connection, window: Window, *, since_resumed: bool = True) 
     handed: sa.ColumnElement[bool] = message.c.sending_at.is_not(None)
     if since_resumed:
         handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
-    filtered = sa.func.count().filter(handed, message.c.fact == ProviderFact.FILTERED)
     failed = sa.func.count().filter(
-        handed, message.c.status.in_((MessageStatus.FAILED, MessageStatus.UNDELIVERED)), message.c.settled_by.is_(None)
+        message.c.status.in_((MessageStatus.FAILED, MessageStatus.UNDELIVERED)), message.c.settled_by.is_(None)
     )
-    row = conn.execute(
-        sa.select(filtered, failed, sa.func.count().filter(handed)).where(message.c.window_start == window.start)
-    ).one()
-    return row[0], row[1], row[2]
+    query = sa.select(message.c.fact, sa.func.count().label("handed"), failed.label("failed")).where(
+        message.c.window_start == window.start, handed
+    )
+    rows = conn.execute(query.group_by(message.c.fact)).all()
+    return _Tally(
+        handed=sum(row.handed for row in rows),
+        failed=sum(row.failed for row in rows),
+        by_fact={ProviderFact(row.fact): row.handed for row in rows if row.fact},
+    )

@@ -14,20 +14,20 @@ import sqlalchemy as sa
 from engage.customers import suppression
 from engage.sending import ledger, message_reference
 from engage.sending.providers import Receipt
-from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact, SuppressionReason
+from engage.statuses import MESSAGE_MOVES, MessageStatus
 from engage.storage.schema import message
-from engage.texts.phone import phone_hash
+from engage.texts.phone import canonical, phone_hash
 
 
 def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: datetime) -> bool:
     """Move the message on; returns False if the ledger has no such message to this phone. Again: changes nothing.
 
     A receipt proves that the provider has the message. It settles one of unknown outcome, and one whose sender has not
-    recorded yet that it was accepted. If the phone's owner has told the provider to stop, the phone is suppressed; a
+    recorded yet that it was accepted. If the provider may not or cannot text the phone, the phone is suppressed. A
     later copy of the receipt does not suppress it again.
     """
     with engine.begin() as conn:
-        found = _find(conn, receipt, phone_hash(receipt.phone, hash_key))
+        found = _find(conn, receipt, phone_hash(canonical(receipt.phone) or receipt.phone, hash_key))
         if found is None:
             return False
         moves = receipt.status in MESSAGE_MOVES[found.status]
@@ -36,10 +36,8 @@ def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: dateti
             .where(message.c.window_start == found.window_start, message.c.customer_id == found.customer_id)
             .values(_changes(receipt, as_of, moves=moves))
         )
-        if moves and receipt.fact is ProviderFact.OPTED_OUT:
-            suppression.suppress(
-                conn, found.phone_hash, reason=SuppressionReason.PROVIDER, source="the provider's receipt", as_of=as_of
-            )
+        if moves and (reason := suppression.BY_FACT.get(receipt.fact)):
+            suppression.suppress(conn, found.phone_hash, reason=reason, source="the provider's receipt", as_of=as_of)
         return True
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.settings import Settings
-from engage.statuses import MessageStatus, SkipReason
+from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage.schema import campaign, customer, message, suppression
 from engage.texts import phone
 from engage.texts.sending_hours import SendingHours
@@ -84,10 +84,12 @@ def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
     same_phone = customer.alias("same_phone")
     shares = sa.exists().where(same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None))
     suppressed = sa.exists().where(suppression.c.phone_hash == customer.c.phone_hash)
+    dead = suppressed.where(suppression.c.reason == SuppressionReason.DEAD_NUMBER)
     reasons: list[tuple[sa.ColumnElement[bool], SkipReason]] = [
         (customer.c.customer_id.is_(None), SkipReason.NO_CUSTOMER),
         (customer.c.opted_out_at.is_not(None), SkipReason.OPTED_OUT),
         (shares, SkipReason.OPTED_OUT),
+        (dead, SkipReason.DEAD_NUMBER),
         (suppressed, SkipReason.SUPPRESSED),
         (customer.c.consent_at.is_(None), SkipReason.NO_CONSENT),
         (customer.c.phone.is_(None), SkipReason.NO_PHONE),

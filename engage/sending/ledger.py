@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import parsing
+from engage.customers import suppression
 from engage.errors import InputError, NotUnknown
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 from engage.storage.schema import customer, message
@@ -161,8 +162,11 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
     parsing.note(settled.why, "The reason of the settlement")
     theirs = sa.and_(message.c.window_start == window.start, message.c.customer_id == customer_id)
     with engine.begin() as conn:
-        status = conn.execute(sa.select(message.c.status).where(theirs).with_for_update()).scalar_one_or_none()
-        if status != MessageStatus.UNKNOWN:
+        found = conn.execute(
+            sa.select(message.c.status, message.c.phone_hash).where(theirs).with_for_update()
+        ).one_or_none()
+        status = found and found.status
+        if found is None or status != MessageStatus.UNKNOWN:
             raise NotUnknown(
                 f"The message to customer {customer_id} of the window {window} "
                 f"{f'is {status}, and' if status else 'does not exist;'} only an unknown one can be settled."
@@ -170,6 +174,8 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
         values = asdict(settled) | times_of(settled.status, as_of)
         values |= {"settled_by": values.pop("by"), "settled_why": values.pop("why")}
         conn.execute(sa.update(message).where(theirs).values(values))
+        if found.phone_hash and (reason := suppression.BY_FACT.get(settled.fact)):
+            suppression.suppress(conn, found.phone_hash, reason=reason, source=f"settled by {settled.by}", as_of=as_of)
 
 
 def times_of(status: str, as_of: datetime) -> dict[str, sa.ColumnElement[Any]]:

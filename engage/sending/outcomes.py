@@ -7,7 +7,7 @@ it is listed, and never sent again by machine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from engage import alert_outbox
 from engage.customers import suppression
 from engage.sending import bulk_update
 from engage.sending.providers import Outcome, Reply
-from engage.statuses import AlertKind, MessageStatus, ProviderFact, SuppressionReason
+from engage.statuses import AlertKind, MessageStatus, ProviderFact
 from engage.storage.schema import message
 from engage.window import Window
 
@@ -64,8 +64,8 @@ def record(engine: sa.Engine, window: Window, token: int, answers: Sequence[Answ
         _settle(conn, window, token, answers, now)
         if unknown := _in_status(conn, window, sending, token, MessageStatus.UNKNOWN):
             alert_outbox.put(conn, AlertKind.MESSAGES_UNKNOWN, window=window, as_of=now, count=len(unknown))
-        opted_out = [a.customer_id for a in answers if a.reply and a.reply.fact is ProviderFact.OPTED_OUT]
-        _suppress(conn, window, opted_out, now)
+        facts = {a.customer_id: a.reply.fact for a in answers if a.reply and a.reply.fact in suppression.BY_FACT}
+        _suppress(conn, window, facts, now)
 
 
 def keep_from_abandoning(conn: sa.Connection, window: Window) -> None:
@@ -178,13 +178,15 @@ def _in_status(
     return conn.execute(theirs).scalars().all()
 
 
-def _suppress(conn: sa.Connection, window: Window, ids: Sequence[int], now: datetime) -> None:
-    if not ids:
+def _suppress(conn: sa.Connection, window: Window, facts: Mapping[int, ProviderFact | None], now: datetime) -> None:
+    """Suppress the phones of customers with a fact that says so."""
+    if not facts:
         return
-    phones = sa.select(message.c.phone_hash).where(
-        message.c.window_start == window.start, message.c.customer_id == sa.any_(bulk_update.id_array(ids))
+    phones = sa.select(message.c.customer_id, message.c.phone_hash).where(
+        message.c.window_start == window.start,
+        message.c.customer_id == sa.any_(bulk_update.id_array(list(facts))),
+        message.c.phone_hash.is_not(None),
     )
-    for phone_hash in conn.execute(phones).scalars().all():
-        suppression.suppress(
-            conn, phone_hash, reason=SuppressionReason.PROVIDER, source="the provider's answer", as_of=now
-        )
+    for customer_id, phone_hash in conn.execute(phones.order_by(message.c.customer_id)).all():
+        reason = suppression.BY_FACT[facts[customer_id]]
+        suppression.suppress(conn, phone_hash, reason=reason, source="the provider's answer", as_of=now)

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 
 REVIEW_EVERY = 60.0
-"""Seconds after which a sender reads the throttle's settings again, and counts filtered messages."""
+"""Seconds after which a sender reads the throttle's settings again, and counts what receipts report."""
 LOG_EVERY = 5.0
 """Seconds between log lines about the progress."""
 PAGE = 2000
@@ -223,7 +223,7 @@ class _Sender:
         self._log_progress()
 
     def _review(self) -> None:
-        """Notice what may change during a send: the share of filtered messages, and the throttle's settings."""
+        """Notice what may change during a send: what receipts report, and the throttle's settings."""
         self.reviewed = monotonic()
         self.health.judge_delivery()
         if self.current_settings is None:

@@ -20,6 +20,7 @@ from engage.service.docs_page import CSP, docs_page
 from engage.service.problem_details import documented
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
+from engage.storage.database_clock import DatabaseClock
 
 
 def create_app(context: Context) -> FastAPI:
@@ -56,6 +57,9 @@ def _about(app: FastAPI, context: Context) -> list[APIRouter]:
                 responses={200: {"content": {"text/plain": {}}}, **documented(401, 403, 429, 503)})  # fmt: skip
     def metrics() -> Response:
         """Batches, events, rejected events by reason, latencies, connections."""
+        if isinstance(context.clock, DatabaseClock):
+            context.clock.measure()
+            context.metrics.clock_off.set(context.clock.off)
         context.metrics.pool.set(context.engine.pool.checkedout())  # type: ignore[attr-defined]
         return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -13,6 +13,7 @@ from engage.service.context import Context
 from engage.service.problem_details import documented, problem
 from engage.service.strict_route import StrictRoute
 from engage.storage import migrations
+from engage.storage.database_clock import DatabaseClock
 
 FRESH_SECONDS = 1.0
 """How long the database's answer holds, because every client may ask for it without a key."""
@@ -64,6 +65,11 @@ class _Readiness:
 
     async def _ask(self) -> None:
         try:
-            await run_in_threadpool(migrations.require_current, self._context.engine)
+            await run_in_threadpool(self._check)
         finally:
             self._at = monotonic()
+
+    def _check(self) -> None:
+        migrations.require_current(self._context.engine)
+        if isinstance(self._context.clock, DatabaseClock):
+            self._context.clock.measure()

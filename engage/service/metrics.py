@@ -25,6 +25,11 @@ class Metrics:
         )
         self.waiting = Gauge("engage_intake_waiting", "Batches that wait to be written.", registry=self.registry)
         self.pool = Gauge("engage_pool_connections", "Database connections in use.", registry=self.registry)
+        self.clock_off = Gauge(
+            "engage_clock_offset_seconds",
+            "This clock, ahead of the database's.",
+            registry=self.registry,
+        )
         self.receipts = Counter("engage_receipts", "Delivery receipts by outcome.", ["outcome"], registry=self.registry)
         self.inbound = Counter(
             "engage_inbound_texts", "Texts from customers by class.", ["text_class"], registry=self.registry

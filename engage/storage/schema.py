@@ -75,7 +75,7 @@ suppression = sa.Table(
         sa.Text,
         nullable=False,
         comment="stop: an opt-out by keyword or in the app; revocation: an opt-out in other words; "
-        "provider: it refuses; erasure: customer erased",
+        "provider: it refuses; dead_number: takes no texts; erasure: customer erased",
     ),
     sa.Column("source", sa.Text, nullable=False, comment="where the reason comes from"),
     _time("suppressed_at", nullable=False),

@@ -109,16 +109,6 @@ def not_textable(phone: str) -> SkipReason | None:
     return None if kind in _TEXTED and of_a_country else SkipReason.NOT_MOBILE
 
 
-def same_number(one: str, other: str) -> bool:
-    """Whether two E.164 texts mean one number: ``+4407…`` and ``+447…`` do."""
-    if one == other:
-        return True
-    try:
-        return phonenumbers.parse(one) == phonenumbers.parse(other)
-    except phonenumbers.NumberParseException:
-        return False
-
-
 def zones(phone: str, time_zone: str | None) -> tuple[ZoneInfo, ...]:
     """The time zones that a customer may be in: ``time_zone`` if it exists, else all zones of the phone number.
 

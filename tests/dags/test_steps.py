@@ -489,6 +489,7 @@ def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag
     called = []
     variables(monkeypatch, {"engage_keep_windows": "20"})
     monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: datetime.now(UTC))
     monkeypatch.setattr(its_step, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
     before = datetime.now(UTC)
     with maintenance():

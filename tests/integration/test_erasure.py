@@ -122,8 +122,11 @@ def test_what_is_noted_of_their_texts_is_forgotten_too_and_of_nobody_elses(texte
 
 
 def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_kept(texted):
-    pairs = [("stop", "erasure"), ("erasure", "stop"), ("stop", "provider"), ("revocation", "provider"),
-             ("revocation", "erasure"), ("provider", "revocation")]  # fmt: skip
+    pairs = [
+        ("stop", "erasure"), ("erasure", "stop"), ("stop", "provider"), ("revocation", "provider"),
+        ("revocation", "erasure"), ("provider", "revocation"), ("dead_number", "stop"), ("stop", "dead_number"),
+        ("erasure", "dead_number"), ("dead_number", "erasure"), ("dead_number", "revocation"),
+    ]  # fmt: skip
     for n, (first, second) in enumerate(pairs):
         with texted.engine.begin() as conn:
             for reason in (first, second):
@@ -135,6 +138,11 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
         ("provider", "as provider"),
         ("erasure", "as erasure"),
         ("provider", "as provider"),
+        ("stop", "as stop"),
+        ("stop", "as stop"),
+        ("erasure", "as erasure"),
+        ("erasure", "as erasure"),
+        ("revocation", "as revocation"),
     ]
 
 

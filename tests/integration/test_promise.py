@@ -36,7 +36,9 @@ from engage.sending import (
 from engage.sending.providers import Outcome, Receipt, Reply
 from engage.settings import Settings
 from engage.statuses import ProviderFact
+from engage.storage.schema import customer
 from engage.storage.schema import message as messages
+from engage.texts.phone import phone_hash
 from tests import twilio_double
 from tests.integration.conftest import KEY
 from tests.integration.texting import NOON_IN_NEW_YORK, Texting
@@ -90,8 +92,11 @@ def crashing(world, url, double):
         process.stdin.close()
 
 
-@pytest.mark.parametrize("boundary", ["claimed", "committed", "marking", "marked", "posted", "answered", "recording"])
-@pytest.mark.parametrize("rate", ["0", "60"])
+@pytest.mark.parametrize(
+    ("boundary", "rate"),
+    [(boundary, "0") for boundary in ("claimed", "committed", "marking", "marked", "posted", "answered", "recording")]
+    + [("committed", "60")],
+)
 def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_missing(texting, crashing, boundary, rate):
     customers, at_once = 12, 3
     texting.customers(customers)
@@ -111,8 +116,8 @@ def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_miss
         assert unknown | accepted == set(range(1, customers + 1))
         assert len(unknown) == handed  # what was claimed and never handed over has been sent by the next sender
         assert len(unknown - posted) <= at_once
-        if boundary in {"claimed", "committed", "marking"}:
-            assert not unknown - posted
+        if crash % 4 == 0 and boundary in {"claimed", "committed", "marking"}:
+            assert not unknown  # nothing was marked before
         assert posted <= unknown | accepted
         assert accepted <= set(texting.texted())
         if boundary == "claimed":
@@ -320,17 +325,46 @@ def test_posts_that_are_refused_for_any_reason_halt_the_campaign(texting):
     texting.customers(79).queued(send_concurrency="1")
     texting.double.fault = lambda post: Fault(400, 21408)
     summary = texting.rerun()
-    assert "messages failed or were not delivered, more than max_undelivered_percent 50" in summary.halted_because
+    assert "messages did not arrive, more than max_undelivered_percent 50" in summary.halted_because
     assert len(texting.double.posts) < 60
 
 
 def test_receipts_that_report_failures_after_the_end_raise_one_alert(texting):
     texting.customers(60).queued()
     assert texting.rerun().by_status == {"accepted": 60}
-    texting.world.execute(sa.update(messages).values(status="undelivered", error_code=30034))
+    texting.world.execute(sa.update(messages).values(status="undelivered", fact="unreachable"))
     for _ in range(2):
         assert delivery_health.report_poor_delivery(texting.world.engine, as_of=texting.world.now) == 1
-    assert mailed(texting) == ["Engage: 60 of 60 messages did not arrive"]
+    assert mailed(texting) == ["Engage: too many messages of a campaign did not arrive"]
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [(30034, "registration"), (30032, "registration"), (30022, "limit"), (30023, "limit"), (30027, "limit")],
+)
+def test_a_fault_of_the_senders_number_halts_the_campaign_and_names_the_cause(texting, code, cause):
+    texting.customers(30).queued(send_concurrency="2")
+    texting.double.fault = lambda post: Fault(400, code) if post.number > 3 else None
+    summary = texting.rerun()
+    assert summary.halted
+    assert cause in summary.halted_because
+    assert 3 + 5 <= len(texting.double.posts) <= 14
+    assert texting.world.rows("SELECT * FROM suppression") == []
+
+
+@pytest.mark.parametrize("code", [21211, 21614, 30005, 30006])
+def test_a_dead_number_is_not_texted_again_until_the_customers_phone_changes(texting, code):
+    texting.customers(3).queued()
+    texting.double.fault = lambda post: Fault(400, code) if post.to == fictional_phone(1) else None
+    texting.send()
+    assert texting.world.rows("SELECT reason FROM suppression") == [("dead_number",)]
+    texting.queued()
+    assert texting.world.ledger()[2] == "skipped/dead_number"
+    new = fictional_phone(7)
+    values = {"phone": new, "phone_hash": phone_hash(new, KEY)}
+    texting.world.execute(sa.update(customer).where(customer.c.customer_id == 2).values(values))
+    texting.queued()
+    assert texting.world.ledger()[2] == "queued"
 
 
 def test_receipts_of_filtered_messages_halt_the_campaign_as_well(texting, monkeypatch):

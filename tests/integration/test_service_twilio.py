@@ -354,6 +354,14 @@ def test_a_receipt_says_that_somebody_has_told_the_provider_to_stop(accepted):
     assert accepted.suppressed() == []
 
 
+@pytest.mark.parametrize("code", ["30005", "30006", "21211", "21614"])
+def test_a_receipt_of_a_dead_number_suppresses_it_until_a_start(accepted, code):
+    accepted.receipt("undelivered", ErrorCode=code)
+    assert accepted.suppressed() == [("dead_number", "the provider's receipt")]
+    accepted.text("START")
+    assert accepted.suppressed() == []
+
+
 def test_the_double_calls_back_to_the_address_that_the_sender_gave(accepted, double):
     """From the sender's own parameters to the settled message."""
     account = replace(double.account, status_callback=PUBLIC + STATUS)

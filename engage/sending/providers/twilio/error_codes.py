@@ -56,6 +56,9 @@ _FAILED = {
     30006: ("a landline", ProviderFact.NOT_MOBILE),
     30007: ("filtered as spam", ProviderFact.FILTERED),
     30008: ("not delivered", None),
+    30022: ("the sender's registration allows no more texts now", ProviderFact.SENDER_LIMIT_REACHED),
+    30023: ("the daily limit of the sender's registration is reached", ProviderFact.SENDER_LIMIT_REACHED),
+    30027: ("the network's daily limit for the sender is reached", ProviderFact.SENDER_LIMIT_REACHED),
     30032: ("the sender's number is not verified", ProviderFact.SENDER_NOT_REGISTERED),
     30034: ("the sender's number is not registered", ProviderFact.SENDER_NOT_REGISTERED),
 }

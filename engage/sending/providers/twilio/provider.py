@@ -68,7 +68,7 @@ class TwilioProvider:
             raise
         if not sent.sid:
             raise ValueError("an answer without the message's id")
-        if not phone.same_number(sms.phone, str(sent.to)):
+        if phone.canonical(str(sent.to)) != phone.canonical(sms.phone):
             raise ValueError("an answer about another recipient")
         return Reply(Outcome.ACCEPTED, sent.sid)
 
