@@ -9,7 +9,7 @@ Once an hour: create partitions for new events, delete data older than their ret
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
   themselves. It alerts the operators of each once, and mails every alert that still waits.
 
-What campaigns computed and sent stays. An extra run does no harm, and neither does a missed one.
+What campaigns computed and sent stays. Extra and missed runs do no harm.
 """
 
 from datetime import timedelta

@@ -78,11 +78,11 @@ def campaign_halted(why: str) -> Alert:
 
 
 def messages_unknown(count: int) -> Alert:
-    """The fate of some messages is unknown: they may or may not have gone out."""
+    """The outcome of some messages is unknown: they may or may not have gone out."""
     return Alert(
-        f"Engage: {_messages(count)} of unknown fate",
+        f"Engage: {_messages(count)} of unknown outcome",
         f"The provider failed, or the sender ended, while {_messages(count)} {'was' if count == 1 else 'were'} handed "
-        "over. No machine sends them again.",
+        "over. Engage does not send them again.",
         "python -m engage messages --status unknown lists them, and python -m engage messages reconcile asks the "
         "provider about them.",
     )

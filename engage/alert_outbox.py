@@ -104,7 +104,7 @@ def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[
 
 
 def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:
-    """What no mail has reported of a window yet: its messages of unknown fate, and why the sender halted it."""
+    """What no mail has reported of a window yet: its messages of unknown outcome, and why the sender halted it."""
     rows = conn.execute(
         sa.select(schema.alert.c.kind, schema.alert.c.detail)
         .where(_waits, schema.alert.c.window_start == window.start)
@@ -116,7 +116,7 @@ def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:
 
 
 def _next(conn: sa.Connection, tried: set[int]) -> list[sa.Row[Any]]:
-    """The next alert, locked, with the campaign's run; messages of unknown fate of one window are one alert."""
+    """The next alert, locked, with the campaign's run; messages of unknown outcome of one window are one alert."""
     first = conn.execute(
         _locked().where(_waits, schema.alert.c.alert_id.not_in(tried))
         .order_by(schema.alert.c.attempts, schema.alert.c.alert_id)

@@ -11,7 +11,7 @@
     ├── NoCustomers             the customer table is empty, so there is nothing to do yet (a run skips)
     ├── NoValidEvents           there are customers, but the window has no valid event
     ├── GuardStop               the data look wrong beside the last campaign's, and no run ignores the guard
-    ├── NotApproved             the messages need an approver's consent, which is missing
+    ├── NotApproved             the messages need an approval, which is missing
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from engage.errors import InputError
 
-MAX_ID = 2**63 - 1
+MAX_CUSTOMER_ID = 2**63 - 1
 """The largest bigint of Postgres."""
 MAX_NOTE = 500
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -31,13 +31,13 @@ _NO_PLACE = {"Factory", "localtime"}
 """Names that mean the machine's own zone, or none."""
 
 
-def customer_id(text: str, *, least: int = -MAX_ID) -> int:
+def customer_id(text: str, *, least: int = -MAX_CUSTOMER_ID) -> int:
     """A customer's id.
 
     Raises:
-        InputError: not a whole number from ``least`` to ``MAX_ID`` in plain digits.
+        InputError: not a whole number from ``least`` to ``MAX_CUSTOMER_ID`` in plain digits.
     """
-    if _ID.fullmatch(text) and least <= (found := int(text)) <= MAX_ID:
+    if _ID.fullmatch(text) and least <= (found := int(text)) <= MAX_CUSTOMER_ID:
         return found
     raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
 

@@ -24,6 +24,15 @@ class ApprovalState(StrEnum):
     REJECTED = auto()
 
 
+APPROVAL_MOVES: dict[ApprovalState | None, tuple[ApprovalState | None, ...]] = {
+    None: (ApprovalState.REQUESTED,),
+    ApprovalState.REQUESTED: (ApprovalState.APPROVED, ApprovalState.REJECTED),
+    ApprovalState.APPROVED: (),
+    ApprovalState.REJECTED: (ApprovalState.REQUESTED, None),
+}
+"""The next states of each state; None is a campaign whose approval was never requested, or is needed no more."""
+
+
 class MessageStatus(StrEnum):
     """Where a message is on its way. ``MESSAGE_MOVES`` says which status may follow which."""
 

@@ -105,7 +105,7 @@ def report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLRespon
 
 @app.get("/run", dependencies=SEE)
 def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_id: str, run_id: str) -> HTMLResponse:
-    """The report on a DAG_ID run's campaign: the tab *Campaign report* of the run."""
+    """The report on the campaign of a DAG run: the tab *Campaign report* of the run."""
     if dag_id != DAG_ID:
         raise RunError(f"Only the runs of {DAG_ID} have a campaign.")
     if not run_id.isprintable():  # Postgres keeps no NUL

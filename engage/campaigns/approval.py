@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engage.errors import NotApproved
-from engage.statuses import ApprovalState
+from engage.statuses import APPROVAL_MOVES, ApprovalState
 from engage.window import Window
 
 
@@ -61,7 +61,7 @@ class Approval:
 
     def requested(self, as_of: datetime) -> Approval:
         """A new list waits for an answer."""
-        return replace(self, state=ApprovalState.REQUESTED, at=as_of, by=None)
+        return self._moved(ApprovalState.REQUESTED, at=as_of)
 
     def asked_by(self, run_id: str) -> Approval:
         """The run has asked about the present list.
@@ -89,11 +89,15 @@ class Approval:
                 "that goes out, halt it. To be asked again about a rejected one, trigger a run of the window."
             )
         asked = self.asked_by(run_id)  # a run that asked before migration 0007 is not listed
-        return replace(asked, state=wanted, at=as_of, by=by)
+        return asked._moved(wanted, at=as_of, by=by)
 
     def cleared(self) -> Approval:
         """The campaign was computed again, and requires none."""
-        return replace(self, state=None, at=None, by=None)
+        return self._moved(None)
+
+    def _moved(self, state: ApprovalState | None, *, at: datetime | None = None, by: str | None = None) -> Approval:
+        assert state is self.state or state in APPROVAL_MOVES[self.state], f"from {self.state} to {state}"
+        return replace(self, state=state, at=at, by=by)
 
     # --- what a state allows
 

@@ -104,7 +104,7 @@ def step(engine: sa.Engine, window: Window, name: str) -> Iterator[Step]:
     """
     with engine.begin() as conn:
         connection.tune(conn)
-        yield from _timed(Step(conn, existing(conn, window)), name)
+        yield from _timed(Step(conn, locked(conn, window)), name)
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
     )
 
 
-def existing(conn: sa.Connection, window: Window) -> Campaign:
+def locked(conn: sa.Connection, window: Window) -> Campaign:
     """The window's campaign, locked until the commit.
 
     Raises:
@@ -222,7 +222,7 @@ def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datet
     Raises:
         NotReady: there is no such campaign.
     """
-    if existing(conn, window).halted_at is not None:
+    if locked(conn, window).halted_at is not None:
         return False
     update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
     return True
@@ -234,7 +234,7 @@ def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:
     Raises:
         NotReady: there is no such campaign.
     """
-    if existing(conn, window).halted_at is not None:
+    if locked(conn, window).halted_at is not None:
         update(conn, window, halted_at=None, halted_by=None, halted_why=None, resumed_at=as_of)
 
 

@@ -31,7 +31,7 @@ def demo(port: Port = 8080, service_port: ServicePort = 8000, customers: Custome
         if found.window["run_id"] != run.run_id and found.window["frozen_at"]:
             console.print(
                 f"This window's campaign was frozen on {found.window['frozen_at'][:16]} UTC, so the run changed "
-                "nothing and sent no message again. `make clean` starts over."
+                "nothing and sent nothing. `make clean` starts over."
             )
         local_stack.print_addresses(airflow)
         if sys.stdin.isatty() and sys.stdout.isatty():

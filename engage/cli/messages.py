@@ -1,4 +1,4 @@
-"""``engage messages …``: list the ledger, halt and resume a campaign, settle messages of unknown fate."""
+"""``engage messages …``: list the ledger, halt and resume a campaign, settle messages of unknown outcome."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_(
     """List a campaign's messages, by default those of the latest campaign. Phone numbers are masked.
 
     The commands halt and resume stop and continue the sending; resolve and reconcile settle messages of unknown
-    fate.
+    outcome.
     """
     if context.invoked_subcommand:
         return
@@ -82,7 +82,7 @@ def resolve(
     why: Why,
     by: By = None,
 ) -> None:
-    """Settle a message of unknown fate by hand. It is never sent again."""
+    """Settle a message of unknown outcome by hand. It is never sent again."""
     window = Window.named(window_start, now())
     with database() as engine:
         settled = Settlement(status, why, by or _login())
@@ -92,7 +92,7 @@ def resolve(
 
 @app.command("reconcile")
 def reconcile_(window_start: WindowStart = None) -> None:
-    """Ask the provider about messages of unknown fate, and settle those that it knows."""
+    """Ask the provider about messages of unknown outcome, and settle those that it knows."""
     window = window_named(window_start)
     with database() as engine:
         done = reconcile(engine, window, providers.provider, as_of=DatabaseClock(engine)())

@@ -1,1 +1,1 @@
-"""Customers: profile, suppression, erasure, replies."""
+"""Customers: profile, suppression, erasure, replies, and synthetic customers."""

@@ -34,13 +34,15 @@ def suppress(
     """Never text a phone again.
 
     The first reason stays, unless the new one is harder to end. A new phone ends a dead number, a consent a revocation,
-    a START all but an erasure.
+    a START all but an erasure. The same reason again dates the suppression anew, because only a later consent ends a
+    revocation.
     """
     row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
     easier = [other for other in SuppressionReason if _HARDNESS[other] < _HARDNESS[reason]]
-    outranks = suppression.c.reason.in_(easier)
+    again = sa.and_(suppression.c.reason == reason, suppression.c.suppressed_at < as_of)
+    replaced = sa.or_(suppression.c.reason.in_(easier), again)
     conn.execute(
-        insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=outranks)
+        insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=replaced)
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from engage.errors import WindowError
+from engage.parsing import MAX_CUSTOMER_ID
 from engage.window import Window
 
-_REFERENCE = re.compile(r"(\d{8})-(-?\d{1,18})", re.ASCII)
+_REFERENCE = re.compile(r"(\d{8})-(-?\d{1,19})", re.ASCII)
 
 
 def write(window: Window, customer_id: int) -> str:
@@ -24,6 +25,7 @@ def read(reference: str) -> tuple[Window, int] | None:
     if match is None:
         return None
     try:
-        return Window.from_key(match[1]), int(match[2])
+        window, customer_id = Window.from_key(match[1]), int(match[2])
     except WindowError:
         return None
+    return (window, customer_id) if abs(customer_id) <= MAX_CUSTOMER_ID else None

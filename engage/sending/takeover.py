@@ -53,7 +53,7 @@ def take_over(
     """
     with engine.begin() as conn:
         found, chosen = _sendable(conn, window)
-    # before anything is changed: a process without an account must not stop a sender that has one
+    # before anything is changed: only a process with an account may stop another sender
     provider = None if found.halted_at else provider_named(chosen.sms_provider)
     token = _supersede(engine, window, now)
     with engine.begin() as conn:

@@ -14,13 +14,13 @@ from pydantic_core import PydanticCustomError
 from engage import parsing
 from engage.customers import erasure, profile
 from engage.errors import InputError
+from engage.parsing import MAX_CUSTOMER_ID
 from engage.reports import customer_history
 from engage.service.context import Context
 from engage.service.customer_models import ConsentState, CustomerView, ForgottenView, ProfileBody
 from engage.service.problem_details import documented
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
-from engage.storage.schema import MAX_CUSTOMER_ID
 
 
 def _plain(text: object) -> object:

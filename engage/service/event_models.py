@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from engage import parsing
 from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
 from engage.errors import InputError
+from engage.parsing import MAX_CUSTOMER_ID
 from engage.statuses import AppEventKind
-from engage.storage.schema import MAX_CUSTOMER_ID
 
 MAX_EVENTS = 1000
 

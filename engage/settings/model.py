@@ -32,7 +32,7 @@ class Settings(BaseModel):
     send_within_days: Annotated[Count, Field(ge=0, le=3650)] = Field(
         7,
         title="a whole number of days from 0 to 3650",
-        description="Customers are texted only this many days after the window's end, unless the run says send_late.",
+        description="Customers are texted up to this many days after the window's end; with send_late, also later.",
     )
     message_boost: MessageText = Field(
         "We miss you! Show this text at the counter for 10% off your next meal. Reply STOP to opt out.",

@@ -38,6 +38,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         rejected = found.rejected | rejected_ids
         if valid != found.events:  # the log has grown since extract, perhaps by rejected events
             rejected |= valid_events.count_window(step.conn, window)[1]
+        rejected = {str(reason): count for reason, count in rejected.items()}  # as the campaign keeps them
         step.save(status=CampaignStatus.AGGREGATED, customers=customers, events=valid, rejected=rejected, buckets=None)
         return AggregateSummary(customers, rejected)
 

@@ -54,7 +54,7 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
         TooManyMessages, TooLate: what ``queue.build`` raises.
     """
     with engine.begin() as conn:
-        found = campaign.existing(conn, window)
+        found = campaign.locked(conn, window)
     approval, may_text = found.approval, options.may_text(window, found.require_settings(), as_of)
     if may_text and not found.frozen:
         found.guard.enforce(window)
@@ -83,7 +83,7 @@ def answer(
         NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
     """
     with engine.begin() as conn:
-        found = campaign.existing(conn, window)
+        found = campaign.locked(conn, window)
         given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of)
         if given != found.approval:
             if by is None:
@@ -109,7 +109,7 @@ def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
 def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary, as_of: datetime) -> Question:
     """Record that the run asks about the frozen list, with an alert each time, and return the question."""
     with engine.begin() as conn:
-        found = campaign.existing(conn, window)
+        found = campaign.locked(conn, window)
         if found.approval.state is not ApprovalState.REQUESTED:
             return Question("The question was answered in the meantime.")
         campaign.update(conn, window, **found.approval.asked_by(run_id).columns)

@@ -55,7 +55,8 @@ def extract(
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
         valid, rejected = valid_events.count_window(step.conn, window)
-        rejected = dict.fromkeys(RejectReason, 0) | rejected | valid_events.count_outside_windows(step.conn, as_of)
+        rejected |= valid_events.count_outside_windows(step.conn, as_of)
+        rejected = {str(reason): rejected.get(reason, 0) for reason in RejectReason}
         if not any(valid.values()):
             raise NoValidEvents(_no_valid_event(window, rejected))
         found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(options, run_id))

@@ -24,7 +24,6 @@ from engage.statuses import (
 )
 from engage.texts.phone import E164
 
-MIN_CUSTOMER_ID, MAX_CUSTOMER_ID = -(2**63), 2**63 - 1
 """The range of a ``bigint``. Customers have ids from 1; negative ids stand in for erased customers."""
 
 metadata = sa.MetaData(

@@ -191,14 +191,14 @@ def after_sending(task_context, outbox, monkeypatch):
 def test_messages_that_became_unknown_send_an_alert_though_the_task_succeeds(after_sending, mails, addressed):
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     [mail] = mails
-    assert mail.subject == "Engage: 3 messages of unknown fate"
+    assert mail.subject == "Engage: 3 messages of unknown outcome"
     assert "python -m engage messages --status unknown" in mail.html
     assert f'href="{LINK}"' in mail.html
 
 
 def test_one_message_is_one(after_sending, mails, addressed):
     after_sending(Sent(unknown_now=1))
-    assert mails[0].subject == "Engage: 1 message of unknown fate"
+    assert mails[0].subject == "Engage: 1 message of unknown outcome"
 
 
 def test_that_alert_goes_out_at_once_when_other_messages_have_to_wait(after_sending, mails, addressed):
@@ -264,7 +264,7 @@ def test_an_alert_raised_while_the_mail_server_is_away_is_mailed_once_it_is_back
     down.start()
     assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=1, waiting=0)
     assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=0, waiting=0)
-    assert [mail.subject for mail in mails] == ["Engage: 2 messages of unknown fate"]
+    assert [mail.subject for mail in mails] == ["Engage: 2 messages of unknown outcome"]
     assert "Raised on 2026-11-10 09:00 UTC." in mails[0].html
 
 
@@ -303,7 +303,7 @@ def test_messages_that_become_unknown_in_many_transactions_are_one_mail(outbox, 
     for _ in range(30):
         put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
     engage_alerts.deliver(outbox, context_of())
-    assert [mail.subject for mail in mails] == ["Engage: 60 messages of unknown fate"]
+    assert [mail.subject for mail in mails] == ["Engage: 60 messages of unknown outcome"]
 
 
 def test_an_alert_that_no_text_fits_does_not_hold_up_the_others(outbox, mails, addressed):

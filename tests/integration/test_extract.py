@@ -45,6 +45,7 @@ def test_every_bad_row_is_counted_under_its_reason_and_stays_in_the_log(world):
     world.purchase(ada, None)
     summary = world.extract()
     assert summary.events == {"sessions": 1, "purchases": 0}
+    assert "RejectReason" not in str(summary.rejected)  # as the task's log shows it
     assert summary.rejected == NOTHING | {
         "missing_timestamp": 3,
         "future_dated": 5,

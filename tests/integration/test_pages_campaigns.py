@@ -211,7 +211,7 @@ def test_a_report_lists_unknown_messages_with_their_phones_masked(done):
     done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
     done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
     page = campaign_report(done.engine, VIEWER, done.window)
-    assert "Messages of unknown fate" in page
+    assert "Messages of unknown outcome" in page
     assert "…01" in page
     assert "+999" not in page
 

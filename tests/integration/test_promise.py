@@ -417,7 +417,7 @@ def test_messages_are_said_to_have_become_unknown_by_the_run_in_which_they_did(t
     assert (summary.by_status, summary.unknown_now) == ({"accepted": 20, "unknown": 20}, 20)
     texting.world.now += timedelta(hours=1)
     assert texting.rerun().unknown_now == 20  # the task's process may have died before it could mail
-    assert mailed(texting) == ["Engage: 20 messages of unknown fate"]
+    assert mailed(texting) == ["Engage: 20 messages of unknown outcome"]
     summary = texting.rerun()
     assert (summary.by_status, summary.unknown_now) == ({"accepted": 20, "unknown": 20}, 0)
 
@@ -449,7 +449,7 @@ def test_a_message_of_unknown_fate_is_told_once_though_its_own_sender_times_out_
     handover.mark(world.engine, orphan, [1], world.now)
     world.now += timedelta(minutes=1)
     assert texting.rerun().unknown_now == 1
-    assert mailed(texting) == ["Engage: 1 message of unknown fate"]
+    assert mailed(texting) == ["Engage: 1 message of unknown outcome"]
     world.now += timedelta(minutes=1)
     outcomes.record(world.engine, orphan.window, orphan.token, [outcomes.Answer(1, error="ReadTimeout")], world.now)
     world.now += timedelta(minutes=1)

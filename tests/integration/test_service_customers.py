@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import why
 from engage.customers import suppression
+from engage.parsing import MAX_CUSTOMER_ID
 from engage.sending import queue
 from engage.settings import Settings
-from engage.storage.schema import MAX_CUSTOMER_ID, message, metadata
+from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 from tests.integration.service import refused
@@ -395,9 +396,9 @@ def revoked(customers, world):
     return customers
 
 
-def suppressed(world, reason):
+def suppressed(world, reason, at=REVOKED):
     with world.engine.begin() as conn:
-        suppression.suppress(conn, phone_hash(PHONE, KEY), reason=reason, source="a test", as_of=REVOKED)
+        suppression.suppress(conn, phone_hash(PHONE, KEY), reason=reason, source="a test", as_of=at)
 
 
 def consenting(at, **more):
@@ -428,6 +429,13 @@ def test_a_later_consent_ends_no_other_suppression(customers, world, reason):
 def test_a_keyword_after_other_words_is_lifted_by_no_consent(revoked, world):
     suppressed(world, "stop")
     assert told(revoked.put(consenting(world.now)))["suppressed"] is True
+
+
+def test_a_consent_between_two_texts_does_not_end_the_later_one(revoked, world):
+    suppressed(world, "revocation", REVOKED + timedelta(minutes=30))
+    suppressed(world, "revocation", REVOKED)  # the first one once more: it does not take back the later time
+    assert told(revoked.put(consenting(REVOKED + timedelta(minutes=15))))["suppressed"] is True
+    assert told(revoked.put(consenting(REVOKED + timedelta(minutes=45))))["suppressed"] is False
 
 
 def test_a_consent_that_was_known_before_the_text_ends_nothing(customers, world):

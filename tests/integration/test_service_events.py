@@ -4,9 +4,9 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 
+from engage.parsing import MAX_CUSTOMER_ID
 from engage.service import event_validation
 from engage.service.event_models import MAX_EVENTS
-from engage.storage.schema import MAX_CUSTOMER_ID
 from tests.integration.service import AT, bought, refused, session, viewed
 
 SESSIONS = "SELECT customer_id, started_at FROM app_session ORDER BY customer_id, started_at"

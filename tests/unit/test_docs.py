@@ -13,6 +13,7 @@ import typer
 
 from engage.cli.main import app
 from engage.statuses import (
+    APPROVAL_MOVES,
     MESSAGE_MOVES,
     ApiScope,
     AppEventKind,
@@ -130,6 +131,12 @@ def test_the_diagram_of_a_message_shows_the_allowed_moves():
     begin = {("[*]", "queued"), ("[*]", "skipped")}
     final = {(str(status), "[*]") for status, ends in MESSAGE_MOVES.items() if not ends}
     assert diagram("The states of a message") == moves | begin | final
+
+
+def test_the_diagram_of_an_approval_shows_the_allowed_moves():
+    moves = {(str(start or "[*]"), str(end or "[*]")) for start, ends in APPROVAL_MOVES.items() for end in ends}
+    final = {(str(state), "[*]") for state, ends in APPROVAL_MOVES.items() if not ends}
+    assert diagram("The states of an approval") == moves | final
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_a_reference_is_the_windows_start_and_the_customers_id():
     assert message_reference.write(WINDOW, 4711) == "20260914-4711"
 
 
-@pytest.mark.parametrize("customer_id", [0, 1, -1, 4711, 10**18 - 1, -(10**18) + 1])
+@pytest.mark.parametrize("customer_id", [0, 1, -1, 4711, 10**18, 2**63 - 1, -(2**63) + 1])
 def test_what_is_written_is_read_again(customer_id):
     assert message_reference.read(message_reference.write(WINDOW, customer_id)) == (WINDOW, customer_id)
 

@@ -20,12 +20,12 @@ def test_what_is_no_id_is_refused(text):
 
 def test_ids():
     assert parsing.customer_id("4711") == 4711
-    assert parsing.customer_id(str(parsing.MAX_ID)) == parsing.MAX_ID
+    assert parsing.customer_id(str(parsing.MAX_CUSTOMER_ID)) == parsing.MAX_CUSTOMER_ID
     assert parsing.customer_id("-5") == -5
     with pytest.raises(InputError):
         parsing.customer_id("-5", least=1)
     with pytest.raises(InputError):
-        parsing.customer_id(str(parsing.MAX_ID + 1))
+        parsing.customer_id(str(parsing.MAX_CUSTOMER_ID + 1))
 
 
 @pytest.mark.parametrize("text", [*NO_PLAIN_DIGITS, "1.0", "1e3"])

@@ -1,4 +1,7 @@
-"""An opt-out in other words than a keyword is a reason of its own: a later consent in the app ends it."""
+"""An opt-out in other words than a keyword is a reason of its own: a later consent in the app ends it.
+
+The opt-outs of before stay as they are. Their rows do not tell whether a STOP by keyword followed the other words.
+"""
 
 from alembic import op
 
@@ -9,7 +12,6 @@ depends_on = None
 
 UPGRADE = """
 ALTER TABLE suppression DROP CONSTRAINT suppression_reason_check;
-UPDATE suppression SET reason = 'revocation' WHERE reason = 'stop' AND source = 'inbound text: revocation';
 ALTER TABLE suppression ADD CONSTRAINT suppression_reason_check
     CHECK (reason IN ('stop', 'revocation', 'provider', 'erasure'));
 COMMENT ON COLUMN suppression.reason IS 'stop: an opt-out by keyword or in the app; revocation: an opt-out in other words; provider: it refuses; erasure: customer erased';
