@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 from time import monotonic
 
 from engage.sending.claims import Claimed
@@ -64,8 +65,10 @@ class Dispatcher:
         self.requested_pause = 0.0
         """Seconds of the pause that it asked for when it became ``exhausted``."""
         self._pool = ThreadPoolExecutor(MAX_THREADS, "send") if provider.concurrent else None
-        self._waiting: set[Future[Answer]] = set()
+        self._waiting: set[Future[None]] = set()
         self._done: list[Answer] = []
+        self._answered: SimpleQueue[Answer] = SimpleQueue()
+        """Answers from the pool. An interrupt of the main thread may lose a future, but none of these."""
         self._next_turn = 0.0
         self._paused_until = 0.0
         self._pauses = 0
@@ -94,20 +97,23 @@ class Dispatcher:
             if self._pool is None:
                 self._done.append(self._send(row, turn, until))
             else:
-                self.handed.add(row.customer_id)
-                self._waiting.add(self._pool.submit(self._send, row, turn, until))
+                self._waiting.add(self._pool.submit(self._send_aside, row, turn, until))
 
     def answers(self, *, wait_a_moment: bool = False, final: bool = False) -> list[Answer]:
         """The answers that have come back since the last call.
 
-        With ``wait_a_moment`` it waits for some, as the caller has nothing to do. With ``final`` it waits for all.
+        With ``wait_a_moment`` it waits for some, as the caller has nothing to do. With ``final`` it waits for all,
+        and nothing more may be handed over.
         """
-        if self._waiting:
-            timeout = None if final else _POLL * wait_a_moment
-            done, self._waiting = wait(self._waiting, timeout, "ALL_COMPLETED" if final else FIRST_COMPLETED)
-            self._done += [future.result() for future in done]
+        if final:
+            self.close()
+            self._waiting = set()
+        elif self._waiting:
+            _, self._waiting = wait(self._waiting, _POLL * wait_a_moment, FIRST_COMPLETED)
         elif wait_a_moment and not self._done and not self.room():
             self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
+        while not self._answered.empty():
+            self._done.append(self._answered.get())
         found, self._done = self._done, []
         for answer in found:
             self._note_pause(answer)
@@ -141,6 +147,9 @@ class Dispatcher:
 
     def _until_room(self) -> float:
         return max(self._paused_until, self._next_turn) - monotonic()
+
+    def _send_aside(self, row: Claimed, turn: float, until: float) -> None:
+        self._answered.put(self._send(row, turn, until))
 
     def _send(self, row: Claimed, turn: float, until: float) -> Answer:
         if not self._wait_for(turn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 
@@ -128,6 +129,24 @@ def test_what_has_not_begun_when_it_stops_comes_back_as_not_taken():
     assert len(answered) == 20
     assert {answer.status for answer in answered} == {"accepted", "queued"}
     sending.close()
+
+
+def test_an_interrupt_while_messages_are_handed_over_loses_no_answer(monkeypatch):
+    provider = Provider()
+    sending = Dispatcher(provider, Throttle(0, 50))
+    assert sending._pool is not None
+    submit = sending._pool.submit
+
+    def interrupted(*work: Any) -> NoReturn:
+        submit(*work).result()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sending._pool, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sending.hand_over(rows(3))
+    sending.stop()
+    assert [(answer.customer_id, answer.status) for answer in sending.answers(final=True)] == [(0, "accepted")]
+    assert sending.handed == {0}
 
 
 def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
