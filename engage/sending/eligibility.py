@@ -18,7 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engage.settings import Settings
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage.schema import campaign, customer, message, suppression
-from engage.texts import phone
+from engage.texts import local_time
+from engage.texts.phone import not_textable
 from engage.texts.sending_hours import SendingHours
 from engage.window import Window
 
@@ -132,9 +133,9 @@ class RecipientChecks:
         """Whether the recipient may be texted at this moment."""
         if not self._strict:
             return _ANY_TIME
-        if why := phone.not_textable(number):
+        if why := not_textable(number):
             return Readiness(why)
-        zones = phone.zones(number, time_zone)
+        zones = local_time.zones(number, time_zone)
         return _within_hours(self._hours, zones, now) if zones else Readiness(SkipReason.NO_TIME_ZONE)
 
 

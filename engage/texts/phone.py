@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberType, timezone
@@ -109,18 +107,10 @@ def not_textable(phone: str) -> SkipReason | None:
     return None if kind in _TEXTED and of_a_country else SkipReason.NOT_MOBILE
 
 
-def zones(phone: str, time_zone: str | None) -> tuple[ZoneInfo, ...]:
-    """The time zones that a customer may be in: ``time_zone`` if it exists, else all zones of the phone number.
-
-    ``time_zone`` is an IANA name. The result is empty if neither is known.
-    """
-    if time_zone and (known := _zone(time_zone)):
-        return (known,)
+def zone_names(phone: str) -> tuple[str, ...]:
+    """The IANA names of the time zones that a number may be in; empty if the number is not known."""
     number = _read(phone)
-    if number is None:
-        return ()
-    found = [_zone(name) for name in timezone.time_zones_for_number(number)]
-    return tuple(zone for zone in found if zone) if all(found) else ()
+    return tuple(timezone.time_zones_for_number(number)) if number else ()
 
 
 def _read(phone: str) -> phonenumbers.PhoneNumber | None:
@@ -132,11 +122,3 @@ def _read(phone: str) -> phonenumbers.PhoneNumber | None:
 
 def _written(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-@lru_cache(maxsize=1000)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None

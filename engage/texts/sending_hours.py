@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-_AHEAD = 8
-"""Days to search for an opening: a week, and one more day for the time zones."""
+from engage.texts.local_time import daily
+
+_AHEAD = 7
+"""Days to search for an opening."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,15 @@ class SendingHours:
         """The first moment from ``now`` on that is within the hours in all ``zones``; None if there is none."""
         if self.open(zones, now):
             return now
-        starts = (moment for zone in zones for moment in _daily(zone, self.start, now))
+        starts = (moment for zone in zones for moment in daily(zone, self.start, now, _AHEAD))
         return min((moment for moment in starts if moment > now and self.open(zones, moment)), default=None)
 
     def closes_at(self, zones: Sequence[ZoneInfo], now: datetime) -> datetime | None:
         """The first moment after ``now`` at which the hours end in one of ``zones``; None if they never end."""
         if self.end is None and self.start == time.min:
             return None
-        ends = (moment for zone in zones for moment in _daily(zone, self.end or time.min, now))
+        ends = (moment for zone in zones for moment in daily(zone, self.end or time.min, now, _AHEAD))
         return min(moment for moment in ends if moment > now)
 
     def _open(self, local: time) -> bool:
         return self.start <= local and (self.end is None or local < self.end)
-
-
-def _daily(zone: ZoneInfo, at: time, now: datetime) -> list[datetime]:
-    """The moments of local time ``at`` on the days around ``now``; where daylight saving skips it, right after."""
-    today = now.astimezone(zone).date()
-    days = (today + timedelta(days=number) for number in range(-1, _AHEAD))
-    return [datetime.combine(day, at, zone).astimezone(UTC) for day in days]

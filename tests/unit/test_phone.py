@@ -17,7 +17,6 @@ from engage.texts.phone import (
     parse,
     phone_hash,
     trunk_spellings,
-    zones,
 )
 
 KEY = b"k" * 32
@@ -200,18 +199,3 @@ def test_every_number_of_a_texted_type_is_canonical_e164():
     texted = [phone for phone in examples() if not_textable(phone) is None]
     assert len(texted) > 200
     assert all(re.fullmatch(E164, phone) and canonical(phone) == phone for phone in texted)
-
-
-@pytest.mark.parametrize(
-    ("phone", "time_zone", "names"),
-    [
-        ("+12025550123", "Asia/Kolkata", ["Asia/Kolkata"]),
-        ("+12025550123", None, ["America/New_York"]),
-        ("+12025550123", "Mars/Olympus", ["America/New_York"]),
-        ("+12025550123", "../../etc/passwd", ["America/New_York"]),
-        ("+999000000001", None, []),
-        ("nobody", None, []),
-    ],
-)
-def test_where_a_phone_may_be(phone, time_zone, names):
-    assert [zone.key for zone in zones(phone, time_zone)] == names
