@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import engage_web_errors
+import engage_web_runs
 import sqlalchemy as sa
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user
@@ -19,7 +20,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from engage_steps import CONNECTION, window_of
-from engage_web_access import HALT, SEE, SET_THRESHOLDS, TheViewer, logged
+from engage_web_access import HALT, SEARCH, SEE, SET_THRESHOLDS, TRIGGER, TheViewer, logged
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -27,8 +28,8 @@ from sqlalchemy.orm import Session
 
 from engage import parsing, settings
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign
-from engage.errors import RunError
+from engage.campaigns import campaign, lateness
+from engage.errors import RunError, SettingsError
 from engage.pages import campaign_list, campaign_report, csv_download, customer_page, render, what_if
 from engage.reports.what_if import THRESHOLDS
 from engage.settings import PREFIX
@@ -79,6 +80,18 @@ class Resume(BaseModel):
     window_start: str
 
 
+class GoOn(BaseModel):
+    """The window to run."""
+
+    window_start: str
+
+
+class Wanted(BaseModel):
+    """The customer's id, as the user typed it."""
+
+    customer_id: str
+
+
 class Thresholds(BaseModel):
     """Both thresholds, as the user typed them."""
 
@@ -92,9 +105,11 @@ Chosen = Annotated[dict[str, str], Depends(_chosen)]
 
 
 @app.get("/campaigns", dependencies=SEE)
-def campaigns(engine: Database, viewer: TheViewer, before: str | None = None) -> HTMLResponse:
+def campaigns(engine: Database, viewer: TheViewer, session: SessionDep, before: str | None = None) -> HTMLResponse:
     """The list of campaigns."""
-    return HTMLResponse(campaign_list.campaign_list(engine, viewer, _window(before) if before else None))
+    older = _window(before) if before else None
+    settings_now = _settings(session)
+    return HTMLResponse(campaign_list.campaign_list(engine, viewer, settings_now, before=older, as_of=_now()))
 
 
 @app.get("/report", dependencies=SEE)
@@ -151,6 +166,22 @@ def one_customer(engine: Database, customer_id: str | None = None) -> HTMLRespon
     return HTMLResponse(customer_page.customer_page(engine, customer_id))
 
 
+@app.post("/find-customer", dependencies=SEARCH)
+def find_customer(wanted: Wanted, engine: Database) -> JSONResponse:
+    """The address of a customer's page. What the user typed stays out of every log, as it may be a phone number."""
+    found = customer_page.known_id(engine, wanted.customer_id)
+    return JSONResponse({"detail": "", "go": f"customer?customer_id={found}"})
+
+
+@app.post("/go-on", dependencies=[*TRIGGER, logged("go_on")])
+def go_on(wanted: GoOn, engine: Database, session: SessionDep, user: GetUserDep) -> JSONResponse:
+    """Start a run of a window whose campaign does not go on by itself."""
+    window, now = _window(wanted.window_start), _now()
+    late = lateness.is_late(window, _settings(session), now)
+    run_id = engage_web_runs.start_run(session, window, send_late=late, user=user.get_name(), now=now)
+    return JSONResponse({"detail": f"Started: {run_id}."})
+
+
 @app.post("/thresholds", dependencies=[*SET_THRESHOLDS, logged("thresholds")])
 def set_thresholds(wanted: Thresholds, session: SessionDep) -> JSONResponse:
     """Set the two Variables, for the next campaign."""
@@ -161,6 +192,18 @@ def set_thresholds(wanted: Thresholds, session: SessionDep) -> JSONResponse:
         Variable.set(PREFIX + name, value, description=known and known.description, session=session)
     new = ", ".join(f"{PREFIX}{name} is {value}" for name, value in values.items())
     return JSONResponse({"detail": f"Set: {new}. The next campaign takes them."})
+
+
+def _settings(session: Session) -> settings.Settings:
+    """The settings of the moment; the defaults if one is wrong, as the next run says which."""
+
+    def read(key: str) -> str | None:
+        return getattr(_variable(session, key.removeprefix(PREFIX)), "val", None)
+
+    try:
+        return settings.from_variables(read)
+    except SettingsError:
+        return settings.Settings()
 
 
 def _variable(session: Session, name: str) -> Variable | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -50,17 +50,23 @@ def _requires_variables(user: GetUserDep) -> None:
 _run_access = requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID)
 _run_change = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
 
+_run_trigger = requires_access_dag("POST", DagAccessEntity.RUN, DAG_ID)
+
 SEE = [Depends(_run_access)]
 """For a user who may see the DAG's runs."""
 HALT = [Depends(_same_origin), *SEE, Depends(_run_change)]
 """For a user who may change the DAG's runs."""
+TRIGGER = [Depends(_same_origin), *SEE, Depends(_run_trigger)]
+"""For a user who may trigger runs of the DAG."""
+SEARCH = [Depends(_same_origin), *SEE]
+"""For a user who may see the DAG's runs, and who sends what no address may show."""
 SET_THRESHOLDS = [Depends(_same_origin), *SEE, Depends(_requires_variables)]
 """For a user who may edit the thresholds' Variables."""
 
 
-def _may_halt(user: BaseUser) -> bool:
+def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:
     allowed: bool = get_auth_manager().is_authorized_dag(
-        method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
+        method=method, access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
     )
     return allowed
 
@@ -71,7 +77,12 @@ def _may_set_thresholds(user: BaseUser) -> bool:
 
 
 def _viewer(user: GetUserDep) -> Viewer:
-    return Viewer(airflow=airflow_path(), may_halt=_may_halt(user), may_set_thresholds=_may_set_thresholds(user))
+    return Viewer(
+        airflow=airflow_path(),
+        may_halt=_may_on_runs(user, "PUT"),
+        may_trigger=_may_on_runs(user, "POST"),
+        may_set_thresholds=_may_set_thresholds(user),
+    )
 
 
 TheViewer = Annotated[Viewer, Depends(_viewer)]

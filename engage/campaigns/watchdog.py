@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -44,6 +45,17 @@ class Finding:
     """Whether a run texts its customers only with send_late."""
     incident: str
     """The same while the problem is the same."""
+    go_on: bool = True
+    """Whether a run of the window helps at once; a halt has to end first."""
+
+
+class _Problem(NamedTuple):
+    """What is wrong with a window, what to do before a new run, and what tells the problem from a later one."""
+
+    problem: str
+    first: str
+    mark: str
+    go_on: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,9 @@ def findings(conn: sa.Connection, settings: Settings, *, as_of: datetime) -> lis
     found = []
     for window in sorted(windows, reverse=True):
         late = lateness.is_late(window, settings, as_of)
-        for problem, first, mark in _problems(conn, window, late=late, due=window == due, as_of=as_of):
-            incident = f"{window.key} {mark}"
-            found.append(Finding(window, problem, first + _way_out(window, late=late), late, incident))
+        for one in _problems(conn, window, late=late, due=window == due, as_of=as_of):
+            incident, way_out = f"{window.key} {one.mark}", one.first + _way_out(window, late=late)
+            found.append(Finding(window, one.problem, way_out, late, incident, one.go_on))
     return found
 
 
@@ -97,21 +109,18 @@ def _last_due(as_of: datetime) -> Window | None:
         return None
 
 
-def _problems(
-    conn: sa.Connection, window: Window, *, late: bool, due: bool, as_of: datetime
-) -> Iterator[tuple[str, str, str]]:
-    """What is wrong, what to do before a new run, and what tells this problem from a later one."""
+def _problems(conn: sa.Connection, window: Window, *, late: bool, due: bool, as_of: datetime) -> Iterator[_Problem]:
     found = campaign.find(conn, window)
     if found is None:
         if not late and _has_customers(conn, window):
-            yield "No run has computed its campaign.", "Check that the DAG is not paused. ", "no campaign"
+            yield _Problem("No run has computed its campaign.", "Check that the DAG is not paused. ", "no campaign")
     elif found.frozen:
         yield from _stuck(conn, found, as_of)
     elif due and not late:
         yield from _not_texted(conn, found, as_of)
 
 
-def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[tuple[str, str, str]]:
+def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_Problem]:
     """Problems of a frozen campaign, whose messages wait for an answer, for the end of a halt or for a sender."""
     approval, unsent = found.approval, _unsent(conn, found.window)
     if not unsent:
@@ -120,27 +129,30 @@ def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[tu
         hours = found.require_settings().approval_hours
         if approval.at + timedelta(hours=hours) + SLACK < as_of:
             problem = f"Its list still waits for an approval, though {hours} hours have passed."
-            yield problem, "Answer under Required Actions. If no question is there: ", f"approval {approval.at}"
+            yield _Problem(
+                problem, "Answer under Required Actions. If no question is there: ", f"approval {approval.at}"
+            )
     elif found.halted_at:
         if found.halted_at + HALTED_FOR < as_of:
-            yield "It is halted, and messages wait.", "Resume it first. ", f"halted {found.halted_at}"
+            mark = f"halted {found.halted_at}"
+            yield _Problem("It is halted, and messages wait.", "Resume it first. ", mark, go_on=False)
     elif _last_sign(conn, found) + QUIET < as_of:
         problem = f"Of its messages {unsent:,} wait, and no sender is at work."
-        yield problem, "", f"no sender {found.sender_token} {approval.at}"
+        yield _Problem(problem, "", f"no sender {found.sender_token} {approval.at}")
 
 
-def _not_texted(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[tuple[str, str, str]]:
+def _not_texted(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_Problem]:
     """Problems of an open campaign whose customers should have been texted by now."""
     if found.status is not CampaignStatus.COMPLETE:
         if found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
-            yield f"Its run stopped when the campaign was {found.status}.", "", f"stopped {found.run_id}"
+            yield _Problem(f"Its run stopped when the campaign was {found.status}.", "", f"stopped {found.run_id}")
         return
     rows = message.c.window_start == found.window.start
     skipped = sa.select(sa.func.count()).where(rows, message.c.reason.in_(TEXTS_NONE))
     others = sa.select(sa.func.count()).where(rows, message.c.status != MessageStatus.SKIPPED)
     if (count := conn.execute(skipped).scalar_one()) and not conn.execute(others).scalar_one():
         problem = f"Its run texted none of {count:,} customers, as it was a backfill or came too late."
-        yield problem, "", f"not texted {found.run_id}"
+        yield _Problem(problem, "", f"not texted {found.run_id}")
 
 
 def _way_out(window: Window, *, late: bool) -> str:

@@ -34,13 +34,12 @@ def suppress(
     """Never text a phone again.
 
     The first reason stays, unless the new one is harder to end. A new phone ends a dead number, a consent a revocation,
-    a START all but an erasure. The same reason again dates the suppression anew, because only a later consent ends a
-    revocation.
+    a START all but an erasure. A second revocation dates it anew, because only a consent after the last one ends it.
     """
     row = {"phone_hash": phone_hash, "reason": reason, "source": source, "suppressed_at": as_of}
     easier = [other for other in SuppressionReason if _HARDNESS[other] < _HARDNESS[reason]]
     again = sa.and_(suppression.c.reason == reason, suppression.c.suppressed_at < as_of)
-    replaced = sa.or_(suppression.c.reason.in_(easier), again)
+    replaced = sa.or_(suppression.c.reason.in_(easier), again if reason == SuppressionReason.REVOCATION else sa.false())
     conn.execute(
         insert(suppression).values(row).on_conflict_do_update(index_elements=["phone_hash"], set_=row, where=replaced)
     )

@@ -30,3 +30,16 @@ def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
             campaigns=customer_history.campaigns(conn, wanted, limit=SHOWN),
             messages=ledger.messages_to(conn, wanted, limit=SHOWN),
         )
+
+
+def known_id(engine: sa.Engine, text: str) -> int:
+    """The id of a known customer from what a user typed.
+
+    Raises:
+        InputError: the text is not a whole number in the range of ids.
+        NoSuchCustomer: no customer has this id.
+    """
+    wanted = parsing.customer_id(text.strip())
+    with engine.begin() as conn:
+        customer_history.view(conn, wanted)
+    return wanted

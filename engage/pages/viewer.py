@@ -16,6 +16,7 @@ class Viewer:
     airflow: str = ""
     """The path before those of Airflow's own pages."""
     may_halt: bool = False
+    may_trigger: bool = False
     may_set_thresholds: bool = False
 
     def run(self, report: Report) -> str | None:

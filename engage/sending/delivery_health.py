@@ -1,4 +1,8 @@
-"""Halts a campaign while it is sent, if the provider fails, or too many messages are filtered or do not arrive."""
+"""Halts a campaign if the provider fails, or if too many messages are filtered or do not arrive.
+
+A sender judges its own answers, and the receipts once a minute. The service judges each receipt that reports a failure.
+A campaign that is complete has nothing to halt: the operators get an alert.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 
 import sqlalchemy as sa
 
 from engage import alert_outbox
 from engage.campaigns import campaign
+from engage.campaigns.campaign import Campaign
 from engage.sending.outcomes import Answer
 from engage.sending.providers import Outcome
 from engage.sending.takeover import Ownership
@@ -24,6 +30,7 @@ log = logging.getLogger(__name__)
 
 ENOUGH_TO_JUDGE = 20
 """Messages handed over, below which a share of them says nothing."""
+NOT_ARRIVED = (MessageStatus.FAILED, MessageStatus.UNDELIVERED)
 RECEIPTS_COME_FOR = timedelta(days=7)
 """How long after a campaign's end its receipts are judged."""
 SENDER_FAULTS = {
@@ -35,6 +42,8 @@ SENDER_FAULTS = {
 """Facts about the sender's number, not about a recipient: the next messages would fail as well."""
 ENOUGH_SENDER_FAULTS = 5
 """Messages with one of them, after which the campaign halts."""
+JUDGED_EVERY = 5.0
+"""Seconds between two judgements of a campaign by its receipts, because each counts all of its messages."""
 UNKNOWN_IN_A_ROW = 20
 """Messages in a row with an unknown outcome, after which the operator has to look at the provider."""
 
@@ -63,7 +72,7 @@ class DeliveryHealth:
         """Halt the campaign if the next messages would not arrive either, or would harm the sender's reputation."""
         with self._engine.begin() as conn:
             if why := _tally(conn, self._owned.window).trouble(self._owned.settings):
-                self._halt(conn, why)
+                _halt(conn, self._owned.window, why, self._clock())
 
     def _fails(self, answer: Answer) -> bool:
         """Halt the campaign if too many outcomes in a row are unknown: those of the rest would be unknown too."""
@@ -74,14 +83,36 @@ class DeliveryHealth:
             return False
         why = f"the outcome of {UNKNOWN_IN_A_ROW} messages in a row is unknown: the provider fails or does not answer"
         with self._engine.begin() as conn:
-            self._halt(conn, why)
+            _halt(conn, self._owned.window, why, self._clock())
         return True
 
-    def _halt(self, conn: sa.Connection, why: str) -> None:
-        window, now = self._owned.window, self._clock()
-        if campaign.halt(conn, window, by=campaign.ITSELF, why=why, as_of=now):
-            alert_outbox.put(conn, AlertKind.CAMPAIGN_HALTED, window=window, as_of=now, why=why)
-            log.error("The campaign is halted: %s", why)
+
+class ReceiptJudge:
+    """Judges campaigns by their receipts, each at most once in ``JUDGED_EVERY`` seconds."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._judged: dict[Window, float] = {}
+
+    def judge(self, window: Window, now: datetime) -> None:
+        """Halt the window's campaign, or alert the operators if it is complete, if its receipts report trouble."""
+        if monotonic() - self._judged.get(window, -JUDGED_EVERY) < JUDGED_EVERY:
+            return  # a later receipt, the sender or the hourly watch counts this one too
+        self._judged[window] = monotonic()
+        with self._engine.begin() as conn:
+            found = campaign.find(conn, window)
+            if found is None or found.settings is None:
+                return
+            if found.status is CampaignStatus.COMPLETE:
+                _report(conn, found, now)
+            elif why := _tally(conn, window).trouble(found.settings):
+                _halt(conn, window, why, now)
+
+
+def _halt(conn: sa.Connection, window: Window, why: str, now: datetime) -> None:
+    if campaign.halt(conn, window, by=campaign.ITSELF, why=why, as_of=now):
+        alert_outbox.put(conn, AlertKind.CAMPAIGN_HALTED, window=window, as_of=now, why=why)
+        log.error("The campaign is halted: %s", why)
 
 
 @dataclass(frozen=True)
@@ -118,18 +149,20 @@ def report_poor_delivery(engine: sa.Engine, *, as_of: datetime) -> int:
     recent = sa.select(campaign_table.c.window_start).where(
         campaign_table.c.status == CampaignStatus.COMPLETE, campaign_table.c.finished_at > as_of - RECEIPTS_COME_FOR
     )
-    reported = 0
     with engine.begin() as conn:
-        for start in conn.execute(recent).scalars().all():
-            window = Window(start)
-            found = campaign.find(conn, window)
-            if not found or not found.settings:
-                continue
-            if why := _tally(conn, window, since_resumed=False).trouble(found.settings):
-                incident = f"{window.key} poor delivery"
-                alert_outbox.put(conn, AlertKind.POOR_DELIVERY, window=window, as_of=as_of, incident=incident, why=why)
-                reported += 1
-    return reported
+        found = [campaign.find(conn, Window(start)) for start in conn.execute(recent).scalars().all()]
+        return sum(_report(conn, one, as_of) for one in found if one)
+
+
+def _report(conn: sa.Connection, found: Campaign, as_of: datetime) -> bool:
+    """Put an alert if a complete campaign's receipts report trouble; returns whether they do."""
+    if found.settings is None:
+        return False
+    why = _tally(conn, found.window, since_resumed=False).trouble(found.settings)
+    if why:
+        incident = f"{found.window.key} poor delivery"
+        alert_outbox.put(conn, AlertKind.POOR_DELIVERY, window=found.window, as_of=as_of, incident=incident, why=why)
+    return bool(why)
 
 
 def _tally(conn: sa.Connection, window: Window, *, since_resumed: bool = True) -> _Tally:
@@ -143,9 +176,7 @@ def _tally(conn: sa.Connection, window: Window, *, since_resumed: bool = True) -
     handed: sa.ColumnElement[bool] = message.c.sending_at.is_not(None)
     if since_resumed:
         handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
-    failed = sa.func.count().filter(
-        message.c.status.in_((MessageStatus.FAILED, MessageStatus.UNDELIVERED)), message.c.settled_by.is_(None)
-    )
+    failed = sa.func.count().filter(message.c.status.in_(NOT_ARRIVED), message.c.settled_by.is_(None))
     query = sa.select(message.c.fact, sa.func.count().label("handed"), failed.label("failed")).where(
         message.c.window_start == window.start, handed
     )

@@ -17,10 +17,11 @@ from engage.sending.providers import Receipt
 from engage.statuses import MESSAGE_MOVES, MessageStatus
 from engage.storage.schema import message
 from engage.texts.phone import canonical, phone_hash
+from engage.window import Window
 
 
-def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: datetime) -> bool:
-    """Move the message on; returns False if the ledger has no such message to this phone. Again: changes nothing.
+def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: datetime) -> Window | None:
+    """Move the message on; returns its window, or None if the ledger has no such message to this phone. Idempotent.
 
     A receipt proves that the provider has the message. It settles one of unknown outcome, and one whose sender has not
     recorded yet that it was accepted. If the provider may not or cannot text the phone, the phone is suppressed. A
@@ -29,7 +30,7 @@ def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: dateti
     with engine.begin() as conn:
         found = _find(conn, receipt, phone_hash(canonical(receipt.phone) or receipt.phone, hash_key))
         if found is None:
-            return False
+            return None
         moves = receipt.status in MESSAGE_MOVES[found.status]
         conn.execute(
             sa.update(message)
@@ -38,7 +39,7 @@ def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: dateti
         )
         if moves and (reason := suppression.BY_FACT.get(receipt.fact)):
             suppression.suppress(conn, found.phone_hash, reason=reason, source="the provider's receipt", as_of=as_of)
-        return True
+        return Window(found.window_start)
 
 
 def _find(conn: sa.Connection, receipt: Receipt, hashed: bytes) -> sa.Row[Any, Any, Any, Any] | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from engage.customers import replies
 from engage.customers.replies import InboundSms
 from engage.sending import delivery_receipts
+from engage.sending.delivery_health import NOT_ARRIVED, ReceiptJudge
 from engage.sending.providers.twilio.receipts import MESSAGE_SID, STATUSES, receipt_of
 from engage.service.context import Context
 from engage.service.problem_details import documented
@@ -29,6 +30,7 @@ def routes(context: Context) -> APIRouter:
     """The addresses that Twilio calls."""
     router = APIRouter(prefix="/v1/providers/twilio", route_class=signed_route(context), tags=["twilio"])
     signed = Depends(signed_form(context))
+    judge = ReceiptJudge(context.engine)
 
     @router.post(
         "/status", summary="Report the delivery of a message", response_class=_TwiML, responses=_RESPONSES,
@@ -39,7 +41,7 @@ def routes(context: Context) -> APIRouter:
 
         A receipt for an unknown message, another recipient, or with an unknown status is counted and changes nothing.
         """
-        outcome = _apply(context, form, request.query_params.get("message", ""))
+        outcome = _apply(context, judge, form, request.query_params.get("message", ""))
         context.metrics.receipts.labels(outcome).inc()
         return _TwiML(_DO_NOTHING)
 
@@ -59,15 +61,19 @@ def routes(context: Context) -> APIRouter:
     return router
 
 
-def _apply(context: Context, form: Form, reference: str) -> str:
-    """Apply a receipt. Returns its outcome, for the metric."""
+def _apply(context: Context, judge: ReceiptJudge, form: Form, reference: str) -> str:
+    """Apply a receipt, and judge the campaign if it reports a failure. Returns its outcome, for the metric."""
     if form.get("MessageStatus") not in STATUSES:
         return "unknown_status"
     receipt = receipt_of(form, reference)
     if receipt is None:
         return "unknown_message"
-    found = delivery_receipts.apply(context.engine, receipt, hash_key=context.hash_key, as_of=context.clock())
-    return "applied" if found else "unknown_message"
+    window = delivery_receipts.apply(context.engine, receipt, hash_key=context.hash_key, as_of=context.clock())
+    if window is None:
+        return "unknown_message"
+    if receipt.status in NOT_ARRIVED:
+        judge.judge(window, context.clock())
+    return "applied"
 
 
 def _receive(context: Context, form: Form) -> str:

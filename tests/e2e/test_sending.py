@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import Browser, expect
 
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
@@ -21,6 +22,7 @@ from engage.storage import connection
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
+from tests.e2e.browser import let_in
 from tests.e2e.support import Airflow, Campaigns, Run, past_window, until
 from tests.phones import fictional_phone
 from tests.twilio_double import TOKEN, TwilioDouble, twilio_double
@@ -28,7 +30,7 @@ from tests.twilio_double import TOKEN, TwilioDouble, twilio_double
 PEOPLE = 60
 FIRST_ID = 9_000_001
 PHONES = [fictional_phone(n) for n in range(PEOPLE)]
-SENT, HALTED, AT_NIGHT, KILLED = (past_window(number) for number in (8, 9, 10, 11))
+SENT, HALTED, AT_NIGHT, KILLED, LEFT = (past_window(number) for number in (8, 9, 10, 11, 12))
 UNGUARDED = {"guard_min_volume_percent": "0", "guard_max_quiet_days": "0", "guard_max_shift_points": "100"}
 GUARDED = {"guard_min_volume_percent": "50", "guard_max_quiet_days": "3", "guard_max_shift_points": "25"}
 VARIABLES = {"sms_provider": "twilio", "sending_hours": "0:00-24:00", "send_concurrency": "5"} | UNGUARDED
@@ -93,7 +95,7 @@ def _noon_zone() -> str:
 
 
 def _add_people(engine: sa.Engine) -> None:
-    windows = (SENT, HALTED, AT_NIGHT, KILLED)
+    windows = (SENT, HALTED, AT_NIGHT, KILLED, LEFT)
     since = min(window.start for window in windows) - timedelta(days=1)
     zone = _noon_zone()
     people = [
@@ -190,6 +192,34 @@ def _quiet(double: TwilioDouble) -> bool:
     before = len(double.posts)
     time.sleep(1.5)
     return len(double.posts) == before
+
+
+def test_a_campaign_that_lost_its_sender_goes_on_from_the_page(sending: Sending, browser: Browser) -> None:
+    sending.set(messages_per_second="20")
+    run_id = sending.start(LEFT)
+    until(lambda: len(sending.double.posts) >= 5, "some messages are out")
+    sending.airflow.request("PATCH", f"dags/{DAG_ID}/dagRuns/{run_id}", json={"state": "failed"})
+    until(lambda: _quiet(sending.double), "nothing goes out any more", within=30)
+    assert 0 < len(sending.double.posts) < PEOPLE
+    sending.set(messages_per_second="0")
+    with sending.campaigns.engine.begin() as conn:  # an hour later
+        for column in ("sending_at", "queued_at"):
+            conn.execute(sa.text(f"UPDATE message SET {column} = {column} - interval '1 hour'"))
+        conn.execute(sa.text("UPDATE campaign SET frozen_at = frozen_at - interval '1 hour'"))
+
+    page = browser.new_page()
+    let_in(page, sending.airflow)
+    page.goto(f"{sending.airflow.stack.home.url}/engage/campaigns")
+    stuck = page.get_by_role("listitem").filter(has_text=str(LEFT))
+    expect(stuck).to_contain_text("no sender is at work")
+    stuck.get_by_role("button", name="Go on…").click()
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("Started: ")
+    started = page.get_by_role("dialog").get_by_role("status").inner_text().removeprefix("Started: ").rstrip(".")
+    page.close()
+    run = sending.airflow.wait_for(started)
+    assert (run.state, run.conf) == ("success", {"window_start": f"{LEFT.start:%Y-%m-%d}", "send_late": True})
+    assert sending.texted() == [1] * PEOPLE
 
 
 def test_no_phone_number_and_no_secret_is_in_any_log_xcom_or_rendered_field(sending: Sending) -> None:

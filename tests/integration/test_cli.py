@@ -199,7 +199,7 @@ def test_a_campaign_that_somebody_has_to_approve_of_texts_nobody_without_airflow
     done = engage("run", "--send-late", "--set", "require_approval=true")
     assert done.returncode == 1
     assert "require approval, as engage_require_approval was on" in done.stderr
-    assert "trigger a run of this window" in done.stderr
+    assert "Trigger a run of this window" in done.stderr
     for arguments in (["--send-late"], ["--dry-run"]):  # what was wanted is not forgotten, nor undone by the defaults
         again = engage("run", *arguments)
         assert again.returncode == 1

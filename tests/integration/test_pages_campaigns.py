@@ -18,6 +18,7 @@ from engage.pages.campaign_report import campaign_report
 from engage.pages.csv_download import counts_csv, safe_cell
 from engage.pages.render import STATIC, static
 from engage.pages.viewer import Viewer
+from engage.sending import queue
 from engage.settings import Settings
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
@@ -46,6 +47,10 @@ class Tags(HTMLParser):
         self.text += data
 
 
+def the_list(world, viewer=VIEWER, before=None):
+    return campaign_list(world.engine, viewer, Settings(), before=before, as_of=world.now)
+
+
 def text_of(page):
     return " ".join(Tags(page).text.split())
 
@@ -72,7 +77,7 @@ def test_the_report_says_what_was_answered_about_the_list(world):
 
 
 def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
-    page = Tags(campaign_list(done.engine, VIEWER))
+    page = Tags(the_list(done))
     text = " ".join(page.text.split())
     start = f"{done.window.start:%Y-%m-%d}"
     assert ("a", {"href": f"report?window_start={start}"}) in page.tags
@@ -85,15 +90,40 @@ def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
 
 def test_the_list_links_to_the_run_unless_there_is_none(done):
     link = "/air/dags/customer_engagement/runs/test"
-    assert link in campaign_list(done.engine, Viewer(airflow="/air"))
+    assert link in the_list(done, Viewer(airflow="/air"))
     done.execute(sa.text("UPDATE campaign SET run_id = 'cli'"))
-    assert "/runs/" not in campaign_list(done.engine, Viewer(airflow="/air"))
+    assert "/runs/" not in the_list(done, Viewer(airflow="/air"))
     done.execute(sa.text("UPDATE campaign SET run_id = 'a/b+\"c'"))
-    assert "/runs/a%2Fb%2B%22c" in campaign_list(done.engine, VIEWER)
+    assert "/runs/a%2Fb%2B%22c" in the_list(done)
 
 
-def test_without_a_campaign_the_list_says_what_to_do(engine):
-    assert "trigger a run of customer_engagement" in campaign_list(engine, VIEWER)
+def test_without_a_campaign_the_list_says_what_to_do(world):
+    assert "trigger a run of customer_engagement" in the_list(world)
+
+
+def test_a_window_that_needs_the_operator_is_named_with_the_way_out(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    page = the_list(world)
+    assert f"A campaign needs you {world.window}: Its run stopped when the campaign was bucketed." in text_of(page)
+    assert "Go on" not in text_of(page)
+    triggers = the_list(world, Viewer(may_trigger=True))
+    assert ("input", {"type": "hidden", "name": "window_start", "value": f"{world.window.start:%Y-%m-%d}"}) in Tags(
+        triggers
+    ).tags
+    assert "Go on…" in text_of(triggers)
+    assert "needs you" not in text_of(the_list(world, before=world.window))
+
+
+def test_a_halt_that_may_be_forgotten_has_to_be_resumed_first(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    world.execute(sa.text("UPDATE campaign SET status = 'sending', frozen_at = opened_at, halted_at = opened_at"))
+    world.now += timedelta(days=2)
+    page = text_of(the_list(world, Viewer(may_trigger=True)))
+    assert "It is halted, and messages wait. Resume it first." in page
+    assert "Go on" not in page
 
 
 def test_older_campaigns_are_on_the_next_page(world):
@@ -104,10 +134,10 @@ def test_older_campaigns_are_on_the_next_page(world):
             f"('{window.start.isoformat()}', '{window.end.isoformat()}', 'extracted', '{{}}', '{{}}', '{{}}', now())"
         ))  # fmt: skip
         window = window.previous()
-    first = campaign_list(world.engine, VIEWER)
+    first = the_list(world)
     assert first.count("<tr>") == SHOWN + 1
     before = Window.named(re.findall(r"before=([\d-]+)", first)[0], world.now)
-    second = campaign_list(world.engine, VIEWER, before)
+    second = the_list(world, before=before)
     assert second.count("<tr>") == 2 + 1
     assert "before=" not in second
 
@@ -180,7 +210,7 @@ def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
     assert "BOOST has 100.0% of the customers, 100.0 points more than in the window before" in text
     assert "only a run that ignores the guard texts customers" in text
     assert "BOOST, of all customers 0.0% 100.0% +100.0 points" in text
-    assert "bucketed guard" in text_of(campaign_list(odd.engine, VIEWER))
+    assert "bucketed guard" in text_of(the_list(odd))
 
 
 def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored(odd):
@@ -191,7 +221,7 @@ def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored
     assert "there are 4 sessions, 25.0% of the 16" in text
     assert f"Ignored by a_run, triggered by {EVIL}" in text
     assert "no run texts anybody" not in text
-    assert "guard ignored" in text_of(campaign_list(odd.engine, VIEWER))
+    assert "guard ignored" in text_of(the_list(odd))
     assert_inert(page)
 
 
@@ -200,7 +230,7 @@ def test_a_run_may_have_been_told_to_ignore_a_guard_that_found_nothing(world):
     begin(world, RunOptions(ignore_guard=True))
     text = text_of(campaign_report(world.engine, VIEWER, world.window))
     assert "The guard found nothing. Ignored by a_run" in text
-    assert "guard" not in text_of(campaign_list(world.engine, VIEWER))
+    assert "guard" not in text_of(the_list(world))
 
 
 def test_a_campaign_that_the_guard_has_nothing_to_say_of_says_nothing_of_it(done):
@@ -222,7 +252,7 @@ def test_what_people_have_written_stays_text(done):
     done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
     done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
     done.execute(sa.text(f"UPDATE campaign SET run_id = '{EVIL}'"))
-    for page in (campaign_list(done.engine, VIEWER), campaign_report(done.engine, VIEWER, done.window)):
+    for page in (the_list(done), campaign_report(done.engine, VIEWER, done.window)):
         assert_inert(page)
 
 

@@ -64,13 +64,13 @@ def test_a_customer_of_no_campaign_can_be_seen(world):
     assert "No campaign has put this customer" in customer_page.customer_page(world.engine, f" {world.customer()} ")
 
 
-@pytest.mark.parametrize("wanted", ["x", "1.5", "--1", "١", "9" * 19, "9" * 5000, EVIL])
+@pytest.mark.parametrize("wanted", ["x", "0", "1.5", "--1", "١", "9" * 19, "9" * 5000, EVIL])
 def test_an_id_that_nobody_can_have_is_refused(engine, wanted):
     with pytest.raises(InputError, match="is not a customer's id"):
         customer_page.customer_page(engine, wanted)
 
 
-@pytest.mark.parametrize("wanted", ["0", "-1", str(2**63 - 1), str(-(2**63) + 1)])
+@pytest.mark.parametrize("wanted", ["-1", str(2**63 - 1), str(-(2**63) + 1)])
 def test_an_id_that_nobody_has_is_told_apart(engine, wanted):
     with pytest.raises(NoSuchCustomer):
         customer_page.customer_page(engine, wanted)

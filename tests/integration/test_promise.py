@@ -338,6 +338,34 @@ def test_receipts_that_report_failures_after_the_end_raise_one_alert(texting):
     assert mailed(texting) == ["Engage: too many messages of a campaign did not arrive"]
 
 
+def test_receipts_that_report_failures_while_messages_wait_halt_the_campaign(texting):
+    texting.customers(60).queued()
+    world = texting.world
+    world.execute(
+        sa.update(messages).where(messages.c.customer_id <= 30).values(status="sending", sending_at=world.now)
+    )
+    world.execute(sa.update(messages).where(messages.c.customer_id <= 30).values(status="undelivered"))
+    world.execute(sa.text("UPDATE campaign SET status = 'sending', frozen_at = opened_at"))
+    judge = delivery_health.ReceiptJudge(world.engine)
+    for _ in range(2):
+        judge.judge(world.window, world.now)
+    assert "30 of 30 messages did not arrive" in world.value("SELECT halted_why FROM campaign")
+    assert mailed(texting) == ["Engage: a campaign is halted"]
+
+
+def test_a_campaign_is_judged_by_its_receipts_only_once_in_a_while(texting, monkeypatch):
+    texting.customers(60).queued()
+    assert texting.rerun().by_status == {"accepted": 60}
+    judge = delivery_health.ReceiptJudge(texting.world.engine)
+    judge.judge(texting.world.window, texting.world.now)
+    texting.world.execute(sa.update(messages).values(status="undelivered", fact="unreachable"))
+    judge.judge(texting.world.window, texting.world.now)
+    assert mailed(texting) == []
+    monkeypatch.setattr(delivery_health, "JUDGED_EVERY", 0.0)
+    judge.judge(texting.world.window, texting.world.now)
+    assert mailed(texting) == ["Engage: too many messages of a campaign did not arrive"]
+
+
 @pytest.mark.parametrize(
     ("code", "cause"),
     [(30034, "registration"), (30032, "registration"), (30022, "limit"), (30023, "limit"), (30027, "limit")],

@@ -41,16 +41,25 @@ def test_a_twilio_route_unpacks_nothing_and_takes_32_kilobytes(world, path):
     assert service.post(path, texted("x" * 30_000)).status_code == 200
 
 
+def seconds(rows, now):
+    """The processor time of validating events, as the least of three tries: other tests run beside this one."""
+    tries = []
+    for _ in range(3):
+        began = time.process_time()
+        event_validation.validate(rows, "USD", now)
+        tries.append(time.process_time() - began)
+    return min(tries)
+
+
 def wide(fields):
     return session(**{f"n{number}": number for number in range(fields)})
 
 
 def test_events_with_many_unknown_fields_cost_little_and_are_refused_one_by_one(api):
     rows = [wide(90)] * 1000
-    began = time.perf_counter()
     good, wrong = event_validation.validate(rows, "USD", api.world.now)
     assert (good, len(wrong)) == ([], 1000)
-    assert time.perf_counter() - began < 0.5
+    assert seconds(rows, api.world.now) < 0.5  # 2.3 while all errors of a row were built
     answer = api.send(session(), wide(90)).json()
     assert answer["accepted"] == 1
     assert [(error["index"], error["reason"]) for error in answer["rejected"]] == [(1, "too_many_fields")]
@@ -58,10 +67,9 @@ def test_events_with_many_unknown_fields_cost_little_and_are_refused_one_by_one(
 
 @pytest.mark.parametrize("row", [{"a": 1}, 1, None, [], "x", {**session(), "customer_id": "x"}, session(at="x" * 500)])
 def test_a_thousand_wrong_events_of_any_kind_cost_little(row, now):
-    began = time.perf_counter()
     _, wrong = event_validation.validate([row] * 1000, "USD", now)
     assert len(wrong) == 1000
-    assert time.perf_counter() - began < 0.5
+    assert seconds([row] * 1000, now) < 0.5
 
 
 def test_an_object_with_more_than_a_thousand_fields_is_refused_as_json(api):

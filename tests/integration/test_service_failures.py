@@ -137,6 +137,7 @@ def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_r
         ended = time.monotonic() + OUTAGE
         running.close()
         until(lambda: load.refused)
+        until(lambda: service.get("/readyz").status_code == 503)  # an answer holds for a second
         while time.monotonic() < ended:
             assert service.get("/healthz").status_code == 200
             answer = service.get("/readyz")

@@ -245,6 +245,7 @@ def test_keys_are_made_listed_and_revoked_from_the_command_line(api, url, monkey
     def engage(*arguments):
         return CliRunner().invoke(main.app, ["keys", *arguments], env={"ENGAGE_DATABASE_URL": url, "COLUMNS": "200"})
 
+    monkeypatch.setattr(common.console, "width", 200)  # another test may have made it on a narrow terminal
     made = engage("create", "the app", "--scope", "events", "--scope", "read", "--requests-per-second", "7")
     key = made.stdout.strip()
     assert api.send(session(), key=key).status_code == 200

@@ -17,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure
 from engage.sending import queue
+from engage.sending.delivery_health import ReceiptJudge
 from engage.sending.providers import Account, OutgoingSms
 from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.service import problem_details
@@ -319,6 +320,14 @@ def test_a_receipt_for_another_recipient_settles_nothing_and_suppresses_nothing(
     assert accepted.counted("receipts", "outcome") == {"unknown_message": 1}
 
 
+@pytest.mark.parametrize(("status", "judged"), [("undelivered", 1), ("failed", 1), ("delivered", 0), ("sent", 0)])
+def test_a_receipt_that_reports_a_failure_has_its_campaign_judged(accepted, monkeypatch, status, judged):
+    seen = []
+    monkeypatch.setattr(ReceiptJudge, "judge", lambda self, window, now: seen.append(window))
+    accepted.receipt(status)
+    assert seen == [accepted.world.window] * judged
+
+
 def test_a_receipt_without_a_recipient_settles_nothing(accepted):
     everything = accepted.dump()
     form = {"AccountSid": SID, "MessageSid": MESSAGE, "MessageStatus": "delivered"}
@@ -418,13 +427,19 @@ def test_a_start_that_comes_again_after_a_second_stop_changes_nothing(service):
     assert service.counted("inbound", "text_class") == {"stop": 2, "start": 1, "repeated": 3}
 
 
-@pytest.mark.parametrize("body", ["STOP", "stop texting me"])
-def test_of_two_equal_stops_the_first_stays(service, body):
-    service.text(body)
+def test_of_two_stops_by_keyword_the_first_stays(service):
+    service.text("STOP")
     first = service.world.dump("suppression")
     service.world.now += timedelta(minutes=1)
-    service.text(body)
+    service.text("STOP")
     assert service.world.dump("suppression") == first
+
+
+def test_of_two_stops_in_other_words_the_last_counts(service):
+    service.text("stop texting me")
+    service.world.now += timedelta(minutes=1)
+    service.text("stop texting me")
+    assert service.world.rows("SELECT reason, suppressed_at FROM suppression") == [("revocation", service.world.now)]
 
 
 @pytest.mark.parametrize("bodies", [("STOP", "stop texting me"), ("stop texting me", "STOP")])

@@ -28,8 +28,8 @@ async function post(form) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(Object.fromEntries(new FormData(form))),
   });
-  const said = (await answer.json().catch(() => ({}))).detail;
-  return { ok: answer.ok, text: typeof said === "string" ? said : `Airflow answered ${answer.status}.` };
+  const { detail, go } = await answer.json().catch(() => ({}));
+  return { ok: answer.ok, go, text: typeof detail === "string" ? detail : `Airflow answered ${answer.status}.` };
 }
 
 async function submit(event) {
@@ -41,6 +41,7 @@ async function submit(event) {
   try {
     const answer = await post(form);
     output.textContent = answer.text;
+    if (answer.ok && answer.go) window.location.assign(answer.go);
     if (answer.ok && "reload" in form.dataset) window.location.reload();
   } catch {
     output.textContent = "Airflow does not answer. Reload the page to see whether anything changed.";
