@@ -17,7 +17,7 @@ from engage.storage.schema import message, metadata
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 from tests.integration.service import refused
-from tests.phones import fictional_phone
+from tests.phones import TRUNK, fictional_phone
 
 PHONE = fictional_phone(7)
 ADA = {
@@ -211,18 +211,6 @@ def test_a_name_with_what_nobody_sees_is_refused(customers, name):
 
 
 # --- one phone, one form
-
-
-TRUNK = [
-    ("+4407400123456", "+447400123456"),
-    ("+112025550123", "+12025550123"),
-    ("+330612345678", "+33612345678"),
-    ("+49015123456789", "+4915123456789"),
-    ("+610491570156", "+61491570156"),
-    ("+88001712345678", "+8801712345678"),
-    ("+23408031234567", "+2348031234567"),
-    ("+789161234567", "+79161234567"),
-]
 
 
 @pytest.mark.parametrize(("spelling", "phone"), TRUNK)

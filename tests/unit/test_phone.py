@@ -18,19 +18,9 @@ from engage.texts.phone import (
     phone_hash,
     trunk_spellings,
 )
+from tests.phones import TRUNK
 
 KEY = b"k" * 32
-TRUNK = [
-    ("+4407400123456", "+447400123456"),
-    ("+112025550123", "+12025550123"),
-    ("+330612345678", "+33612345678"),
-    ("+49015123456789", "+4915123456789"),
-    ("+610491570156", "+61491570156"),
-    ("+88001712345678", "+8801712345678"),
-    ("+23408031234567", "+2348031234567"),
-    ("+789161234567", "+79161234567"),
-]
-"""Numbers with the prefix of calls within their country, which some apps leave in, and their canonical forms."""
 
 
 def test_a_phone_hash_is_hmac_sha_256_cut_to_16_bytes():
