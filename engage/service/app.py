@@ -18,6 +18,7 @@ from engage.service.batch_writer import BatchWriter
 from engage.service.context import Context
 from engage.service.docs_page import CSP, docs_page
 from engage.service.problem_details import documented
+from engage.service.security_headers import SecurityHeaders
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.database_clock import DatabaseClock
@@ -40,6 +41,7 @@ def create_app(context: Context) -> FastAPI:
     for router in [*public, health_checks.routes(context), *_about(app, context)]:
         app.include_router(router)
     app.add_middleware(AccessLog, context=context)
+    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from engage.errors import GuardStop
 from engage.reports import customer_history
 from engage.service import docs_page, problem_details
+from engage.statuses import ApiScope
 from engage.storage.database_errors import SENTENCES, Trouble
 from engage.storage.migrations import VERSION_TABLE
-from tests.integration.service import refused, session
+from tests.integration.service import make_key, refused, session
 
 
 def test_what_is_not_there_and_what_is_not_done_so_are_problems(api):
@@ -55,6 +56,28 @@ def test_every_answer_has_an_id_and_a_client_may_choose_it(api):
     assert api.get("/healthz", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
     for odd in ("", "x" * 65, "a b", "a;b"):
         assert api.get("/healthz", headers={"X-Request-Id": odd}).headers["x-request-id"] != odd
+
+
+def test_no_answer_may_be_stored_or_taken_for_another_type(api, world, monkeypatch):
+    monkeypatch.setattr(customer_history, "view", lambda *arguments: 1 / 0)
+    gets = [route.path for route in api.app.routes if "GET" in route.methods]
+    answers = [api.request("GET", path.replace("{customer_id}", "1")) for path in gets]
+    answers += [
+        api.send(session(), name="twice"),
+        api.send(session(), name="twice"),
+        api.send(session(at="never")),
+        api.get("/nowhere"),
+        api.get("/openapi.json", key="no such key"),
+        api.get("/openapi.json", key=make_key(world.engine, ApiScope.EVENTS)),
+        api.request("PATCH", "/v1/customers/1"),
+        api.request("HEAD", "/healthz"),
+        api.request("POST", "/v1/providers/twilio/status", content=b"To=1"),
+        api.request("PUT", "/v1/customers/1", content=b"{"),
+    ]
+    assert {200, 401, 403, 404, 405, 422, 500} <= {answer.status_code for answer in answers}
+    for answer in answers:
+        assert answer.headers.get_list("cache-control") == ["no-store"], answer.request.url
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.request.url
 
 
 def test_figures_count_routes_and_not_addresses(api, world):
