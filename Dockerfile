@@ -8,10 +8,9 @@ WORKDIR /opt/airflow
 # its many providers, which need other versions.
 ENV PIP_USER=false
 RUN python3 -m venv .venv
-COPY --chown=50000:0 requirements.txt constraints.txt ./
-COPY --chown=50000:0 deploy/requirements.txt deploy/
+COPY --chown=50000:0 locks/server.txt locks/
 RUN .venv/bin/python -m pip install --no-cache-dir --quiet --disable-pip-version-check \
-      -r requirements.txt -r deploy/requirements.txt -c constraints.txt
+      --require-hashes --only-binary :all: -r locks/server.txt
 
 COPY --chown=50000:0 deploy deploy
 COPY --chown=50000:0 dags dags

@@ -43,9 +43,11 @@ env: ## write the secrets of a server into .env
 bench: $(VENV)/benchmarks-installed ## compare with a plain scan and with peers, minutes: make bench [SIZES=10000,100000,1000000]
 	$(RUN) benchmarks --customers $(SIZES)
 
-lint: $(VENV)/tests-installed ## check style and types
+lint: $(VENV)/tests-installed ## check style, types and security
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) bandit -q -c pyproject.toml -r engage plugins dags deploy
+	$(VENV)/bin/zizmor --offline -q .
 	$(RUN) mypy
 
 format: $(VENV)/tests-installed ## format the code
@@ -54,39 +56,57 @@ format: $(VENV)/tests-installed ## format the code
 
 install: $(VENV)/installed ## install the requirements into .venv
 
-lock: $(VENV)/tests-installed ## write constraints.txt from the requirements
-	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
-	  --no-emit-index-url --no-emit-find-links requirements.txt tests/requirements.txt benchmarks/requirements.txt \
-	  deploy/requirements.txt -o constraints.txt
+lock: $(VENV)/tests-installed ## write constraints.txt and locks/ from the requirements
+	$(COMPILE) $(REQUIREMENTS) -o constraints.txt
+	$(HASHES) requirements.txt -o locks/engage.txt
+	$(HASHES) tests/requirements.txt -o locks/tests.txt
+	$(HASHES) benchmarks/requirements.txt -o locks/benchmarks.txt
+	$(HASHES) deploy/sbom.txt -o locks/sbom.txt
+	sed '/^# For the tests only/,$$d' requirements.txt | $(HASHES) - deploy/requirements.txt -o locks/server.txt
+	grep '^uv==' tests/requirements.txt | $(HASHES) - -o locks/uv.txt
+
+sbom: $(VENV)/installed ## write sbom.json, the list of the server's packages (CycloneDX)
+	@rm -rf .sbom && $(VENV)/bin/python -m venv .sbom/server && $(VENV)/bin/python -m venv .sbom/tool
+	@$(call INSTALL,server,.sbom/server) && $(call INSTALL,sbom,.sbom/tool)
+	@.sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --gather-license-texts \
+	  --output-reproducible --of JSON -o sbom.json .sbom/server/bin/python
+	@rm -rf .sbom
 
 clean: ## remove the local stack's data
-	@rm -rf .engage-bench
+	@rm -rf .engage-bench .sbom sbom.json
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean; else rm -rf .engage; fi
 
-$(VENV)/installed: requirements.txt constraints.txt
+$(VENV)/installed: locks/engage.txt locks/uv.txt
 	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \
 	  echo "Engage needs Python 3.11 to 3.14; $(PYTHON) is '$$($(PYTHON) -V 2>&1 | head -1)'."; \
 	  echo "Install one of these, or name it: make demo PYTHON=/path/to/python3.12"; exit 1; }
 	@umask 022; $(PYTHON) -m venv $(VENV)
 	@echo "Installing the requirements into $(VENV) …"
-	@umask 022; $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt uv || echo "uv cannot be installed; pip takes longer"
-	@$(call INSTALL,requirements.txt)
+	@umask 022; $(call PIP,uv,$(VENV)) || echo "uv cannot be installed; pip takes longer"
+	@$(call INSTALL,engage,$(VENV))
 	@touch $@
 
-$(VENV)/tests-installed: $(VENV)/installed tests/requirements.txt
-	@$(call INSTALL,tests/requirements.txt)
+$(VENV)/tests-installed: $(VENV)/installed locks/tests.txt
+	@$(call INSTALL,tests,$(VENV))
 	@touch $@
 
-$(VENV)/benchmarks-installed: $(VENV)/installed benchmarks/requirements.txt
-	@$(call INSTALL,benchmarks/requirements.txt)
+$(VENV)/benchmarks-installed: $(VENV)/installed locks/benchmarks.txt
+	@$(call INSTALL,benchmarks,$(VENV))
 	@touch $@
 
-# uv wants a cache below HOME; without one pip does it
+# $(call INSTALL,engage,.venv) installs locks/engage.txt into .venv. A file whose hash is not in the lock is refused.
+# uv wants a cache below HOME; without one pip does it.
+PIP = $(2)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r locks/$(1).txt
 define INSTALL
 umask 022; \
-{ [ -x $(VENV)/bin/uv ] && $(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --compile-bytecode -r $(1) -c constraints.txt; } || \
-$(VENV)/bin/python -m pip install -q --disable-pip-version-check -r $(1) -c constraints.txt
+{ [ -x $(VENV)/bin/uv ] && $(VENV)/bin/uv pip install -q --python $(2)/bin/python --compile-bytecode --require-hashes -r locks/$(1).txt; } || \
+$(PIP)
 endef
 
+REQUIREMENTS := requirements.txt tests/requirements.txt benchmarks/requirements.txt deploy/requirements.txt deploy/sbom.txt
+COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
+  --no-emit-index-url --no-emit-find-links
+HASHES := $(COMPILE) --generate-hashes -c constraints.txt
+
 .NOTPARALLEL:
-.PHONY: help demo up test test-fast test-integration test-e2e test-compose env bench lint format install lock clean
+.PHONY: help demo up test test-fast test-integration test-e2e test-compose env bench lint format install lock sbom clean

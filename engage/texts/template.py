@@ -95,7 +95,7 @@ def clean(value: str) -> str:
 
 def _pieces(text: str) -> list[tuple[str, str]]:
     try:
-        body = Environment(autoescape=False, keep_trailing_newline=True).parse(text).body  # noqa: S701 - never rendered
+        body = Environment(autoescape=True, keep_trailing_newline=True).parse(text).body
     except TemplateSyntaxError as exc:
         raise ValueError(f"it cannot be read as a template: {exc.message}; {_ALLOWED}") from None
     except RecursionError:

