@@ -68,7 +68,7 @@ lock: $(VENV)/tests-installed ## write constraints.txt and locks/ from the requi
 sbom: $(VENV)/installed ## write sbom.json, the list of the server's packages (CycloneDX)
 	@rm -rf .sbom && $(VENV)/bin/python -m venv .sbom/server && $(VENV)/bin/python -m venv .sbom/tool
 	@$(call INSTALL,server,.sbom/server) && $(call INSTALL,sbom,.sbom/tool)
-	@.sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --gather-license-texts \
+	@.sbom/tool/bin/python -W ignore -m cyclonedx_py environment --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --of JSON -o sbom.json .sbom/server/bin/python
 	@rm -rf .sbom
 

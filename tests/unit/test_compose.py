@@ -205,6 +205,19 @@ def test_the_image_is_built_from_named_folders_only():
     }
 
 
+def test_the_example_of_a_proxy_sets_security_headers():
+    section = (ROOT / "docs/operations.md").read_text().partition("\n### TLS\n")[2].partition("\n### ")[0]
+    blocks = dict(re.findall(r"^    (\S+) \{\n((?:     +.*\n)+)    \}$", section, re.M))
+    assert set(blocks) == {"(security)", "engage.example.com", "airflow.example.com"}
+    for header in ("Strict-Transport-Security max-age=", "?X-Content-Type-Options nosniff", "?Referrer-Policy same-origin"):
+        assert f"header {header}" in blocks["(security)"]
+    for site in ("engage.example.com", "airflow.example.com"):
+        assert "import security" in blocks[site]
+    # Airflow shows Engage's pages in frames of its own
+    assert "header ?Content-Security-Policy \"frame-ancestors 'self'\"" in blocks["airflow.example.com"]
+    assert "frame-ancestors 'none'" in blocks["engage.example.com"]
+
+
 def test_it_begins_with_the_default_variables():
     assert "python -m engage variables" in (ROOT / "deploy" / "init").read_text()
     printed = json.loads(CliRunner().invoke(app, ["variables"]).stdout)
