@@ -12,6 +12,7 @@
     ├── NoValidEvents           there are customers, but the window has no valid event
     ├── GuardStop               the data look wrong beside the last campaign's, and no run ignores the guard
     ├── NotApproved             the messages need an approval, which is missing
+    ├── UnfitDatabase           the database cannot hold Engage's data, or its role lacks a right
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
@@ -66,6 +67,10 @@ class GuardStop(EngageError):
 
 class NotApproved(EngageError):
     """An approver has yet to approve the messages."""
+
+
+class UnfitDatabase(EngageError):
+    """The database or its role cannot serve Engage until the operator changes it."""
 
 
 class NotReady(EngageError):

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from engage.errors import EngageError, InputError
+from engage.errors import EngageError, InputError, UnfitDatabase
 from engage.pages import error_page
 from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, sqlstate, trouble
 
@@ -27,6 +27,8 @@ def install(app: FastAPI) -> None:
 
 
 def _refused(request: Request, exc: Exception) -> Response:
+    if isinstance(exc, UnfitDatabase):
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
     return _answer(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
 
 

@@ -18,7 +18,7 @@ from engage.clock import now
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.steps.seed import MAX_CUSTOMERS
-from engage.storage import connection, migrations
+from engage.storage import connection, migrations, preflight
 from engage.texts import phone
 from engage.window import Window
 
@@ -54,11 +54,13 @@ def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Eng
 
     Raises:
         NotReady: the database that ENGAGE_DATABASE_URL names is not up to date.
+        UnfitDatabase: it cannot serve Engage.
     """
     if url := os.environ.get("ENGAGE_DATABASE_URL"):
         engine = connection.connect(url)
         try:
             if upgraded:
+                preflight.check(engine)
                 migrations.require_current(engine)
             yield engine
         finally:

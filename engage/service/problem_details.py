@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match
 
-from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer
+from engage.errors import EngageError, NoSuchCustomer, NotReady, SyntheticCustomer, UnfitDatabase
 from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, Trouble, trouble
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,7 +80,7 @@ def named(names: Iterable[int | str]) -> str | None:
 _NAME = re.compile(r"[\w.-]{1,80}", re.ASCII)
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Names of RFC 9110 that Python took over in 3.13 only."""
-_STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409}
+_STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409, UnfitDatabase: 503}
 
 
 def install(app: FastAPI) -> None:
@@ -125,7 +125,11 @@ def _invalid(request: Request, exc: Exception) -> Response:
 
 
 def _refused(request: Request, exc: Exception) -> Response:
-    return answer(_STATUSES.get(type(exc), 500), str(exc), {"Retry-After": "60"} if isinstance(exc, NotReady) else None)
+    return answer(
+        _STATUSES.get(type(exc), 500),
+        str(exc),
+        {"Retry-After": "60"} if isinstance(exc, NotReady | UnfitDatabase) else None,
+    )
 
 
 def _database_error(request: Request, exc: Exception) -> Response:
@@ -135,5 +139,5 @@ def _database_error(request: Request, exc: Exception) -> Response:
     return answer(503, f"{SENTENCES[found]} {_AGAIN}", {"Retry-After": _RETRY_AFTER.get(found, RETRY_AFTER)})
 
 
-_RETRY_AFTER = {Trouble.DISK_FULL: "30", Trouble.READ_ONLY: "10"}
+_RETRY_AFTER = {Trouble.DISK_FULL: "30", Trouble.READ_ONLY: "10", Trouble.NO_RIGHT: "60"}
 """Seconds, of troubles that last."""

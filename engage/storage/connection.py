@@ -6,6 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage.storage import session
+
 STEP_SETTINGS = {
     "enable_partitionwise_aggregate": "on",
     "enable_partitionwise_join": "on",
@@ -20,22 +22,24 @@ def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) ->
     """An engine for ``url``, always on psycopg 3, that reads and writes times as UTC.
 
     ``patience`` is the time limit of a statement in seconds; None is no limit. ``pool`` sizes the engine's pool.
-    Errors end in logs, so they show neither values nor rows, which may hold phone numbers.
+    Errors end in logs, so they show neither values nor rows, which may hold phone numbers. A connection raises an
+    UnfitDatabase if the server is too old or its encoding is not UTF-8.
     """
     url = sa.make_url(url).set(drivername="postgresql+psycopg")
-    limit = f" -c statement_timeout={int(patience * 1000)}" if patience else ""
     engine = sa.create_engine(
         url,
         connect_args={
-            "options": f"{url.query.get('options', '')} -c timezone=UTC{limit}",
+            "client_encoding": "utf8",  # before all else, because the driver reads names by it
             # Postgres plans a prepared statement for a list of ten ids; a sender's lists are a hundred times as long
             "prepare_threshold": None,
         },
+        isolation_level="READ COMMITTED",
         hide_parameters=True,
         pool_pre_ping=True,
         **pool,
     )
     sa.event.listen(engine, "handle_error", _hide_rows)
+    session.keep(engine, patience=patience)
     return engine
 
 

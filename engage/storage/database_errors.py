@@ -25,6 +25,7 @@ class Trouble(StrEnum):
     SLOW = "slow"
     DISK_FULL = "disk full"
     READ_ONLY = "read-only"
+    NO_RIGHT = "no right"
 
 
 SENTENCES = {
@@ -33,6 +34,7 @@ SENTENCES = {
     Trouble.SLOW: "The database takes too long, because it has much to do or another transaction holds a lock.",
     Trouble.DISK_FULL: "The database cannot write, because its disk is full or broken.",
     Trouble.READ_ONLY: "The database takes no changes at the moment: it is read-only.",
+    Trouble.NO_RIGHT: "The database does not give Engage's role a right that it needs.",
 }
 """A sentence for people about each trouble."""
 
@@ -49,6 +51,7 @@ _STATES = {
     "40001": Trouble.BUSY,  # serialization failure
     "40P01": Trouble.BUSY,  # deadlock
     "25006": Trouble.READ_ONLY,
+    "42501": Trouble.NO_RIGHT,
 }
 
 

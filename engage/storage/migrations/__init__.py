@@ -13,9 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from engage.errors import NotReady
-from engage.storage import partitions
+from engage.storage import partitions, preflight
 
-VERSION_TABLE = "engage_schema_version"
+VERSION_TABLE = preflight.VERSION_TABLE
 
 _LOCK = 0x6D696772617465  # "migrate"
 
@@ -30,9 +30,11 @@ def upgrade(
 
     Raises:
         InputError: a migration needs the key, and it is missing or wrong. Nothing was changed.
+        UnfitDatabase: the database or its role does not fit. Nothing was changed.
     """
-    with engine.begin() as conn:
+    with engine.begin() as conn, preflight.only_free_names():
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        _require_upgradable(conn)
         config = _config(conn)
         config.attributes.update(as_of=as_of, hash_key=hash_key)
         command.upgrade(config, revision)
@@ -50,16 +52,43 @@ def require_current(engine: sa.Engine) -> None:
     """Refuse a database whose schema does not match this code.
 
     Raises:
-        NotReady: the schema is older or newer.
+        NotReady: the schema is older.
+        UnfitDatabase: the schema is newer, or the role may not read its revision.
     """
     with engine.connect() as conn:
-        found = MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    head = ScriptDirectory(str(Path(__file__).parent)).get_current_head()
+        found = _revision(conn)
+    head = _scripts().get_current_head()
     if found != head:
+        _require_known(found)
         raise NotReady(
             f"The database's schema is at revision {found or 'none'} and this code needs {head}. Run: "
             "python -m engage db upgrade"
         )
+
+
+def _require_upgradable(conn: sa.Connection) -> None:
+    preflight.require_session(conn)
+    found = _revision(conn)
+    if found is None:
+        preflight.require_free_names(conn)
+    if found != _scripts().get_current_head():
+        _require_known(found)
+        preflight.require_ddl(conn)
+
+
+def _revision(conn: sa.Connection) -> str | None:
+    """The schema's revision; None if it has no table of Engage."""
+    with preflight.may_read_revision(conn):
+        return MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def _require_known(revision: str | None) -> None:
+    if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
+        raise preflight.unknown_revision(str(revision))
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent))
 
 
 def _config(conn: sa.Connection) -> Config:

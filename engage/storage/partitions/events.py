@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import REGCLASS
 
+from engage.storage import preflight
 from engage.storage.partitions.ddl import (
     BOUND,
     default_of,
@@ -48,6 +49,7 @@ def ensure_windows(engine: sa.Engine, windows: Iterable[Window]) -> None:
     with engine.begin() as conn:
         if all(exists(conn, partition_name(*pair)) for pair in wanted):
             return
+        preflight.require_ddl(conn)
         wait_for_seeds(conn)
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ENSURE_LOCK)))
         set_lock_timeout(conn)
