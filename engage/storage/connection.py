@@ -29,7 +29,7 @@ def connect(url: str | sa.URL, *, patience: float | None = None, **pool: Any) ->
     engine = sa.create_engine(
         url,
         connect_args={
-            "client_encoding": "utf8",  # before all else, because the driver reads names by it
+            "client_encoding": session.ENCODING,  # before all else, because the driver reads names by it
             # Postgres plans a prepared statement for a list of ten ids; a sender's lists are a hundred times as long
             "prepare_threshold": None,
         },
