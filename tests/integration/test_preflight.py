@@ -206,6 +206,24 @@ def test_a_campaign_with_odd_defaults_is_the_same_campaign(odd_url, opened):
         assert conn.execute(sa.text("SELECT sessions FROM customer_activity")).scalar_one() == 1
 
 
+def test_behind_a_pooler_the_settings_hold_in_each_transaction_and_leave_no_trace(odd_url, opened, monkeypatch):
+    """A pooler tells its clients another process id than the session's."""
+    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", property(lambda info: 1))
+    engine = opened(odd_url)
+    settings = sa.select(*map(sa.func.current_setting, ("TimeZone", "DateStyle", "bytea_output", "statement_timeout")))
+    with engine.connect() as conn:
+        for end in (conn.commit, conn.rollback, conn.commit):
+            assert tuple(conn.execute(settings).one()) == ("UTC", "ISO, MDY", "hex", "0")
+            with conn.begin_nested():
+                assert conn.execute(sa.text("SELECT timestamptz '2026-02-01'")).scalar_one().tzinfo is not None
+            end()
+        raw = conn.connection.dbapi_connection
+        left = raw.execute("SELECT current_setting('TimeZone'), current_setting('statement_timeout')").fetchone()
+        assert left == ("Asia/Tokyo", "50ms")
+    migrations.upgrade(engine, NOW)
+    preflight.check(engine)
+
+
 def test_a_pooler_that_drops_the_settings_is_refused(odd_url):
     """A plain engine stands for a pooler that drops what Engage sets."""
     engine = sa.create_engine(sa.make_url(odd_url).update_query_dict({"client_encoding": "utf8"}))
