@@ -56,6 +56,7 @@ class _Readiness:
 
         Raises:
             NotReady: the schema is not up to date.
+            UnfitDatabase: a newer version has upgraded the schema, or a right is missing.
             SQLAlchemyError: the database does not answer.
         """
         answer = self._answer

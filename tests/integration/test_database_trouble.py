@@ -24,6 +24,7 @@ KINDS = {
     "53100": Trouble.DISK_FULL,
     "58030": Trouble.DISK_FULL,
     "25006": Trouble.READ_ONLY,
+    "42501": Trouble.NO_RIGHT,
 }
 RAISE = """
 CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS
@@ -57,7 +58,7 @@ def test_errors_without_a_state_are_an_absent_database_and_wrong_statements_are_
     assert trouble(ValueError()) is None
 
 
-@pytest.mark.parametrize("state", ["53100", "25006", "57P01"])
+@pytest.mark.parametrize("state", ["53100", "25006", "57P01", "42501"])
 @pytest.mark.parametrize("table", ["app_session", "intake_batch"])
 def test_a_batch_that_the_database_cannot_take_gets_a_503_and_is_stored_later(api, world, state, table):
     world.execute(sa.text(RAISE.format(state, table)))

@@ -121,6 +121,11 @@ def test_a_database_without_the_schema_is_not_ready(api, world):
     assert api.get("/healthz").status_code == 200
 
 
+def test_a_database_of_a_newer_version_is_not_ready(api, world):
+    world.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    assert "A newer version has upgraded it" in refused(api.get("/readyz"), 503)
+
+
 # --- the page
 
 
