@@ -236,6 +236,9 @@ message = sa.Table(
     postgresql_partition_by="LIST (window_start)",
 )
 
+RESULTS = (customer_activity, customer_bucket, message)
+"""The tables of campaigns, each with a partition per window."""
+
 api_key = sa.Table(
     "api_key",
     metadata,

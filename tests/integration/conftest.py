@@ -22,7 +22,7 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.steps.message import message
-from engage.storage import connection, migrations, partitions
+from engage.storage import connection, database_roles, migrations, partitions
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
@@ -51,6 +51,8 @@ class Server:
         for setting in ("fsync", "full_page_writes", "autovacuum"):  # its data outlive no test
             self.execute(f"ALTER SYSTEM SET {setting} = off")
         self.execute("SELECT pg_reload_conf()")
+        for role in database_roles.RIGHTS:
+            self.execute(f"CREATE ROLE {role} LOGIN")
         self.execute("CREATE DATABASE installed")
         with self._engine("installed") as installed:
             migrations.upgrade(installed, NOW)

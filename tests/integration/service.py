@@ -28,6 +28,7 @@ from engage.service.app import create_app
 from engage.service.connection_pool import pooled
 from engage.service.context import Context
 from engage.statuses import ApiScope
+from engage.storage import connection, database_roles
 from tests.integration.conftest import KEY, NOW, World
 
 HASH_KEY = "only for tests, of no use to anybody"
@@ -129,7 +130,8 @@ class Inside(Api):
 
 @contextmanager
 def inside(world: World) -> Iterator[Inside]:
-    context = Context(pooled(world.engine), lambda: world.now, KEY)
+    limited = connection.connect(as_service(world.engine.url))
+    context = Context(pooled(limited), lambda: world.now, KEY)
     app = create_app(context)
     running = app.router.lifespan_context(app)
     with capture_logs() as logs, start_blocking_portal() as portal, portal.wrap_async_context_manager(running):
@@ -212,10 +214,15 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def as_service(url: str | sa.URL) -> sa.URL:
+    """The URL for the service's own role, which can do no more than the service must."""
+    return sa.make_url(url).set(username=database_roles.SERVICE)
+
+
 def environment(url: str) -> dict[str, str]:
     """The variables of a service on a database."""
     return {
-        "ENGAGE_DATABASE_URL": url,
+        "ENGAGE_DATABASE_URL": as_service(url).render_as_string(hide_password=False),
         "ENGAGE_HASH_KEY": HASH_KEY,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "COLUMNS": "200",

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.service.connection_pool import pooled
-from engage.storage import connection, migrations
+from engage.storage import connection, database_roles, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
 from tests.integration.service import PROBLEM, make_key, session, until, viewed
@@ -122,6 +122,7 @@ def breakable(window):
         embedded_postgres.create_databases(host)
         url = embedded_postgres.database_url(host, embedded_postgres.DATABASE)
         world = World(connection.connect(url), window)
+        world.execute(sa.text(f"CREATE ROLE {database_roles.SERVICE} LOGIN"))
         migrations.upgrade(world.engine, NOW)
         with forked(url, make_key(world.engine), home.path) as start:
             yield start().ready(), world, running, home

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from engage.errors import NotReady
-from engage.storage import partitions, preflight
+from engage.storage import database_roles, partitions, preflight
 
 VERSION_TABLE = preflight.VERSION_TABLE
 
@@ -22,8 +22,10 @@ _LOCK = 0x6D696772617465  # "migrate"
 
 def upgrade(
     engine: sa.Engine, as_of: datetime, revision: str = "head", *, hash_key: Callable[[], bytes] | None = None
-) -> None:
-    """Bring the database to ``revision`` and make the event partitions around ``as_of``.
+) -> list[str]:
+    """Bring the database to ``revision``, grant the server's roles their rights, and make partitions around ``as_of``.
+
+    Returns the names of the roles that have rights now; empty if the server's roles do not exist.
 
     Idempotent, also for many processes at once: one upgrades, and the others wait for it. ``hash_key`` returns the key
     of the phones' hashes, or raises an InputError if it is not set. Only a migration that hashes phones asks for it.
@@ -38,7 +40,9 @@ def upgrade(
         config = _config(conn)
         config.attributes.update(as_of=as_of, hash_key=hash_key)
         command.upgrade(config, revision)
+        roles = database_roles.grant(conn, VERSION_TABLE) if revision == "head" else []
     partitions.ensure(engine, as_of)
+    return roles
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:

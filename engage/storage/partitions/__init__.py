@@ -18,7 +18,7 @@ from engage.storage.partitions.events import (
     wait_for_seeds,
     windows_of,
 )
-from engage.storage.partitions.results import build, clear, discard, replace, swap_in
+from engage.storage.partitions.results import build, clear, discard, replace, share_results, swap_in
 
 __all__ = [
     "HASH_MODULUS",
@@ -43,6 +43,7 @@ __all__ = [
     "replace",
     "retry_lock",
     "set_lock_timeout",
+    "share_results",
     "swap_in",
     "swap_in_events",
     "wait_for_seeds",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 import tenacity
+from sqlalchemy.dialects.postgresql import REGCLASS
 
 from engage.storage.database_errors import sqlstate
 from engage.window import Window
@@ -56,6 +57,25 @@ def fresh_name(table: sa.Table, window: Window) -> str:
 def exists(conn: sa.Connection, name: str) -> bool:
     """Whether a table has this name."""
     return sa.inspect(conn).has_table(name)
+
+
+def partitions_of(conn: sa.Connection, table: sa.Table) -> list[str]:
+    """The names of a table's partitions."""
+    child = sa.cast(sa.column("inhrelid"), REGCLASS)
+    of_table = sa.column("inhparent") == sa.cast(table.name, REGCLASS)
+    return list(
+        conn.execute(sa.select(sa.cast(child, sa.Text)).select_from(sa.table("pg_inherits")).where(of_table)).scalars()
+    )
+
+
+def share(conn: sa.Connection, table: sa.Table, name: str) -> None:
+    """Give every role that may use ``table`` the same rights on the table ``name``, but for rights on columns."""
+    found = conn.exec_driver_sql(
+        "SELECT privilege_type, grantee::regrole::text FROM pg_class, aclexplode(relacl) "
+        f"WHERE oid = '{table.name}'::regclass AND grantee NOT IN (0, relowner)"
+    )
+    for right, role in found.all():
+        run(conn, f"GRANT {right} ON {name} TO {role}")
 
 
 def set_lock_timeout(conn: sa.Connection) -> None:

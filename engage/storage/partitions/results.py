@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from engage.storage.partitions.ddl import BOUND, fresh_name, partition_name, retry_lock, run, set_lock_timeout
+from engage.storage.partitions.ddl import (
+    BOUND,
+    fresh_name,
+    partition_name,
+    partitions_of,
+    retry_lock,
+    run,
+    set_lock_timeout,
+    share,
+)
+from engage.storage.schema import RESULTS
 from engage.window import Window
 
 
@@ -37,7 +47,15 @@ def swap_in(conn: sa.Connection, table: sa.Table, window: Window) -> None:
     fresh = fresh_name(table, window)
     run(conn, f"ANALYZE {fresh}")  # without statistics the next step gets bad plans until autovacuum runs
     indexes = _add_constraints(conn, table, window, fresh)
+    share(conn, table, fresh)
     _swap(conn, table, window, fresh, indexes)
+
+
+def share_results(conn: sa.Connection) -> None:
+    """Give the roles that may use a table of results the same rights on its partitions, which reports read directly."""
+    for table in RESULTS:
+        for name in partitions_of(conn, table):
+            share(conn, table, name)
 
 
 def discard(conn: sa.Connection, table: sa.Table, window: Window) -> None:

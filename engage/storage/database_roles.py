@@ -1,0 +1,64 @@
+"""The rights of the server's database roles, as data. Each ``db upgrade`` grants them, on behalf of the tables' owner.
+
+The owner runs migrations, the DAG's steps, maintenance and the command line: all that makes or swaps tables. The HTTP
+service and the pages inside Airflow have a role each, which may change rows and no table. A role that does not exist is
+left out, so an installation with one role for everything needs none of this.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from engage.storage import partitions, schema
+from engage.storage.partitions.ddl import run
+
+SERVICE, PAGES = "engage_service", "engage_pages"
+
+_READ, _ADD = "SELECT", "SELECT, INSERT"
+_HALT = "halted_at, halted_by, halted_why, resumed_at"
+_LOG = "SELECT, INSERT, DELETE"
+_RECORD = "SELECT, INSERT, UPDATE, DELETE"
+_RENUMBER = "SELECT, UPDATE (customer_id)"
+
+RIGHTS: dict[str, dict[sa.Table, str]] = {
+    SERVICE: {
+        schema.customer: _RECORD,
+        schema.suppression: _RECORD,
+        schema.inbound_sms: _RECORD,
+        schema.app_session: _LOG,
+        schema.purchase: _LOG,
+        schema.app_event: _LOG,
+        schema.intake_batch: _ADD,
+        schema.api_key: _READ,
+        schema.campaign: _READ,
+        schema.message: "SELECT, UPDATE",
+        # erasure leaves the numbers under another id
+        schema.customer_activity: _RENUMBER,
+        schema.customer_bucket: _RENUMBER,
+    },
+    PAGES: {
+        schema.campaign: f"SELECT, UPDATE ({_HALT})",
+        schema.customer: _READ,
+        schema.suppression: _READ,
+        schema.customer_activity: _READ,
+        schema.customer_bucket: _READ,
+        schema.message: _READ,
+        schema.alert: _READ,
+    },
+}
+"""What each role may do with each table, in the words of GRANT. It has no right on any other table."""
+
+
+def grant(conn: sa.Connection, version_table: str) -> list[str]:
+    """Give each existing role its rights, and no others; returns the names of these roles. Idempotent."""
+    name: sa.ColumnClause[str] = sa.column("rolname")
+    roles = sorted(conn.execute(sa.select(name).select_from(sa.table("pg_roles")).where(name.in_(RIGHTS))).scalars())
+    for role in roles:
+        for table in schema.metadata.sorted_tables:
+            run(conn, f"REVOKE ALL ON {table.name} FROM {role}")
+            if rights := RIGHTS[role].get(table):
+                run(conn, f"GRANT {rights} ON {table.name} TO {role}")
+        run(conn, f"GRANT SELECT ON {version_table} TO {role}")
+    if roles:
+        partitions.share_results(conn)
+    return roles

@@ -1,0 +1,171 @@
+"""The server's database roles: what the pages and the service may do, and that it is enough for them."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from engage.campaigns import campaign
+from engage.pages.campaign_list import campaign_list
+from engage.pages.campaign_report import campaign_report
+from engage.pages.csv_download import counts_csv
+from engage.pages.customer_page import customer_page
+from engage.pages.viewer import Viewer
+from engage.pages.what_if import counts, what_if_page
+from engage.reports.what_if import THRESHOLDS
+from engage.storage import connection, database_roles, migrations, partitions, schema
+from engage.storage.database_errors import sqlstate
+from engage.storage.schema import LOG_TIMES, app_session
+from engage.window import Window
+from tests.integration.service import session
+
+INSUFFICIENT_PRIVILEGE = "42501"
+DDL = [
+    "CREATE TABLE other (a int)",
+    "CREATE TABLE other PARTITION OF message FOR VALUES IN ('2030-01-01')",
+    "ALTER TABLE message ADD COLUMN other int",
+    "ALTER TABLE message DISABLE TRIGGER ALL",
+    "DROP TABLE app_session",
+    "TRUNCATE intake_batch",
+    "CREATE INDEX ON customer (name)",
+]
+
+
+@pytest.fixture
+def connected(url):
+    """Gives an engine for a role."""
+    engines = []
+
+    def connect(role):
+        engines.append(connection.connect(sa.make_url(url).set(username=role)))
+        return engines[-1]
+
+    yield connect
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def pages(connected):
+    return connected(database_roles.PAGES)
+
+
+@pytest.fixture
+def service(connected):
+    return connected(database_roles.SERVICE)
+
+
+def refused(engine, statement):
+    with pytest.raises(sa.exc.ProgrammingError) as caught, engine.begin() as conn:
+        conn.exec_driver_sql(statement)
+    return sqlstate(caught.value) == INSUFFICIENT_PRIVILEGE
+
+
+@pytest.fixture
+def sent(world):
+    """Two windows with campaigns, each computed twice, so that steps have swapped their partitions."""
+    world.purchase(world.customer(), 100)
+    world.sessions(world.customer(phone=None), 3)
+    for _ in range(2):
+        world.computed()
+    world.message()
+    return world
+
+
+def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent, pages):
+    viewer = Viewer(may_halt=True, may_set_thresholds=True)
+    assert "complete" in campaign_list(pages, viewer)
+    assert "1 accepted" in campaign_list(pages, viewer)
+    assert "BOOST" in campaign_report(pages, viewer, sent.window)
+    assert b"BOOST" in counts_csv(pages, sent.window).encode()
+    assert "BOOST" in what_if_page(pages, viewer, sent.window, {}, dict.fromkeys(THRESHOLDS, "5"))
+    assert "BOOST" in counts(pages, sent.window, {"low_spend_threshold": "2"})
+    assert "BOOST" in customer_page(pages, "1")
+
+
+def test_the_pages_halt_and_resume(sent, pages):
+    with pages.begin() as conn:
+        assert campaign.halt(conn, sent.window, by="ada", why="a typo", as_of=sent.now)
+    assert sent.value("SELECT halted_why FROM campaign") == "a typo"
+    with pages.begin() as conn:
+        campaign.resume(conn, sent.window, as_of=sent.now)
+    assert sent.value("SELECT halted_at FROM campaign") is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *DDL,
+        "UPDATE campaign SET frozen_at = null",
+        "UPDATE campaign SET status = 'complete'",
+        "DELETE FROM campaign",
+        "UPDATE message SET status = 'delivered'",
+        "UPDATE customer SET consent_at = now()",
+        "DELETE FROM suppression",
+        "INSERT INTO alert (kind) VALUES ('x')",
+        "SELECT secret_hash FROM api_key",
+        "SELECT answer FROM intake_batch",
+        "SELECT 1 FROM inbound_sms",
+        "SELECT 1 FROM app_session",
+    ],
+)
+def test_the_pages_can_do_nothing_else(world, pages, statement):
+    world.customer()
+    world.sessions(1)
+    world.computed()
+    assert refused(pages, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *DDL,
+        "UPDATE campaign SET halted_at = null",
+        "INSERT INTO api_key (key_id) VALUES ('x')",
+        "UPDATE api_key SET revoked_at = null",
+        "DELETE FROM message",
+        "INSERT INTO message (customer_id) VALUES (1)",
+        "UPDATE customer_bucket SET bucket = 'BOOST'",
+        "UPDATE app_session SET customer_id = 1",
+        "DELETE FROM intake_batch",
+        "SELECT 1 FROM alert",
+    ],
+)
+def test_the_service_cannot_change_a_table_or_make_itself_a_key(world, service, statement):
+    world.customer()
+    world.sessions(1)
+    world.computed()
+    assert refused(service, statement)
+
+
+def test_events_of_a_window_without_partitions_wait_in_default_for_the_owner(api, world):
+    """The service cannot make partitions, and need not: the hourly maintenance does."""
+    ahead = Window.containing(world.now)
+    with world.engine.begin() as conn:
+        for log in LOG_TIMES:
+            partitions.drop_events(conn, log, ahead)
+    at = world.now - timedelta(minutes=1)
+    assert api.send(session(4711, at.isoformat())).json() == {"accepted": 1, "rejected": []}
+    in_default = sa.select(sa.func.count()).select_from(partitions.default_of(app_session))
+    assert world.value(in_default) == 1
+    partitions.ensure(world.engine, world.now)
+    assert world.value(in_default) == 0
+    assert world.value("SELECT count(*) FROM app_session WHERE customer_id = 4711") == 1
+
+
+def test_an_upgrade_grants_what_is_missing_and_takes_what_is_too_much(sent, pages, service, now):
+    sent.execute(sa.text("GRANT SELECT ON api_key TO engage_pages"))
+    sent.execute(sa.text("GRANT UPDATE (status) ON campaign TO engage_pages"))
+    sent.execute(sa.text("REVOKE ALL ON message FROM engage_pages"))
+    sent.execute(
+        sa.text(f"REVOKE ALL ON {partitions.partition_name(schema.customer_bucket, sent.window)} FROM engage_pages")
+    )
+    assert migrations.upgrade(sent.engine, now) == ["engage_pages", "engage_service"]
+    assert refused(pages, "SELECT 1 FROM api_key")
+    assert refused(pages, "UPDATE campaign SET status = 'complete'")
+    assert "BOOST" in what_if_page(pages, Viewer(), sent.window, {}, {})
+
+
+def test_both_roles_see_which_version_the_schema_has(pages, service):
+    migrations.require_current(pages)
+    migrations.require_current(service)
