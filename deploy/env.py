@@ -1,48 +1,89 @@
-"""Writes random secrets for a server into a new file: ``env.py .env``. Runs on any Python 3 without packages."""
+"""Writes the secrets of a server, each into a file of its own, and its settings: ``env.py .env``.
+
+The secrets are in the folder ``secrets`` beside the settings. What is there stays as it is. Secrets that an earlier
+version kept among the settings move into files. Runs on any Python 3 without packages.
+"""
 
 import base64
 import os
+import re
 import secrets
 import sys
+from pathlib import Path
 
-
-def content() -> str:
-    """The file's text. Each secret is different, and may stand in a URL unquoted."""
-    fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    return f"""\
-# The secrets of this server, for docker-compose. Keep a copy with the backups. ENGAGE_HASH_KEY and AIRFLOW_FERNET_KEY
-# must never change while the databases live; a backup is of little use without them.
-POSTGRES_PASSWORD={secrets.token_hex(32)}
-AIRFLOW_DB_PASSWORD={secrets.token_hex(32)}
-ENGAGE_DB_PASSWORD={secrets.token_hex(32)}
-AIRFLOW_FERNET_KEY={fernet_key}
-AIRFLOW_API_SECRET={secrets.token_hex(32)}
-AIRFLOW_JWT_SECRET={secrets.token_hex(32)}
-# the password of the user admin, for the first login
-AIRFLOW_ADMIN_PASSWORD={secrets.token_hex(12)}
-ENGAGE_HASH_KEY={secrets.token_hex(32)}
-
-# Optional settings; docs/operations.md explains them.
+LASTING = ("AIRFLOW_FERNET_KEY", "ENGAGE_HASH_KEY")
+"""Keys that must not change while the databases live."""
+OPTIONAL = ("ENGAGE_SMS_URL",)
+"""Secrets that a server may do without; then the file is empty."""
+NAMES = (
+    "POSTGRES_PASSWORD",
+    "AIRFLOW_DB_PASSWORD",
+    "ENGAGE_DB_PASSWORD",
+    "ENGAGE_SERVICE_DB_PASSWORD",
+    "ENGAGE_PAGES_DB_PASSWORD",
+    "AIRFLOW_API_SECRET",
+    "AIRFLOW_JWT_SECRET",
+    "AIRFLOW_ADMIN_PASSWORD",
+    *LASTING,
+    *OPTIONAL,
+)
+SETTINGS = """\
+# This server's settings, for docker-compose; docs/operations.md explains them.
+ENGAGE_SECRETS={folder}
 #ENGAGE_PUBLIC_URL=https://engage.example.com
 #ENGAGE_TRUSTED_PROXIES=172.16.0.0/12
+#ENGAGE_SERVICE_ADDRESS=127.0.0.1
 #ENGAGE_SERVICE_PORT=8000
 #ENGAGE_CURRENCY=USD
-#ENGAGE_SMS_URL=
+#ENGAGE_POSTGRES_MEMORY=3g
 #ENGAGE_SHARED_BUFFERS=1GB
 #AIRFLOW_URL=https://airflow.example.com
 #AIRFLOW_PORT=8080
 """
 
 
+def new_secret(name: str) -> str:
+    """A random secret that may stand in a URL unquoted."""
+    if name in OPTIONAL:
+        return ""
+    if name == "AIRFLOW_FERNET_KEY":
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return secrets.token_hex(12 if name == "AIRFLOW_ADMIN_PASSWORD" else 32)
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Write a whole file with this mode, or nothing."""
+    fresh = path.with_name(path.name + ".fresh")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    fresh.chmod(mode)
+    fresh.replace(path)
+
+
 def main(path: str) -> None:
-    """Write the file, readable only by its owner, unless it exists."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        sys.exit(f"{path} exists and is left as it is, because its secrets open this server's databases.")
-    with os.fdopen(file, "w") as opened:
-        opened.write(content())
-    sys.stdout.write(f"Wrote new secrets into {path}. Only its owner may read it.\n")
+    """Write what is missing."""
+    env, folder = Path(path), Path(path).parent / "secrets"
+    before = env.read_text() if env.exists() else ""
+    moved = {name: value for name, value in re.findall(r"^(\w+)=(.*)$", before, re.M) if name in NAMES}
+    known = moved.keys() | {name for name in NAMES if (folder / name).exists()}
+    if known and (lost := sorted(set(LASTING) - known)):
+        sys.exit(
+            f"{lost[0]} is missing, and the other secrets are there. It must be the one that the databases know: copy "
+            f"it from your backup into {folder / lost[0]}. For a server without data, delete {folder} first."
+        )
+    # Only the owner may enter the folder. The files are for all, because the containers read them as another user.
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    missing = [name for name in NAMES if not (folder / name).exists()]
+    for name in missing:
+        write(folder / name, moved.get(name) or new_secret(name), 0o444)
+    if not re.search(r"^ENGAGE_SECRETS=", before, re.M) or moved:
+        location = os.path.join(os.path.dirname(path) or ".", "secrets")
+        kept = [line for line in before.splitlines(keepends=True) if line.split("=")[0] not in {*NAMES, "ENGAGE_SECRETS"}]
+        write(env, f"ENGAGE_SECRETS={location}\n{''.join(kept)}" if before else SETTINGS.format(folder=location), 0o600)
+    made = f"Wrote {len(missing)} secrets into {folder}, for its owner only." if missing else f"{folder} has every secret."
+    sys.stdout.write(f"{made}\n")
 
 
 main(sys.argv[1])
