@@ -27,9 +27,8 @@ NAMES = (
     *LASTING,
     *OPTIONAL,
 )
+HEAD = "# This server's settings, for docker-compose; docs/operations.md explains them.\n"
 SETTINGS = """\
-# This server's settings, for docker-compose; docs/operations.md explains them.
-ENGAGE_SECRETS={folder}
 #ENGAGE_PUBLIC_URL=https://engage.example.com
 #ENGAGE_TRUSTED_PROXIES=172.16.0.0/12
 #ENGAGE_SERVICE_ADDRESS=127.0.0.1
@@ -78,11 +77,12 @@ def main(path: str) -> None:
     missing = [name for name in NAMES if not (folder / name).exists()]
     for name in missing:
         write(folder / name, moved.get(name) or new_secret(name), 0o444)
-    if not re.search(r"^ENGAGE_SECRETS=", before, re.M) or moved:
-        location = os.path.join(os.path.dirname(path) or ".", "secrets")
-        kept = [line for line in before.splitlines(keepends=True) if line.split("=")[0] not in {*NAMES, "ENGAGE_SECRETS"}]
-        write(env, f"ENGAGE_SECRETS={location}\n{''.join(kept)}" if before else SETTINGS.format(folder=location), 0o600)
-    made = f"Wrote {len(missing)} secrets into {folder}, for its owner only." if missing else f"{folder} has every secret."
+    if moved or not re.search(r"^ENGAGE_SECRETS=", before, re.M):
+        location = f"ENGAGE_SECRETS={os.path.join(os.path.dirname(path) or '.', 'secrets')}\n"
+        gone = {*NAMES, "ENGAGE_SECRETS"}
+        kept = [line for line in before.splitlines(keepends=True) if line.split("=")[0] not in gone]
+        write(env, "".join([location, *kept]) if before else HEAD + location + SETTINGS, 0o600)
+    made = f"Wrote {len(missing)} secrets into {folder}, for its owner only." if missing else f"{folder} is complete."
     sys.stdout.write(f"{made}\n")
 
 

@@ -14,7 +14,7 @@ FOLDER = Path("/run/secrets")
 
 def with_secrets(value: str) -> str:
     """The value with the text of each secret that it names."""
-    return re.sub(r"\{([A-Z][A-Z_]+)\}", lambda found: _secret(found[1]), value)
+    return re.sub(r"(?<!\$)\{([A-Z][A-Z_]+)\}", lambda found: _secret(found[1]), value)
 
 
 def _secret(name: str) -> str:

@@ -1,153 +1,39 @@
 """The real server stack: built, started, used, stopped, lost and restored. ``make test-compose``; needs docker.
 
-The tests build on each other, in this order. The stack has a project, an image, ports and secrets of its own, so that
-it may run beside one that is in use; nothing of it is left at the end.
+The tests build on each other, in this order.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from engage.airflow_names import DAG_ID
+from engage.clock import now
+from engage.window import Window
+from tests.compose.conftest import ADMIN, LASTING, PASSWORD, Stack, until
 
-ROOT = Path(__file__).resolve().parents[2]
-LASTING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "service"}
 CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
-T = TypeVar("T")
+START = f"{Window.last_complete(now()).start:%Y-%m-%d}"
+ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
+"""Users by name, each with a role of Airflow."""
 
 pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="needs docker: make test-compose")
-
-
-def until(condition: Callable[[], T | None], what: str, within: float = 300) -> T:
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(1)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Stack:
-    """One project of docker-compose."""
-
-    env_file: Path
-    project: str = f"engage-acceptance-{os.getpid()}"
-    airflow_port: int = 0
-    service_port: int = 0
-
-    def __post_init__(self) -> None:
-        self.airflow_port, self.service_port = free_port(), free_port()
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Only the file's secrets may reach docker-compose."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ENGAGE_", "AIRFLOW", "POSTGRES_"))}
-        return kept | {
-            "ENGAGE_IMAGE": "engage-acceptance",
-            "AIRFLOW_PORT": str(self.airflow_port),
-            "ENGAGE_SERVICE_PORT": f"127.0.0.1:{self.service_port}",
-        }
-
-    def compose(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[Any]:
-        command = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-        options = {"capture_output": True, "text": True} | options
-        done = subprocess.run(
-            [*command, "--env-file", str(self.env_file), "-p", self.project, *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            check=False,
-            **options,
-        )
-        if check and done.returncode:
-            pytest.fail(f"docker-compose {' '.join(arguments)}: {done.returncode}\n{done.stdout!s}\n{done.stderr!s}")
-        return done
-
-    def up(self) -> None:
-        """Start the missing parts, and wait until all of them are healthy."""
-        self.compose("up", "-d")
-        deadline = time.monotonic() + 300
-        while set(self.health().values()) != {"healthy"}:
-            if time.monotonic() > deadline:
-                pytest.fail(f"{self.health()}\n{self.compose('logs', '--no-color', '--tail', '30').stdout}")
-            time.sleep(1)
-
-    def health(self) -> dict[str, str]:
-        return {name: self.inspect(name, "{{.State.Health.Status}}") for name in LASTING}
-
-    def inspect(self, service: str, what: str) -> str:
-        container = self.compose("ps", "-q", service).stdout.strip()
-        if not container:
-            return "missing"
-        command = ["docker", "inspect", "--format", what, container]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-    def engage(self, *arguments: str) -> str:
-        """The output of an Engage command, in the service's container."""
-        return str(self.compose("exec", "-T", "service", "python", "-m", "engage", *arguments).stdout)
-
-    def in_postgres(self, *command: str, **options: Any) -> subprocess.CompletedProcess[Any]:
-        """Run a tool beside the server. Some images have them only in psql's folder, not on the path."""
-        find = 'PATH=$PATH:$(dirname "$(readlink -f "$(command -v psql)")") PGHOST=/var/run/postgresql exec "$@"'
-        return self.compose("exec", "-T", "postgres", "bash", "-c", find, "-", *command, **options)
-
-    def value(self, database: str, query: str) -> str:
-        return str(self.in_postgres("psql", "-U", "postgres", "-d", database, "-Atc", query).stdout).strip()
-
-    def report(self) -> dict[str, Any]:
-        return dict(json.loads(self.engage("report", "--json")))
-
-    def secret(self, name: str) -> str:
-        return dict(re.findall(r"^(\w+)=(.*)$", self.env_file.read_text(), re.M))[name]
-
-    def airflow(self) -> httpx.Client:
-        """Airflow's REST API, logged in as admin."""
-        url = f"http://127.0.0.1:{self.airflow_port}"
-        login = {"username": "admin", "password": self.secret("AIRFLOW_ADMIN_PASSWORD")}
-        answer = httpx.post(f"{url}/auth/token", json=login, timeout=60, trust_env=False).raise_for_status()
-        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    env_file = tmp_path_factory.mktemp("compose") / ".env"
-    subprocess.run([sys.executable, ROOT / "deploy" / "env.py", env_file], check=True)
-    found = Stack(env_file)
-    try:
-        found.compose("build")
-        found.up()
-        yield found
-    finally:
-        found.compose("down", "-v")
 
 
 def test_without_secrets_compose_stops_and_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
     done = Stack(tmp_path / ".env").compose("up", "-d", check=False)
     assert done.returncode != 0
-    assert "this secret is not in .env. Run make env" in done.stderr
+    assert "the folder of the secrets is not in .env. Run make env" in done.stderr
 
 
 def test_every_service_is_healthy(stack: Stack) -> None:
@@ -166,14 +52,66 @@ def test_nothing_runs_as_root(stack: Stack) -> None:
     assert server != "0"
 
 
+def test_no_container_shows_a_secret_or_has_more_than_its_own(stack: Stack) -> None:
+    every = {path.name: path.read_text() for path in (stack.env_file.parent / "secrets").iterdir()}
+    for name in LASTING:
+        shown = stack.inspect(name, "{{json .Config}} {{json .HostConfig}}")
+        assert not [secret for secret in every.values() if secret and secret in shown], name
+        has = stack.compose("exec", "-T", name, "ls", "/run/secrets").stdout.split()
+        assert ("POSTGRES_PASSWORD" in has) == (name == "postgres"), name
+        assert ("ENGAGE_DB_PASSWORD" in has) == (name == "scheduler"), name
+        assert ("ENGAGE_HASH_KEY" in has) == (name in {"scheduler", "service"}), name
+
+
+def test_a_container_can_change_only_its_volumes_and_tmp(stack: Stack) -> None:
+    for name in LASTING:
+        folders = "/ /etc /opt /opt/airflow /opt/airflow/dags /opt/airflow/engage /usr/local/bin"
+        write = f"touch /tmp/x; for d in {folders} $HOME; do touch $d/x 2>/dev/null && echo $d; done"
+        assert stack.compose("exec", "-T", name, "bash", "-c", write, check=False).stdout.split() == [], name
+        limits = stack.inspect(name, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.PidsLimit}} {{.HostConfig.Memory}}")
+        read_only, pids, memory = limits.split()
+        assert read_only == "true", name
+        assert int(pids) > 0, name
+        assert int(memory) > 0, name
+
+
+def test_a_container_reaches_only_what_it_needs(stack: Stack) -> None:
+    def reaches(name: str, host: str, port: int) -> bool:
+        code = f"import socket; socket.create_connection(({host!r}, {port}), 3)"
+        return stack.compose("exec", "-T", name, "python", "-c", code, check=False).returncode == 0
+
+    for name in LASTING - {"postgres"}:
+        assert reaches(name, "postgres", 5432), name
+        assert reaches(name, "api-server", 8080) == (name != "service"), name
+        assert reaches(name, "service", 8000) == (name == "service"), name
+
+
+def test_both_ports_are_on_loopback(stack: Stack) -> None:
+    for name, port in {"api-server": stack.airflow_port, "service": stack.service_port}.items():
+        bindings = json.loads(stack.inspect(name, "{{json .HostConfig.PortBindings}}")).values()
+        assert [(one["HostIp"], int(one["HostPort"])) for found in bindings for one in found] == [("127.0.0.1", port)]
+
+
 def test_each_role_may_use_its_own_database_only(stack: Stack) -> None:
-    may = """SELECT role || ' ' || datname FROM unnest('{airflow,engage}'::name[]) AS role, pg_database
-             WHERE has_database_privilege(role, oid, 'CONNECT') AND datallowconn ORDER BY 1"""
-    assert stack.value("postgres", may).splitlines() == ["airflow airflow", "engage engage"]
+    roles = "{airflow,engage,engage_pages,engage_service}"
+    may = f"""SELECT role || ' ' || datname FROM unnest('{roles}'::name[]) AS role, pg_database
+              WHERE has_database_privilege(role, oid, 'CONNECT') AND datallowconn ORDER BY 1"""
+    own = ["airflow airflow", "engage engage", "engage_pages engage", "engage_service engage"]
+    assert stack.value("postgres", may).splitlines() == own
+    assert stack.value("postgres", may.replace("CONNECT", "TEMPORARY")).splitlines() == own[:2]
     assert stack.value("postgres", "SELECT count(*) FROM pg_roles WHERE rolsuper AND rolcanlogin") == "1"
-    url = "import os, psycopg; psycopg.connect(os.environ['ENGAGE_DATABASE_URL'].removesuffix('engage') + 'airflow')"
-    refused = stack.compose("exec", "-T", "service", "python", "-c", url, check=False)
-    assert 'permission denied for database "airflow"' in refused.stderr
+    for database, statement, refusal in (
+        ("airflow", "SELECT 1", 'permission denied for database "airflow"'),
+        ("engage", "CREATE TABLE other (a int)", "permission denied for schema public"),
+        ("engage", "DROP TABLE app_session", "must be owner of table app_session"),
+    ):
+        code = (
+            "import os, psycopg; url = os.environ['ENGAGE_DATABASE_URL'].removesuffix('engage'); "
+            f"psycopg.connect(url + {database!r}).execute({statement!r})"
+        )
+        run = ("python", "deploy/with_secrets.py", "python", "-c", code)
+        refused = stack.compose("exec", "-T", "service", *run, check=False)
+        assert refusal in refused.stderr
 
 
 def test_a_login_without_the_password_is_refused(stack: Stack) -> None:
@@ -216,6 +154,108 @@ def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack) -> None:
     assert sum(report["messages"]["by_status"].values()) == texted
 
 
+@pytest.fixture(scope="module")
+def users(stack: Stack) -> dict[str, str]:
+    """A user of each role of Airflow."""
+    for name, role in ROLES.items():
+        if name != ADMIN:
+            about = ("--firstname", name, "--lastname", "Test", "--email", f"{name}@example.com")
+            stack.airflow_command("users", "create", "--role", role, "--username", name, "--password", PASSWORD, *about)
+    return ROLES
+
+
+def test_a_login_in_the_browser_leads_to_the_campaigns(stack: Stack, browser: Browser) -> None:
+    page = browser.new_page(locale="en-US")
+    page.goto(stack.airflow_url)
+    page.locator("input[name=username]").fill(ADMIN)
+    page.locator("input[name=password]").fill(stack.secret("AIRFLOW_ADMIN_PASSWORD"))
+    page.locator("input[type=submit], button[type=submit]").first.click()
+    page.get_by_role("link", name="Campaigns").click()
+    expect(page.frame_locator("iframe").get_by_role("row", name=f"{START} to")).to_contain_text(f"{CUSTOMERS:,}")
+    page.close()
+
+
+@pytest.mark.parametrize("user", ROLES)
+def test_each_role_opens_each_page_and_does_what_it_may(
+    stack: Stack, browser: Browser, users: dict[str, str], user: str
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US")
+    page.context.add_cookies([{"name": "_token", "value": stack.token(user), "url": stack.airflow_url}])
+    frame = page.frame_locator("iframe")
+    open_every_page(page, frame, stack)
+
+    page.goto(f"{stack.airflow_url}/plugin/engage/engage/report?window_start={START}")
+    expect(frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+    if users[user] == "Viewer":
+        expect(frame.get_by_role("button", name="Halt")).to_have_count(0)
+        assert posted(stack, user, "halt", window_start=START, why="x") == 403
+    else:
+        halt_and_resume(frame, stack, user)
+
+    page.goto(f"{stack.airflow_url}/engage/what-if?window_start={START}")
+    if users[user] in ("Viewer", "User"):
+        expect(page.get_by_role("button", name="Set them for the next campaign")).to_have_count(0)
+        assert posted(stack, user, "thresholds", low_spend_threshold="1", high_activity_threshold="1") == 403
+    else:
+        set_thresholds(page, stack)
+    page.context.close()
+
+
+def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
+    """Go through all pages by their links."""
+    page.goto(f"{stack.airflow_url}/plugin/engage")
+    row = frame.get_by_role("row", name=f"{START} to")
+    expect(row).to_contain_text("complete")
+    row.get_by_role("link", name=f"{START} to").click()
+    expect(frame.get_by_role("img", name="Customers by spend and weekly sessions")).to_be_visible()
+    with page.expect_download() as download:
+        frame.get_by_role("link", name="Counts as CSV").click()
+    assert download.value.suggested_filename == f"campaign-{START}.csv"
+    frame.get_by_role("link", name="What if").click()
+    frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
+    expect(frame.locator("#counts")).to_contain_text("would be in another bucket")
+    frame.get_by_role("link", name="Customer", exact=True).click()
+    frame.get_by_label("Customer's id").fill(stack.value("engage", "SELECT max(customer_id) FROM customer_bucket"))
+    frame.get_by_label("Customer's id").press("Enter")
+    expect(frame.get_by_role("heading", name="In the campaigns")).to_be_visible()
+    expect(frame.get_by_role("link", name=START)).to_be_visible()
+
+
+def halt_and_resume(frame: FrameLocator, stack: Stack, user: str) -> None:
+    """Halt the shown campaign, and end the halt."""
+    frame.get_by_role("button", name="Halt").click()
+    dialog = frame.get_by_role("dialog", name="Stop sending the campaign?")
+    dialog.get_by_label("Why").fill("a typo in the text")
+    dialog.get_by_role("button", name="Halt").click()
+    expect(frame.get_by_text(f"by {user}: a typo in the text")).to_be_visible()
+    halted = f"SELECT halted_by || ': ' || halted_why FROM campaign WHERE window_start = '{START}T00:00:00Z'"
+    assert stack.value("engage", halted) == f"{user}: a typo in the text"
+    frame.get_by_role("button", name="Resume").click()
+    frame.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    expect(frame.get_by_role("button", name="Halt")).to_be_visible()
+    assert stack.value("engage", halted) == ""
+
+
+def set_thresholds(page: Page, stack: Stack) -> None:
+    """Set other thresholds on the page, and the default ones again over REST."""
+    page.get_by_role("spinbutton", name="Low spend").fill("180.5")
+    page.get_by_role("button", name="Set them for the next campaign").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog.get_by_text("The next campaign takes them.")).to_be_visible()
+    with stack.airflow() as airflow:
+        path = "/api/v2/variables/engage_low_spend_threshold"
+        assert airflow.get(path).raise_for_status().json()["value"] == "180.5"
+        airflow.patch(path, json={"key": "engage_low_spend_threshold", "value": "100.0"}).raise_for_status()
+
+
+def posted(stack: Stack, user: str, action: str, **body: str) -> int:
+    """The status that a page's action answers, sent past the page."""
+    with stack.airflow(user) as airflow:
+        return airflow.post(f"/engage/{action}", json=body, headers={"Origin": stack.airflow_url}).status_code
+
+
 def test_an_event_that_the_service_takes_is_in_the_database(stack: Stack) -> None:
     key = stack.engage("keys", "create", "acceptance", "--scope", "events").strip()
     event = {"type": "session", "customer_id": EVENT_OF, "occurred_at": datetime.now(UTC).isoformat()}
@@ -251,8 +291,7 @@ def test_a_backup_restores_into_an_empty_stack(stack: Stack, tmp_path: Path) -> 
             options = {"stdout": file, "stderr": subprocess.PIPE, "capture_output": False, "text": False}
             stack.in_postgres("pg_dump", "-U", "postgres", "-Fc", database, **options)
     stack.compose("down", "-v")
-    stack.compose("up", "-d", "postgres")
-    until(lambda: stack.inspect("postgres", "{{.State.Health.Status}}") == "healthy", "Postgres is healthy")
+    stack.compose("run", "--rm", "-T", "roles")
     assert stack.value("engage", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == "0"
     for database in ("engage", "airflow"):
         with (tmp_path / f"{database}.dump").open("rb") as file:

@@ -1,0 +1,163 @@
+"""The server stack for the tests: a project of docker-compose with an image, ports and secrets of its own.
+
+It may run beside one that is in use; nothing of it is left at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
+
+ROOT = Path(__file__).resolve().parents[2]
+LASTING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "service"}
+ADMIN = "admin"
+PASSWORD = "only for tests, of no use to anybody"
+"""Of the users that the tests add; the admin has its own."""
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T | None], what: str, within: float = 300) -> T:
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(1)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Stack:
+    """One project of docker-compose."""
+
+    env_file: Path
+    project: str = f"engage-acceptance-{os.getpid()}"
+    airflow_port: int = 0
+    service_port: int = 0
+
+    def __post_init__(self) -> None:
+        self.airflow_port, self.service_port = free_port(), free_port()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Only the file's secrets may reach docker-compose."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ENGAGE_", "AIRFLOW", "POSTGRES_"))}
+        return kept | {
+            "ENGAGE_IMAGE": "engage-acceptance",
+            "AIRFLOW_PORT": str(self.airflow_port),
+            "ENGAGE_SERVICE_PORT": str(self.service_port),
+        }
+
+    def compose(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[Any]:
+        command = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+        options = {"capture_output": True, "text": True} | options
+        done = subprocess.run(
+            [*command, "--env-file", str(self.env_file), "-p", self.project, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            check=False,
+            **options,
+        )
+        if check and done.returncode:
+            pytest.fail(f"docker-compose {' '.join(arguments)}: {done.returncode}\n{done.stdout!s}\n{done.stderr!s}")
+        return done
+
+    def up(self) -> None:
+        """Start the missing parts, and wait until all of them are healthy."""
+        self.compose("up", "-d")
+        deadline = time.monotonic() + 300
+        while set(self.health().values()) != {"healthy"}:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{self.health()}\n{self.compose('logs', '--no-color', '--tail', '30').stdout}")
+            time.sleep(1)
+
+    def health(self) -> dict[str, str]:
+        return {name: self.inspect(name, "{{.State.Health.Status}}") for name in LASTING}
+
+    def inspect(self, service: str, what: str) -> str:
+        container = self.compose("ps", "-q", service).stdout.strip()
+        if not container:
+            return "missing"
+        command = ["docker", "inspect", "--format", what, container]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    def engage(self, *arguments: str) -> str:
+        """The output of an Engage command, in a container of its own."""
+        return str(self.compose("run", "--rm", "-T", "engage", *arguments).stdout)
+
+    def airflow_command(self, *arguments: str) -> str:
+        """The output of an Airflow command, in the api-server's container."""
+        run = ("python", "deploy/with_secrets.py", "airflow", *arguments)
+        return str(self.compose("exec", "-T", "api-server", *run).stdout)
+
+    def in_postgres(self, *command: str, **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Run a tool beside the server. Some images have them only in psql's folder, not on the path."""
+        find = 'PATH=$PATH:$(dirname "$(readlink -f "$(command -v psql)")") PGHOST=/var/run/postgresql exec "$@"'
+        return self.compose("exec", "-T", "postgres", "bash", "-c", find, "-", *command, **options)
+
+    def value(self, database: str, query: str) -> str:
+        return str(self.in_postgres("psql", "-U", "postgres", "-d", database, "-Atc", query).stdout).strip()
+
+    def report(self) -> dict[str, Any]:
+        return dict(json.loads(self.engage("report", "--json")))
+
+    def secret(self, name: str) -> str:
+        return (self.env_file.parent / "secrets" / name).read_text()
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    def token(self, user: str) -> str:
+        """A login of Airflow, as a program and a browser send it."""
+        login = {"username": user, "password": self.secret("AIRFLOW_ADMIN_PASSWORD") if user == ADMIN else PASSWORD}
+        answer = httpx.post(f"{self.airflow_url}/auth/token", json=login, timeout=60, trust_env=False)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    def airflow(self, user: str = ADMIN) -> httpx.Client:
+        """Airflow's REST API, logged in as a user."""
+        headers = {"Authorization": f"Bearer {self.token(user)}"}
+        return httpx.Client(base_url=self.airflow_url, headers=headers, timeout=60, trust_env=False)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    env_file = tmp_path_factory.mktemp("compose") / ".env"
+    subprocess.run([sys.executable, ROOT / "deploy" / "env.py", env_file], check=True)
+    found = Stack(env_file)
+    try:
+        found.compose("build")
+        found.up()
+        yield found
+    finally:
+        found.compose("down", "-v")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.fail("There is no chromium, chromium-browser or google-chrome to open the pages with.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield browser
+        browser.close()
