@@ -15,10 +15,10 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 def upgrade() -> None:
     """Bring the schema up to date, and make the partitions of the current window and the next two.
 
-    The database roles of the HTTP service and of the pages in Airflow, if they exist, get their rights again.
+    The database roles of the server's parts, if they exist, get their rights again.
     With a database of customers it may need ENGAGE_HASH_KEY, the same as the service's.
     """
     with database(upgraded=False) as engine:
         roles = migrations.upgrade(engine, now(), hash_key=hash_key)
-    granted = f" {' and '.join(roles)} have their rights." if roles else ""
+    granted = f" These roles have their rights: {', '.join(roles)}." if roles else ""
     console.print(f"The database is up to date.{granted}")

@@ -1,8 +1,9 @@
 """The rights of the server's database roles, as data. Each ``db upgrade`` grants them, on behalf of the tables' owner.
 
-The owner runs migrations, the DAG's steps, maintenance and the command line: all that makes or swaps tables. The HTTP
-service and the pages inside Airflow have a role each, which may change rows and no table. A role that does not exist is
-left out, so an installation with one role for everything needs none of this.
+The owner runs migrations, steps, maintenance and the command line: all that makes or swaps tables. Other parts
+have a role each, which may change rows and no table: the HTTP service, the pages inside Airflow, and Airflow's DAG
+processor, which raises the alert of a killed task. A role that does not exist is left out, so an installation with one
+role for everything needs none of this.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from engage.storage import partitions, schema
 from engage.storage.partitions.ddl import run
 
-SERVICE, PAGES = "engage_service", "engage_pages"
+SERVICE, PAGES, ALERTS = "engage_service", "engage_pages", "engage_alerts"
 
 _READ, _ADD = "SELECT", "SELECT, INSERT"
 _HALT = "halted_at, halted_by, halted_why, resumed_at"
@@ -44,6 +45,10 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.customer_bucket: _READ,
         schema.message: _READ,
         schema.alert: _READ,
+    },
+    ALERTS: {
+        schema.alert: "SELECT, INSERT, UPDATE",
+        schema.campaign: _READ,
     },
 }
 """What each role may do with each table, in the words of GRANT. It has no right on any other table."""

@@ -93,10 +93,10 @@ def test_both_ports_are_on_loopback(stack: Stack) -> None:
 
 
 def test_each_role_may_use_its_own_database_only(stack: Stack) -> None:
-    roles = "{airflow,engage,engage_pages,engage_service}"
+    roles = "{airflow,engage,engage_alerts,engage_pages,engage_service}"
     may = f"""SELECT role || ' ' || datname FROM unnest('{roles}'::name[]) AS role, pg_database
               WHERE has_database_privilege(role, oid, 'CONNECT') AND datallowconn ORDER BY 1"""
-    own = ["airflow airflow", "engage engage", "engage_pages engage", "engage_service engage"]
+    own = ["airflow airflow", "engage engage", "engage_alerts engage", "engage_pages engage", "engage_service engage"]
     assert stack.value("postgres", may).splitlines() == own
     assert stack.value("postgres", may.replace("CONNECT", "TEMPORARY")).splitlines() == own[:2]
     assert stack.value("postgres", "SELECT count(*) FROM pg_roles WHERE rolsuper AND rolcanlogin") == "1"

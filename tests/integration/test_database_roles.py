@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
@@ -13,6 +14,7 @@ from engage.pages.customer_page import customer_page
 from engage.pages.viewer import Viewer
 from engage.pages.what_if import counts, what_if_page
 from engage.reports.what_if import THRESHOLDS
+from engage.statuses import AlertKind
 from engage.storage import connection, database_roles, migrations, partitions, schema
 from engage.storage.database_errors import sqlstate
 from engage.storage.schema import LOG_TIMES, app_session
@@ -138,6 +140,18 @@ def test_the_service_cannot_change_a_table_or_make_itself_a_key(world, service, 
     assert refused(service, statement)
 
 
+def test_a_killed_task_is_reported_by_the_role_for_alerts(world, connected):
+    """Airflow's DAG processor calls a killed task's callback, outside the container that runs tasks."""
+    alerts = connected(database_roles.ALERTS)
+    with alerts.begin() as conn:
+        alert_outbox.put(conn, AlertKind.TASK_FAILED, as_of=world.now, incident="x", dag="d", task="t", reason="r")
+    mails = []
+    assert alert_outbox.deliver(alerts, mails.append, lambda: world.now) == alert_outbox.Delivery(mailed=1)
+    assert len(mails) == 1
+    for statement in (*DDL, "SELECT 1 FROM customer", "UPDATE campaign SET halted_at = null", "DELETE FROM alert"):
+        assert refused(alerts, statement)
+
+
 def test_events_of_a_window_without_partitions_wait_in_default_for_the_owner(api, world):
     """The service cannot make partitions, and need not: the hourly maintenance does."""
     ahead = Window.containing(world.now)
@@ -160,7 +174,7 @@ def test_an_upgrade_grants_what_is_missing_and_takes_what_is_too_much(sent, page
     sent.execute(
         sa.text(f"REVOKE ALL ON {partitions.partition_name(schema.customer_bucket, sent.window)} FROM engage_pages")
     )
-    assert migrations.upgrade(sent.engine, now) == ["engage_pages", "engage_service"]
+    assert migrations.upgrade(sent.engine, now) == ["engage_alerts", "engage_pages", "engage_service"]
     assert refused(pages, "SELECT 1 FROM api_key")
     assert refused(pages, "UPDATE campaign SET status = 'complete'")
     assert "BOOST" in what_if_page(pages, Viewer(), sent.window, {}, {})

@@ -144,7 +144,7 @@ def test_the_parts_meet_only_where_they_must():
     assert networks["service"] == {"engage", "service-port"}
     assert all("airflow" in networks[name] for name in AIRFLOW)
     assert not any("engage" in networks[name] for name in AIRFLOW)
-    assert {name for name in SERVICES if "outside" in networks[name]} == {"scheduler", "engage"}
+    assert {name for name in SERVICES if "outside" in networks[name]} == {"scheduler", "dag-processor", "engage"}
     for name in ("airflow-port", "service-port"):
         assert COMPOSE["networks"][name]["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}
 
@@ -191,6 +191,7 @@ def test_each_part_has_a_role_of_its_own_in_the_database():
     assert {role(name, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN") for name in AIRFLOW | {"init"}} == {"airflow"}
     assert role("scheduler", "AIRFLOW_CONN_ENGAGE_DB") == "engage"
     assert role("api-server", "AIRFLOW_CONN_ENGAGE_DB") == database_roles.PAGES
+    assert role("dag-processor", "AIRFLOW_CONN_ENGAGE_DB") == database_roles.ALERTS
     assert role("service", "ENGAGE_DATABASE_URL") == database_roles.SERVICE
     assert role("init", "ENGAGE_DATABASE_URL") == role("engage", "ENGAGE_DATABASE_URL") == "engage"
     made = (ROOT / "deploy" / "postgres" / "roles.sql").read_text()
