@@ -31,7 +31,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.app_event: _LOG,
         schema.intake_batch: _ADD,
         schema.api_key: _READ,
-        schema.campaign: _READ,
+        schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
+        schema.alert: _ADD,
         schema.message: "SELECT, UPDATE",
         # erasure leaves the numbers under another id
         schema.customer_activity: _RENUMBER,
