@@ -1,4 +1,4 @@
-"""Daily maintenance: make partitions ahead, and delete data past its retention.
+"""Maintenance, each hour: make partitions ahead, and delete data past its retention.
 
 Raw events are kept for a number of windows. An older window is dropped if its campaign is complete, or if it has
 neither a campaign nor a customer's event. Every other window stays, however old, and is reported. The results of

@@ -24,6 +24,27 @@ from engage.window import Window
 
 
 @dataclass(frozen=True)
+class Asking:
+    """One run's question."""
+
+    about: str | None
+    """The list, by the time at which it was frozen."""
+    until: datetime | None = None
+    """When the time for an answer is up; None of a run by a version that did not keep it."""
+
+    @classmethod
+    def from_json(cls, kept: str | dict[str, Any] | None) -> Asking:
+        """The question as the campaign row keeps it; earlier versions kept only the list."""
+        if not isinstance(kept, dict):
+            return cls(kept)
+        return cls(kept["about"], datetime.fromisoformat(kept["until"]))
+
+    def to_json(self) -> str | dict[str, Any] | None:
+        """The question for the campaign row."""
+        return {"about": self.about, "until": self.until.isoformat()} if self.until else self.about
+
+
+@dataclass(frozen=True)
 class Approval:
     """An approval as the campaign row keeps it. A move returns a new value, and ``columns`` are what to write."""
 
@@ -37,13 +58,14 @@ class Approval:
     """When it was requested, or answered."""
     by: str | None = None
     """The user name of the approver; None if the time was up."""
-    asked: Mapping[str, str | None] = field(default_factory=dict)
-    """For each run that has asked, by id: the list it asked about."""
+    asked: Mapping[str, Asking] = field(default_factory=dict)
+    """For each run that has asked, by id: its question."""
 
     @property
     def columns(self) -> dict[str, Any]:
         """The columns of the campaign row, with the values of this approval."""
-        return {"approval": self.state, "approval_at": self.at, "approval_by": self.by, "asked": dict(self.asked)}
+        asked = {run_id: asking.to_json() for run_id, asking in self.asked.items()}
+        return {"approval": self.state, "approval_at": self.at, "approval_by": self.by, "asked": asked}
 
     @property
     def sentence(self) -> str:
@@ -63,17 +85,19 @@ class Approval:
         """A new list waits for an answer."""
         return self._moved(ApprovalState.REQUESTED, at=as_of)
 
-    def asked_by(self, run_id: str) -> Approval:
-        """The run has asked about the present list.
+    def asked_by(self, run_id: str, until: datetime) -> Approval:
+        """The run asks about the present list, and takes an answer ``until`` a time.
 
         Raises:
             NotApproved: the run asked about another list before.
         """
         self.refuse_another_list(run_id)
-        return replace(self, asked={**self.asked, run_id: self._list})
+        return replace(self, asked={**self.asked, run_id: Asking(self._list, until)})
 
     def answered(self, *, approved: bool, by: str | None, run_id: str, as_of: datetime) -> Approval:
         """The list was approved or rejected; the same answer again changes nothing.
+
+        If the time is up for this run's question, and another run's question about the list is open, the list waits.
 
         Raises:
             NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
@@ -88,8 +112,11 @@ class Approval:
                 f"The list of the window {self.window} cannot be {wanted}. {self._where_it_stands} To stop a campaign "
                 "that goes out, halt it. To be asked again about a rejected one, trigger a run of the window."
             )
-        asked = self.asked_by(run_id)  # a run that asked before migration 0007 is not listed
-        return asked._moved(wanted, at=as_of, by=by)
+        self.refuse_another_list(run_id)
+        if by is None and self._open_elsewhere(run_id, as_of):
+            return self
+        asked = {run_id: Asking(self._list), **self.asked}  # a run that asked before migration 0007 is not listed
+        return replace(self, asked=asked)._moved(wanted, at=as_of, by=by)
 
     def cleared(self) -> Approval:
         """The campaign was computed again, and requires none."""
@@ -121,7 +148,7 @@ class Approval:
         Raises:
             NotApproved: the run asked before, and the list was computed anew since.
         """
-        if self.asked.get(run_id, self._list) != self._list:
+        if run_id in self.asked and self.asked[run_id].about != self._list:
             raise NotApproved(
                 f"This run has asked about an earlier list of the window {self.window}, and Airflow would show that "
                 "question again. The new list waits for its own question, and no message was sent. Trigger a new run "
@@ -140,6 +167,11 @@ class Approval:
                 f"{self._where_it_stands} Trigger a run of the window there. To send without approval, add "
                 "--set require_approval=false."
             )
+
+    def _open_elsewhere(self, run_id: str, as_of: datetime) -> bool:
+        """Whether another run's question about the present list may still be answered."""
+        others = (asking for other, asking in self.asked.items() if other != run_id and asking.about == self._list)
+        return any(asking.until is not None and asking.until > as_of for asking in others)
 
     @property
     def _where_it_stands(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from engage.campaigns.approval import Approval
+from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
 from engage.errors import NotReady
 from engage.settings import Settings
@@ -162,7 +162,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
             state=ApprovalState(row.approval) if row.approval else None,
             at=row.approval_at,
             by=row.approval_by,
-            asked=row.asked,
+            asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
     )
 

@@ -28,14 +28,16 @@ class AddressCounts:
 
     def add(self, address: str) -> bool:
         """Count a connection. Returns whether the address may have it."""
-        self._open[address] += 1
-        return self._open[address] <= MAX_PER_ADDRESS or not address or self._trusted.trusts(address)
+        group = grouped(address)
+        self._open[group] += 1
+        return self._open[group] <= MAX_PER_ADDRESS or not address or self._trusted.trusts(address)
 
     def remove(self, address: str) -> None:
         """Count the end of a connection."""
-        self._open[address] -= 1
-        if not self._open[address]:
-            del self._open[address]
+        group = grouped(address)
+        self._open[group] -= 1
+        if not self._open[group]:
+            del self._open[group]
 
 
 class BoundedHeadProtocol(HttpToolsProtocol):
@@ -53,7 +55,7 @@ class BoundedHeadProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._address = grouped(peer[0]) if isinstance(peer, tuple) else ""
+        self._address = peer[0] if isinstance(peer, tuple) else ""
         if not self.counts.add(self._address):
             transport.abort()
         self._expect_head()

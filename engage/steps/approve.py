@@ -7,7 +7,7 @@ message of the list and opens the campaign again, as no customer was texted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -75,8 +75,8 @@ def answer(
 ) -> Approval:
     """Record the answer to a run's question, and return the approval on record. Idempotent.
 
-    ``by`` is the approver's user name, or None if the time was up. A time that is up changes nothing once the question
-    of another run about the same list was answered.
+    ``by`` is the approver's user name, or None if the time was up. A time that is up changes nothing while the question
+    of another run about the same list is open, or once it was answered.
 
     Raises:
         NotReady: there is no such campaign.
@@ -112,9 +112,10 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         found = campaign.locked(conn, window)
         if found.approval.state is not ApprovalState.REQUESTED:
             return Question("The question was answered in the meantime.")
-        campaign.update(conn, window, **found.approval.asked_by(run_id).columns)
-        waiting = queue.waiting_by_bucket(conn, window)
         settings = found.require_settings()
+        until = as_of + timedelta(hours=settings.approval_hours)
+        campaign.update(conn, window, **found.approval.asked_by(run_id, until).columns)
+        waiting = queue.waiting_by_bucket(conn, window)
         detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
         alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
     texts = {name: settings.message(name) for name in waiting}

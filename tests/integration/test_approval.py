@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -45,9 +45,8 @@ def ask(world, at=timedelta(0), run_id="a run", **options):
     return approve.ask(world.engine, world.window, options=RunOptions(**options), run_id=run_id, as_of=world.now + at)
 
 
-def answer(world, *, approved, by="ada", run_id="a run"):
-    at = world.now + timedelta(hours=1)
-    return approve.answer(world.engine, world.window, approved=approved, by=by, run_id=run_id, as_of=at)
+def answer(world, *, approved, by="ada", run_id="a run", at=timedelta(hours=1)):
+    return approve.answer(world.engine, world.window, approved=approved, by=by, run_id=run_id, as_of=world.now + at)
 
 
 def texted(world):
@@ -79,8 +78,11 @@ def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked
 
 def test_asked_twice_it_is_the_same_list(computed):
     first, before = ask(computed), computed.dump(*TABLES)
-    assert ask(computed, at=timedelta(hours=1)) == first
+    assert ask(computed) == first
     assert computed.dump(*TABLES) == before
+    assert ask(computed, at=timedelta(hours=1)) == first
+    until = computed.value("SELECT asked -> 'a run' ->> 'until' FROM campaign")
+    assert datetime.fromisoformat(until) == computed.now + timedelta(hours=49)
 
 
 def test_a_customer_who_comes_later_is_not_on_the_list(computed):
@@ -372,6 +374,25 @@ def test_a_question_whose_time_is_up_leaves_the_answer_to_another_runs_question(
     before = computed.dump(*TABLES)
     assert answer(computed, approved=False, by=None).sentence == given.sentence
     assert computed.dump(*TABLES) == before
+
+
+def test_a_list_waits_while_another_runs_question_about_it_is_open(computed):
+    ask(computed, run_id="a run")
+    ask(computed, at=timedelta(hours=40), run_id="another run")
+    up = timedelta(hours=48)
+    assert "requested" in answer(computed, at=up, approved=False, by=None).sentence
+    assert computed.value("SELECT count(*) FROM alert WHERE kind = 'approval_timed_out'") == 0
+    approved = answer(computed, at=up, approved=True, run_id="another run")
+    assert "approved by ada" in approved.sentence
+
+
+def test_a_list_is_rejected_once_the_time_of_all_questions_is_up(computed):
+    ask(computed, run_id="a run")
+    ask(computed, at=timedelta(hours=40), run_id="another run")
+    answer(computed, at=timedelta(hours=48), approved=False, by=None)
+    given = answer(computed, at=timedelta(hours=88), approved=False, by=None, run_id="another run")
+    assert "no answer came in time" in given.sentence
+    assert texted(computed) == REJECTED
 
 
 def test_after_a_task_marked_by_hand_a_new_run_asks_about_the_list_as_the_sentence_says(computed):

@@ -117,6 +117,14 @@ def test_of_equal_reasons_the_first_stays(old):
     assert old.value(sa.select(suppression.c.suppressed_at)) == NOW - timedelta(days=9)
 
 
+def test_of_two_revocations_the_later_stays_as_no_older_consent_ends_it(old):
+    old.customer(phone=SPELLING)
+    suppress(old, SPELLING, "revocation", days=9)
+    suppress(old, PHONE, "revocation", days=1)
+    upgrade(old)
+    assert old.value(sa.select(suppression.c.suppressed_at)) == NOW - timedelta(days=1)
+
+
 def test_a_suppression_of_a_phone_that_no_customer_has_stays_as_it_is(old):
     old.customer(phone=PHONE)
     suppress(old, OTHER[0], "erasure")

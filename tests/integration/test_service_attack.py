@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engage.service import event_validation, health_checks, rate_limit, request_body
+from engage.service import event_validation, health_checks, rate_limit, request_body, request_head
 from engage.service.client_address import TrustedProxies
 from engage.storage import migrations
 from tests.integration.service import make_key, refused, session
@@ -111,6 +111,31 @@ def test_the_readiness_check_asks_the_database_once_a_second(api, monkeypatch):
     assert {api.http.request("GET", "/readyz").status_code for _ in range(50)} == {200}
     assert len(asked) <= 2
     assert health_checks.FRESH_SECONDS == 1.0
+
+
+@pytest.mark.parametrize(("address", "neighbour"), [("10.0.0.1", "10.0.0.1"), ("2001:db8::1", "2001:db8::2")])
+def test_connections_of_one_address_are_counted_and_those_of_a_trusted_proxy_are_not(monkeypatch, address, neighbour):
+    monkeypatch.setattr(request_head, "MAX_PER_ADDRESS", 1)
+    strangers = request_head.AddressCounts(TrustedProxies())
+    assert [strangers.add(address), strangers.add(neighbour)] == [True, False]
+    strangers.remove(address)
+    strangers.remove(neighbour)
+    assert strangers.add(neighbour)
+    proxies = request_head.AddressCounts(TrustedProxies.parse(address))
+    assert [proxies.add(address), proxies.add(address)] == [True, True]
+
+
+def test_a_forged_request_with_many_fields_and_orders_costs_little(world):
+    service = Service(world)
+    fields = "&".join(f"field{number}={'x' * 280}" for number in range(100))
+    tries = []
+    for query in ("message=1", "a=1&b=2&c=3&d=4"):
+        began = time.process_time()
+        for _ in range(10):
+            headers = SIGNED | {"Content-Type": "application/x-www-form-urlencoded"}
+            assert service.send(f"{STATUS}?{query}", fields.encode(), headers).status_code == 403
+        tries.append(time.process_time() - began)
+    assert tries[1] < 4 * tries[0]  # 18 times as much while the form was sorted for each order
 
 
 def test_idle_connections_of_one_address_leave_room_for_other_addresses(fork):

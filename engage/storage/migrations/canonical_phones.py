@@ -41,17 +41,23 @@ _MERGE = (
     "ANALYZE phone_move",
     "UPDATE customer SET phone = m.phone, phone_hash = new_hash FROM phone_move m WHERE phone_hash = old_hash",
     "UPDATE inbound_sms SET phone_hash = new_hash FROM phone_move WHERE phone_hash = old_hash",
-    # the reason that is hardest to end stays: a consent ends a revocation, a START ends all but an erasure
+    # The reason that is hardest to end stays: a consent ends a revocation, a START ends all but an erasure. Of two
+    # revocations it is the later one, which an older consent does not end.
     """
     INSERT INTO suppression AS kept (phone_hash, reason, source, suppressed_at)
     SELECT DISTINCT ON (new_hash) new_hash, old.reason, old.source, old.suppressed_at
     FROM suppression old JOIN phone_move ON old.phone_hash = old_hash
-    ORDER BY new_hash, old.reason <> 'erasure', old.reason = 'revocation', old.reason <> 'stop', old.suppressed_at
+    ORDER BY new_hash, old.reason <> 'erasure', old.reason = 'revocation', old.reason <> 'stop',
+      CASE old.reason WHEN 'revocation' THEN -extract(epoch FROM old.suppressed_at)
+                      ELSE extract(epoch FROM old.suppressed_at) END
     ON CONFLICT (phone_hash) DO UPDATE
     SET reason = excluded.reason, source = excluded.source, suppressed_at = excluded.suppressed_at
     WHERE (excluded.reason <> 'erasure', excluded.reason = 'revocation', excluded.reason <> 'stop',
-           excluded.suppressed_at)
-        < (kept.reason <> 'erasure', kept.reason = 'revocation', kept.reason <> 'stop', kept.suppressed_at)
+           CASE excluded.reason WHEN 'revocation' THEN -extract(epoch FROM excluded.suppressed_at)
+                                ELSE extract(epoch FROM excluded.suppressed_at) END)
+        < (kept.reason <> 'erasure', kept.reason = 'revocation', kept.reason <> 'stop',
+           CASE kept.reason WHEN 'revocation' THEN -extract(epoch FROM kept.suppressed_at)
+                            ELSE extract(epoch FROM kept.suppressed_at) END)
     """,
     "DELETE FROM suppression USING phone_move WHERE phone_hash = old_hash",
     # one phone has one message in a campaign: the one that was handed over, else that of the lowest customer id
