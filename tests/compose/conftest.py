@@ -59,11 +59,13 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Only the file's secrets may reach docker-compose."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ENGAGE_", "AIRFLOW", "POSTGRES_"))}
+        """Only the file's settings may reach docker-compose, and another image of Postgres."""
+        names = {name for name in os.environ if not name.startswith(("ENGAGE_", "AIRFLOW", "POSTGRES_"))}
+        kept = {name: os.environ[name] for name in names | (os.environ.keys() & {"ENGAGE_POSTGRES_IMAGE"})}
         return kept | {
             "ENGAGE_IMAGE": "engage-acceptance",
             "AIRFLOW_PORT": str(self.airflow_port),
+            "AIRFLOW_URL": self.airflow_url,
             "ENGAGE_SERVICE_PORT": str(self.service_port),
         }
 

