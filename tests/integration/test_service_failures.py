@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.service.connection_pool import pooled
+from engage.service.health_checks import FRESH_SECONDS
 from engage.storage import connection, database_roles, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
@@ -147,6 +148,7 @@ def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_r
             time.sleep(0.2)
         running.enter_context(embedded_postgres.postgres(home))
         load.more(50)
+        time.sleep(FRESH_SECONDS)
         assert service.get("/readyz").status_code == 200
     (unavailable,) = re.findall(r'engage_batches_total{outcome="unavailable"} (\S+)', service.get("/metrics").text)
     assert 0 < float(unavailable) <= len(load.refused)
