@@ -107,7 +107,7 @@ def test_a_demonstration_again_changes_nothing_and_texts_nobody_twice(
     first: Demonstration, second: Demonstration
 ) -> None:
     assert second.done.returncode == 0, second.done.stderr
-    assert "sent no message again" in " ".join(second.done.stdout.split())
+    assert "changed nothing and sent nothing" in " ".join(second.done.stdout.split())
     assert second.customers == first.customers
     assert len(second.customers) == CUSTOMERS
     assert second.messages == first.messages

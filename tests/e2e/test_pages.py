@@ -383,7 +383,7 @@ def test_a_person_halts_a_campaign_and_lets_it_go_on(watched: Watched, campaigns
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        ({"window_start": START, "why": " "}, 422, "why: "),
+        ({"window_start": START, "why": " "}, 400, "it takes 1 to 500 characters"),
         ({"window_start": START}, 422, "why: "),
         ({"window_start": START, "why": "x" * 501}, 422, "why: "),
         ({"window_start": "2025-01-07", "why": "x"}, 400, "is not the start of a window"),
