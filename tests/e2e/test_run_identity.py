@@ -46,7 +46,8 @@ def moved(window: Window, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     def environment(*arguments: object) -> dict[str, str]:
         found = usual(*arguments)  # type: ignore[arg-type]
-        return found | {"PYTHONPATH": f"{folder}:{found['PYTHONPATH']}"}
+        again = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10"}
+        return found | again | {"PYTHONPATH": f"{folder}:{found['PYTHONPATH']}"}
 
     home = Home(tmp_path_factory.mktemp("home"), free_port(), free_port())
     with pytest.MonkeyPatch.context() as patch:
