@@ -321,6 +321,12 @@ def test_a_killed_postgres_is_started_again_and_campaigns_go_on(airflow: Airflow
         time.sleep(0.2)
     airflow.wait_until_healthy()
     campaigns.engine.dispose()
-    run = airflow.run(seed=True, customers=200, rng_seed=11, window_start=window, dry_run=True)
-    assert run.state == "success"
+    run_id = airflow.start_run(seed=True, customers=200, rng_seed=11, window_start=window, dry_run=True)
+
+    def ended() -> bool:
+        airflow.stack.keep_alive()  # a process may find out late
+        return airflow.request("GET", f"dags/{DAG_ID}/dagRuns/{run_id}")["state"] in {"success", "failed"}
+
+    until(ended, "the run ends")
+    assert airflow.wait_for(run_id).state == "success"
     assert airflow.http.get(f"{airflow.stack.home.service_url}/readyz").status_code == 200
