@@ -1,5 +1,6 @@
 """Twilio's own SDK against a server that speaks Twilio's API: what each answer means."""
 
+import dataclasses
 import logging
 import socket
 import threading
@@ -140,6 +141,56 @@ def test_a_provider_that_nobody_listens_for_may_be_tried_again():
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
         account = Account("AC1", "x", "+12025550100", api=f"http://127.0.0.1:{taken.getsockname()[1]}")
         assert TwilioProvider(account, timeout=1.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
+
+
+class Names:
+    """A name whose addresses a test chooses. Some of them drop all that comes to them."""
+
+    SILENT = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+
+    def __init__(self, monkeypatch, double):
+        self.addresses, self.lookup_takes = [], 0.0
+        self.real_lookup, real_connect = socket.getaddrinfo, socket.socket.connect
+        self.account = dataclasses.replace(double.account, api=double.account.api.replace("127.0.0.1", "provider.test"))
+
+        def connect(sock, address):
+            if address[0] in self.SILENT:
+                time.sleep(sock.gettimeout())
+                raise TimeoutError
+            return real_connect(sock, address)
+
+        monkeypatch.setattr(socket, "getaddrinfo", self.lookup)
+        monkeypatch.setattr(socket.socket, "connect", connect)
+
+    def lookup(self, host, port, *args, **kwargs):
+        if host != "provider.test":
+            return self.real_lookup(host, port, *args, **kwargs)
+        time.sleep(self.lookup_takes)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.addresses]
+
+
+@pytest.fixture
+def names(monkeypatch, double):
+    return Names(monkeypatch, double)
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next_one(double, names):
+    names.addresses = [names.SILENT[0], "127.0.0.1"]
+    assert TwilioProvider(names.account, timeout=1.0).send(SMS).outcome is Outcome.ACCEPTED
+    assert len(double.posts) == 1
+
+
+def test_many_addresses_that_do_not_answer_take_no_longer_than_the_deadline(names):
+    names.addresses = names.SILENT
+    begun = time.monotonic()
+    assert TwilioProvider(names.account, timeout=1.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
+    assert time.monotonic() - begun < 1.0
+
+
+def test_a_message_whose_time_is_up_before_there_is_a_connection_has_never_left(double, names):
+    names.addresses, names.lookup_takes = ["127.0.0.1"], 0.6
+    assert TwilioProvider(names.account, timeout=0.5).send(SMS) == Reply(Outcome.LATER, error="no connection")
+    assert double.posts == []
 
 
 def test_a_certificate_that_is_not_trusted_stops_everything_and_marks_nothing_unknown(provider, monkeypatch):

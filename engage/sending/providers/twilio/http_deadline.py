@@ -17,6 +17,11 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util import connection
+
+CONNECTING = 0.5
+"""The share of the time that connecting may take, so that a late address leaves time for the exchange."""
 
 _exchange = threading.local()
 
@@ -72,14 +77,39 @@ class _Timed(HTTPConnection):
     response_class = _TimedResponse
 
     def _new_conn(self) -> socket.socket:
-        self.timeout = _left()
-        sock = super()._new_conn()
-        sock.settimeout(_left())  # for the TLS handshake
-        return sock
+        """Connect to the first address of the host that answers. Each has an equal share of the time for connecting."""
+        until = monotonic() + self._left_to_begin() * CONNECTING
+        family = connection.allowed_gai_family()
+        try:
+            addresses = socket.getaddrinfo(self._dns_host, self.port, family, socket.SOCK_STREAM)
+        except socket.gaierror as exc:
+            raise NameResolutionError(self.host, self, exc) from exc
+        failure: OSError | None = None
+        for tried, (*_, address) in enumerate(addresses):
+            share = (until - monotonic()) / (len(addresses) - tried)
+            if share <= 0:
+                break
+            rest = self._left_to_begin() - share
+            target = str(address[0]), self.port
+            try:
+                sock = connection.create_connection(target, share, self.source_address, self.socket_options)
+            except OSError as exc:
+                failure = exc
+                continue
+            sock.settimeout(rest)  # for the TLS handshake
+            return sock
+        raise NewConnectionError(self, f"no address could be connected to in time: {failure}") from failure
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self.timeout = _left()
+        self.timeout = self._left_to_begin()
         super().request(*args, **kwargs)
+
+    def _left_to_begin(self) -> float:
+        """The seconds that are left. If there are none, the error says that no byte of the request was sent."""
+        try:
+            return _left()
+        except TimeoutError as exc:
+            raise ConnectTimeoutError(self, str(exc)) from exc
 
 
 class _TimedHttps(_Timed, HTTPSConnection):

@@ -18,7 +18,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
 from engage.sending.providers.twilio import error_codes
@@ -172,10 +172,8 @@ class _Http(TwilioHttpClient):
 
 
 def _never_left(exc: BaseException) -> bool:
-    """Whether there was no connection at all. Then the provider cannot have got the message."""
-    if isinstance(exc, requests.ConnectTimeout):
-        return True
-    return any(isinstance(cause, NewConnectionError) for cause in _causes(exc))
+    """Whether no connection was made in time. Then the provider cannot have got the message."""
+    return any(isinstance(cause, (ConnectTimeoutError, NewConnectionError)) for cause in _causes(exc))
 
 
 def _untrusted(exc: BaseException) -> bool:
