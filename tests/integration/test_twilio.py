@@ -1,5 +1,6 @@
 """Twilio's own SDK against a server that speaks Twilio's API: what each answer means."""
 
+import contextlib
 import dataclasses
 import logging
 import socket
@@ -144,7 +145,7 @@ def test_a_provider_that_nobody_listens_for_may_be_tried_again():
 
 
 class Names:
-    """A name whose addresses a test chooses. Some of them drop all that comes to them."""
+    """Names whose addresses a test chooses. Some of them drop all that comes to them."""
 
     SILENT = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 
@@ -163,7 +164,7 @@ class Names:
         monkeypatch.setattr(socket.socket, "connect", connect)
 
     def lookup(self, host, port, *args, **kwargs):
-        if host != "provider.test":
+        if not host.endswith(".test"):
             return self.real_lookup(host, port, *args, **kwargs)
         time.sleep(self.lookup_takes)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.addresses]
@@ -191,6 +192,32 @@ def test_a_message_whose_time_is_up_before_there_is_a_connection_has_never_left(
     names.addresses, names.lookup_takes = ["127.0.0.1"], 0.6
     assert TwilioProvider(names.account, timeout=0.5).send(SMS) == Reply(Outcome.LATER, error="no connection")
     assert double.posts == []
+
+
+def test_a_proxy_whose_answer_drips_in_is_given_up_at_the_deadline(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def drip():
+            connection, _ = proxy.accept()
+            with connection, contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 200 " + b"x" * 30:
+                    connection.send(bytes([byte]))
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        begun = time.monotonic()
+        with pytest.raises(requests.RequestException):
+            TwilioProvider(Account("AC1", "x", "+12025550100", api="https://provider.test"), timeout=0.5).send(SMS)
+        assert time.monotonic() - begun < 2.0
+
+
+def test_a_proxy_that_does_not_answer_may_be_tried_again(names, monkeypatch):
+    names.addresses = names.SILENT
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    account, begun = dataclasses.replace(names.account, api="https://provider.test"), time.monotonic()
+    assert TwilioProvider(account, timeout=1.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
+    assert time.monotonic() - begun < 1.0
 
 
 def test_a_certificate_that_is_not_trusted_stops_everything_and_marks_nothing_unknown(provider, monkeypatch):

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util import connection
@@ -37,7 +37,12 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def _left() -> float:
-    """The seconds that are left, or an error if there are none. Outside of an exchange there is no deadline."""
+    """The seconds that are left.
+
+    Raises:
+        TimeoutError: none are left.
+        RuntimeError: outside of ``within``.
+    """
     deadline = getattr(_exchange, "deadline", None)
     if deadline is None:
         raise RuntimeError("An HTTP exchange began without a deadline: use http_deadline.within.")
@@ -124,9 +129,21 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _TimedHttps
 
 
+_POOLS = {"http": _Pool, "https": _HttpsPool}
+
+
 class DeadlineAdapter(HTTPAdapter):
-    """Makes the connections of a session keep to ``within``."""
+    """Makes the connections of a session keep to ``within``, also those through an HTTP proxy.
+
+    A SOCKS proxy has connections of its own, with the timeouts of requests.
+    """
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
