@@ -108,7 +108,7 @@ class _Sender:
         self.refused: str | None = None
         """Why the provider takes no messages."""
         self.fresh: list[Answer] = []
-        """Answers that wait to be recorded."""
+        """Answers that wait to be recorded. The dispatcher keeps them too."""
         self.unrecorded: list[Answer] = []
         """Answers that ``recording`` records."""
         self.recorder = ThreadPoolExecutor(1, "record")
@@ -242,9 +242,9 @@ class _Sender:
         """
         self.dispatcher.stop()
         try:
-            last = self.dispatcher.answers(final=True)
+            self.dispatcher.answers(final=True)
             self.recorder.shutdown()
-            answers = self.unrecorded + self.fresh + last
+            answers = self.dispatcher.unsettled.copy()
             outcomes.record(self.engine, self.owned.window, self.owned.token, answers, self.clock())
             self.dispatcher.settled(answers)
             claims.release(self.engine, self.owned, self.dispatcher.handed, self.clock())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from queue import SimpleQueue
 from time import monotonic
 
 from engage.sending.claims import Claimed
@@ -66,9 +65,11 @@ class Dispatcher:
         """Seconds of the pause that it asked for when it became ``exhausted``."""
         self._pool = ThreadPoolExecutor(MAX_THREADS, "send") if provider.concurrent else None
         self._waiting: set[Future[None]] = set()
-        self._done: list[Answer] = []
-        self._answered: SimpleQueue[Answer] = SimpleQueue()
-        """Answers from the pool. An interrupt of the main thread may lose a future, but none of these."""
+        self.unsettled: list[Answer] = []
+        """All answers that are not recorded yet, the oldest first. Only ``settled`` takes some away, so an interrupt of
+        the main thread may lose a future, but none of the pool's answers."""
+        self._returned = 0
+        """How many of them ``answers`` has returned."""
         self._next_turn = 0.0
         self._paused_until = 0.0
         self._pauses = 0
@@ -95,7 +96,7 @@ class Dispatcher:
         for row in rows:
             turn = self._turn()
             if self._pool is None:
-                self._done.append(self._send(row, turn, until))
+                self.unsettled.append(self._send(row, turn, until))
             else:
                 self._waiting.add(self._pool.submit(self._send_aside, row, turn, until))
 
@@ -110,23 +111,24 @@ class Dispatcher:
             self._waiting = set()
         elif self._waiting:
             _, self._waiting = wait(self._waiting, _POLL * wait_a_moment, FIRST_COMPLETED)
-        elif wait_a_moment and not self._done and not self.room():
+        elif wait_a_moment and not self.busy and not self.room():
             self._stopping.wait(min(_POLL, max(0.0, self._until_room())))
-        while not self._answered.empty():
-            self._done.append(self._answered.get())
-        found, self._done = self._done, []
+        found = self.unsettled[self._returned :]
+        self._returned += len(found)
         for answer in found:
             self._note_pause(answer)
         return found
 
-    def settled(self, answers: Iterable[Answer]) -> None:
-        """The answers are recorded, so their messages are no longer on their way."""
+    def settled(self, answers: Sequence[Answer]) -> None:
+        """The oldest answers are recorded, so their messages are no longer on their way."""
         self.handed.difference_update(answer.customer_id for answer in answers)
+        del self.unsettled[: len(answers)]
+        self._returned -= len(answers)
 
     @property
     def busy(self) -> bool:
-        """Whether answers are still to come."""
-        return bool(self._waiting or self._done)
+        """Whether ``answers`` has more to return, now or later."""
+        return bool(self._waiting) or len(self.unsettled) > self._returned
 
     def stop(self) -> None:
         """Hand over nothing more. A message whose turn has not come yet is answered as not taken."""
@@ -149,7 +151,7 @@ class Dispatcher:
         return max(self._paused_until, self._next_turn) - monotonic()
 
     def _send_aside(self, row: Claimed, turn: float, until: float) -> None:
-        self._answered.put(self._send(row, turn, until))
+        self.unsettled.append(self._send(row, turn, until))
 
     def _send(self, row: Claimed, turn: float, until: float) -> Answer:
         if not self._wait_for(turn):

@@ -184,6 +184,16 @@ def test_a_cancelled_sender_records_what_was_accepted(queued):
     assert send(queued, provider).by_status == {"accepted": 9, "unknown": 1}
 
 
+def test_a_sender_that_is_cancelled_before_it_has_looked_at_answers_records_them(queued, monkeypatch):
+    def cancelled(self, answers):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sender._Sender, "_record", cancelled)
+    with pytest.raises(KeyboardInterrupt):
+        send(queued, Recorder(claim_size=5))
+    assert sorted(queued.ledger().values()) == ["accepted"] * 5 + ["queued"] * 5
+
+
 def test_a_halt_stops_within_one_claim_and_the_rest_waits(queued):
     provider = Recorder()
     provider.at[2] = lambda: queued.execute(sa.text("UPDATE campaign SET halted_at = now()"))

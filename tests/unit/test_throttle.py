@@ -149,6 +149,36 @@ def test_an_interrupt_while_messages_are_handed_over_loses_no_answer(monkeypatch
     assert sending.handed == {0}
 
 
+@pytest.mark.parametrize("concurrent", [True, False])
+def test_an_interrupt_while_answers_are_looked_at_loses_none(monkeypatch, concurrent):
+    sending = Dispatcher(Provider(concurrent=concurrent), Throttle(0, 50))
+    sending.hand_over(rows(3))
+
+    def interrupted(answer: Answer) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sending, "_note_pause", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sending.answers(final=True)
+    monkeypatch.undo()
+    sending.stop()
+    sending.answers(final=True)
+    assert {answer.customer_id for answer in sending.unsettled} == {0, 1, 2}
+
+
+def test_answers_come_back_once_and_are_kept_until_they_are_recorded():
+    sending = Dispatcher(Provider(concurrent=False), Throttle(0, 50))
+    sending.hand_over(rows(2))
+    recorded = sending.answers()
+    sending.hand_over(rows(4)[2:])
+    assert [answer.customer_id for answer in recorded + sending.answers() + sending.answers()] == [0, 1, 2, 3]
+    assert not sending.busy
+    sending.settled(recorded)
+    assert sending.handed == {2, 3}
+    assert [answer.customer_id for answer in sending.unsettled] == [2, 3]
+    assert sending.answers(final=True) == []
+
+
 def test_what_was_claimed_long_ago_is_not_handed_over_any_more(monkeypatch):
     monkeypatch.setattr(throttle, "HOLD", 0.1)
     provider = Provider()
