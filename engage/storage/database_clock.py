@@ -20,14 +20,16 @@ class DatabaseClock:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._asked, self._then = monotonic(), datetime.now(UTC)
+        self._known = monotonic(), datetime.now(UTC)
+        """This machine's steady clock, and the time then: one value, as other threads read it during ``measure``."""
         self.off = 0.0
         """Seconds by which this machine's clock is ahead of the database's; below zero it is behind."""
         self.measure()
 
     def __call__(self) -> datetime:
         """The time now, in UTC."""
-        return self._then + timedelta(seconds=monotonic() - self._asked)
+        asked, then = self._known
+        return then + timedelta(seconds=monotonic() - asked)
 
     def measure(self) -> None:
         """Ask the database again. While it does not answer, the last answer counts, or else this machine's clock."""
@@ -38,7 +40,7 @@ class DatabaseClock:
             log.warning("The database's clock cannot be read (%s), so the one known before counts", type(exc).__name__)
             return
         before, self.off = self.off, (datetime.now(UTC) - then).total_seconds()
-        self._asked, self._then = monotonic(), then
+        self._known = monotonic(), then
         if abs(self.off) > TOLERATED >= abs(before):
             log.warning(
                 "This machine's clock is %.0f seconds %s the database's, more than %.0f. Ages go by the database's "
