@@ -1,6 +1,6 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -163,6 +163,26 @@ def test_batches_from_before_keys_had_owners_belong_to_the_keys_names(world, now
     assert world.rows("SELECT DISTINCT owner = name, expires_at, scopes::text FROM api_key") == [
         (True, None, "{events,read,metrics}")
     ]
+
+
+def test_a_key_that_had_expired_stays_refused_where_keys_do_not_expire(world, now):
+    for key_id, expires, revoked in (
+        ("old", "now() - interval '1 hour'", "NULL"),
+        ("both", "now() - interval '1 hour'", "'2026-01-02'"),
+        ("new", "now() + interval '1 hour'", "NULL"),
+        ("lasting", "NULL", "NULL"),
+    ):
+        row = f"'{key_id}', 'app', 'app', '', ARRAY['read'], 0, '2026-01-01', {expires}, {revoked}"
+        columns = "key_id, name, owner, secret_hash, scopes, requests_per_second, created_at, expires_at, revoked_at"
+        world.execute(sa.text(f"INSERT INTO api_key ({columns}) VALUES ({row})"))
+    [(expired,)] = world.rows("SELECT expires_at FROM api_key WHERE key_id = 'old'")
+    migrations.downgrade(world.engine, "0013")
+    assert dict(world.rows("SELECT key_id, revoked_at FROM api_key")) == {
+        "old": expired,
+        "both": datetime(2026, 1, 2, tzinfo=UTC),
+        "new": None,
+        "lasting": None,
+    }
 
 
 @pytest.mark.parametrize("source", ["inbound text: revocation", "inbound text: stop"])

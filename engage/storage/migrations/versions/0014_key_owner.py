@@ -31,6 +31,7 @@ ALTER TABLE intake_batch RENAME COLUMN owner TO key_id;
 UPDATE intake_batch SET key_id = known.key_id
 FROM (SELECT owner, max(key_id) AS key_id FROM api_key GROUP BY owner) AS known WHERE known.owner = intake_batch.key_id;
 COMMENT ON COLUMN intake_batch.key_id IS 'the API key of the client that sent it';
+UPDATE api_key SET revoked_at = coalesce(revoked_at, expires_at) WHERE expires_at <= now();
 ALTER TABLE api_key DROP COLUMN owner, DROP COLUMN expires_at, DROP CONSTRAINT api_key_scopes_check;
 UPDATE api_key SET scopes = array_remove(scopes, 'metrics');
 ALTER TABLE api_key ADD CONSTRAINT api_key_scopes_check CHECK (scopes <@ ARRAY['events', 'customers', 'read']);
