@@ -207,6 +207,29 @@ def test_a_message_that_an_older_version_was_sending_counts_as_handed_over(world
     assert world.rows("SELECT status, handed_over_at FROM message") == [("sending", now)]
 
 
+@pytest.mark.parametrize(
+    ("delivered", "suppressed"),
+    [(None, [("dead_number",)]), (timedelta(days=-56), [("dead_number",)]), (timedelta(days=56), [])],
+    ids=["never delivered to", "delivered to before", "delivered to later"],
+)
+def test_a_phone_that_took_no_texts_is_suppressed_unless_one_was_delivered_to_it_later(
+    world, now, delivered, suppressed
+):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    world.message()
+    world.execute(sa.update(message).values(status="failed", fact="number_invalid", settled_at=now))
+    if delivered is not None:
+        other = "INSERT INTO message (customer_id, window_start, bucket, phone_hash, status, queued_at, settled_at) "
+        values = "customer_id, window_start + :by, bucket, phone_hash, 'delivered', queued_at + :by, settled_at + :by"
+        window = world.window.start + delivered
+        world.execute(sa.text(f"CREATE TABLE another PARTITION OF message FOR VALUES IN ('{window}')"))
+        world.execute(sa.text(f"{other} SELECT {values} FROM message").bindparams(by=delivered))
+    migrations.downgrade(world.engine, "0014")
+    migrations.upgrade(world.engine, now)
+    assert world.rows("SELECT reason FROM suppression") == suppressed
+
+
 def test_a_campaign_that_was_rejected_before_it_was_noted_which_run_had_asked_keeps_its_run(world, now):
     world.sessions(world.customer(), 5)
     world.computed(require_approval=True)

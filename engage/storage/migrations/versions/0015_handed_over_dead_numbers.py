@@ -32,6 +32,9 @@ INSERT INTO suppression (phone_hash, reason, source, suppressed_at)
 SELECT phone_hash, 'dead_number', 'an earlier message', max(coalesce(settled_at, queued_at))
 FROM message
 WHERE fact IN ('number_invalid', 'not_mobile') AND status IN ('undelivered', 'failed') AND phone_hash IS NOT NULL
+  AND NOT EXISTS (
+    SELECT FROM message later WHERE later.phone_hash = message.phone_hash AND later.status = 'delivered'
+      AND coalesce(later.settled_at, later.queued_at) > coalesce(message.settled_at, message.queued_at))
 GROUP BY phone_hash
 ON CONFLICT DO NOTHING;
 """
