@@ -76,7 +76,7 @@ def _supersede(engine: sa.Engine, window: Window, now: datetime) -> int:
     with engine.begin() as conn:
         found, _ = _sendable(conn, window)
         token = found.sender_token + 1
-        campaign.update(conn, window, sender_token=token)
+        campaign.update(conn, window, sender_token=token, resume_at=None)  # it said when the sender before goes on
         outcomes.abandon(conn, window, now, before_token=token)
         return token
 

@@ -95,6 +95,16 @@ def test_a_sender_that_waits_for_the_morning_is_not_taken_for_a_lost_one(world):
     assert len(problems(world)) == 1
 
 
+def test_a_sender_that_took_over_before_the_morning_and_was_lost_is_reported(world):
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    with world.engine.begin() as conn:
+        campaign.update(conn, world.window, resume_at=world.now + timedelta(hours=9))
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    world.now += timedelta(minutes=31)
+    assert problems(world) == ["Of its messages 3 wait, and no sender is at work."]
+
+
 def test_a_half_sent_campaign_is_reported_also_when_it_is_late_and_how_it_goes_on(world):
     queued(world)
     takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
