@@ -20,7 +20,6 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 TIME_FORM = "a time such as 2026-09-14T12:30:00Z (RFC 3339; a time without a zone is UTC), from the year 2000 on"
 
 _ID = re.compile(r"-?[1-9][0-9]{0,18}")
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
 _DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _COMPACT_DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
@@ -40,17 +39,6 @@ def customer_id(text: str, *, least: int = -MAX_CUSTOMER_ID) -> int:
     if _ID.fullmatch(text) and least <= (found := int(text)) <= MAX_CUSTOMER_ID:
         return found
     raise InputError(f"{text[:40]!r} is not a customer's id, which is a whole number such as 4711.")
-
-
-def whole_number(text: str) -> int:
-    """A whole number in plain digits.
-
-    Raises:
-        InputError: anything else, such as ``1_000``, ``+1``, ``1.0`` or digits of another script.
-    """
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    raise InputError(f"{text[:40]!r} is not a whole number in plain digits, such as 120.")
 
 
 def number(text: str) -> Decimal:

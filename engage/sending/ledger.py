@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -148,7 +148,7 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
     """Settle a message of unknown outcome. It is not sent again, whatever its new status is.
 
     Raises:
-        InputError: an unknown message cannot move to this status, or the name or the reason is empty.
+        InputError: an unknown message cannot move to this status, or ``parsing.note`` refuses the name or the reason.
         NotUnknown: there is no such message, or its outcome is known.
     """
     if settled.status not in MESSAGE_MOVES[MessageStatus.UNKNOWN]:
@@ -156,10 +156,11 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
             f"An unknown message cannot be settled as {settled.status!r}; it takes "
             f"{', '.join(MESSAGE_MOVES[MessageStatus.UNKNOWN])}."
         )
-    if not settled.by.strip() or not settled.why.strip():
-        raise InputError("Settling a message takes a name and a reason: they are kept with it.")
-    parsing.note(settled.by, "The name of the user who settles")
-    parsing.note(settled.why, "The reason of the settlement")
+    settled = replace(
+        settled,
+        by=parsing.note(settled.by, "The name of the user who settles"),
+        why=parsing.note(settled.why, "The reason of the settlement"),
+    )
     theirs = sa.and_(message.c.window_start == window.start, message.c.customer_id == customer_id)
     with engine.begin() as conn:
         found = conn.execute(

@@ -24,8 +24,6 @@ from engage.statuses import (
 )
 from engage.texts.phone import E164
 
-"""The range of a ``bigint``. Customers have ids from 1; negative ids stand in for erased customers."""
-
 metadata = sa.MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",

@@ -173,6 +173,12 @@ def test_a_person_settles_an_unknown_message_with_name_and_reason(sent):
         ]
 
 
+def test_a_settlement_is_kept_without_blanks_around_it(sent):
+    put(sent, "unknown")
+    settle(sent, why=" seen at the counter ", by=" ada ")
+    assert sent.rows("SELECT settled_by, settled_why FROM message") == [("ada", "seen at the counter")]
+
+
 def test_only_an_unknown_message_can_be_settled(sent):
     for state in sorted(set(MessageStatus) - {"unknown"}):
         put(sent, state)

@@ -28,12 +28,6 @@ def test_ids():
         parsing.customer_id(str(parsing.MAX_CUSTOMER_ID + 1))
 
 
-@pytest.mark.parametrize("text", [*NO_PLAIN_DIGITS, "1.0", "1e3"])
-def test_what_is_no_whole_number_is_refused(text):
-    with pytest.raises(InputError, match="not a whole number"):
-        parsing.whole_number(text)
-
-
 @pytest.mark.parametrize("text", [*NO_PLAIN_DIGITS, "0e1000000000", "1e1000", "1e", "--1"])
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(InputError, match="not a number"):
@@ -43,7 +37,6 @@ def test_what_is_no_number_is_refused(text):
 def test_numbers():
     assert parsing.number("99.95") == Decimal("99.95")
     assert parsing.number("1e2") == 100
-    assert parsing.whole_number("-007") == -7
 
 
 @pytest.mark.parametrize("value", ["５", "0e1000000000", "١٢", "1_000", "+5"])
