@@ -158,24 +158,22 @@ def _report(conn: sa.Connection, found: Campaign, as_of: datetime) -> bool:
     """Put an alert if a complete campaign's receipts report trouble; returns whether they do."""
     if found.settings is None:
         return False
-    why = _tally(conn, found.window, since_resumed=False).trouble(found.settings)
+    why = _tally(conn, found.window).trouble(found.settings)
     if why:
         incident = f"{found.window.key} poor delivery"
         alert_outbox.put(conn, AlertKind.POOR_DELIVERY, window=found.window, as_of=as_of, incident=incident, why=why)
     return bool(why)
 
 
-def _tally(conn: sa.Connection, window: Window, *, since_resumed: bool = True) -> _Tally:
-    """Count the window's messages that were handed over.
+def _tally(conn: sa.Connection, window: Window) -> _Tally:
+    """Count the window's messages that were handed over since the campaign was last resumed.
 
-    With ``since_resumed``, only those since the campaign was last resumed count: the operator has seen the others.
+    The operator has seen the earlier ones.
     """
     resumed = (
         sa.select(campaign_table.c.resumed_at).where(campaign_table.c.window_start == window.start).scalar_subquery()
     )
-    handed: sa.ColumnElement[bool] = message.c.sending_at.is_not(None)
-    if since_resumed:
-        handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
+    handed = message.c.sending_at >= sa.func.coalesce(resumed, message.c.sending_at)
     failed = sa.func.count().filter(message.c.status.in_(NOT_ARRIVED), message.c.settled_by.is_(None))
     query = sa.select(message.c.fact, sa.func.count().label("handed"), failed.label("failed")).where(
         message.c.window_start == window.start, handed

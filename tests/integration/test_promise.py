@@ -338,6 +338,15 @@ def test_receipts_that_report_failures_after_the_end_raise_one_alert(texting):
     assert mailed(texting) == ["Engage: too many messages of a campaign did not arrive"]
 
 
+def test_failures_from_before_the_last_resume_are_not_reported_again(texting):
+    texting.customers(60).queued()
+    assert texting.rerun().by_status == {"accepted": 60}
+    texting.world.execute(sa.update(messages).values(status="undelivered", fact="unreachable"))
+    texting.world.execute(sa.text("UPDATE campaign SET resumed_at = finished_at + interval '1 minute'"))
+    assert delivery_health.report_poor_delivery(texting.world.engine, as_of=texting.world.now) == 0
+    assert mailed(texting) == []
+
+
 def test_receipts_that_report_failures_while_messages_wait_halt_the_campaign(texting):
     texting.customers(60).queued()
     world = texting.world
