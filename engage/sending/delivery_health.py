@@ -1,6 +1,7 @@
 """Halts a campaign if the provider fails, or if too many messages are filtered or do not arrive.
 
-A sender judges its own answers, and the receipts once a minute. The service judges each receipt that reports a failure.
+A sender judges its own answers, and the receipts once a minute. The service judges receipts that report a failure.
+Either does so at most every few seconds, because each judgement counts all messages of the campaign.
 A campaign that is complete has nothing to halt: the operators get an alert.
 """
 
@@ -43,9 +44,26 @@ SENDER_FAULTS = {
 ENOUGH_SENDER_FAULTS = 5
 """Messages with one of them, after which the campaign halts."""
 JUDGED_EVERY = 5.0
-"""Seconds between two judgements of a campaign by its receipts, because each counts all of its messages."""
+"""Seconds between two judgements of a campaign, because each counts all of its messages."""
+JUDGED_AT_ONCE = 500
+"""A sender's first answers, whose failures are judged at once: a fault that hits every message shows there."""
 UNKNOWN_IN_A_ROW = 20
 """Messages in a row with an unknown outcome, after which the operator has to look at the provider."""
+
+
+class _Pace:
+    """Has each campaign judged at most once in ``JUDGED_EVERY`` seconds."""
+
+    def __init__(self) -> None:
+        self._judged: dict[Window, float] = {}
+
+    def due(self, window: Window) -> bool:
+        """Whether the campaign may be judged now."""
+        return monotonic() - self._judged.get(window, -JUDGED_EVERY) >= JUDGED_EVERY
+
+    def judged(self, window: Window) -> None:
+        """The campaign is judged now."""
+        self._judged[window] = monotonic()
 
 
 class DeliveryHealth:
@@ -54,22 +72,34 @@ class DeliveryHealth:
     def __init__(self, engine: sa.Engine, owned: Ownership, clock: Callable[[], datetime]) -> None:
         self._engine, self._owned, self._clock = engine, owned, clock
         self._unknown_in_a_row = 0
+        self._pace = _Pace()
+        self._answers = 0
+        self._unjudged = False
+        """Whether there are failures that no judgement has counted yet."""
 
     def judge(self, answers: Iterable[Answer]) -> bool:
         """Judge answers in their order; returns True if the sender has to stop at once, as the provider fails.
 
         A campaign that is halted for messages that did not arrive stops at its next claim.
         """
-        failing = undelivered = False
+        failing = False
         for answer in answers:
+            self._answers += 1
             failing |= self._fails(answer)
-            undelivered |= bool(answer.reply and answer.reply.outcome is Outcome.FAILED)
-        if undelivered:
-            self.judge_delivery()
+            self._unjudged |= bool(answer.reply and answer.reply.outcome is Outcome.FAILED)
+        if self._answers <= JUDGED_AT_ONCE or self._pace.due(self._owned.window):
+            self.judge_rest()
         return failing
+
+    def judge_rest(self) -> None:
+        """Judge the failures that no judgement has counted yet."""
+        if self._unjudged:
+            self.judge_delivery()
 
     def judge_delivery(self) -> None:
         """Halt the campaign if the next messages would not arrive either, or would harm the sender's reputation."""
+        self._unjudged = False
+        self._pace.judged(self._owned.window)
         with self._engine.begin() as conn:
             if why := _tally(conn, self._owned.window).trouble(self._owned.settings):
                 _halt(conn, self._owned.window, why, self._clock())
@@ -92,13 +122,13 @@ class ReceiptJudge:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._judged: dict[Window, float] = {}
+        self._pace = _Pace()
 
     def judge(self, window: Window, now: datetime) -> None:
         """Halt the window's campaign, or alert the operators if it is complete, if its receipts report trouble."""
-        if monotonic() - self._judged.get(window, -JUDGED_EVERY) < JUDGED_EVERY:
+        if not self._pace.due(window):
             return  # a later receipt, the sender or the hourly watch counts this one too
-        self._judged[window] = monotonic()
+        self._pace.judged(window)
         with self._engine.begin() as conn:
             found = campaign.find(conn, window)
             if found is None or found.settings is None:

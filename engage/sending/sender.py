@@ -249,6 +249,7 @@ class _Sender:
             self.dispatcher.settled(answers)
             claims.release(self.engine, self.owned, self.dispatcher.handed, self.clock())
             self._act_on(answers)
+            self.health.judge_rest()
         finally:
             self.dispatcher.close()
             self.handovers.close()

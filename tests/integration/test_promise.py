@@ -347,6 +347,15 @@ def test_failures_from_before_the_last_resume_are_not_reported_again(texting):
     assert mailed(texting) == []
 
 
+def test_a_failure_among_a_senders_last_messages_is_judged_before_it_ends(texting, monkeypatch):
+    monkeypatch.setattr(delivery_health, "JUDGED_AT_ONCE", 0)
+    monkeypatch.setattr(delivery_health, "JUDGED_EVERY", 3600.0)
+    texting.customers(40).queued()
+    texting.double.fault = lambda post: Fault(400, 21408)
+    texting.rerun()
+    assert "40 of 40 messages did not arrive" in texting.world.value("SELECT halted_why FROM campaign")
+
+
 def test_receipts_that_report_failures_while_messages_wait_halt_the_campaign(texting):
     texting.customers(60).queued()
     world = texting.world
