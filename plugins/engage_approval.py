@@ -50,7 +50,8 @@ class CampaignApproval(ApprovalOperator):
 
         with engage_steps.errors_as_outcomes():
             run = engage_steps.current_run()
-            asked = approve.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
+            with run.after_other_runs():
+                asked = approve.ask(run.engine, run.window, options=run.options, run_id=run.run_id, as_of=run.as_of)
         if not asked.messages:
             engage_steps.skip(asked.note)
         total = sum(asked.messages.values())

@@ -2,7 +2,7 @@
 
 It finds the run's window, opens the database and reads the Variables. It translates the outcome for the scheduler:
 
-- a database that cannot be reached: the task is retried;
+- a database that cannot be reached, or another run that computes the window at the same time: the task is retried;
 - an error that the operator must fix: the task fails at once;
 - nothing to do: the task is skipped;
 - messages that must wait: the task is rescheduled.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,7 +26,7 @@ import engage_links
 from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
-from engage.errors import EngageError, NoCustomers, RunError
+from engage.errors import EngageError, NoCustomers, NotReady, RunError
 from engage.window import Window, as_utc
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ log = logging.getLogger(__name__)
 J = TypeVar("J", bound="Job")
 
 
+class AnotherRunAtWork(RuntimeError):
+    """Another run computes the same window. It is no EngageError, so that the task is retried after it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What every task has: the time, the database, the settings."""
@@ -59,6 +63,10 @@ class Job:
     def asset_extra(self) -> dict[str, str]:
         """What an asset event of the task holds, beside the result's counts."""
         return {}
+
+    def after_other_runs(self) -> AbstractContextManager[None]:
+        """Nothing: a task without a window does not meet other runs."""
+        return nullcontext()
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -122,6 +130,28 @@ class Run(Job):
         switches = {name: self.params[name] for name in ("send_late", "dry_run", "ignore_guard")}
         return RunOptions(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
 
+    @contextmanager
+    def after_other_runs(self) -> Iterator[None]:
+        """Have the task retried if another run of the window has undone what its step builds on.
+
+        Raises:
+            AnotherRunAtWork: the step was not ready, and the campaign is another run's now.
+        """
+        try:
+            yield
+        except NotReady as exc:
+            if other := self._other_run():
+                raise AnotherRunAtWork(f"{exc} The run {other} computes the window at the same time.") from exc
+            raise
+
+    def _other_run(self) -> str | None:
+        """The id of the run that computed the campaign last, if that is another one."""
+        from engage.campaigns import campaign
+
+        with self.engine.connect() as conn:
+            found = campaign.find(conn, self.window)
+        return found.run_id if found and found.run_id != self.run_id else None
+
     @property
     def sending_context(self) -> SendingContext:
         """What sending needs: the clock, the provider with its account, the Variables as they are at the time."""
@@ -163,7 +193,8 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
             with errors_as_outcomes():
                 job = current()
                 try:
-                    summary = asdict(function(job))
+                    with job.after_other_runs():
+                        summary = asdict(function(job))
                 finally:
                     if "engine" in vars(job):  # a task without a database has raised no alert
                         engage_alerts.deliver(job.engine, get_current_context())

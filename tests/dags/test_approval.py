@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -93,7 +94,9 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen["answers"].append((approved, by))
         return SimpleNamespace(sentence="", by=by)
 
-    run = SimpleNamespace(engine=None, window=None, run_id="a run", as_of=DEADLINE, options=None)
+    run = SimpleNamespace(
+        engine=None, window=None, run_id="a run", as_of=DEADLINE, options=None, after_other_runs=nullcontext
+    )
     monkeypatch.setattr(engage_steps, "current_run", lambda: run)
     monkeypatch.setattr(approve, "answer", answer)
     deliver = lambda engine, context: seen.update(deliveries=seen["deliveries"] + 1)  # noqa: E731

@@ -18,11 +18,11 @@ from airflow.sdk.exceptions import (
     ParamValidationError,
 )
 from airflow.sdk.execution_time.context import OutletEventAccessors, set_current_context
-from engage_steps import CAMPAIGN, Job, Run, job, step, window_of
+from engage_steps import CAMPAIGN, AnotherRunAtWork, Job, Run, job, step, window_of
 from sqlalchemy import exc
 
 from engage import errors
-from engage.errors import EngageError, InputError, NoCustomers, RunError, WindowError
+from engage.errors import EngageError, InputError, NoCustomers, NotReady, RunError, WindowError
 from engage.settings import Settings
 from engage.window import ANCHOR, Window
 
@@ -273,7 +273,9 @@ def test_the_summary_of_a_step_is_the_tasks_result_as_plain_data(task_context):
 
 
 @pytest.mark.parametrize("error", ENGAGE_ERRORS, ids=lambda error: error.__name__)
-def test_an_error_for_the_operator_fails_the_task_at_once_with_its_sentence(task_context, error):
+def test_an_error_for_the_operator_fails_the_task_at_once_with_its_sentence(task_context, monkeypatch, error):
+    monkeypatch.setattr(Run, "_other_run", lambda run: None)
+
     def fail(run):
         raise error("What was wrong, and what is allowed.")
 
@@ -436,6 +438,16 @@ def test_an_account_that_is_not_complete_fails_the_task_at_once_without_its_secr
     with task_context(), pytest.raises(AirflowFailException, match="takes one of the options 'from'") as raised:
         body(lambda run: run.sending_context.provider_named("twilio"))()
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("other", "error"), [("another run", AnotherRunAtWork), (None, AirflowFailException)])
+def test_a_step_whose_ground_another_run_has_taken_away_is_retried(task_context, monkeypatch, other, error):
+    def no_aggregates(run):
+        raise NotReady("The window has no aggregates yet.")
+
+    monkeypatch.setattr(Run, "_other_run", lambda run: other)
+    with task_context(), pytest.raises(error, match="has no aggregates yet"):
+        body(no_aggregates)()
 
 
 def test_sigterm_ends_a_step_as_ctrl_c_does_so_that_it_can_leave_everything_in_order(task_context):

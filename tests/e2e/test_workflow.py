@@ -227,6 +227,19 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     assert len(set(ids)) == len(ids)
 
 
+def test_two_runs_of_a_window_at_the_same_time_both_succeed_and_text_each_customer_once(
+    airflow: Airflow, campaigns: Campaigns
+) -> None:
+    window = past_window(5)
+    start = window.start.date().isoformat()
+    airflow.run(seed=True, customers=CUSTOMERS, rng_seed=6, window_start=start, dry_run=True)
+    runs = [airflow.start_run(window_start=start, send_late=True) for _ in range(2)]
+    assert [airflow.wait_for(run_id).state for run_id in runs] == ["success", "success"]
+    found = campaigns.of(window)["buckets"]
+    assert sum(campaigns.messages(window).values()) == found["BOOST"] + found["REWARD"]
+    campaigns.remove(window)
+
+
 def test_a_window_with_far_fewer_events_than_the_last_stops_until_a_run_ignores_the_guard(
     airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
 ) -> None:
