@@ -31,7 +31,6 @@ QUIET = timedelta(minutes=30)
 """Without a message claimed for this long, a campaign with messages that may be sent has no sender."""
 HALTED_FOR = timedelta(hours=24)
 """A halt that lasts longer may be forgotten."""
-TEXTS_NONE = (SkipReason.BACKFILL, SkipReason.TOO_LATE)
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ def _problems(conn: sa.Connection, window: Window, *, late: bool, due: bool, as_
             yield _Problem("No run has computed its campaign.", "Check that the DAG is not paused. ", "no campaign")
     elif found.frozen:
         yield from _stuck(conn, found, as_of)
-    elif due and not late:
-        yield from _not_texted(conn, found, as_of)
+    elif due:
+        yield from _not_texted(conn, found, late, as_of)
 
 
 def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_Problem]:
@@ -141,14 +140,15 @@ def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_P
         yield _Problem(problem, "", f"no sender {found.sender_token} {approval.at}")
 
 
-def _not_texted(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_Problem]:
-    """Problems of an open campaign whose customers should have been texted by now."""
+def _not_texted(conn: sa.Connection, found: Campaign, late: bool, as_of: datetime) -> Iterator[_Problem]:
+    """Problems of an open campaign whose customers should have been texted by now. A late backfill is in order."""
     if found.status is not CampaignStatus.COMPLETE:
-        if found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
+        if not late and found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
             yield _Problem(f"Its run stopped when the campaign was {found.status}.", "", f"stopped {found.run_id}")
         return
     rows = message.c.window_start == found.window.start
-    skipped = sa.select(sa.func.count()).where(rows, message.c.reason.in_(TEXTS_NONE))
+    reasons = (SkipReason.TOO_LATE,) if late else (SkipReason.TOO_LATE, SkipReason.BACKFILL)
+    skipped = sa.select(sa.func.count()).where(rows, message.c.reason.in_(reasons))
     others = sa.select(sa.func.count()).where(rows, message.c.status != MessageStatus.SKIPPED)
     if (count := conn.execute(skipped).scalar_one()) and not conn.execute(others).scalar_one():
         problem = f"Its run texted none of {count:,} customers, as it was a backfill or came too late."

@@ -45,6 +45,17 @@ def _read_by(parse: Callable[[str], object], *, edited_only: bool = False) -> Af
     return AfterValidator(check)
 
 
+def edited_from(least: int) -> AfterValidator:
+    """A lower limit for edited values only, as snapshots of an earlier version hold smaller ones."""
+
+    def check(value: int, info: ValidationInfo) -> int:
+        if info.context == EDITED and value < least:
+            raise ValueError("too small")
+        return value
+
+    return AfterValidator(check)
+
+
 def _composed(text: str) -> str:
     """The text in the normal form NFC, in which é is one character."""
     return unicodedata.normalize("NFC", text)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engage.settings.field_types import Count, Emails, Hours, MessageText, Number
+from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, edited_from
 from engage.texts import text_warnings
 
 _A_TEXT = "a text of 1 to 1000 characters"
@@ -29,9 +29,9 @@ class Settings(BaseModel):
         title="a number from 0 to 1000000 with at most 15 digits",
         description="Other customers with more sessions a week than this, on average, are in REWARD.",
     )
-    send_within_days: Annotated[Count, Field(ge=0, le=3650)] = Field(
+    send_within_days: Annotated[Count, Field(ge=0, le=3650), edited_from(1)] = Field(
         7,
-        title="a whole number of days from 0 to 3650",
+        title="a whole number of days from 1 to 3650",
         description="Customers are texted up to this many days after the window's end; with send_late, also later.",
     )
     message_boost: MessageText = Field(

@@ -70,6 +70,28 @@ def test_a_backfill_in_place_of_the_windows_own_run_is_reported(world):
     assert problems(world) == ["Its run texted none of 1 customers, as it was a backfill or came too late."]
 
 
+def test_a_scheduled_run_that_came_too_late_is_reported_until_the_next_window_is_due(world):
+    world.purchase(world.customer(), 100)
+    world.now = world.window.end + timedelta(days=8)
+    world.computed()
+    world.message()
+    assert set(world.ledger().values()) == {"skipped/too_late"}
+    [finding] = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert finding.problem == "Its run texted none of 1 customers, as it was a backfill or came too late."
+    assert finding.way_out.endswith("and send_late.")
+    world.now = world.window.next().end + timedelta(hours=13)
+    found = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert [finding.window for finding in found] == [world.window.next()]
+
+
+def test_a_late_backfill_texts_no_customer_and_is_in_order(world):
+    world.purchase(world.customer(), 100)
+    world.now += timedelta(days=8)
+    world.computed()
+    world.message(backfill=True)
+    assert problems(world) == []
+
+
 def test_a_campaign_whose_run_stopped_between_two_steps_is_reported(world):
     world.purchase(world.customer(), 100)
     world.computed()

@@ -149,7 +149,7 @@ def refused(answer: Answer) -> str:
         ),
         (
             "send_within_days=",
-            "--set send_within_days is '', which is not allowed: it takes a whole number of days from 0 to 3650.",
+            "--set send_within_days is '', which is not allowed: it takes a whole number of days from 1 to 3650.",
         ),
         ("sms_provider=post", "--set sms_provider is 'post', which is not allowed: it takes 'sandbox' or 'twilio'."),
         (

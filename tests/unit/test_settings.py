@@ -13,7 +13,7 @@ from engage.settings import Settings
 NUMBERS = {
     "low_spend_threshold": "a number from 0 to 1000000000 with at most 2 decimals",
     "high_activity_threshold": "a number from 0 to 1000000 with at most 15 digits",
-    "send_within_days": "a whole number of days from 0 to 3650",
+    "send_within_days": "a whole number of days from 1 to 3650",
 }
 TEXTS = ("message_boost", "message_reward")
 
@@ -44,7 +44,7 @@ def test_the_default_texts_say_how_to_opt_out():
     assert "STOP" in Settings().message_reward
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", ["low_spend_threshold", "high_activity_threshold"])
 @pytest.mark.parametrize("zero", ["0", "0.0", "0.00", 0, 0.0])
 def test_zero_is_a_valid_threshold(name, zero):
     assert getattr(from_variables(**{name: zero}), name) == 0
@@ -97,6 +97,7 @@ def test_a_bad_number_is_refused_naming_the_variable_the_value_and_the_range(nam
         ("low_spend_threshold", "1000000000.01"),
         ("high_activity_threshold", "1000000.1"),
         ("send_within_days", "3651"),
+        ("send_within_days", "0"),
         ("send_within_days", "7.5"),
         ("send_within_days", 7.5),
     ],
@@ -113,6 +114,7 @@ def test_a_number_just_outside_its_range_is_refused(name, value):
         ("high_activity_threshold", "1000000"),
         ("high_activity_threshold", "0.000001"),
         ("send_within_days", "3650"),
+        ("send_within_days", "1"),
     ],
 )
 def test_the_ends_of_a_range_belong_to_it(name, value):
