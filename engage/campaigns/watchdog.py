@@ -24,7 +24,7 @@ from engage.storage.schema import customer, message
 from engage.window import Window
 
 DUE_AFTER = timedelta(hours=12)
-"""A window's scheduled run starts this long after its end."""
+"""A window's scheduled run starts this long after its end: the grace of the DAG's timetable."""
 SLACK = timedelta(hours=1)
 """How long after it is due a run, an answer or a campaign may be missing."""
 QUIET = timedelta(minutes=30)
@@ -49,12 +49,16 @@ class Finding:
 
 
 class _Problem(NamedTuple):
-    """What is wrong with a window, what to do before a new run, and what tells the problem from a later one."""
+    """What is wrong with a window, what to do before a new run, and what tells the problem from a later one.
+
+    ``effect`` is what the new run does, if that needs a word.
+    """
 
     problem: str
     first: str
     mark: str
     go_on: bool = True
+    effect: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def findings(conn: sa.Connection, settings: Settings, *, as_of: datetime) -> lis
     for window in sorted(windows, reverse=True):
         late = lateness.is_late(window, settings, as_of)
         for one in _problems(conn, window, late=late, due=window == due, as_of=as_of):
-            incident, way_out = f"{window.key} {one.mark}", one.first + _way_out(window, late=late)
+            incident, way_out = f"{window.key} {one.mark}", _way_out(window, one, late=late)
             found.append(Finding(window, one.problem, way_out, late, incident, one.go_on))
     return found
 
@@ -128,9 +132,7 @@ def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_P
         hours = found.require_settings().approval_hours
         if approval.at + timedelta(hours=hours) + SLACK < as_of:
             problem = f"Its list still waits for an approval, though {hours} hours have passed."
-            yield _Problem(
-                problem, "Answer under Required Actions. If no question is there: ", f"approval {approval.at}"
-            )
+            yield _Problem(problem, "", f"approval {approval.at}", effect=": it asks again")
     elif found.halted_at:
         if found.halted_at + HALTED_FOR < as_of:
             mark = f"halted {found.halted_at}"
@@ -155,9 +157,9 @@ def _not_texted(conn: sa.Connection, found: Campaign, late: bool, as_of: datetim
         yield _Problem(problem, "", f"not texted {found.run_id}")
 
 
-def _way_out(window: Window, *, late: bool) -> str:
+def _way_out(window: Window, one: _Problem, *, late: bool) -> str:
     options = " and send_late" if late else ""
-    return f"Trigger a run with window_start {window.start:%Y-%m-%d}{options}."
+    return f"{one.first}Trigger a run with window_start {window.start:%Y-%m-%d}{options}{one.effect}."
 
 
 def _has_customers(conn: sa.Connection, window: Window) -> bool:

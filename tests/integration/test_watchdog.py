@@ -143,7 +143,9 @@ def test_an_approval_whose_hours_have_passed_is_reported(world):
     world.now += timedelta(hours=48.5)
     assert problems(world) == []
     world.now += timedelta(hours=1)
-    assert problems(world) == ["Its list still waits for an approval, though 48 hours have passed."]
+    [finding] = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert finding.problem == "Its list still waits for an approval, though 48 hours have passed."
+    assert finding.way_out == f"Trigger a run with window_start {world.window.start:%Y-%m-%d}: it asks again."
 
 
 def test_a_halt_that_may_be_forgotten_is_reported_once_for_each_halt(world):
