@@ -50,8 +50,9 @@ with DAG(
         from engage.campaigns.watchdog import Watch, watch
         from engage.sending.delivery_health import report_poor_delivery
 
-        report_poor_delivery(job.engine, as_of=job.as_of)
-        return Watch.of(watch(job.engine, job.settings(), as_of=job.as_of))
+        now = job.clock()
+        report_poor_delivery(job.engine, as_of=now)
+        return Watch.of(watch(job.engine, job.settings(), as_of=now))
 
     maintain()
     watch()

@@ -34,6 +34,7 @@ from engage.pages import campaign_list, campaign_report, csv_download, customer_
 from engage.reports.what_if import THRESHOLDS
 from engage.settings import PREFIX
 from engage.storage import connection
+from engage.storage.database_clock import DatabaseClock
 from engage.window import Window
 
 STATEMENT_SECONDS = 10.0
@@ -55,7 +56,23 @@ def _engine() -> sa.Engine:
 
 
 def _now() -> datetime:
+    """This machine's time, which is enough to tell a complete window of an address."""
     return datetime.now(UTC)
+
+
+Database = Annotated[sa.Engine, Depends(_engine)]
+
+
+@lru_cache(maxsize=1)
+def _clock_of(engine: sa.Engine) -> DatabaseClock:
+    return DatabaseClock(engine)
+
+
+def _database_now(engine: Database) -> datetime:
+    """The database's time, by which every age is measured."""
+    clock = _clock_of(engine)
+    clock.measure()
+    return clock()
 
 
 def _window(window_start: str) -> Window:
@@ -99,17 +116,18 @@ class Thresholds(BaseModel):
     high_activity_threshold: str
 
 
-Database = Annotated[sa.Engine, Depends(_engine)]
 TheWindow = Annotated[Window, Depends(_window)]
 Chosen = Annotated[dict[str, str], Depends(_chosen)]
+DatabaseNow = Annotated[datetime, Depends(_database_now)]
 
 
 @app.get("/campaigns", dependencies=SEE)
-def campaigns(engine: Database, viewer: TheViewer, session: SessionDep, before: str | None = None) -> HTMLResponse:
+def campaigns(
+    engine: Database, viewer: TheViewer, session: SessionDep, now: DatabaseNow, before: str | None = None
+) -> HTMLResponse:
     """The list of campaigns."""
     older = _window(before) if before else None
-    settings_now = _settings(session)
-    return HTMLResponse(campaign_list.campaign_list(engine, viewer, settings_now, before=older, as_of=_now()))
+    return HTMLResponse(campaign_list.campaign_list(engine, viewer, _settings(session), before=older, as_of=now))
 
 
 @app.get("/report", dependencies=SEE)
@@ -174,11 +192,12 @@ def find_customer(wanted: Wanted, engine: Database) -> JSONResponse:
 
 
 @app.post("/go-on", dependencies=[*TRIGGER, logged("go_on")])
-def go_on(wanted: GoOn, engine: Database, session: SessionDep, user: GetUserDep) -> JSONResponse:
+def go_on(wanted: GoOn, session: SessionDep, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Start a run of a window whose campaign does not go on by itself."""
-    window, now = _window(wanted.window_start), _now()
+    window = _window(wanted.window_start)
     late = lateness.is_late(window, _settings(session), now)
-    run_id = engage_web_runs.start_run(session, window, send_late=late, user=user.get_name(), now=now)
+    # a run has the time of Airflow's own clock, or the scheduler would let it wait
+    run_id = engage_web_runs.start_run(session, window, send_late=late, user=user.get_name(), now=_now())
     return JSONResponse({"detail": f"Started: {run_id}."})
 
 
@@ -212,19 +231,19 @@ def _variable(session: Session, name: str) -> Variable | None:
 
 
 @app.post("/halt", dependencies=[*HALT, logged("halt")])
-def halt(wanted: Halt, engine: Database, user: GetUserDep) -> JSONResponse:
+def halt(wanted: Halt, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Halt a campaign's sender."""
     why = parsing.note(wanted.why, "The reason")
     with engine.begin() as conn:
-        campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=why, as_of=_now())
+        campaign.halt(conn, _window(wanted.window_start), by=user.get_name(), why=why, as_of=now)
     return JSONResponse({"detail": "Halted. Queued messages wait."})
 
 
 @app.post("/resume", dependencies=[*HALT, logged("resume")])
-def resume(wanted: Resume, engine: Database) -> JSONResponse:
+def resume(wanted: Resume, engine: Database, now: DatabaseNow) -> JSONResponse:
     """End the halt of a campaign."""
     with engine.begin() as conn:
-        campaign.resume(conn, _window(wanted.window_start), as_of=_now())
+        campaign.resume(conn, _window(wanted.window_start), as_of=now)
     return JSONResponse({"detail": "Resumed. Clear the task message to send the queued messages."})
 
 

@@ -509,3 +509,28 @@ def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag
     [(engine, keep_windows, as_of)] = called
     assert (engine, keep_windows) == ("the database", 20)
     assert before <= as_of <= datetime.now(UTC)
+
+
+@pytest.fixture
+def watched(maintenance, dag_bag, monkeypatch):
+    """Run ``watch``; returns the settings and the times that it looked with."""
+    from engage.campaigns import watchdog
+    from engage.sending import delivery_health
+
+    seen = []
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: AS_OF)
+    monkeypatch.setattr(delivery_health, "report_poor_delivery", lambda engine, as_of: seen.append(as_of))
+    monkeypatch.setattr(watchdog, "watch", lambda engine, chosen, as_of: seen.extend((chosen, as_of)) or [])
+
+    def run():
+        with maintenance():
+            dag_bag.dags["engage_maintenance"].get_task("watch").python_callable()
+        return seen
+
+    return run
+
+
+def test_the_watch_goes_by_the_databases_clock(watched, monkeypatch):
+    variables(monkeypatch, {"engage_send_within_days": "9"})
+    assert watched() == [AS_OF, Settings(send_within_days=9), AS_OF]

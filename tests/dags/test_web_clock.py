@@ -1,0 +1,91 @@
+"""On Engage's pages ages go by the database's clock, whatever the api-server's own clock says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from engage.pages.viewer import Viewer
+from engage.storage.schema import campaign as campaign_table
+from engage.window import ANCHOR, Window
+from tests.integration.conftest import engine, server, template, url  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
+
+WINDOW = Window(ANCHOR)
+NAMED = {"window_start": f"{WINDOW.start:%Y-%m-%d}"}
+
+
+@pytest.fixture
+def engage_web():
+    """The module, which warns of a library of its own when it is imported."""
+    import engage_web
+
+    return engage_web
+
+
+@pytest.fixture
+def client(engage_web, engine, monkeypatch):  # noqa: F811
+    """A user who may do all, on an api-server whose clock is 3 hours ahead; there is one campaign."""
+    from airflow.api_fastapi.common.db.common import SessionDep
+    from airflow.api_fastapi.core_api.security import get_user
+    from engage_web_access import TheViewer
+    from fastapi.testclient import TestClient
+
+    blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
+    with engine.begin() as conn:
+        conn.execute(sa.insert(campaign_table).values(window_start=WINDOW.start, opened_at=WINDOW.end, **blank))
+    user, session = SimpleNamespace(get_name=lambda: "ada"), SimpleNamespace(scalar=lambda query: None)
+    checks = [dependency.dependency for route in engage_web.app.routes for dependency in route.dependencies]
+    given = dict.fromkeys(checks, lambda: None) | {
+        get_user: lambda: user,
+        SessionDep.__metadata__[0].dependency: lambda: session,
+        engage_web._engine: lambda: engine,
+        TheViewer.__metadata__[0].dependency: Viewer,
+    }
+    monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=3)):
+        yield TestClient(engage_web.app)
+
+
+def true_now(engine):  # noqa: F811
+    with engine.connect() as conn:
+        return conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+
+
+def is_now(engine, moment):  # noqa: F811
+    return abs(true_now(engine) - moment) < timedelta(minutes=1)
+
+
+def times(engine):  # noqa: F811
+    with engine.connect() as conn:
+        columns = (campaign_table.c.halted_at, campaign_table.c.resumed_at)
+        return tuple(conn.execute(sa.select(*columns)).one())
+
+
+def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):  # noqa: F811
+    assert client.post("/halt", json=NAMED | {"why": "a typo"}).status_code == 200
+    assert is_now(engine, times(engine)[0])
+    assert client.post("/resume", json=NAMED).status_code == 200
+    assert times(engine)[0] is None
+    assert is_now(engine, times(engine)[1])
+
+
+def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, engage_web, monkeypatch):  # noqa: F811
+    seen = []
+    listed = lambda *args, as_of, **rest: seen.append(as_of) or ""  # noqa: E731
+    monkeypatch.setattr(engage_web.campaign_list, "campaign_list", listed)
+    assert client.get("/campaigns").status_code == 200
+    assert is_now(engine, *seen)
+
+
+def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, engage_web, monkeypatch):  # noqa: F811
+    seen = []
+    monkeypatch.setattr(engage_web.lateness, "is_late", lambda window, settings, as_of: seen.append(as_of) or True)
+    monkeypatch.setattr(engage_web.engage_web_runs, "start_run", lambda *args, send_late, **rest: f"late: {send_late}")
+    assert client.post("/go-on", json=NAMED).json() == {"detail": "Started: late: True."}
+    assert is_now(engine, *seen)
