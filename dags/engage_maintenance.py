@@ -42,7 +42,7 @@ with DAG(
         """Make partitions ahead, and delete data older than their retention."""
         from engage.maintenance import maintain
 
-        return maintain(job.engine, job.settings().keep_windows, as_of=job.clock())
+        return maintain(job.engine, job.settings("keep_windows").keep_windows, as_of=job.clock())
 
     @job()
     def watch(job: Job):
@@ -52,7 +52,7 @@ with DAG(
 
         now = job.clock()
         report_poor_delivery(job.engine, as_of=now)
-        return Watch.of(watch(job.engine, job.settings(), as_of=now))
+        return Watch.of(watch(job.engine, job.lateness_settings(), as_of=now))
 
     maintain()
     watch()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import engage_links
@@ -40,20 +41,25 @@ log = logging.getLogger(__name__)
 
 
 def task_failed(context: Context) -> None:
-    """Send the alert that a task has failed after its last retry. Airflow may say so twice about one attempt."""
+    """Send the alert that a task has failed after its last retry. Airflow may say so twice about one attempt.
+
+    A task of the hourly DAG is reported once for each reason and day.
+    """
     from engage import alert, alert_outbox
     from engage.statuses import AlertKind
 
     ti = context["ti"]
     detail = {"dag": ti.dag_id, "task": ti.task_id, "reason": _reason(context.get("exception"))}
-    attempt = f"{ti.dag_id} {ti.run_id} {ti.task_id} {getattr(ti, 'try_number', None)}"
-    now = datetime.now(UTC)
+    now = _now()
+    if ti.dag_id == DAG_ID:
+        incident = f"{ti.dag_id} {ti.run_id} {ti.task_id} {getattr(ti, 'try_number', None)} failed"
+    else:
+        reason = sha256(detail["reason"].encode()).hexdigest()
+        incident = f"{ti.dag_id} {ti.task_id} {now:%Y-%m-%d} {reason} failed"
     try:
         engine = _engine()
         with engine.begin() as conn:
-            alert_outbox.put(
-                conn, AlertKind.TASK_FAILED, as_of=now, incident=f"{attempt} failed", link=ti.log_url, **detail
-            )
+            alert_outbox.put(conn, AlertKind.TASK_FAILED, as_of=now, incident=incident, link=ti.log_url, **detail)
     except Exception as exc:  # noqa: BLE001 - the database that is away may be what has failed
         log.warning("The outbox of alerts cannot be reached (%s); the alert is mailed at once", type(exc).__name__)
         _mail_at_once(alert.task_failed(**detail), context, now)
@@ -137,5 +143,5 @@ def _addresses() -> list[str]:
     from engage import alert, settings
 
     text: str | None = Variable.get(VARIABLE, default=None)
-    chosen = settings.from_variables(lambda key: text if key == VARIABLE else None)
+    chosen = settings.from_variables(lambda key: text, "alert_emails")
     return alert.addresses(chosen.alert_emails)

@@ -83,24 +83,17 @@ class Job:
 
         return DatabaseClock(self.engine)
 
-    def settings(self) -> Settings:
-        """The settings in Airflow's Variables right now.
-
-        Raises:
-            RuntimeError: Airflow lists a Variable but does not give its value. Airflow reports a failing API as a
-                missing Variable. Its default would then text customers by thresholds that no operator chose.
-        """
+    def settings(self, *names: str) -> Settings:
+        """The settings in Airflow's Variables right now; with ``names`` only these are read."""
         from engage import settings
 
-        listed = set(Variable.keys(prefix=settings.PREFIX))
+        return settings.from_variables(_variable_reader(), *names)
 
-        def read(key: str) -> str | None:
-            value: str | None = Variable.get(key, default=None)
-            if value is None and key in listed:
-                raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; retrying.")
-            return value
+    def lateness_settings(self) -> Settings:
+        """The setting by which a window is late right now. A wrong Variable does not stop the watch."""
+        from engage import settings
 
-        return settings.from_variables(read)
+        return settings.for_lateness(_variable_reader())
 
 
 @dataclass(frozen=True)
@@ -175,6 +168,25 @@ class Run(Job):
         connection = BaseHook.get_connection(SMS_CONNECTION)
         api = os.environ.get("ENGAGE_SMS_API")
         return Account.from_parts(connection.login, connection.password, connection.extra_dejson, api=api)
+
+
+def _variable_reader() -> Callable[[str], str | None]:
+    """Reads Airflow's Variables by key.
+
+    It raises RuntimeError if Airflow lists a Variable but does not give its value. Airflow reports a failing API as a
+    missing Variable. Its default would then text customers by thresholds that no operator chose.
+    """
+    from engage import settings
+
+    listed = set(Variable.keys(prefix=settings.PREFIX))
+
+    def read(key: str) -> str | None:
+        value: str | None = Variable.get(key, default=None)
+        if value is None and key in listed:
+            raise RuntimeError(f"Airflow lists the Variable {key} but does not give its value; retrying.")
+        return value
+
+    return read
 
 
 def step(**options: Any) -> Callable[[Callable[[Run], Any]], Any]:

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 from engage import parsing, settings
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, lateness
-from engage.errors import RunError, SettingsError
+from engage.errors import RunError
 from engage.pages import campaign_list, campaign_report, csv_download, customer_page, render, what_if
 from engage.reports.what_if import THRESHOLDS
 from engage.settings import PREFIX
@@ -127,7 +127,9 @@ def campaigns(
 ) -> HTMLResponse:
     """The list of campaigns."""
     older = _window(before) if before else None
-    return HTMLResponse(campaign_list.campaign_list(engine, viewer, _settings(session), before=older, as_of=now))
+    return HTMLResponse(
+        campaign_list.campaign_list(engine, viewer, _lateness_settings(session), before=older, as_of=now)
+    )
 
 
 @app.get("/report", dependencies=SEE)
@@ -195,7 +197,7 @@ def find_customer(wanted: Wanted, engine: Database) -> JSONResponse:
 def go_on(wanted: GoOn, session: SessionDep, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Start a run of a window whose campaign does not go on by itself."""
     window = _window(wanted.window_start)
-    late = lateness.is_late(window, _settings(session), now)
+    late = lateness.is_late(window, _lateness_settings(session), now)
     # a run has the time of Airflow's own clock, or the scheduler would let it wait
     run_id = engage_web_runs.start_run(session, window, send_late=late, user=user.get_name(), now=_now())
     return JSONResponse({"detail": f"Started: {run_id}."})
@@ -213,16 +215,9 @@ def set_thresholds(wanted: Thresholds, session: SessionDep) -> JSONResponse:
     return JSONResponse({"detail": f"Set: {new}. The next campaign takes them."})
 
 
-def _settings(session: Session) -> settings.Settings:
-    """The settings of the moment; the defaults if one is wrong, as the next run says which."""
-
-    def read(key: str) -> str | None:
-        return getattr(_variable(session, key.removeprefix(PREFIX)), "val", None)
-
-    try:
-        return settings.from_variables(read)
-    except SettingsError:
-        return settings.Settings()
+def _lateness_settings(session: Session) -> settings.Settings:
+    """The setting of the moment by which a window is late."""
+    return settings.for_lateness(lambda key: getattr(_variable(session, key.removeprefix(PREFIX)), "val", None))
 
 
 def _variable(session: Session, name: str) -> Variable | None:

@@ -5,6 +5,14 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 
 from engage.settings.model import Settings
 from engage.settings.validation import validate
-from engage.settings.variables import PREFIX, default_variables, from_variables, markdown_table
+from engage.settings.variables import PREFIX, default_variables, for_lateness, from_variables, markdown_table
 
-__all__ = ["PREFIX", "Settings", "default_variables", "from_variables", "markdown_table", "validate"]
+__all__ = [
+    "PREFIX",
+    "Settings",
+    "default_variables",
+    "for_lateness",
+    "from_variables",
+    "markdown_table",
+    "validate",
+]

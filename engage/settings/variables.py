@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from engage.errors import SettingsError
 from engage.settings.model import Settings
 from engage.settings.validation import validate
 
@@ -12,15 +13,25 @@ PREFIX = "engage_"
 """Start of an Airflow Variable's key; the setting's name follows."""
 
 
-def from_variables(read: Callable[[str], str | None]) -> Settings:
+def from_variables(read: Callable[[str], str | None], *names: str) -> Settings:
     """Settings from Airflow Variables; ``read`` returns a Variable's text by key, or None if it is missing.
+
+    With ``names`` only these settings are read, so that no other Variable can be wrong.
 
     Raises:
         SettingsError: names each wrong Variable, its value, and what is allowed.
     """
-    stored = {name: read(PREFIX + name) for name in Settings.model_fields}
+    stored = {name: read(PREFIX + name) for name in names or Settings.model_fields}
     present = {name: value for name, value in stored.items() if value is not None}
     return validate(present, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
+
+
+def for_lateness(read: Callable[[str], str | None]) -> Settings:
+    """The setting by which a window is late; its default if the Variable is wrong, as the next run reports that."""
+    try:
+        return from_variables(read, "send_within_days")
+    except SettingsError:
+        return Settings()
 
 
 def default_variables() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import smtplib
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from types import SimpleNamespace
 
@@ -13,6 +13,7 @@ import engage_alerts
 import engage_steps
 import pytest
 import sqlalchemy as sa
+import time_machine
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
@@ -317,6 +318,20 @@ def test_a_failure_that_airflow_reports_twice_is_one_mail(mails, addressed):
     engage_alerts.task_failed(context_of(RuntimeError()))
     engage_alerts.task_failed(context_of(RuntimeError()))
     assert len(mails) == 1
+
+
+def test_a_failure_of_the_hourly_dag_is_one_mail_for_each_task_reason_and_day(mails, addressed, task_context):
+    def fails(reason, hour, task="watch"):
+        with time_machine.travel(NOW.replace(hour=0) + timedelta(hours=hour)):
+            context = failed(task_context, GuardStop(reason * 5000))
+            context["ti"].__dict__.update(dag_id="engage_maintenance", task_id=task, run_id=f"scheduled__{hour}")
+            engage_alerts.task_failed(context)
+        return len(mails)
+
+    assert [fails("a", hour) for hour in range(24)] == [1] * 24
+    assert fails("a", 23, "maintain") == 2
+    assert fails("b", 23) == 3
+    assert fails("a", 24) == 4
 
 
 def test_a_failure_is_mailed_though_the_database_is_away(mails, addressed, monkeypatch):

@@ -495,11 +495,19 @@ def test_a_job_takes_no_parameters(maintenance):
     )
 
 
+def test_maintenance_never_takes_the_default_for_a_wrong_variable(maintenance, dag_bag, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "all"})
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+    with maintenance(), pytest.raises(AirflowFailException, match="engage_keep_windows is 'all', which is not allowed"):
+        dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
+
+
 def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag_bag, monkeypatch):
     from engage import maintenance as its_step
 
     called = []
-    variables(monkeypatch, {"engage_keep_windows": "20"})
+    variables(monkeypatch, {"engage_keep_windows": "20", "engage_low_spend_threshold": "1OO"})
     monkeypatch.setattr(Job, "engine", "the database")
     monkeypatch.setattr(Job, "clock", lambda job: datetime.now(UTC))
     monkeypatch.setattr(its_step, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
@@ -534,3 +542,14 @@ def watched(maintenance, dag_bag, monkeypatch):
 def test_the_watch_goes_by_the_databases_clock(watched, monkeypatch):
     variables(monkeypatch, {"engage_send_within_days": "9"})
     assert watched() == [AS_OF, Settings(send_within_days=9), AS_OF]
+
+
+@pytest.mark.parametrize(("stored", "days"), [({"engage_send_within_days": "9"}, 9), ({}, 7)])
+def test_the_watch_needs_one_variable_only(watched, monkeypatch, stored, days):
+    variables(monkeypatch, stored | {"engage_low_spend_threshold": "1OO"})
+    assert watched()[1].send_within_days == days
+
+
+def test_the_watch_takes_the_default_for_a_wrong_variable(watched, monkeypatch):
+    variables(monkeypatch, {"engage_send_within_days": "soon"})
+    assert watched()[1].send_within_days == 7
