@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from smtplib import SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,9 @@ from engage.window import Window
 log = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 3
-"""Alerts in a row that cannot be mailed, after which the rest waits for the next pass: the mail server is away."""
+"""Alerts in a row that the mail server refuses, after which the rest waits for the next pass."""
+REFUSALS = (SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSenderRefused)
+"""Errors of one message. After any other error of the mail server, the rest waits at once, as a time-out takes long."""
 
 _waits = schema.alert.c.mailed_at.is_(None)
 
@@ -75,7 +78,8 @@ def put(
 def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[[], datetime]) -> Delivery:
     """Mail what waits, the least tried first, and mark each alert once its mail has gone.
 
-    ``mail`` raises an error if the mail server did not take the mail. Two passes at once share the work.
+    ``mail`` raises an error if the mail server did not take the mail: an OSError, as ``smtplib`` does, unless the
+    message is at fault. Two passes at once share the work.
     """
     mailed = failed_in_a_row = 0
     tried: set[int] = set()
@@ -93,7 +97,8 @@ def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[
             except Exception as exc:
                 log.exception("An alert could not be sent, and stays in the outbox: %s", rows[0].kind)
                 conn.execute(these.values(**counted, last_error=type(exc).__name__))
-                failed_in_a_row += 1
+                away = isinstance(exc, OSError) and not isinstance(exc, REFUSALS)
+                failed_in_a_row = GIVE_UP_AFTER if away else failed_in_a_row + 1
             else:
                 conn.execute(these.values(**counted, mailed_at=clock(), last_error=None))
                 mailed += len(ids)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import engage_links
 from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from engage.airflow_names import DAG_ID, run_path
 from engage.errors import EngageError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
     from airflow.sdk import Context
 
     from engage.alert import Alert
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "engage_alert_emails"
 CONNECTION = "engage_db"
+PATIENCE = 10
+"""Seconds that an answer of the mail server may take. Tasks wait for it."""
 SUBJECT = "{{ engage_alert.subject }}"
 BODY = """<p>{{ engage_alert.happened | e }}</p>
 <p>{{ engage_alert.advice | e }}</p>
@@ -130,13 +133,37 @@ def _mail_at_once(alert: Alert, context: Context, now: datetime) -> None:
 
 
 def _mail(alert: Alert, to: list[str], raised_at: datetime, **values: Any) -> None:
-    """Mail an alert; the errors of the mail server pass, unlike those of a call of Airflow's notifier."""
+    """Mail an alert; the errors of the mail server pass, unlike those of a call of Airflow's notifier.
+
+    Raises:
+        OSError: the mail server is away, or takes no mail.
+    """
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     notifier = SmtpNotifier(to=to, subject=SUBJECT, html_content=BODY)
+    notifier.hook = _hook(notifier.smtp_conn_id)
     context: Any = {"engage_alert": asdict(alert), "raised_at": f"{raised_at:%Y-%m-%d %H:%M}", **values}
     notifier.render_template_fields(context)
-    notifier.notify(context)
+    try:
+        notifier.notify(context)
+    except AirflowException as exc:  # the hook's own error about the connection
+        raise ConnectionError(str(exc)) from exc
+
+
+def _hook(conn_id: str) -> SmtpHook:
+    """Airflow's hook, but it waits ``PATIENCE`` at most, and tries once: the outbox tries again."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    class ImpatientHook(SmtpHook):  # type: ignore[misc]
+        @property
+        def timeout(self) -> int:
+            return min(int(super().timeout), PATIENCE)
+
+        @property
+        def smtp_retry_limit(self) -> int:
+            return 0
+
+    return ImpatientHook(conn_id)
 
 
 def _addresses() -> list[str]:

@@ -16,7 +16,12 @@ import sqlalchemy as sa
 import time_machine
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowTaskTimeout
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+)
 from sqlalchemy import exc
 
 from engage import alert_outbox
@@ -312,6 +317,53 @@ def test_an_alert_that_no_text_fits_does_not_hold_up_the_others(outbox, mails, a
     put(outbox, AlertKind.CAMPAIGN_HALTED, why="it says so")
     engage_alerts.deliver(outbox, context_of())
     assert len(mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (TimeoutError("timed out"), 1),
+        (ConnectionRefusedError("connection refused"), 1),
+        (smtplib.SMTPServerDisconnected("Connection unexpectedly closed"), 1),
+        (smtplib.SMTPAuthenticationError(535, b"wrong password"), 1),
+        (AirflowException("Unable to connect to smtp server"), 1),
+        (smtplib.SMTPDataError(550, b"this one looks like spam"), 3),
+        (KeyError("a text that does not render"), 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.usefixtures("mails", "addressed")
+def test_only_an_error_of_one_message_lets_the_pass_go_on(outbox, monkeypatch, error, tries):
+    tried = []
+
+    def fail(hook):
+        tried.append(hook.smtp_conn_id)
+        raise error
+
+    for n in range(5):
+        put(outbox, AlertKind.CAMPAIGN_HALTED, why=f"reason {n}")
+    monkeypatch.setattr(SmtpHook, "get_conn", fail)
+    engage_alerts.deliver(outbox, context_of())
+    assert len(tried) == tries
+
+
+@pytest.mark.parametrize(("timeout", "limit"), [(None, 10), (300, 10), (4, 4)])
+@pytest.mark.usefixtures("mails", "addressed")
+def test_a_mail_server_that_swallows_all_costs_seconds(outbox, monkeypatch, timeout, limit):
+    tried = []
+
+    def swallow(**options):
+        tried.append(options["timeout"])
+        raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed: timed out")
+
+    connection = SmtpHook().get_connection("smtp_default")
+    if timeout:
+        connection.extra = f'{{"disable_ssl": true, "from_email": "a@example.com", "timeout": {timeout}}}'
+    monkeypatch.setattr(SmtpHook, "get_connection", lambda hook, conn_id: connection)
+    monkeypatch.setattr(smtplib, "SMTP", swallow)
+    put(outbox, AlertKind.CAMPAIGN_HALTED, why="it says so")
+    engage_alerts.deliver(outbox, context_of())
+    assert tried == [limit]
 
 
 def test_a_failure_that_airflow_reports_twice_is_one_mail(mails, addressed):
