@@ -3,8 +3,8 @@
 Once an hour: create partitions for new events, delete data older than their retention, and look after campaigns.
 
 - `maintain` makes the partitions of the current window and the next two; deletes idempotency keys after 7 days and
-  inbound texts after 90; and drops the events of windows older than the last `engage_keep_windows` (13) whose campaign
-  is complete. A window of that age stays while its campaign is incomplete, and the log names it.
+  inbound texts and alerts after 90; and drops the events of windows older than the last `engage_keep_windows` (13)
+  whose campaign is complete. A window of that age stays while its campaign is incomplete, and the log names it.
 
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
   themselves. It alerts the operators of each once, and mails every alert that still waits.
@@ -47,12 +47,14 @@ with DAG(
     @job()
     def watch(job: Job):
         """Alert the operators of windows that were not texted, and mail the alerts that wait."""
+        from engage import alert_outbox
         from engage.campaigns.watchdog import Watch, watch
         from engage.sending.delivery_health import report_poor_delivery
 
         now = job.clock()
         report_poor_delivery(job.engine, as_of=now)
-        return Watch.of(watch(job.engine, job.lateness_settings(), as_of=now))
+        found = watch(job.engine, job.lateness_settings(), as_of=now)
+        return Watch.of(found, alert_outbox.unmailed(job.engine, as_of=now))
 
     maintain()
     watch()

@@ -1,7 +1,8 @@
 """The outbox of alerts: each is written with the fact that it reports, and marked as mailed after the mail has gone.
 
 So an alert is mailed at least once. A mail goes out twice only if its process dies between the mail and the mark.
-Every task works the outbox off, and the DAG of maintenance does so every hour.
+Every task works the outbox off, and the DAG of maintenance does so every hour. An alert that could not be mailed in a
+week expires, and is never mailed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from smtplib import SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSenderRefused
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -29,7 +30,10 @@ GIVE_UP_AFTER = 3
 REFUSALS = (SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSenderRefused)
 """Errors of one message. After any other error of the mail server, the rest waits at once, as a time-out takes long."""
 
-_waits = schema.alert.c.mailed_at.is_(None)
+EXPIRES_AFTER = timedelta(days=7)
+"""Alerts older than this are not mailed any more: the first address must not get those of months."""
+
+_unmailed = schema.alert.c.mailed_at.is_(None)
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,11 @@ class Waiting:
     """The log of the task that raised it."""
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """What one pass over the outbox did. ``waiting`` alerts stay for the next pass."""
+class Unmailed(NamedTuple):
+    """Alerts that were not mailed: those that wait for the next pass, and those that have expired."""
 
-    mailed: int = 0
-    waiting: int = 0
+    waiting: int
+    expired: int
 
 
 def put(
@@ -75,17 +78,18 @@ def put(
     )
 
 
-def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[[], datetime]) -> Delivery:
-    """Mail what waits, the least tried first, and mark each alert once its mail has gone.
+def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[[], datetime]) -> int:
+    """Mail what waits, the least tried first, and mark each alert once its mail has gone; returns the number of alerts.
 
     ``mail`` raises an error if the mail server did not take the mail: an OSError, as ``smtplib`` does, unless the
     message is at fault. Two passes at once share the work.
     """
     mailed = failed_in_a_row = 0
+    waits = _waits(clock())
     tried: set[int] = set()
     while failed_in_a_row < GIVE_UP_AFTER:
         with engine.begin() as conn:
-            rows = _next(conn, tried)
+            rows = _next(conn, waits, tried)
             if not rows:
                 break
             ids = [row.alert_id for row in rows]
@@ -103,16 +107,31 @@ def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[
                 conn.execute(these.values(**counted, mailed_at=clock(), last_error=None))
                 mailed += len(ids)
                 failed_in_a_row = 0
+    return mailed
+
+
+def unmailed(engine: sa.Engine, *, as_of: datetime) -> Unmailed:
+    """The numbers of alerts that were not mailed."""
+    waiting = sa.func.count().filter(_waits(as_of))
     with engine.connect() as conn:
-        waiting = conn.execute(sa.select(sa.func.count()).select_from(schema.alert).where(_waits)).scalar_one()
-    return Delivery(mailed, waiting)
+        waits, total = conn.execute(sa.select(waiting, sa.func.count()).where(_unmailed)).one()
+    return Unmailed(waits, total - waits)
+
+
+def _waits(now: datetime) -> sa.ColumnElement[bool]:
+    """The condition that an alert is to be mailed. An approval is not asked for once its time is over."""
+    raised_at, hours = schema.alert.c.raised_at, schema.alert.c.detail["hours"].as_float()
+    over = sa.and_(
+        schema.alert.c.kind == AlertKind.APPROVAL_REQUESTED, raised_at + hours * timedelta(hours=1) < now
+    )  # fmt: skip
+    return sa.and_(_unmailed, raised_at >= now - EXPIRES_AFTER, sa.not_(over))
 
 
 def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:
     """What no mail has reported of a window yet: its messages of unknown outcome, and why the sender halted it."""
     rows = conn.execute(
         sa.select(schema.alert.c.kind, schema.alert.c.detail)
-        .where(_waits, schema.alert.c.window_start == window.start)
+        .where(_unmailed, schema.alert.c.window_start == window.start)
         .order_by(schema.alert.c.alert_id)
     ).all()
     unknown = sum(row.detail["count"] for row in rows if row.kind == AlertKind.MESSAGES_UNKNOWN)
@@ -120,17 +139,17 @@ def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:
     return unknown, why[-1] if why else ""
 
 
-def _next(conn: sa.Connection, tried: set[int]) -> list[sa.Row[Any]]:
+def _next(conn: sa.Connection, waits: sa.ColumnElement[bool], tried: set[int]) -> list[sa.Row[Any]]:
     """The next alert, locked, with the campaign's run; messages of unknown outcome of one window are one alert."""
     first = conn.execute(
-        _locked().where(_waits, schema.alert.c.alert_id.not_in(tried))
+        _locked().where(waits, schema.alert.c.alert_id.not_in(tried))
         .order_by(schema.alert.c.attempts, schema.alert.c.alert_id)
         .limit(1)
     ).one_or_none()  # fmt: skip
     if first is None or first.kind != AlertKind.MESSAGES_UNKNOWN:
         return [first] if first else []
     same = sa.and_(schema.alert.c.kind == first.kind, schema.alert.c.window_start == first.window_start)
-    return list(conn.execute(_locked().where(_waits, same).order_by(schema.alert.c.alert_id)))
+    return list(conn.execute(_locked().where(waits, same).order_by(schema.alert.c.alert_id)))
 
 
 def _locked() -> sa.Select[Any]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.statuses import CampaignStatus, TextClass
 from engage.storage import partitions, schema
-from engage.storage.schema import LOG_TIMES, inbound_sms, intake_batch
+from engage.storage.schema import LOG_TIMES, alert, inbound_sms, intake_batch
 from engage.window import ANCHOR, LENGTH, Window
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ KEEP_KEYS = timedelta(days=7)
 """Idempotency keys expire after this. A client that repeats a batch later adds its events a second time."""
 KEEP_TEXTS = timedelta(days=90)
 """Retention of inbound texts. A start is kept for ever: repeated after a deletion, it would end a later stop."""
+KEEP_ALERTS = timedelta(days=90)
+"""Retention of alerts after their mail. An alert that was never mailed has expired long before."""
 BATCH = 10_000
 """Rows deleted in one transaction, so that no lock is held for long."""
 
@@ -36,6 +38,7 @@ class MaintenanceSummary:
 
     idempotency_keys: int
     inbound_texts: int
+    alerts: int
     dropped: list[str]
     late_events: int
     kept: list[str]
@@ -51,13 +54,14 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     keys = _delete(engine, intake_batch, intake_batch.c.accepted_at < as_of - KEEP_KEYS)
     old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != TextClass.START)
     texts = _delete(engine, inbound_sms, old_texts)
+    alerts = _delete(engine, alert, sa.func.coalesce(alert.c.mailed_at, alert.c.raised_at) < as_of - KEEP_ALERTS)
     with engine.connect() as conn:
         old = {window for table in LOG_TIMES for window in partitions.windows_of(conn, table) if window < oldest}
     dropped = {window for window in sorted(old) if _drop(engine, window, as_of)}
     late = sum(_delete(engine, rows, _late(rows, time, oldest)) for rows, time in _defaults())
     kept = (old - dropped) | _in_default(engine, oldest)
     _warn(kept)
-    return MaintenanceSummary(keys, texts, _starts(dropped), late, _starts(kept))
+    return MaintenanceSummary(keys, texts, alerts, _starts(dropped), late, _starts(kept))
 
 
 def _delete(engine: sa.Engine, table: sa.Table, old: sa.ColumnElement[bool]) -> int:

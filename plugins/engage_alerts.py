@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from engage.alert import Alert
-    from engage.alert_outbox import Delivery, Waiting
+    from engage.alert_outbox import Waiting
+    from engage.storage.database_clock import DatabaseClock
 
 VARIABLE = "engage_alert_emails"
 CONNECTION = "engage_db"
@@ -70,22 +71,28 @@ def task_failed(context: Context) -> None:
     deliver(engine, context)
 
 
-def deliver(engine: sa.Engine, context: Context) -> Delivery | None:
-    """Mail the alerts that wait in the outbox; None if the outbox cannot be read. It raises no error."""
+def deliver(engine: sa.Engine, context: Context) -> int:
+    """Mail the alerts that wait in the outbox; returns their number. It raises no error."""
     from engage import alert_outbox
 
     try:
         to = _addresses()
         if not to:
-            return alert_outbox.Delivery()
-        return alert_outbox.deliver(engine, lambda waiting: _mail_waiting(waiting, to, context), _now)
+            return 0
+        return alert_outbox.deliver(engine, lambda waiting: _mail_waiting(waiting, to, context), _clock(engine))
     except Exception:
         log.exception("The outbox of alerts could not be worked off")
-        return None
+        return 0
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _clock(engine: sa.Engine) -> DatabaseClock:
+    from engage.storage.database_clock import DatabaseClock
+
+    return DatabaseClock(engine)
 
 
 def _engine() -> sa.Engine:

@@ -63,14 +63,16 @@ class _Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Watch:
-    """The findings as a task's summary."""
+    """The findings as a task's summary, and the numbers of alerts that were not mailed before."""
 
     findings: list[str]
+    alerts_waiting: int
+    alerts_expired: int
 
     @classmethod
-    def of(cls, found: list[Finding]) -> Watch:
+    def of(cls, found: list[Finding], unmailed: alert_outbox.Unmailed) -> Watch:
         """The summary of these findings."""
-        return cls([f"{finding.window}: {finding.problem}" for finding in found])
+        return cls([f"{finding.window}: {finding.problem}" for finding in found], *unmailed)
 
 
 def watch(engine: sa.Engine, settings: Settings, *, as_of: datetime) -> list[Finding]:

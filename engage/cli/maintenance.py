@@ -22,8 +22,8 @@ def maintain(
     with database() as engine:
         done = maintain_database(engine, chosen.keep_windows, as_of=DatabaseClock(engine)())
     console.print(
-        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts and "
-        f"{done.late_events:,} late events."
+        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts, "
+        f"{done.alerts:,} alerts and {done.late_events:,} late events."
     )
     console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
     console.print(f"Old windows kept because they have no complete campaign: {', '.join(done.kept) or 'none'}")

@@ -27,6 +27,7 @@ from sqlalchemy import exc
 from engage import alert_outbox
 from engage.errors import GuardStop
 from engage.statuses import AlertKind
+from engage.storage.database_clock import DatabaseClock
 from engage.storage.schema import alert as alert_table
 from engage.storage.schema import campaign
 from engage.window import ANCHOR, Window
@@ -46,6 +47,7 @@ def outbox(engine, monkeypatch):  # noqa: F811
     with engine.begin() as conn:
         conn.execute(sa.insert(campaign).values(window_start=WINDOW.start, run_id="a_run", opened_at=NOW, **blank))
     monkeypatch.setattr(engage_alerts, "_engine", lambda: engine)
+    monkeypatch.setattr(engage_alerts, "_clock", lambda engine: lambda: NOW)
     return engine
 
 
@@ -58,6 +60,10 @@ def rows(outbox):
     with outbox.connect() as conn:
         query = sa.select(alert_table.c.kind, alert_table.c.attempts, alert_table.c.mailed_at.is_not(None))
         return [tuple(row) for row in conn.execute(query.order_by(alert_table.c.alert_id))]
+
+
+def waiting(outbox):
+    return alert_outbox.unmailed(outbox, as_of=NOW).waiting
 
 
 @pytest.fixture
@@ -245,7 +251,7 @@ def test_an_alert_that_cannot_be_sent_fails_no_task(after_sending, addressed, ca
     assert "The outbox of alerts could not be worked off" in said
 
 
-# --- at least once
+# --- at least once, within a week
 
 
 @pytest.fixture
@@ -265,11 +271,13 @@ def down(monkeypatch):
 def test_an_alert_raised_while_the_mail_server_is_away_is_mailed_once_it_is_back(outbox, mails, addressed, down):
     down.stop()
     put(outbox, AlertKind.MESSAGES_UNKNOWN, count=2)
-    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=0, waiting=1)
+    assert engage_alerts.deliver(outbox, context_of()) == 0
+    assert waiting(outbox) == 1
     assert rows(outbox) == [("messages_unknown", 1, False)]
     down.start()
-    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=1, waiting=0)
-    assert engage_alerts.deliver(outbox, context_of()) == alert_outbox.Delivery(mailed=0, waiting=0)
+    assert engage_alerts.deliver(outbox, context_of()) == 1
+    assert waiting(outbox) == 0
+    assert engage_alerts.deliver(outbox, context_of()) == 0
     assert [mail.subject for mail in mails] == ["Engage: 2 messages of unknown outcome"]
     assert "Raised on 2026-11-10 09:00 UTC." in mails[0].html
 
@@ -281,7 +289,8 @@ def test_a_process_that_dies_between_the_mail_and_the_mark_mails_it_again(outbox
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(engage_alerts, "_now", killed)
+        times = iter([NOW])
+        dying.setattr(engage_alerts, "_clock", lambda engine: lambda: next(times, None) or killed())
         with pytest.raises(KeyboardInterrupt):
             engage_alerts.deliver(outbox, context_of())
     assert rows(outbox) == [("messages_unknown", 0, False)]
@@ -403,6 +412,35 @@ def test_an_alert_without_an_address_waits_for_one(outbox, mails, addressed):
     addressed(TO)
     engage_alerts.deliver(outbox, context_of())
     assert len(mails) == 1
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Set the database's clock to some time after ``NOW``."""
+    return lambda **after: monkeypatch.setattr(engage_alerts, "_clock", lambda _: lambda: NOW + timedelta(**after))
+
+
+def test_the_first_address_gets_the_alerts_of_a_week(outbox, mails, addressed, later):
+    for n in range(1000):
+        put(outbox, AlertKind.CAMPAIGN_HALTED, why=f"reason {n}")
+    later(days=7)
+    later(days=7, seconds=1)
+    assert engage_alerts.deliver(outbox, context_of()) == 0
+    unmailed = alert_outbox.unmailed(outbox, as_of=NOW + timedelta(days=8))
+    assert unmailed == alert_outbox.Unmailed(waiting=0, expired=1000)
+
+
+def test_an_approval_is_not_asked_for_by_mail_once_its_time_is_over(outbox, mails, addressed, later):
+    put(outbox, AlertKind.APPROVAL_REQUESTED, messages=1200, hours=48)
+    put(outbox, AlertKind.APPROVAL_REQUESTED, messages=1300, hours=72)
+    later(hours=49)
+    engage_alerts.deliver(outbox, context_of())
+    assert [mail.subject for mail in mails] == ["Engage: 1,300 messages wait for an approval"]
+
+
+def test_an_alert_expires_by_the_databases_clock(outbox, monkeypatch):
+    monkeypatch.undo()
+    assert isinstance(engage_alerts._clock(outbox), DatabaseClock)
 
 
 def test_a_requested_approval_and_one_that_timed_out_send_an_alert(outbox, mails, addressed):

@@ -522,10 +522,12 @@ def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag
 @pytest.fixture
 def watched(maintenance, dag_bag, monkeypatch):
     """Run ``watch``; returns the settings and the times that it looked with."""
+    from engage import alert_outbox
     from engage.campaigns import watchdog
     from engage.sending import delivery_health
 
     seen = []
+    monkeypatch.setattr(alert_outbox, "unmailed", lambda engine, as_of: alert_outbox.Unmailed(waiting=3, expired=2))
     monkeypatch.setattr(Job, "engine", "the database")
     monkeypatch.setattr(Job, "clock", lambda job: AS_OF)
     monkeypatch.setattr(delivery_health, "report_poor_delivery", lambda engine, as_of: seen.append(as_of))
@@ -542,6 +544,13 @@ def watched(maintenance, dag_bag, monkeypatch):
 def test_the_watch_goes_by_the_databases_clock(watched, monkeypatch):
     variables(monkeypatch, {"engage_send_within_days": "9"})
     assert watched() == [AS_OF, Settings(send_within_days=9), AS_OF]
+
+
+def test_the_watch_logs_how_many_alerts_wait_and_how_many_have_expired(watched, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    variables(monkeypatch, {})
+    watched()
+    assert "findings: [], alerts_waiting: 3, alerts_expired: 2" in caplog.text
 
 
 @pytest.mark.parametrize(("stored", "days"), [({"engage_send_within_days": "9"}, 9), ({}, 7)])

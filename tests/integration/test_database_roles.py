@@ -149,7 +149,7 @@ def test_a_killed_task_is_reported_by_the_role_for_alerts(world, connected):
     with alerts.begin() as conn:
         alert_outbox.put(conn, AlertKind.TASK_FAILED, as_of=world.now, incident="x", dag="d", task="t", reason="r")
     mails = []
-    assert alert_outbox.deliver(alerts, mails.append, lambda: world.now) == alert_outbox.Delivery(mailed=1)
+    assert alert_outbox.deliver(alerts, mails.append, lambda: world.now) == 1
     assert len(mails) == 1
     for statement in (*DDL, "SELECT 1 FROM customer", "UPDATE campaign SET halted_at = null", "DELETE FROM alert"):
         assert refused(alerts, statement)

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage import maintenance
+from engage import alert_outbox, maintenance
 from engage.campaigns import campaign
 from engage.errors import NoValidEvents
 from engage.maintenance import MaintenanceSummary
+from engage.statuses import AlertKind
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.storage import partitions
@@ -18,7 +19,7 @@ from engage.storage.schema import LOG_TIMES, app_event, app_session, inbound_sms
 from engage.window import ANCHOR, LENGTH, Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
-NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, dropped=[], late_events=0, kept=[])
+NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, alerts=0, dropped=[], late_events=0, kept=[])
 
 
 @pytest.fixture
@@ -76,6 +77,19 @@ def status_of(world):
 
 
 # --- partitions
+
+
+@pytest.mark.parametrize("mailed", [True, False])
+def test_alerts_are_deleted_90_days_after_their_mail_or_without_one(world, mailed):
+    for days in (91, 89):
+        at = world.now - timedelta(days=days)
+        with world.engine.begin() as conn:
+            alert_outbox.put(conn, AlertKind.CAMPAIGN_HALTED, as_of=at, why=f"{days} days ago")
+        if mailed:
+            world.execute(sa.text("UPDATE alert SET mailed_at = raised_at"))
+    assert maintained(world).alerts == 1
+    assert maintained(world).alerts == 0
+    assert world.value("SELECT detail ->> 'why' FROM alert") == "89 days ago"
 
 
 def test_the_partitions_of_the_current_window_and_the_next_two_are_made(world):
@@ -146,7 +160,7 @@ def test_the_events_of_an_old_window_go_once_its_campaign_is_complete_and_its_re
     finished(old)
     finished(world)
     before = old.dump(*RESULTS, "campaign")
-    assert maintained(world) == MaintenanceSummary(0, 0, dropped=[name(old)], late_events=0, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
     assert tables(old) == {f"{result}_{old.window.key}" for result in RESULTS}
     assert (logs(old), logs(world)) == (0, 3)
     assert old.dump(*RESULTS, "campaign") == before
@@ -174,7 +188,7 @@ def test_a_window_whose_campaign_is_not_complete_stays_and_is_named(world, old, 
     if dry_run:
         old.message(dry_run=True)
     with caplog.at_level(logging.WARNING):
-        assert maintained(world) == MaintenanceSummary(0, 0, dropped=[], late_events=0, kept=[name(old)])
+        assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
     assert f"The events of {old.window} are past their retention, but stay, as" in caplog.text
     assert logs(old) == 1
 
@@ -191,7 +205,7 @@ def test_a_window_with_a_customers_event_that_no_campaign_has_read_stays_and_is_
     else:
         viewed(old, 1, old.window.start)
     partitions_before = tables(old)
-    assert maintained(world) == MaintenanceSummary(0, 0, dropped=[], late_events=0, kept=[name(old)])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
     assert logs(old) == 1
     assert tables(old) == partitions_before
 
@@ -199,10 +213,10 @@ def test_a_window_with_a_customers_event_that_no_campaign_has_read_stays_and_is_
 def test_a_window_goes_without_a_campaign_if_no_customer_did_anything_in_it(world, old):
     partitions.ensure_windows(world.engine, [old.window])
     old.sessions(None, 3)
-    assert maintained(world) == MaintenanceSummary(0, 0, dropped=[name(old)], late_events=0, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
     assert tables(old) == set()
     old.sessions(None, 2)
-    assert maintained(world) == MaintenanceSummary(0, 0, dropped=[], late_events=2, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=2, kept=[])
 
 
 def test_a_backfill_lets_a_window_go(world, old):
@@ -226,7 +240,7 @@ def test_old_rows_in_default_go_with_their_windows_and_rows_without_a_time_stay(
     world.sessions(1, at="-infinity")
     world.sessions(1, 3, at=None)
     world.sessions(1, at="infinity")
-    assert maintained(world) == MaintenanceSummary(0, 0, dropped=[], late_events=9, kept=[name(unread)])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=9, kept=[name(unread)])
     assert (logs(old), logs(unread)) == (0, 2)
     assert world.value("SELECT count(*) FROM app_session") == 2 + 3 + 1
 
