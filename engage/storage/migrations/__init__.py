@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from engage.errors import NotReady
 from engage.storage import database_roles, partitions, preflight
+from engage.storage.database_clock import DatabaseClock
 
 VERSION_TABLE = preflight.VERSION_TABLE
 
@@ -47,9 +48,12 @@ def upgrade(
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
     """Take the database back to ``revision``; ``base`` removes all tables of Engage with their rows."""
+    as_of = DatabaseClock(engine)()
     with engine.begin() as conn:
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        command.downgrade(_config(conn), revision)
+        config = _config(conn)
+        config.attributes.update(as_of=as_of)
+        command.downgrade(config, revision)
 
 
 def require_current(engine: sa.Engine) -> None:

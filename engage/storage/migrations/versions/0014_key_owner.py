@@ -1,6 +1,7 @@
 """Idempotency belongs to the owner of an API key; a key may expire; metrics have a scope of their own."""
 
-from alembic import op
+import sqlalchemy as sa
+from alembic import context, op
 
 revision = "0014"
 down_revision = "0013"
@@ -26,12 +27,13 @@ ALTER TABLE intake_batch RENAME COLUMN key_id TO owner;
 COMMENT ON COLUMN intake_batch.owner IS 'the client that sent it, as api_key.owner names it';
 """
 
+REVOKE_EXPIRED = "UPDATE api_key SET revoked_at = coalesce(revoked_at, expires_at) WHERE expires_at <= :as_of"
+
 DOWNGRADE = """
 ALTER TABLE intake_batch RENAME COLUMN owner TO key_id;
 UPDATE intake_batch SET key_id = known.key_id
 FROM (SELECT owner, max(key_id) AS key_id FROM api_key GROUP BY owner) AS known WHERE known.owner = intake_batch.key_id;
 COMMENT ON COLUMN intake_batch.key_id IS 'the API key of the client that sent it';
-UPDATE api_key SET revoked_at = coalesce(revoked_at, expires_at) WHERE expires_at <= now();
 ALTER TABLE api_key DROP COLUMN owner, DROP COLUMN expires_at, DROP CONSTRAINT api_key_scopes_check;
 UPDATE api_key SET scopes = array_remove(scopes, 'metrics');
 ALTER TABLE api_key ADD CONSTRAINT api_key_scopes_check CHECK (scopes <@ ARRAY['events', 'customers', 'read']);
@@ -43,4 +45,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    as_of = context.config.attributes["as_of"]
+    op.execute(sa.text(REVOKE_EXPIRED).bindparams(as_of=as_of))
     op.execute(DOWNGRADE)
