@@ -7,7 +7,7 @@ Once an hour: create partitions for new events, delete data older than their ret
   whose campaign is complete. A window of that age stays while its campaign is incomplete, and the log names it.
 
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
-  themselves. It alerts the operators of each once, and mails every alert that still waits.
+  themselves. It alerts the operators of each once, if two looks find it, and mails every alert that waits.
 
 What campaigns computed and sent stays. Extra and missed runs do no harm.
 """

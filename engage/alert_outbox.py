@@ -8,7 +8,7 @@ week expires, and is never mailed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from smtplib import SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSenderRefused
@@ -32,6 +32,9 @@ REFUSALS = (SMTPDataError, SMTPNotSupportedError, SMTPRecipientsRefused, SMTPSen
 
 EXPIRES_AFTER = timedelta(days=7)
 """Alerts older than this are not mailed any more: the first address must not get those of months."""
+
+CONFIRMED_AFTER = timedelta(minutes=90)
+"""Alerts of the watchdog wait this long. In between it looks again, and withdraws those whose problem is over."""
 
 _unmailed = schema.alert.c.mailed_at.is_(None)
 
@@ -112,19 +115,33 @@ def deliver(engine: sa.Engine, mail: Callable[[Waiting], None], clock: Callable[
 
 def unmailed(engine: sa.Engine, *, as_of: datetime) -> Unmailed:
     """The numbers of alerts that were not mailed."""
-    waiting = sa.func.count().filter(_waits(as_of))
+    expired = _expired(as_of)
+    counts = (sa.func.count().filter(~expired), sa.func.count().filter(expired))
     with engine.connect() as conn:
-        waits, total = conn.execute(sa.select(waiting, sa.func.count()).where(_unmailed)).one()
-    return Unmailed(waits, total - waits)
+        return Unmailed(*conn.execute(sa.select(*counts).where(_unmailed)).one())
 
 
 def _waits(now: datetime) -> sa.ColumnElement[bool]:
-    """The condition that an alert is to be mailed. An approval is not asked for once its time is over."""
+    """The condition that an alert is to be mailed now."""
+    stuck = schema.alert.c.kind == AlertKind.WINDOW_STUCK
+    unconfirmed = sa.and_(stuck, schema.alert.c.raised_at > now - CONFIRMED_AFTER)
+    return sa.and_(_unmailed, ~_expired(now), ~unconfirmed)
+
+
+def _expired(now: datetime) -> sa.ColumnElement[bool]:
+    """The condition that it is too late to mail an alert. An approval is not asked for once its time is over."""
     raised_at, hours = schema.alert.c.raised_at, schema.alert.c.detail["hours"].as_float()
-    over = sa.and_(
-        schema.alert.c.kind == AlertKind.APPROVAL_REQUESTED, raised_at + hours * timedelta(hours=1) < now
-    )  # fmt: skip
-    return sa.and_(_unmailed, raised_at >= now - EXPIRES_AFTER, sa.not_(over))
+    asked = schema.alert.c.kind == AlertKind.APPROVAL_REQUESTED
+    return sa.or_(raised_at < now - EXPIRES_AFTER, sa.and_(asked, raised_at + hours * timedelta(hours=1) < now))
+
+
+def withdraw(conn: sa.Connection, kind: AlertKind, *, but: Collection[str], as_of: datetime) -> None:
+    """Delete the kind's alerts that were not mailed and have expired, or whose incident is not among ``but``.
+
+    An expired alert whose problem lasts can then be put again.
+    """
+    gone = sa.or_(schema.alert.c.incident.not_in(but), _expired(as_of))
+    conn.execute(sa.delete(schema.alert).where(_unmailed, schema.alert.c.kind == kind, gone))
 
 
 def unreported(conn: sa.Connection, window: Window) -> tuple[int, str]:

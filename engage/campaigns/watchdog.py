@@ -76,9 +76,14 @@ class Watch:
 
 
 def watch(engine: sa.Engine, settings: Settings, *, as_of: datetime) -> list[Finding]:
-    """Put an alert in the outbox about each finding that has none yet; returns all findings."""
+    """Put an alert in the outbox about each finding that has none yet; returns all findings.
+
+    It goes out if a later look finds the same: a run may be at work, or start together with this look. Alerts that were
+    not mailed are withdrawn once their problem is over.
+    """
     with engine.begin() as conn:
         found = findings(conn, settings, as_of=as_of)
+        alert_outbox.withdraw(conn, AlertKind.WINDOW_STUCK, but=[one.incident for one in found], as_of=as_of)
         for finding in found:
             alert_outbox.put(
                 conn,

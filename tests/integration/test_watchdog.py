@@ -18,6 +18,13 @@ def problems(world):
     return [finding.problem for finding in watchdog.watch(world.engine, Settings(), as_of=world.now)]
 
 
+def mailed(world):
+    """Mail the alerts that wait; returns them."""
+    mails = []
+    alert_outbox.deliver(world.engine, mails.append, lambda: world.now)
+    return mails
+
+
 def queued(world, customers=3, **settings):
     for _ in range(customers):
         world.purchase(world.customer(), 100)
@@ -28,10 +35,75 @@ def queued(world, customers=3, **settings):
 def test_a_window_that_no_run_has_computed_is_reported_once_with_the_way_out(world):
     world.customer()
     assert problems(world) == problems(world) == ["No run has computed its campaign."]
-    mails = []
-    alert_outbox.deliver(world.engine, mails.append, lambda: world.now)
-    assert [mail.window for mail in mails] == [world.window]
-    assert f"Trigger a run with window_start {world.window.start:%Y-%m-%d}." in mails[0].alert.advice
+    world.now += timedelta(hours=2)
+    [mail] = mailed(world)
+    assert mail.window == world.window
+    assert f"Trigger a run with window_start {world.window.start:%Y-%m-%d}." in mail.alert.advice
+    problems(world)
+    world.now += timedelta(hours=2)
+    assert mailed(world) == []
+
+
+def test_a_window_whose_run_starts_together_with_the_watch_raises_no_alarm(world):
+    world.purchase(world.customer(), 100)
+    assert problems(world) == ["No run has computed its campaign."]
+    assert mailed(world) == []
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    world.now += timedelta(hours=1)
+    assert mailed(world) == []
+    world.message()
+    assert problems(world) == []
+    world.now += timedelta(days=1)
+    assert mailed(world) == []
+
+
+def test_a_run_between_two_steps_at_the_full_hour_raises_no_alarm(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    assert problems(world) == ["Its run stopped when the campaign was bucketed."]
+    world.message()
+    world.now += timedelta(hours=1)
+    assert problems(world) == []
+    world.now += timedelta(hours=1)
+    assert mailed(world) == []
+
+
+def test_a_problem_that_comes_again_waits_for_a_second_look_again(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    problems(world)
+    world.execute(sa.text("UPDATE campaign SET status = 'complete'"))
+    world.now += timedelta(hours=1)
+    assert problems(world) == []
+    world.execute(sa.text("UPDATE campaign SET status = 'bucketed'"))
+    world.now += timedelta(hours=1)
+    assert len(problems(world)) == 1
+    assert mailed(world) == []
+    world.now += timedelta(hours=2)
+    assert len(mailed(world)) == 1
+
+
+def test_a_problem_that_lasts_is_mailed_though_its_alert_had_expired_without_an_address(world):
+    world.purchase(world.customer(), 100)
+    queued(world)
+    takeover.take_over(world.engine, world.window, lambda name: object(), world.now)
+    for _ in range(20):
+        world.now += timedelta(days=1)
+        assert len(problems(world)) == 1
+    world.now += timedelta(hours=2)
+    assert len(mailed(world)) == 1
+
+
+def test_what_was_mailed_stays_in_the_outbox_when_the_problem_is_over(world):
+    world.purchase(world.customer(), 100)
+    problems(world)
+    world.now += timedelta(hours=2)
+    assert len(mailed(world)) == 1
+    world.computed()
+    world.message()
+    assert problems(world) == []
+    assert world.value("SELECT count(*) FROM alert WHERE mailed_at IS NOT NULL") == 1
 
 
 @pytest.mark.parametrize(("hours", "due"), [(12.9, False), (13, True)])
@@ -156,7 +228,10 @@ def test_a_halt_that_may_be_forgotten_is_reported_once_for_each_halt(world):
             campaign.resume(conn, world.window, as_of=world.now)
             campaign.halt(conn, world.window, by="ada", why="a typo", as_of=world.now)
         world.now += timedelta(hours=25)
-        assert problems(world) == ["It is halted, and messages wait."]
+        for _ in range(2):
+            assert problems(world) == ["It is halted, and messages wait."]
+            world.now += timedelta(hours=2)
+        assert len(mailed(world)) == 1
         assert world.value("SELECT count(*) FROM alert") == halts
 
 
