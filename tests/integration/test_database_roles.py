@@ -14,6 +14,7 @@ from engage.pages.customer_page import customer_page, known_id
 from engage.pages.viewer import Viewer
 from engage.pages.what_if import counts, what_if_page
 from engage.reports.what_if import THRESHOLDS
+from engage.sending.delivery_health import ReceiptJudge
 from engage.settings import Settings
 from engage.statuses import AlertKind
 from engage.storage import connection, database_roles, migrations, partitions, schema
@@ -125,7 +126,7 @@ def test_the_pages_can_do_nothing_else(world, pages, statement):
     "statement",
     [
         *DDL,
-        "UPDATE campaign SET halted_at = null",
+        "UPDATE campaign SET status = 'complete'",
         "INSERT INTO api_key (key_id) VALUES ('x')",
         "UPDATE api_key SET revoked_at = null",
         "DELETE FROM message",
@@ -133,7 +134,7 @@ def test_the_pages_can_do_nothing_else(world, pages, statement):
         "UPDATE customer_bucket SET bucket = 'BOOST'",
         "UPDATE app_session SET customer_id = 1",
         "DELETE FROM intake_batch",
-        "SELECT 1 FROM alert",
+        "UPDATE alert SET mailed_at = null",
     ],
 )
 def test_the_service_cannot_change_a_table_or_make_itself_a_key(world, service, statement):
@@ -141,6 +142,15 @@ def test_the_service_cannot_change_a_table_or_make_itself_a_key(world, service, 
     world.sessions(1)
     world.computed()
     assert refused(service, statement)
+
+
+def test_the_service_halts_a_campaign_by_its_receipts(sent, service, now):
+    sent.execute(sa.text("UPDATE campaign SET status = 'sending'"))
+    with service.begin() as conn:
+        assert campaign.halt(conn, sent.window, by=campaign.ITSELF, why="receipts", as_of=now)
+        alert_outbox.put(conn, AlertKind.CAMPAIGN_HALTED, window=sent.window, as_of=now, why="receipts")
+    ReceiptJudge(service).judge(sent.window, now)
+    assert sent.value("SELECT count(*) FROM alert WHERE kind = 'campaign_halted'") == 1
 
 
 def test_a_killed_task_is_reported_by_the_role_for_alerts(world, connected):

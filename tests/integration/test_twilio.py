@@ -89,6 +89,12 @@ def test_it_passes_on_how_long_to_leave_the_provider_alone(double, provider):
     assert provider.send(SMS).retry_after is None
 
 
+@pytest.mark.parametrize(("asked", "pause"), [("9" * 9, 86400.0), ("9" * 5000, None), ("soon", None)])
+def test_a_pause_beyond_reason_is_a_day_or_none(double, provider, asked, pause):
+    double.fault = lambda post: Fault(429, 20429, retry_after=asked)
+    assert provider.send(SMS).retry_after == pause
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -210,6 +216,21 @@ def test_a_proxy_whose_answer_drips_in_is_given_up_at_the_deadline(monkeypatch):
         with pytest.raises(requests.RequestException):
             TwilioProvider(Account("AC1", "x", "+12025550100", api="https://provider.test"), timeout=0.5).send(SMS)
         assert time.monotonic() - begun < 2.0
+
+
+def test_a_proxy_that_refuses_the_way_to_the_provider_leaves_the_message_for_later(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse():
+            connection, _ = proxy.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        account = Account("AC1", "x", "+12025550100", api="https://provider.test")
+        assert TwilioProvider(account, timeout=2.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
 
 
 def test_a_proxy_that_does_not_answer_may_be_tried_again(names, monkeypatch):

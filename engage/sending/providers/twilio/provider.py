@@ -6,6 +6,7 @@ A message's parameters: https://www.twilio.com/docs/messaging/api/message-resour
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
 from engage.sending.providers.twilio import error_codes
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0
 """Seconds for a whole exchange, from connecting to the answer's last byte. The SDK's own default has no limit."""
+MAX_RETRY_AFTER = 86_400
+"""Seconds of the longest pause that an answer can ask for."""
 MAX_VALIDITY = timedelta(hours=10)
 """https://www.twilio.com/docs/api/errors/90007"""
 PAGE = 100
@@ -167,13 +170,16 @@ class _Http(TwilioHttpClient):
         with within(self._seconds):
             response = super().request(*args, **kwargs)
         value = (response.headers or {}).get("Retry-After", "")
-        self.retry_after = float(value) if value.isdecimal() else None
+        self.retry_after = float(min(int(value), MAX_RETRY_AFTER)) if re.fullmatch(r"[0-9]{1,9}", value) else None
         return response
 
 
 def _never_left(exc: BaseException) -> bool:
-    """Whether no connection was made in time. Then the provider cannot have got the message."""
-    return any(isinstance(cause, (ConnectTimeoutError, NewConnectionError)) for cause in _causes(exc))
+    """Whether no connection was made, to the provider or through the proxy. Then the message cannot have got there.
+
+    urllib3 raises a ProxyError only before the proxy has opened the way.
+    """
+    return any(isinstance(cause, (ConnectTimeoutError, NewConnectionError, ProxyError)) for cause in _causes(exc))
 
 
 def _untrusted(exc: BaseException) -> bool:
