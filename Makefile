@@ -32,7 +32,7 @@ test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration t
 	$(RUN) pytest -n 3 tests/integration tests/dags tests/unit
 
 test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Airflow and a real browser
-	$(RUN) pytest -n 3 --dist loadgroup tests/e2e
+	$(RUN) pytest -n 3 tests/e2e
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from engage import process_signals
 from engage.airflow_names import DAG_ID
@@ -22,8 +23,6 @@ from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free
 from tests.server_folder import server_folder
 from tests.smtp_double import Mail, smtp_double
 
-HERE = Path(__file__).resolve().parent
-
 PRELOAD = """
 import sys
 
@@ -34,17 +33,24 @@ if "scheduler" in sys.argv:
     import engage.steps.extract, engage.steps.message, engage.steps.seed
 """
 """Airflow's local settings. Each task is a fork of the scheduler, so that no task imports these anew."""
-FIRST_STACK = {"test_sending", "test_workflow"}
-"""The files whose tests share one stack with pytest-xdist. The other tests that need a stack share another."""
+STACKS = {
+    "test_sending": "first stack",
+    "test_workflow": "first stack",
+    "test_demo": "stacks of their own",
+    "test_run_identity": "stacks of their own",
+}
+"""The files whose tests share a worker of pytest-xdist, by the stack that they use. All others share a second stack."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each stack a worker of its own, and one to the tests that start stacks themselves."""
-    for item in items:
-        if item.path.is_relative_to(HERE) and isinstance(item, pytest.Function):
-            stack = "first stack" if item.path.stem in FIRST_STACK else "second stack"
-            item.add_marker(pytest.mark.xdist_group(stack if "fresh" in item.fixturenames else "no stack"))
+class OneWorkerForAStack(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests of a stack to one worker, so that no worker starts a stack of its own for some of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return STACKS.get(Path(nodeid.split("::", maxsplit=1)[0]).stem, "second stack")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneWorkerForAStack:
+    return OneWorkerForAStack(config, log)
 
 
 @pytest.fixture(scope="session")
