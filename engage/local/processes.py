@@ -42,18 +42,20 @@ def _remembered(home: Home) -> list[dict[str, float]]:
 
 
 def _session(begun: dict[str, float]) -> Iterator[psutil.Process]:
-    """The living processes of Airflow or the service in the session that ``begun`` leads.
+    """The living processes in the session that ``begun`` leads.
 
-    The system reuses process ids, so boot time, creation time and command line must all match.
+    The system reuses process ids, so boot time and creation time must match. If the leader is gone, the command line
+    must be that of Airflow or the service, too.
     """
-    leader = int(begun["pid"])
+    leader, led = int(begun["pid"]), False
     if begun["boot"] != psutil.boot_time():
         return
     with suppress(*_GONE):
-        if psutil.Process(leader).create_time() != begun["created"]:
+        led = psutil.Process(leader).create_time() == begun["created"]
+        if not led:
             return
     for process in psutil.process_iter():
         with suppress(*_GONE):
             ours = os.getsid(process.pid) == leader and process.create_time() >= begun["created"]
-            if ours and any(title in " ".join(process.cmdline()) for title in _TITLES):
+            if ours and (led or any(title in " ".join(process.cmdline()) for title in _TITLES)):
                 yield process
