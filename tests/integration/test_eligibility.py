@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
 from engage.customers import suppression
-from engage.sending import queue, sender
+from engage.sending import eligibility, queue, sender
 from engage.statuses import SkipReason
 from engage.storage.schema import message
 from engage.texts import phone
@@ -287,7 +287,7 @@ def test_a_number_that_turns_out_to_be_a_landline_after_queueing_is_skipped_when
     world.purchase(world.customer(phone=fictional_phone(0)), 100)
     world.computed(**STRICT)
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    monkeypatch.setattr(phone, "not_textable", lambda number: SkipReason.NOT_MOBILE)
+    monkeypatch.setattr(eligibility, "not_textable", lambda number: SkipReason.NOT_MOBILE)
     sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now))
     assert world.ledger() == {1: "skipped/not_mobile"}
 
