@@ -51,6 +51,12 @@ def new_secret(name: str) -> str:
     return secrets.token_hex(12 if name == "AIRFLOW_ADMIN_PASSWORD" else 32)
 
 
+def unquoted(value: str) -> str:
+    """A value as docker-compose reads it: without blanks and a pair of quotes around it."""
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+
+
 def write(path: Path, text: str, mode: int) -> None:
     """Write a whole file with this mode, or nothing."""
     fresh = path.with_name(path.name + ".fresh")
@@ -65,7 +71,13 @@ def main(path: str) -> None:
     """Write what is missing."""
     env, folder = Path(path), Path(path).parent / "secrets"
     before = env.read_text() if env.exists() else ""
-    moved = {name: value for name, value in re.findall(r"^(\w+)=(.*)$", before, re.M) if name in NAMES}
+    moved = {name: unquoted(value) for name, value in re.findall(r"^(\w+)=(.*)$", before, re.M) if name in NAMES}
+    for name, value in moved.items():
+        if (folder / name).exists() and (folder / name).read_text() != value:
+            sys.exit(
+                f"{name} stands in {env} and in {folder / name}, and they differ. Nothing was changed. Keep the one "
+                "that the databases know, and delete the other."
+            )
     known = moved.keys() | {name for name in NAMES if (folder / name).exists()}
     if known and (lost := sorted(set(LASTING) - known)):
         sys.exit(

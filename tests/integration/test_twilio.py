@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import socket
+import struct
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -231,6 +232,28 @@ def test_a_proxy_that_refuses_the_way_to_the_provider_leaves_the_message_for_lat
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         account = Account("AC1", "x", "+12025550100", api="https://provider.test")
         assert TwilioProvider(account, timeout=2.0).send(SMS) == Reply(Outcome.LATER, error="no connection")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_that_breaks_after_the_request_leaves_it_open_what_became_of_the_message(monkeypatch, reset):
+    """Also through a proxy, where urllib3 then says that it could not connect to the proxy."""
+    got = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def take_and_break_off():
+            connection, _ = proxy.accept()
+            with connection:
+                while b"Body=" not in b"".join(got):
+                    got.append(connection.recv(4096))
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        threading.Thread(target=take_and_break_off, daemon=True).start()
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        account = Account("AC1", "x", "+12025550100", api="http://provider.test")
+        with pytest.raises(requests.RequestException):
+            TwilioProvider(account, timeout=2.0).send(SMS)
+    assert b"Body=" in b"".join(got)
 
 
 def test_a_proxy_that_does_not_answer_may_be_tried_again(names, monkeypatch):

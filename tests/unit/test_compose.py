@@ -71,6 +71,25 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
 
 
+def test_a_secret_that_stands_in_two_places_is_not_chosen_by_chance(env, tmp_path):
+    settings = tmp_path / ".env"
+    settings.write_text("ENGAGE_HASH_KEY=of a backup\nAIRFLOW_PORT=80\n")
+    done = make_env(tmp_path)
+    assert done.returncode == 1
+    assert "ENGAGE_HASH_KEY stands in" in done.stderr
+    assert settings.read_text() == "ENGAGE_HASH_KEY=of a backup\nAIRFLOW_PORT=80\n"
+    assert (tmp_path / "secrets/ENGAGE_HASH_KEY").read_text() == env["ENGAGE_HASH_KEY"]
+
+
+def test_a_secret_of_an_earlier_version_moves_without_its_quotes(tmp_path):
+    url = "https://u:p@example.com/x?from=%2B1&y=1"
+    settings = {"AIRFLOW_FERNET_KEY": "f", "ENGAGE_HASH_KEY": "'h'", "ENGAGE_SMS_URL": f'"{url}"'}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    assert make_env(tmp_path).returncode == 0
+    kept = {name: (tmp_path / "secrets" / name).read_text() for name in settings}
+    assert kept == {"AIRFLOW_FERNET_KEY": "f", "ENGAGE_HASH_KEY": "h", "ENGAGE_SMS_URL": url}
+
+
 def test_the_stack_is_complete():
     assert set(SERVICES) == {"postgres", "roles", "init", "service", "engage"} | AIRFLOW
     assert SERVICES["engage"]["profiles"]  # it is no part of `up`

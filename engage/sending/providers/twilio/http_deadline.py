@@ -30,10 +30,16 @@ _exchange = threading.local()
 def within(seconds: float) -> Iterator[None]:
     """The deadline of the exchange that this thread makes in the block."""
     _exchange.deadline = monotonic() + seconds
+    _exchange.begun = False
     try:
         yield
     finally:
         del _exchange.deadline
+
+
+def begun() -> bool:
+    """Whether the last exchange of this thread came so far as to send its request, all of it or a part."""
+    return bool(getattr(_exchange, "begun", False))
 
 
 def _left() -> float:
@@ -107,6 +113,7 @@ class _Timed(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self.timeout = self._left_to_begin()
+        _exchange.begun = True  # through a proxy to https, the way is open by now
         super().request(*args, **kwargs)
 
     def _left_to_begin(self) -> float:

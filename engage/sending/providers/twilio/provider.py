@@ -22,7 +22,7 @@ from twilio.rest import Client
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 
 from engage.sending.providers.protocol import FoundSms, Outcome, OutgoingSms, Reply
-from engage.sending.providers.twilio import error_codes
+from engage.sending.providers.twilio import error_codes, http_deadline
 from engage.sending.providers.twilio.account import Account
 from engage.sending.providers.twilio.http_deadline import DeadlineAdapter, within
 from engage.sending.providers.twilio.receipts import STATUSES
@@ -177,9 +177,12 @@ class _Http(TwilioHttpClient):
 def _never_left(exc: BaseException) -> bool:
     """Whether no connection was made, to the provider or through the proxy. Then the message cannot have got there.
 
-    urllib3 raises a ProxyError only before the proxy has opened the way.
+    urllib3 also raises a ProxyError if the answer to a whole request is cut off, so that alone proves nothing.
     """
-    return any(isinstance(cause, (ConnectTimeoutError, NewConnectionError, ProxyError)) for cause in _causes(exc))
+    causes = list(_causes(exc))
+    if any(isinstance(cause, (ConnectTimeoutError, NewConnectionError)) for cause in causes):
+        return True
+    return not http_deadline.begun() and any(isinstance(cause, ProxyError) for cause in causes)
 
 
 def _untrusted(exc: BaseException) -> bool:
