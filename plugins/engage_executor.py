@@ -18,11 +18,11 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy.dialects import postgresql
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.2
 """Between two looks for new work, each of which is one small query."""
 RESULT_SECONDS = 0.02
 """Between two looks whether a running task has ended, which cost next to nothing."""
-REST_SECONDS = 4.0
+REST_SECONDS = 5.0
 """The longest rest: how late a scheduled run, a retry or a reschedule may start."""
 BUSY_SECONDS = 3.0
 """How long the scheduler does not rest after work has come or a task has ended, because more work follows."""
