@@ -18,8 +18,10 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy.dialects import postgresql
 
-LOOK_SECONDS = 0.2
-"""Between two looks for new work, each of which is one small query."""
+LOOK_SECONDS = 0.1
+"""Between two looks for new work while there is some, each of which is one small query."""
+IDLE_LOOK_SECONDS = 0.2
+"""The same while nothing runs."""
 RESULT_SECONDS = 0.02
 """Between two looks whether a running task has ended, which cost next to nothing."""
 REST_SECONDS = 5.0
@@ -54,11 +56,14 @@ class RestingLocalExecutor(LocalExecutor):
 
     def _rest(self) -> None:
         begun = time.monotonic()
-        while not self._ended_within(LOOK_SECONDS) and not self._work_has_come():
+        while not self._ended_within(self._look_seconds()) and not self._work_has_come():
             now = time.monotonic()
             if now < self._busy_until or now - begun > REST_SECONDS:
                 return
         self._busy_until = time.monotonic() + BUSY_SECONDS
+
+    def _look_seconds(self) -> float:
+        return LOOK_SECONDS if time.monotonic() < self._busy_until else IDLE_LOOK_SECONDS
 
     def _ended_within(self, seconds: float) -> bool:
         """Wait until a task ends, at most so long."""

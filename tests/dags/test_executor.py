@@ -72,8 +72,8 @@ def seconds_of_sync(executor, clock):
 
 
 def test_the_scheduler_rests_while_nothing_is_to_be_done(executor, clock, database):
-    assert [seconds_of_sync(executor, clock) for _ in range(3)] == pytest.approx([4.1] * 3, abs=0.11)
-    assert database.looks == pytest.approx(3 * 41, abs=4)
+    assert [seconds_of_sync(executor, clock) for _ in range(3)] == pytest.approx([5.1] * 3, abs=0.21)
+    assert database.looks == pytest.approx(3 * 26, abs=4)
 
 
 def test_a_run_or_a_task_that_waits_ends_the_rest_at_once(executor, clock, database):
