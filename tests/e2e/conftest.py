@@ -34,14 +34,12 @@ if "scheduler" in sys.argv:
 """
 """Airflow's local settings. Each task is a fork of the scheduler, so that no task imports these anew."""
 STACKS = {
-    "test_approval": "first stack",
+    "test_sending": "first stack",
     "test_workflow": "first stack",
     "test_demo": "stacks of their own",
     "test_run_identity": "stacks of their own",
 }
-"""The files whose tests share a worker of pytest-xdist, by the stack that they use. All others share a second stack.
-
-The three take about equally long."""
+"""The files whose tests share a worker of pytest-xdist, by the stack that they use. All others share a second stack."""
 
 
 class OneWorkerForAStack(LoadScopeScheduling):  # type: ignore[misc]
