@@ -313,7 +313,8 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
 
     A backfill run is about the window that its logical date starts. Its data interval may be another one, as a backfill
     can take over a manual run. Any other run is about the window that ``window_start`` names, else its data interval,
-    else the last window complete at its time.
+    else the last window complete at its time. Of a run by TriggerDagRunOperator the logical date counts: Airflow takes
+    its data interval from the time of the trigger.
 
     Raises:
         EngageError: the run names no complete window of the 8-week grid, or two different ones.
@@ -322,7 +323,7 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
         return _backfilled(Window.named(dag_run.logical_date, as_of), window_start)
     if window_start is not None:
         return Window.named(window_start, as_of)
-    if dag_run.data_interval_start is None:
+    if dag_run.data_interval_start is None or dag_run.run_type == "operator_triggered":
         return Window.last_complete(dag_run.logical_date or dag_run.run_after)
     window = Window.named(dag_run.data_interval_start, as_of)
     if window.end != dag_run.data_interval_end:

@@ -303,6 +303,22 @@ def test_an_upgrade_makes_the_run_that_a_backfill_or_a_manual_run_had_taken(airf
     assert airflow.runs() == [("manual", WINDOW.previous()), ("scheduled", WINDOW)]
 
 
+# --- which window a dated run is about
+
+
+@pytest.mark.parametrize(
+    ("date", "window"), [(WINDOW.start + timedelta(days=3), WINDOW.previous()), (None, WINDOW)], ids=["a date", "none"]
+)
+def test_a_run_by_another_dag_is_about_the_window_that_was_complete_at_its_date(airflow, date, window):
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    airflow.at(WINDOW.end + timedelta(days=1))
+    triggered = {"triggered_by": DagRunTriggeredByType.OPERATOR, "run_type": DagRunType.OPERATOR_TRIGGERED}
+    trigger_dag(DAG_ID, logical_date=date, **triggered)
+    assert airflow.runs() == [("operator_triggered", window)]
+
+
 # --- which window a reused run is about
 
 
