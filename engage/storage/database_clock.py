@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+
+from engage.clock import now
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ class DatabaseClock:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        self._known = monotonic(), datetime.now(UTC)
+        self._known = monotonic(), now()
         """This machine's steady clock, and the time then: one value, as other threads read it during ``measure``."""
         self.off = 0.0
         """Seconds by which this machine's clock is ahead of the database's; below zero it is behind."""
@@ -39,7 +41,7 @@ class DatabaseClock:
         except SQLAlchemyError as exc:
             log.warning("The database's clock cannot be read (%s), so the one known before counts", type(exc).__name__)
             return
-        before, self.off = self.off, (datetime.now(UTC) - then).total_seconds()
+        before, self.off = self.off, (now() - then).total_seconds()
         self._known = monotonic(), then
         if abs(self.off) > TOLERATED >= abs(before):
             log.warning(
