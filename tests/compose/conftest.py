@@ -8,41 +8,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LASTING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "service"}
 ADMIN = "admin"
 PASSWORD = "only for tests, of no use to anybody"
 """Of the users that the tests add; the admin has its own."""
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T | None], what: str, within: float = 300) -> T:
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(1)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+WITHIN = 300
+"""Seconds that anything may take in containers."""
 
 
 @dataclass
@@ -86,7 +73,7 @@ class Stack:
     def up(self) -> None:
         """Start the missing parts, and wait until all of them are healthy."""
         self.compose("up", "-d")
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + WITHIN
         while set(self.health().values()) != {"healthy"}:
             if time.monotonic() > deadline:
                 pytest.fail(f"{self.health()}\n{self.compose('logs', '--no-color', '--tail', '30').stdout}")

@@ -18,8 +18,9 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from engage.airflow_names import DAG_ID
 from engage.clock import now
 from engage.window import Window
-from tests.compose.conftest import ADMIN, LASTING, PASSWORD, Stack, until
+from tests.compose.conftest import ADMIN, LASTING, PASSWORD, WITHIN, Stack
 from tests.e2e.browser import PATIENCE_MS
+from tests.waiting import until
 
 CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
@@ -128,7 +129,7 @@ def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack) -> None:
         assert {variable["key"] for variable in known} == set(json.loads(stack.engage("variables")))
         conf = {"seed": True, "customers": CUSTOMERS, "rng_seed": 20250106, "send_late": True}
         path = f"/api/v2/dags/{DAG_ID}"
-        until(lambda: airflow.get(path).is_success, "Airflow knows the DAG")
+        until(lambda: airflow.get(path).is_success, "Airflow knows the DAG", within=WITHIN)
 
         def runs(*states: str) -> int:
             query = {"state": states} if states else {}
@@ -136,15 +137,15 @@ def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack) -> None:
 
         # the window's own run comes first, and finds no customers: two runs of a window must not overlap
         airflow.patch(path, json={"is_paused": False}).raise_for_status()
-        until(runs, "unpausing starts the window's own run")
-        until(lambda: not runs("queued", "running"), "no run is under way")
+        until(runs, "unpausing starts the window's own run", within=WITHIN)
+        until(lambda: not runs("queued", "running"), "no run is under way", within=WITHIN)
         run = airflow.post(f"{path}/dagRuns", json={"logical_date": None, "conf": conf}).raise_for_status().json()
 
         def ended() -> str | None:
             state = airflow.get(f"{path}/dagRuns/{run['dag_run_id']}").raise_for_status().json()["state"]
             return state if state in ("success", "failed") else None
 
-        assert until(ended, "the run ends") == "success"
+        assert until(ended, "the run ends", within=WITHIN) == "success"
         airflow.patch(path, json={"is_paused": True}).raise_for_status()
         log = airflow.get(
             f"{path}/dagRuns/{run['dag_run_id']}/taskInstances/message/logs/1", headers={"Accept": "application/json"}

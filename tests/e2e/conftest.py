@@ -19,9 +19,11 @@ from engage.local.stack import USERS
 from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
-from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, free_port, signals_kept, until
+from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
+from tests.ports import free_port
 from tests.server_folder import server_folder
 from tests.smtp_double import Mail, smtp_double
+from tests.waiting import until
 
 PRELOAD = """
 import sys

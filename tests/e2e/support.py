@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
@@ -24,28 +23,12 @@ from engage.local.airflow_api import AirflowApi
 from engage.local.home import CHECKOUT
 from engage.local.stack import Stack
 from engage.window import ANCHOR, LENGTH, Window
+from tests.ports import free_port
+from tests.waiting import PATIENCE, until
 
-T = TypeVar("T")
-PATIENCE = 180
-"""Seconds that anything may take on a slow machine. Every wait ends as soon as what it waits for is there."""
 STOPS_WITHIN = 40
 VIEWER = "vera"
 """Somebody who may look and not act."""
-
-
-def until(condition: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:
-    """What ``condition`` returns once that is true."""
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what}"
-        time.sleep(0.2)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def past_window(number: int) -> Window:

@@ -21,8 +21,9 @@ from engage.local import demo
 from engage.storage import connection
 from engage.window import Window
 from tests.e2e.browser import let_in, picture
-from tests.e2e.support import Airflow, Campaigns, past_window, until
+from tests.e2e.support import Airflow, Campaigns, past_window
 from tests.smtp_double import Mail
+from tests.waiting import until
 
 CUSTOMERS = 300
 APPROVED, REJECTED, UNANSWERED = (past_window(number) for number in (9, 10, 11))

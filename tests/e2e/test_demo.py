@@ -20,9 +20,10 @@ import pytest
 from engage.local import demo, embedded_postgres
 from engage.local.home import Home
 from engage.window import Window
-from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine, until
+from tests.e2e.support import STOPS_WITHIN, Campaigns, CommandLine
 from tests.server_folder import server_folder
 from tests.shells import ODD_SHELL
+from tests.waiting import until
 
 CUSTOMERS = 2000
 

@@ -18,7 +18,9 @@ from engage.airflow_names import DAG_ID
 from engage.local.home import Home
 from engage.storage import connection
 from engage.window import ANCHOR, Window
-from tests.e2e.support import Airflow, Campaigns, free_port, signals_kept, until
+from tests.e2e.support import Airflow, Campaigns, signals_kept
+from tests.ports import free_port
+from tests.waiting import until
 
 TICK = timedelta(microseconds=1)
 SEED = {"seed": True, "customers": 200, "rng_seed": 1}

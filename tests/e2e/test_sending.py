@@ -23,9 +23,10 @@ from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.e2e.browser import let_in
-from tests.e2e.support import Airflow, Campaigns, Run, past_window, until
+from tests.e2e.support import Airflow, Campaigns, Run, past_window
 from tests.phones import fictional_phone
 from tests.twilio_double import TOKEN, TwilioDouble, twilio_double
+from tests.waiting import until
 
 PEOPLE = 60
 FIRST_ID = 9_000_001

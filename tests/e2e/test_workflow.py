@@ -18,8 +18,9 @@ from engage.errors import RunFailed
 from engage.local.demo import run_demo
 from engage.local.stack import POSTGRES
 from engage.window import Window
-from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, processor_seconds, until
+from tests.e2e.support import Airflow, Campaigns, Run, alive, past_window, processor_seconds
 from tests.smtp_double import Mail
+from tests.waiting import until
 
 CUSTOMERS = 2000
 STEPS = ("extract", "aggregate", "bucket", "message")

@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 
-from tests.integration.service import Api, environment, free_port, until
+from tests.integration.service import Api, environment
+from tests.ports import free_port
+from tests.waiting import until
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__, "engage.cli.main", "engage.service.app", "engage.service.server"])
@@ -34,7 +36,7 @@ class Forked(Api):
         return self.process.pid
 
     def ready(self) -> Forked:
-        until(lambda: self.process.exitcode is not None or self._answers())
+        until(lambda: self.process.exitcode is not None or self._answers(), "the service answers")
         assert self.process.exitcode is None, self.log.read_text()
         return self
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +28,8 @@ from engage.service.context import Context
 from engage.statuses import ApiScope
 from engage.storage import connection, database_roles
 from tests.integration.conftest import KEY, NOW, World
+from tests.ports import free_port
+from tests.waiting import until
 
 HASH_KEY = "only for tests, of no use to anybody"
 AT = "2024-03-01T12:00:00Z"
@@ -47,15 +47,6 @@ def bought(amount: Any = "12.50", customer_id: Any = 1, at: Any = AT, **more: An
 
 def viewed(item_id: Any = "burger-17", customer_id: Any = 1, at: Any = AT, **more: Any) -> dict[str, Any]:
     return {**session(customer_id, at), "type": "viewed", "item_id": item_id, **more}
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for the first true value of a condition, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
-    return found
 
 
 def refused(answer: httpx.Response, status: int = 422) -> str:
@@ -117,9 +108,12 @@ class Inside(Api):
                 conn.execute(sa.text("LOCK TABLE intake_batch"))
                 for writers in (1, 2):
                     threads.submit(self.send, session())
-                    until(lambda writers=writers: self._blocked() == writers)
+                    until(lambda writers=writers: self._blocked() == writers, "another writer waits")
                 yield send
-                until(lambda: self._waiting() + sum(future.done() for future in waiting) == len(waiting))
+                until(
+                    lambda: self._waiting() + sum(future.done() for future in waiting) == len(waiting),
+                    "every batch waits or is answered",
+                )
 
     def _blocked(self) -> int:
         return int(self.world.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
@@ -171,7 +165,7 @@ class Process(Api):
         return self.process.pid
 
     def ready(self) -> Process:
-        until(lambda: self.process.poll() is not None or self._answers())
+        until(lambda: self.process.poll() is not None or self._answers(), "the service is ready")
         assert self.process.poll() is None, self.log.read_text()
         return self
 
@@ -206,12 +200,6 @@ def processes(url: str, key: str, folder: Path) -> Iterator[Callable[..., Proces
     finally:
         for process in started:
             process.close()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def as_service(url: str | sa.URL) -> sa.URL:

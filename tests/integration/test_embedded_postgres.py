@@ -20,6 +20,7 @@ from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT, Home
 from engage.local.postgres_server import PostgresServer
 from tests.shells import ODD_SHELL
+from tests.waiting import until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: what root does. These tests run as another user.")
 
@@ -112,10 +113,7 @@ def test_a_killed_server_comes_back_by_itself_while_one_serves_and_as_soon_as_it
                 time.sleep(2)
                 assert server.running() is None
                 broken.write_text("")
-            deadline = time.monotonic() + 30
-            while not server.ready():
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            until(server.ready, "the server comes back", within=30)
             engine.dispose()
             with engine.connect() as conn:
                 assert conn.scalar(sa.text("SELECT number FROM kept")) == 7
@@ -131,10 +129,7 @@ def test_a_server_that_was_asked_to_end_comes_back_although_a_client_stays(above
         process = server.running()
         process.terminate()
         process.wait(20)
-        deadline = time.monotonic() + 30
-        while not server.ready():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(server.ready, "the server comes back", within=30)
         staying.invalidate()
         staying.close()
         with engine.connect() as conn:

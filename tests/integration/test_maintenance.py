@@ -17,6 +17,7 @@ from engage.steps.bucket import bucket
 from engage.storage import partitions
 from engage.storage.schema import LOG_TIMES, app_event, app_session, inbound_sms, intake_batch, purchase
 from engage.window import ANCHOR, LENGTH, Window
+from tests.waiting import until
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
 NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, alerts=0, dropped=[], late_events=0, kept=[])
@@ -142,15 +143,8 @@ def test_rows_are_deleted_in_batches_each_committed_by_itself(world, monkeypatch
         with world.engine.begin() as conn:
             conn.execute(sa.select(intake_batch).where(intake_batch.c.idempotency_key == "4").with_for_update())
             done = pool.submit(maintained, world)
-            wait_until(lambda: world.value("SELECT count(*) FROM intake_batch") == 1)
+            until(lambda: world.value("SELECT count(*) FROM intake_batch") == 1, "only the locked row is left")
         assert done.result().idempotency_keys == 5
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 # --- raw events
@@ -313,10 +307,10 @@ def test_nobodys_rows_are_lost_and_nobody_fails_while_partitions_are_dropped(wor
     with ThreadPoolExecutor() as pool:
         writers = [pool.submit(write, order) for order in (logs_written, logs_written[::-1]) * 2]
         try:
-            wait_until(lambda: len(written) > 20)
+            until(lambda: len(written) > 20, "some rows are written")
             dropped = maintained(world).dropped
             count = len(written)
-            wait_until(lambda: len(written) > count + 20)
+            until(lambda: len(written) > count + 20, "more rows are written")
         finally:
             stop.set()
         assert [writer.result() for writer in writers] == [None] * 4
@@ -343,7 +337,7 @@ def test_a_campaign_that_is_just_computed_anew_keeps_its_events(untexted_yet, wo
     with ThreadPoolExecutor() as pool:
         with campaign.opening(world.engine, untexted_yet.window, "extract", world.now) as step:
             done = pool.submit(maintained, world)
-            wait_until(lambda: waiting(world))
+            until(lambda: waiting(world), "the maintenance waits")
             step.save(status="extracted")
         assert done.result().kept == [name(untexted_yet)]
     assert logs(untexted_yet) == 1
@@ -369,7 +363,7 @@ def test_an_event_that_comes_in_at_the_last_moment_keeps_a_window_without_a_camp
         with world.engine.begin() as conn:
             conn.execute(sa.insert(app_session).values(customer_id=1, started_at=old.window.start))
             done = pool.submit(maintained, world)
-            wait_until(lambda: world.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            until(lambda: world.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the maintenance waits")
         assert done.result().kept == [name(old)]
     assert logs(old) == 1
 

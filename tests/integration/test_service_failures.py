@@ -22,8 +22,9 @@ from engage.service.health_checks import FRESH_SECONDS
 from engage.storage import connection, database_roles, migrations
 from tests.integration.conftest import NOW, World
 from tests.integration.forked import forked
-from tests.integration.service import PROBLEM, make_key, session, until, viewed
+from tests.integration.service import PROBLEM, make_key, session, viewed
 from tests.server_folder import server_folder
+from tests.waiting import until
 
 KILLS = 20
 OUTAGE = 20.0
@@ -55,7 +56,7 @@ class Load:
     def more(self, number):
         """Wait until so many more batches are acknowledged."""
         wanted = len(self.acknowledged) + number
-        until(lambda: len(self.acknowledged) >= wanted, 60)
+        until(lambda: len(self.acknowledged) >= wanted, f"{number} more batches are acknowledged")
 
     def _client(self):
         while not self._ending.is_set():
@@ -138,8 +139,9 @@ def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_r
         assert service.get("/readyz").status_code == 200
         ended = time.monotonic() + OUTAGE
         running.close()
-        until(lambda: load.refused)
-        until(lambda: service.get("/readyz").status_code == 503)  # an answer holds for a second
+        until(lambda: load.refused, "a batch is refused")
+        # an answer holds for a second
+        until(lambda: service.get("/readyz").status_code == 503, "the service is not ready")
         while time.monotonic() < ended:
             assert service.get("/healthz").status_code == 200
             answer = service.get("/readyz")
@@ -172,13 +174,13 @@ def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_st
     with ThreadPoolExecutor() as threads, world.engine.begin() as conn:
         conn.execute(sa.text("LOCK TABLE intake_batch, customer"))
         calls = [threads.submit(sent, "stopped"), threads.submit(asked)]
-        until(lambda: len(world.rows(waiting)) == 2)
+        until(lambda: len(world.rows(waiting)) == 2, "both requests wait")
         stopped = [psutil.Process(pid) for (pid,) in world.rows(waiting)]
         for backend in stopped:
             backend.suspend()
         try:
             calls += [threads.submit(sent, "waiting")]
-            until(lambda: len(world.rows(waiting)) == 3)
+            until(lambda: len(world.rows(waiting)) == 3, "the third request waits")
             assert service.get("/healthz").status_code == 200
             for call in calls:
                 answer, seconds = call.result()
@@ -189,7 +191,7 @@ def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_st
             for backend in stopped:
                 backend.resume()
     for name in ("stopped", "waiting"):
-        assert until(lambda name=name: (a := service.send(session(), name=name)).status_code == 200 and a)
+        until(lambda name=name: service.send(session(), name=name).status_code == 200, "the batch is taken")
     assert world.value("SELECT count(*) FROM app_session") == 2
     assert service.get("/v1/customers/1").status_code == 404
 
