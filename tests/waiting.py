@@ -1,9 +1,10 @@
-"""Wait for what another process does."""
+"""Wait for what another process does, or writes into its log."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,3 +22,8 @@ def until(condition: Callable[[], T | None], what: str, *, within: float = PATIE
         time.sleep(pause)
         pause = min(1.4 * pause, LONGEST)
     return found
+
+
+def logged(log: Path, text: str) -> str:
+    """The whole log, once ``text`` is in it. A server writes a request's line after its answer."""
+    return until(lambda: text in (found := log.read_text(errors="replace")) and found, f"{log.name} has {text}")

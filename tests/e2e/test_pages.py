@@ -23,6 +23,7 @@ from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
 from tests.e2e.browser import PATIENCE_MS, let_in, picture
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
+from tests.waiting import until
 
 WINDOW = past_window(7)
 START = f"{WINDOW.start:%Y-%m-%d}"
@@ -438,14 +439,22 @@ def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) ->
 
 def test_a_phone_typed_into_the_search_for_a_customer_is_in_no_log(watched: Watched, airflow: Airflow) -> None:
     phone = "12025550187"
+
+    def logs() -> dict[str, str]:
+        files = (file for file in airflow.stack.home.logs.rglob("*") if file.is_file())
+        return {str(file): file.read_text(errors="replace") for file in files}
+
+    def requests() -> int:
+        return sum(text.count("/engage/find-customer") for text in logs().values())
+
+    before = requests()
     watched.page.goto(f"{watched.home.url}/engage/customer")
     watched.page.get_by_label("Customer's id").fill(phone)
     watched.page.get_by_role("button", name="Show").click()
     expect(watched.page.get_by_role("status")).to_contain_text(f"There is no customer {phone}")
     watched.errors.clear()  # the browser counts the answer of 404 as one
-    logs = [file for file in airflow.stack.home.logs.rglob("*") if file.is_file()]
-    assert any("/engage/find-customer" in file.read_text(errors="replace") for file in logs)
-    assert [file.name for file in logs if phone in file.read_text(errors="replace")] == []
+    until(lambda: requests() > before, "the log has the request")  # its line is written after the answer
+    assert [name for name, text in logs().items() if phone in text] == []
 
 
 @pytest.mark.parametrize("watched", [VIEWER], indirect=True)

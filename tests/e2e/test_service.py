@@ -17,6 +17,7 @@ import pytest
 
 from engage.local.home import CHECKOUT
 from tests.e2e.support import Airflow, Campaigns, past_window
+from tests.waiting import logged
 
 WINDOW = past_window(7)
 CUSTOMERS = {50_000_001: (3, ["40.00", "59.99"]), 50_000_002: (48, ["100.00"]), 50_000_003: (40, ["250.50"])}
@@ -113,7 +114,8 @@ def _events(customer_id: int, at: str) -> list[dict[str, Any]]:
 
 
 def test_the_log_of_the_service_names_keys_and_routes_and_nobody(airflow: Airflow, service: httpx.Client) -> None:
-    service.get("/v1/customers/50000099")
-    lines = [json.loads(line) for line in (airflow.stack.home.logs / "service.log").read_text().splitlines()]
-    assert any(line.get("route") == "/v1/customers/{customer_id}" and line["status"] == 404 for line in lines)
-    assert not any("50000099" in json.dumps(line) for line in lines)
+    request_id = service.get("/v1/customers/50000099").headers["x-request-id"]
+    log = logged(airflow.stack.home.logs / "service.log", request_id)
+    [line] = [line for line in map(json.loads, log.splitlines()) if line.get("request_id") == request_id]
+    assert (line["route"], line["status"]) == ("/v1/customers/{customer_id}", 404)
+    assert "50000099" not in log
