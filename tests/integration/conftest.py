@@ -119,6 +119,20 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
+def opened() -> Iterator[Callable[[str | sa.URL], sa.Engine]]:
+    """Connects to a database. The engines are closed in the end."""
+    engines: list[sa.Engine] = []
+
+    def connect(url: str | sa.URL) -> sa.Engine:
+        engines.append(connection.connect(url))
+        return engines[-1]
+
+    yield connect
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
 def now() -> datetime:
     return NOW
 

@@ -17,7 +17,7 @@ from engage.reports.what_if import THRESHOLDS
 from engage.sending.delivery_health import ReceiptJudge
 from engage.settings import Settings
 from engage.statuses import AlertKind
-from engage.storage import connection, database_roles, migrations, partitions, schema
+from engage.storage import database_roles, migrations, partitions, schema
 from engage.storage.database_errors import sqlstate
 from engage.storage.schema import LOG_TIMES, app_session
 from engage.window import Window
@@ -36,17 +36,9 @@ DDL = [
 
 
 @pytest.fixture
-def connected(url):
+def connected(url, opened):
     """Gives an engine for a role."""
-    engines = []
-
-    def connect(role):
-        engines.append(connection.connect(sa.make_url(url).set(username=role)))
-        return engines[-1]
-
-    yield connect
-    for engine in engines:
-        engine.dispose()
+    return lambda role: opened(sa.make_url(url).set(username=role))
 
 
 @pytest.fixture
@@ -63,6 +55,13 @@ def refused(engine, statement):
     with pytest.raises(sa.exc.ProgrammingError) as caught, engine.begin() as conn:
         conn.exec_driver_sql(statement)
     return sqlstate(caught.value) == INSUFFICIENT_PRIVILEGE
+
+
+@pytest.fixture
+def computed(world):
+    """A campaign with the bucket of a customer."""
+    world.sessions(world.customer())
+    world.computed()
 
 
 @pytest.fixture
@@ -98,6 +97,7 @@ def test_the_pages_halt_and_resume(sent, pages):
     assert sent.value("SELECT halted_at FROM campaign") is None
 
 
+@pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -115,13 +115,11 @@ def test_the_pages_halt_and_resume(sent, pages):
         "SELECT 1 FROM app_session",
     ],
 )
-def test_the_pages_can_do_nothing_else(world, pages, statement):
-    world.customer()
-    world.sessions(1)
-    world.computed()
+def test_the_pages_can_do_nothing_else(pages, statement):
     assert refused(pages, statement)
 
 
+@pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -137,10 +135,7 @@ def test_the_pages_can_do_nothing_else(world, pages, statement):
         "UPDATE alert SET mailed_at = null",
     ],
 )
-def test_the_service_cannot_change_a_table_or_make_itself_a_key(world, service, statement):
-    world.customer()
-    world.sessions(1)
-    world.computed()
+def test_the_service_cannot_change_a_table_or_make_itself_a_key(service, statement):
     assert refused(service, statement)
 
 

@@ -26,6 +26,13 @@ def buckets_of(window, count, bucket="NONE"):
     )
 
 
+def last_windows(world, number):
+    windows = [world.window]
+    while len(windows) < number:
+        windows.append(windows[-1].previous())
+    return windows
+
+
 def replace(engine, window, count, bucket="NONE"):
     with engine.begin() as conn:
         partitions.replace(conn, customer_bucket, window, buckets_of(window, count, bucket))
@@ -50,9 +57,7 @@ def test_ensuring_twice_is_the_same_as_once(world, engine):
 
 
 def test_windows_ensured_at_once_by_many_all_come_to_be(world, engine):
-    windows = [world.window]
-    while len(windows) < 6:
-        windows.append(windows[-1].previous())
+    windows = last_windows(world, 6)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda window: partitions.ensure_windows(engine, [window]), windows * 2))
     names = set(sa.inspect(engine).get_table_names())
@@ -117,9 +122,7 @@ def test_a_replacement_outlasts_a_reader_that_holds_the_table(world, engine):
 
 
 def test_many_windows_replaced_at_once_do_not_deadlock(world, engine):
-    windows = [world.window]
-    while len(windows) < 4:
-        windows.append(windows[-1].previous())
+    windows = last_windows(world, 4)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda window: replace(engine, window, 100), windows * 5))
     assert world.value("SELECT count(*) FROM customer_bucket") == 400

@@ -19,7 +19,7 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.steps.message import message
-from engage.storage import connection, migrations, partitions, preflight, session
+from engage.storage import migrations, partitions, preflight, session
 from engage.storage.schema import campaign, metadata
 from engage.window import Window
 from tests.integration.conftest import NOW
@@ -50,20 +50,6 @@ def role(server):
 
 def as_role(url, role):
     return sa.make_url(url).set(username=role)
-
-
-@pytest.fixture
-def opened():
-    """Engines that are closed in the end."""
-    engines = []
-
-    def connect(url):
-        engines.append(connection.connect(url))
-        return engines[-1]
-
-    yield connect
-    for engine in engines:
-        engine.dispose()
 
 
 @pytest.fixture
