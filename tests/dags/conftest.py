@@ -11,12 +11,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+
+from engage.storage.schema import campaign
+from tests.integration.conftest import engine, server, template, url  # noqa: F401 - fixtures
+from tests.smtp_double import Mail, smtp_double
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -89,3 +94,48 @@ def task_context(dag: Any) -> Any:
             yield
 
     return entered
+
+
+@pytest.fixture
+def outbox(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:  # noqa: F811
+    """The database of the outbox, as the plugin finds it, with a campaign."""
+    import engage_alerts
+
+    from tests.dags.alerts import NOW, WINDOW
+
+    blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
+    with engine.begin() as conn:
+        conn.execute(sa.insert(campaign).values(window_start=WINDOW.start, run_id="a_run", opened_at=NOW, **blank))
+    monkeypatch.setattr(engage_alerts, "_engine", lambda: engine)
+    monkeypatch.setattr(engage_alerts, "_clock", lambda engine: lambda: NOW)
+    return engine
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mail]]:
+    """What arrives at the mail server of Airflow's connection."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    from airflow.sdk import Connection
+
+    with smtp_double() as double:
+        extra = '{"disable_ssl": true, "disable_tls": true, "from_email": "airflow@example.com"}'
+        connection = Connection(
+            conn_id="smtp_default", conn_type="smtp", host="127.0.0.1", port=double.port, extra=extra
+        )
+        monkeypatch.setattr(SmtpHook, "get_connection", lambda hook, conn_id: connection)
+        yield double.mails
+
+
+@pytest.fixture
+def addressed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Sets the addresses for alerts."""
+    from airflow.sdk import Variable
+
+    from tests.dags.alerts import TO
+
+    def to(text: str | None) -> None:
+        stored = {"engage_alert_emails": text}
+        monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+
+    to(TO)
+    return to

@@ -12,7 +12,6 @@ import time_machine
 from engage.pages.viewer import Viewer
 from engage.storage.schema import campaign as campaign_table
 from engage.window import ANCHOR, Window
-from tests.integration.conftest import engine, server, template, url  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
@@ -29,7 +28,7 @@ def engage_web():
 
 
 @pytest.fixture
-def client(engage_web, engine, monkeypatch):  # noqa: F811
+def client(engage_web, engine, monkeypatch):
     """A user who may do all, on an api-server whose clock is 3 hours ahead; there is one campaign."""
     from airflow.api_fastapi.common.db.common import SessionDep
     from airflow.api_fastapi.core_api.security import get_user
@@ -52,22 +51,22 @@ def client(engage_web, engine, monkeypatch):  # noqa: F811
         yield TestClient(engage_web.app)
 
 
-def true_now(engine):  # noqa: F811
+def true_now(engine):
     with engine.connect() as conn:
         return conn.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
 
 
-def is_now(engine, moment):  # noqa: F811
+def is_now(engine, moment):
     return abs(true_now(engine) - moment) < timedelta(minutes=1)
 
 
-def times(engine):  # noqa: F811
+def times(engine):
     with engine.connect() as conn:
         columns = (campaign_table.c.halted_at, campaign_table.c.resumed_at)
         return tuple(conn.execute(sa.select(*columns)).one())
 
 
-def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):  # noqa: F811
+def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):
     assert client.post("/halt", json=NAMED | {"why": "a typo"}).status_code == 200
     assert is_now(engine, times(engine)[0])
     assert client.post("/resume", json=NAMED).status_code == 200
@@ -75,7 +74,7 @@ def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):
     assert is_now(engine, times(engine)[1])
 
 
-def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, engage_web, monkeypatch):  # noqa: F811
+def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, engage_web, monkeypatch):
     seen = []
     listed = lambda *args, as_of, **rest: seen.append(as_of) or ""  # noqa: E731
     monkeypatch.setattr(engage_web.campaign_list, "campaign_list", listed)
@@ -83,7 +82,7 @@ def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, 
     assert is_now(engine, *seen)
 
 
-def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, engage_web, monkeypatch):  # noqa: F811
+def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, engage_web, monkeypatch):
     seen = []
     monkeypatch.setattr(engage_web.lateness, "is_late", lambda window, settings, as_of: seen.append(as_of) or True)
     monkeypatch.setattr(engage_web.engage_web_runs, "start_run", lambda *args, send_late, **rest: f"late: {send_late}")

@@ -1,0 +1,121 @@
+"""The tasks of the DAG ``engage_maintenance``, which are about no window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import engage_steps
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import set_current_context
+from engage_steps import Job, job
+
+from engage.settings import Settings
+from tests.dags.tasks import Summary, variables
+
+AS_OF = datetime(2026, 2, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def maintenance(dag_bag):
+    """The context of a run of the DAG of maintenance, entered with a conf."""
+
+    def entered(conf=None):
+        dag_run = SimpleNamespace(conf=conf)
+        return set_current_context({"dag": dag_bag.dags["engage_maintenance"], "dag_run": dag_run, "params": {}})
+
+    return entered
+
+
+def test_a_job_has_the_time_and_the_settings_of_the_moment(maintenance, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "20"})
+    before, seen = datetime.now(UTC), []
+    with maintenance():
+        assert job()(lambda job: seen.append(job) or Summary(1)).function() == {"customers": 1, "note": ""}
+    assert type(seen[0]) is Job
+    assert before <= seen[0].as_of <= datetime.now(UTC)
+    assert seen[0].settings().keep_windows == 20
+
+
+def test_a_jobs_error_for_the_operator_fails_it_at_once(maintenance, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "0"})
+    with maintenance(), pytest.raises(AirflowFailException, match="engage_keep_windows is '0', which is not allowed"):
+        job()(lambda job: job.settings()).function()
+
+
+def test_a_job_takes_no_parameters(maintenance):
+    with maintenance({"keep_windows": 1}), pytest.raises(AirflowFailException) as raised:
+        job()(lambda job: Summary(1)).function()
+    assert str(raised.value) == (
+        "The run was triggered with 'keep_windows', which Engage does not know; it knows no parameter."
+    )
+
+
+def test_maintenance_never_takes_the_default_for_a_wrong_variable(maintenance, dag_bag, monkeypatch):
+    variables(monkeypatch, {"engage_keep_windows": "all"})
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+    with maintenance(), pytest.raises(AirflowFailException, match="engage_keep_windows is 'all', which is not allowed"):
+        dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
+
+
+def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag_bag, monkeypatch):
+    from engage import maintenance as its_step
+
+    called = []
+    variables(monkeypatch, {"engage_keep_windows": "20", "engage_low_spend_threshold": "1OO"})
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: datetime.now(UTC))
+    monkeypatch.setattr(its_step, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
+    before = datetime.now(UTC)
+    with maintenance():
+        dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
+    [(engine, keep_windows, as_of)] = called
+    assert (engine, keep_windows) == ("the database", 20)
+    assert before <= as_of <= datetime.now(UTC)
+
+
+@pytest.fixture
+def watched(maintenance, dag_bag, monkeypatch):
+    """Run ``watch``; returns the settings and the times that it looked with."""
+    from engage import alert_outbox
+    from engage.campaigns import watchdog
+    from engage.sending import delivery_health
+
+    seen = []
+    monkeypatch.setattr(alert_outbox, "unmailed", lambda engine, as_of: alert_outbox.Unmailed(waiting=3, expired=2))
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: AS_OF)
+    monkeypatch.setattr(delivery_health, "report_poor_delivery", lambda engine, as_of: seen.append(as_of))
+    monkeypatch.setattr(watchdog, "watch", lambda engine, chosen, as_of: seen.extend((chosen, as_of)) or [])
+
+    def run():
+        with maintenance():
+            dag_bag.dags["engage_maintenance"].get_task("watch").python_callable()
+        return seen
+
+    return run
+
+
+def test_the_watch_goes_by_the_databases_clock(watched, monkeypatch):
+    variables(monkeypatch, {"engage_send_within_days": "9"})
+    assert watched() == [AS_OF, Settings(send_within_days=9), AS_OF]
+
+
+def test_the_watch_logs_how_many_alerts_wait_and_how_many_have_expired(watched, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    variables(monkeypatch, {})
+    watched()
+    assert "findings: [], alerts_waiting: 3, alerts_expired: 2" in caplog.text
+
+
+@pytest.mark.parametrize(("stored", "days"), [({"engage_send_within_days": "9"}, 9), ({}, 7)])
+def test_the_watch_needs_one_variable_only(watched, monkeypatch, stored, days):
+    variables(monkeypatch, stored | {"engage_low_spend_threshold": "1OO"})
+    assert watched()[1].send_within_days == days
+
+
+def test_the_watch_takes_the_default_for_a_wrong_variable(watched, monkeypatch):
+    variables(monkeypatch, {"engage_send_within_days": "soon"})
+    assert watched()[1].send_within_days == 7
