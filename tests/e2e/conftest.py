@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from engage.local.stack import USERS
 from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
+from tests.e2e.pages import SENT, START, WINDOW
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
@@ -95,6 +97,18 @@ def airflow(fresh: Airflow, first_scheduled_run: Run) -> Airflow:
 def campaigns(airflow: Airflow) -> Iterator[Campaigns]:
     with airflow.stack.database() as engine:
         yield Campaigns(engine)
+
+
+@pytest.fixture(scope="session")
+def computed(airflow: Airflow, campaigns: Campaigns) -> Run:
+    """A campaign of synthetic customers that texts none of them, and one before it that was sent."""
+    for window in (WINDOW.previous(), WINDOW):
+        campaigns.remove(window)
+    conf: dict[str, Any] = {"seed": True, "customers": 300, "rng_seed": 1}
+    assert airflow.run(**conf, window_start=SENT, send_late=True).state == "success"
+    run = airflow.run(**conf, window_start=START, dry_run=True)
+    assert run.state == "success"
+    return run
 
 
 @pytest.fixture

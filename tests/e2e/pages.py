@@ -1,0 +1,11 @@
+"""The campaigns that the tests of Engage's pages look at; the fixture ``computed`` makes them."""
+
+from __future__ import annotations
+
+from tests.e2e.support import past_window
+
+WINDOW = past_window(7)
+START = f"{WINDOW.start:%Y-%m-%d}"
+SENT = f"{WINDOW.previous().start:%Y-%m-%d}"
+"""The start of the campaign before, which was sent."""
+EVIL = "<script>document.title='owned'</script></script><img src=x onerror=\"document.title='owned'\">"

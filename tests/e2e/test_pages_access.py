@@ -1,0 +1,241 @@
+"""Engage's pages inside Airflow, over HTTP: who may look and act, what is refused, and what is shown instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from engage.airflow_names import DAG_ID
+from engage.local.home import CHECKOUT
+from engage.local.stack import ADMIN
+from tests.e2e.pages import EVIL, START, WINDOW
+from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
+
+ADDRESSES = {
+    "/campaigns": "/campaigns",
+    "/report": f"/report?window_start={START}",
+    "/run": "/run?dag_id={dag}&run_id={run}",
+    "/counts.csv": f"/counts.csv?window_start={START}",
+    "/what-if": f"/what-if?window_start={START}",
+    "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
+    "/customer": "/customer?customer_id=1",
+    "/static/{name}": "/static/page.js",
+}
+BODIES = {
+    "/find-customer": {"customer_id": "1"},
+    "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
+    "/halt": {"window_start": START, "why": "a test"},
+    "/resume": {"window_start": START},
+    "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
+}
+ANSWERS = {"/go-on": 400}
+"""What an administrator's POST is answered with, where that is not 200."""
+LOOKS = {"/find-customer"}
+"""POSTs that change nothing."""
+FOREIGN = [
+    {"Origin": "https://elsewhere.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Content-Type": "text/plain"},
+    {"Content-Type": "application/x-www-form-urlencoded"},
+]
+"""How a page of another site would have a browser send something."""
+POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'self'")
+
+
+def client(airflow: Airflow, user: str | None) -> httpx.Client:
+    """Somebody who has logged in as a browser has: with a cookie."""
+    http = httpx.Client(base_url=airflow.stack.home.url, timeout=60, trust_env=False)
+    if user:
+        http.cookies.set("_token", airflow.token(user))
+    return http
+
+
+@pytest.fixture(scope="module")
+def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
+    found = {"anonymous": client(airflow, None), ADMIN: client(airflow, ADMIN), VIEWER: client(airflow, VIEWER)}
+    yield found
+    for http in found.values():
+        http.close()
+
+
+@pytest.fixture(scope="module")
+def routes(airflow: Airflow) -> list[tuple[str, str]]:
+    """Every method and path that the plugin serves."""
+    code = "import json, engage_web; print(json.dumps([(m, r.path) for r in engage_web.app.routes for m in r.methods]))"
+    environment = airflow.stack.environment | {"PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'plugins'}"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    return [(method, path) for method, path in json.loads(answer.splitlines()[-1])]
+
+
+def asked(http: httpx.Client, method: str, path: str, run: Run, **headers: str) -> httpx.Response:
+    """A request that is right in everything that the route itself asks for."""
+    address = "/engage" + ADDRESSES.get(path, path).format(dag=DAG_ID, run=quote(run.run_id, safe=""))
+    if method == "GET":
+        return http.get(address, headers=headers)
+    origin = str(http.base_url).rstrip("/")
+    body = json.dumps(BODIES[path]).encode()
+    return http.post(address, content=body, headers={"Origin": origin, "Content-Type": "application/json"} | headers)
+
+
+def posted(
+    http: httpx.Client, routes: list[tuple[str, str]], run: Run, headers: dict[str, str]
+) -> Iterator[tuple[str, httpx.Response]]:
+    """The answer to a POST of each path that takes one."""
+    for method, path in routes:
+        if method == "POST":
+            yield path, asked(http, method, path, run, **headers)
+
+
+def test_the_routes_are_these(routes: list[tuple[str, str]]) -> None:
+    """One that is new has to be added, and is walked from then on."""
+    assert sorted(routes) == sorted([("GET", path) for path in ADDRESSES] + [("POST", path) for path in BODIES])
+
+
+def test_nobody_sees_anything_without_a_login(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run
+) -> None:
+    for method, path in routes:
+        answer = asked(clients["anonymous"], method, path, computed)
+        assert answer.status_code == 401, (method, path)
+        assert_guarded(answer)
+
+
+def test_a_viewer_may_look_and_not_act(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run
+) -> None:
+    for method, path in routes:
+        answer = asked(clients[VIEWER], method, path, computed)
+        assert answer.status_code == (200 if method == "GET" or path in LOOKS else 403), (method, path, answer.text)
+        assert_guarded(answer)
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert set(POLICY) <= set(policy)
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_what_another_site_sends_is_refused(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run, headers: dict[str, str]
+) -> None:
+    for path, answer in posted(clients[ADMIN], routes, computed, headers):
+        assert answer.status_code == 403, (path, answer.text)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}], ids=str)
+def test_what_a_page_of_ours_sends_is_taken(
+    clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run, headers: dict[str, str]
+) -> None:
+    for path, answer in posted(clients[ADMIN], routes, computed, headers):
+        assert answer.status_code == ANSWERS.get(path, 200), (path, answer.text)
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "NaN", "", EVIL])
+def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
+    clients: dict[str, httpx.Client], airflow: Airflow, value: str
+) -> None:
+    before = airflow.request("GET", "variables/engage_low_spend_threshold")["value"]
+    body = {"low_spend_threshold": value, "high_activity_threshold": "3"}
+    answer = clients[ADMIN].post("/engage/thresholds", json=body, headers={"Origin": airflow.stack.home.url})
+    assert answer.status_code == 400
+    assert "The Airflow Variable engage_low_spend_threshold is" in answer.json()["detail"]
+    assert airflow.request("GET", "variables/engage_low_spend_threshold")["value"] == before
+    assert airflow.request("GET", "variables/engage_high_activity_threshold")["value"] == "5.0"
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "sentence"),
+    [
+        ("/report?window_start=2025-01-07", 400, "is not the start of a window"),
+        ("/report?window_start=%3Cscript%3E", 400, "is not a date"),
+        ("/report?window_start=2025-01-06", 404, "no campaign"),
+        (f"/what-if?window_start={START}&low=abc", 400, "low_spend_threshold is &#39;abc&#39;, which is not allowed"),
+        (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
+        ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
+        ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
+        (f"/run?dag_id={DAG_ID}&run_id=%3Cscript%3E", 400, "There is no such run"),
+        ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
+    ],
+)
+def test_what_cannot_be_shown_is_a_page_that_says_why(
+    clients: dict[str, httpx.Client], campaigns: Campaigns, address: str, status: int, sentence: str
+) -> None:
+    if status == 404 and campaigns.of(past_window(0)):
+        pytest.skip("another test has made that campaign")
+    answer = clients[ADMIN].get(f"/engage{address}")
+    assert answer.status_code == status
+    assert sentence in answer.text
+    assert "<script>" not in answer.text
+    assert_guarded(answer)
+
+
+def test_a_missing_table_is_a_page_that_says_so(clients: dict[str, httpx.Client], campaigns: Campaigns) -> None:
+    try:
+        with campaigns.engine.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE campaign RENAME TO campaign_away"))
+        answer = clients[ADMIN].get("/engage/campaigns")
+    finally:
+        with campaigns.engine.begin() as conn:
+            conn.execute(sa.text("ALTER TABLE campaign_away RENAME TO campaign"))
+    assert answer.status_code == 503
+    assert "python -m engage db upgrade" in answer.text
+    assert_guarded(answer)
+
+
+def test_a_database_that_takes_too_long_is_a_page_that_says_so(
+    clients: dict[str, httpx.Client], campaigns: Campaigns
+) -> None:
+    with campaigns.engine.begin() as conn:
+        conn.execute(sa.text("LOCK TABLE campaign"))
+        answer = clients[ADMIN].get("/engage/campaigns")
+    assert answer.status_code == 503
+    assert "takes too long" in answer.text
+    assert_guarded(answer)
+    assert clients[ADMIN].get("/engage/campaigns").status_code == 200
+
+
+@pytest.mark.usefixtures("computed")
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ({"window_start": START, "why": " "}, 400, "it takes 1 to 500 characters"),
+        ({"window_start": START}, 422, "why: "),
+        ({"window_start": START, "why": "x" * 501}, 422, "why: "),
+        ({"window_start": "2025-01-07", "why": "x"}, 400, "is not the start of a window"),
+    ],
+)
+def test_a_halt_that_cannot_be_right_halts_nothing(
+    clients: dict[str, httpx.Client], campaigns: Campaigns, body: dict[str, str], status: int, sentence: str
+) -> None:
+    http = clients[ADMIN]
+    answer = http.post("/engage/halt", json=body, headers={"Origin": str(http.base_url).rstrip("/")})
+    assert answer.status_code == status
+    assert sentence in answer.json()["detail"]
+    assert campaigns.of(WINDOW)["halted_at"] is None
+
+
+def test_what_a_person_changes_is_in_the_audit_log(
+    clients: dict[str, httpx.Client], airflow: Airflow, computed: Run
+) -> None:
+    for path in BODIES:
+        asked(clients[ADMIN], "POST", path, computed)
+    query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
+    logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
+    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds"}
