@@ -215,6 +215,22 @@ def world(engine: sa.Engine, window: Window) -> World:
 
 
 @pytest.fixture
+def recipients(world: World) -> list[int]:
+    """Two customers who may be texted, and one who may not."""
+    found = [world.customer(), world.customer(), world.customer(opted_out_at=world.now)]
+    world.sessions(found[1], 48)
+    world.purchase(found[1], 200_00)
+    return found
+
+
+@pytest.fixture
+def unapproved(world: World, recipients: list[int]) -> World:
+    """A campaign for them that requires an approval."""
+    world.computed(require_approval=True)
+    return world
+
+
+@pytest.fixture
 def in_window(engine: sa.Engine) -> Callable[[Window], World]:
     """Another window of the same database."""
     return lambda window: World(engine, window, now=window.end + timedelta(days=1), ids=count(10_000))
