@@ -26,6 +26,7 @@ from engage.storage import connection, database_roles, migrations, partitions
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
+from tests.integration.texting import Texting
 from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
 
@@ -246,6 +247,12 @@ def double() -> Iterator[TwilioDouble]:
     """A provider to send to."""
     with twilio_double() as running:
         yield running
+
+
+@pytest.fixture
+def texting(world: World, double: TwilioDouble) -> Texting:
+    """A campaign of customers in New York, to be texted through the double, with Twilio's own SDK."""
+    return Texting(world, double)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from engage import alert_outbox
 from engage.campaigns.run_options import RunOptions
 from engage.sending import ledger, queue, sender
 from engage.sending.providers.twilio.provider import TwilioProvider
@@ -59,3 +60,12 @@ class Texting:
         """Customers by how many POSTs came for them."""
         ids = {fictional_phone(n): n + 1 for n in range(2200)}
         return Counter({ids[phone]: count for phone, count in self.double.texted.items()})
+
+
+def mailed(texting):
+    """Mail the alerts that wait; returns their subjects."""
+    subjects = []
+    alert_outbox.deliver(
+        texting.world.engine, lambda waiting: subjects.append(waiting.alert.subject), lambda: texting.world.now
+    )
+    return subjects
