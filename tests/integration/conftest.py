@@ -26,6 +26,7 @@ from engage.storage import connection, database_roles, migrations, partitions
 from engage.storage.schema import app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
+from tests.integration.customers import Customers
 from tests.integration.texting import Texting
 from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
@@ -33,6 +34,7 @@ from tests.twilio_double import TwilioDouble, twilio_double
 if TYPE_CHECKING:
     from tests.integration.forked import Forked
     from tests.integration.service import Inside, Process
+    from tests.integration.webhooks import Webhooks
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
@@ -265,6 +267,12 @@ def api(world: World) -> Iterator[Inside]:
 
 
 @pytest.fixture
+def customers(api: Inside) -> Customers:
+    """Its customers, as a client stores them."""
+    return Customers(api)
+
+
+@pytest.fixture
 def serve(url: str, engine: sa.Engine, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """Starts the service as a process of its own, on the test's database."""
     from tests.integration.service import make_key, processes
@@ -281,3 +289,23 @@ def fork(url: str, engine: sa.Engine, tmp_path: Path) -> Iterator[Callable[..., 
 
     with forked(url, make_key(engine), tmp_path) as start:
         yield start
+
+
+@pytest.fixture
+def webhooks(world: World) -> Webhooks:
+    """Twilio's webhooks, with one customer's message queued."""
+    from tests.integration.webhooks import Webhooks
+
+    return Webhooks(world).queued()
+
+
+@pytest.fixture
+def sending(webhooks: Webhooks) -> Webhooks:
+    """The message is claimed, and perhaps handed over."""
+    return webhooks.claimed()
+
+
+@pytest.fixture
+def accepted(sending: Webhooks) -> Webhooks:
+    """The message is accepted as ``tests.integration.webhooks.MESSAGE``."""
+    return sending.accepted()

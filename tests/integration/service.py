@@ -61,6 +61,12 @@ def make_key(engine: sa.Engine, *scopes: str, rate: int = 0, **more: Any) -> str
         return api_keys.create(conn, "a test", scopes or ApiScope, rate, as_of=NOW, **more)
 
 
+def counted(context: Context, name: str, label: str) -> dict[str, float]:
+    """The count of each label of a metric."""
+    samples = [sample for family in getattr(context.metrics, name).collect() for sample in family.samples]
+    return {sample.labels[label]: sample.value for sample in samples if sample.name.endswith("_total")}
+
+
 class Api:
     """A client of the service, with a key that has all scopes."""
 
@@ -90,9 +96,7 @@ class Inside(Api):
         self.world, self.context, self.app, self.logs = world, context, app, logs
 
     def counted(self, name: str, label: str) -> dict[str, float]:
-        """The count of each label of a metric."""
-        samples = [sample for family in getattr(self.context.metrics, name).collect() for sample in family.samples]
-        return {sample.labels[label]: sample.value for sample in samples if sample.name.endswith("_total")}
+        return counted(self.context, name, label)
 
     @contextmanager
     def together(self) -> Iterator[Callable[..., Future[httpx.Response]]]:

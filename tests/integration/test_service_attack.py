@@ -11,7 +11,7 @@ from engage.service import event_validation, health_checks, rate_limit, request_
 from engage.service.client_address import TrustedProxies
 from engage.storage import migrations
 from tests.integration.service import make_key, refused, session
-from tests.integration.test_service_twilio import INBOUND, STATUS, Service, texted
+from tests.integration.webhooks import INBOUND, STATUS, Webhooks, texted
 
 A_SIGNATURE = "A" * 27 + "="
 SIGNED = {"X-Twilio-Signature": A_SIGNATURE}
@@ -25,17 +25,17 @@ async def unread():
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
 @pytest.mark.parametrize("headers", [{}, {"X-Twilio-Signature": ""}, {"X-Twilio-Signature": "x" * 28}])
 def test_a_twilio_route_refuses_what_nobody_signed_before_it_reads_the_body(world, path, headers):
-    assert Service(world).send(path, unread(), headers).status_code == 403
+    assert Webhooks(world).send(path, unread(), headers).status_code == 403
 
 
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
 def test_a_twilio_route_without_an_account_reads_no_body(world, path):
-    assert Service(world, account=None).send(path, unread(), SIGNED).status_code == 403
+    assert Webhooks(world, account=None).send(path, unread(), SIGNED).status_code == 403
 
 
 @pytest.mark.parametrize("path", [STATUS, INBOUND])
 def test_a_twilio_route_unpacks_nothing_and_takes_32_kilobytes(world, path):
-    service = Service(world)
+    service = Webhooks(world)
     assert service.send(path, unread(), SIGNED | {"Content-Encoding": "gzip"}).status_code == 415
     assert service.send(path, b"x" * 32_769, SIGNED).status_code == 413
     assert service.post(path, texted("x" * 30_000)).status_code == 200
@@ -126,7 +126,7 @@ def test_connections_of_one_address_are_counted_and_those_of_a_trusted_proxy_are
 
 
 def test_a_forged_request_with_many_fields_and_orders_costs_little(world):
-    service = Service(world)
+    service = Webhooks(world)
     fields = "&".join(f"field{number}={'x' * 280}" for number in range(100))
     tries = []
     for query in ("message=1", "a=1&b=2&c=3&d=4"):
