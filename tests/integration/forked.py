@@ -36,15 +36,9 @@ class Forked(Api):
         return self.process.pid
 
     def ready(self) -> Forked:
-        until(lambda: self.process.exitcode is not None or self._answers(), "the service answers")
+        until(lambda: self.process.exitcode is not None or self.answers("/healthz"), "the service answers")
         assert self.process.exitcode is None, self.log.read_text()
         return self
-
-    def _answers(self) -> bool:
-        try:
-            return self.http.get("/healthz").status_code == 200
-        except httpx.TransportError:
-            return False
 
     def kill(self) -> None:
         self.process.kill()

@@ -80,6 +80,13 @@ class Api:
     def get(self, path: str, **more: Any) -> httpx.Response:
         return self.request("GET", path, **more)
 
+    def answers(self, path: str) -> bool:
+        """Whether the service is there and the path's answer is 200."""
+        try:
+            return bool(self.http.get(path).status_code == 200)
+        except httpx.TransportError:
+            return False
+
     def send(self, *events: Any, name: str | None = None, **more: Any) -> httpx.Response:
         """Send a batch, under a new name unless one is given."""
         name = name or f"batch-{next(_names)}"
@@ -169,15 +176,9 @@ class Process(Api):
         return self.process.pid
 
     def ready(self) -> Process:
-        until(lambda: self.process.poll() is not None or self._answers(), "the service is ready")
+        until(lambda: self.process.poll() is not None or self.answers("/readyz"), "the service is ready")
         assert self.process.poll() is None, self.log.read_text()
         return self
-
-    def _answers(self) -> bool:
-        try:
-            return self.http.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
