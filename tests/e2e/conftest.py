@@ -38,7 +38,7 @@ if "scheduler" in sys.argv:
 """
 """Airflow's local settings. Each task is a fork of the scheduler, so that no task imports these anew."""
 STACKS = {
-    "test_sending": "first stack",
+    "test_approval": "first stack",
     "test_workflow": "first stack",
     "test_demo": "stacks of their own",
     "test_run_identity": "stacks of their own",

@@ -93,7 +93,7 @@ def test_no_more_messages_a_second_than_allowed(texting):
     texting.send()
     times = [post.at for post in texting.double.posts]
     assert len(times) == 150
-    assert (len(times) - 1) / (times[-1] - times[0]) <= 101
+    assert (len(times) - 1) / (times[-1] - times[0]) <= 110  # not 200; the times are those of arrival
 
 
 def test_how_fast_is_read_again_while_sending_and_a_wrong_value_changes_nothing(texting, monkeypatch, caplog):
