@@ -122,7 +122,8 @@ def _last_due(as_of: datetime) -> Window | None:
 def _problems(conn: sa.Connection, window: Window, *, late: bool, due: bool, as_of: datetime) -> Iterator[_Problem]:
     found = campaign.find(conn, window)
     if found is None:
-        if not late and _has_customers(conn, window):
+        missed = not late or campaign.latest_windows(conn, before=window, limit=1)  # else a new installation
+        if missed and _has_customers(conn, window):
             yield _Problem("No run has computed its campaign.", "Check that the DAG is not paused. ", "no campaign")
     elif found.frozen:
         yield from _stuck(conn, found, as_of)

@@ -123,10 +123,22 @@ def test_nothing_is_reported_before_the_first_window_has_ended(world):
     assert problems(world) == []
 
 
-def test_a_window_that_is_too_late_to_text_is_no_longer_reported(world):
+def test_a_new_installation_is_not_asked_for_the_window_before_it(world):
     world.customer()
     world.now += timedelta(days=8)
     assert problems(world) == []
+
+
+def test_a_window_that_was_missed_while_nothing_ran_is_reported_until_the_next_one_is_due(world):
+    queued(world)
+    world.message()
+    world.now = world.window.next().end + timedelta(days=8)  # neither its run nor the watchdog came in time
+    [finding] = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert (finding.window, finding.problem) == (world.window.next(), "No run has computed its campaign.")
+    assert finding.way_out.endswith(f"window_start {world.window.next().start:%Y-%m-%d} and send_late.")
+    world.now = world.window.next().next().end + timedelta(hours=13)
+    found = watchdog.watch(world.engine, Settings(), as_of=world.now)
+    assert [finding.window for finding in found] == [world.window.next().next()]
 
 
 def test_a_campaign_that_has_texted_its_customers_is_in_order(world):
