@@ -267,11 +267,11 @@ def test_a_task_that_was_killed_is_reported_from_the_dag_processor(stack: Stack)
     """Airflow calls a killed task's callback there."""
     code = (
         "import sys, types; sys.path.append('plugins'); import engage_alerts; "
-        "ti = types.SimpleNamespace(dag_id='d', run_id='r', task_id='t', try_number=1, log_url='http://x'); "
+        f"ti = types.SimpleNamespace(dag_id='{DAG_ID}', run_id='r', task_id='t', try_number=1, log_url='http://x'); "
         "engage_alerts.task_failed({'ti': ti})"
     )
     stack.compose("exec", "-T", "dag-processor", "python", "deploy/with_secrets.py", "python", "-c", code)
-    assert stack.value("engage", "SELECT kind FROM alert WHERE incident = 'd r t 1 failed'") == "task_failed"
+    assert stack.value("engage", f"SELECT kind FROM alert WHERE incident = '{DAG_ID} r t 1 failed'") == "task_failed"
 
 
 def test_an_event_that_the_service_takes_is_in_the_database(stack: Stack) -> None:
