@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-MARGIN, TOP, BOTTOM = 48, 22, 42
+MARGIN, TOP, BOTTOM = 48, 40, 44
 """Pixels for the numbers at the left, for a threshold's label above, and for the numbers and the title below."""
 BEYOND = 60
 """Percent of the width from which a label stands at the left of its line."""
@@ -69,9 +69,7 @@ class Frame:
         """A threshold across, with its label."""
         x = self.x(value)
         side, gap = ("end", -5) if x > BEYOND else ("start", 5)
-        return _line("threshold", x, TOP - 14, x, self.floor) + _text(
-            x, TOP - 10, label, side, kind="strong", shift=gap
-        )
+        return _line("threshold", x, TOP - 8, x, self.floor) + _text(x, TOP - 8, label, side, kind="strong", shift=gap)
 
     def level(self, value: float, start: float) -> Markup:
         """A threshold up, from a value across to the right edge."""
@@ -84,7 +82,7 @@ class Frame:
     def draw(self, words: str, shapes: Iterable[Markup]) -> Markup:
         """The chart with its scales; ``words`` say to a screen reader what it shows."""
         numbers = [_number(self.y(value) + 4, text) for value, text in self.up.ticks]
-        numbers.append(Markup('<text x="0" y="{}">{}</text>').format(TOP - 10, self.up.title))
+        numbers.append(Markup('<text x="0" y="12">{}</text>').format(self.up.title))
         lines = [_line("grid-line", 0, self.y(value), 100, self.y(value)) for value, _ in self.up.ticks]
         places = [(self.x(value), text) for value, text in self.across.ticks]
         below = [_text(x, self.floor + 16, text, "end" if x > 98 else "middle") for x, text in places]

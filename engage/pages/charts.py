@@ -27,10 +27,12 @@ from engage.pages.chart_svg import BOTTOM, TOP, Frame, Scale, Tick
 from engage.reports.distribution import Axis, Distribution
 
 TONES = {BOOST: "boost", REWARD: "reward", NONE: "rest"}
-LOW, HIGH = 240, 384
+LOW, HIGH = 256, 400
 """Heights in pixels."""
-TICKS = 6
-"""Most numbers along a side."""
+TICKS = 8
+"""Most numbers across."""
+UP = 5
+"""Most steps between numbers at the left."""
 WORD_TICKS = 7
 """Most names below columns, for a phone."""
 FAINTEST = 0.15
@@ -239,7 +241,7 @@ def _across(title: str, axis: Axis, *, money: bool) -> Scale:
 
 
 def _number_ticks(most: float) -> list[Tick]:
-    step = max(1.0, round_step((most or 1) / (TICKS - 1)))
+    step = max(1.0, round_step((most or 1) / UP))
     return [(n * step, formats.number(n * step)) for n in range(ceil((most or 1) / step) + 1)]
 
 
