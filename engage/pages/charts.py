@@ -113,8 +113,8 @@ def histogram(
     frame = Frame(LOW, _across(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
     bins = [
         {
-            "from": axis.edge(n),
-            "to": axis.edge(n + 1),
+            "from": axis.span(n)[0],
+            "to": axis.span(n)[1],
             "name": _bin_name(axis, n, money=money),
             "parts": [_customers(name, one[n]) for name, one in counts.items() if one[n]],
         }
@@ -180,8 +180,8 @@ def _cell(spread: Distribution, cell: tuple[int, int], most: int) -> dict[str, A
     customers = spread.cells[cell]
     bucket = spread.bucket(cell)
     return {
-        "x": (spread.spend.edge(column), spread.spend.edge(column + 1)),
-        "y": (spread.sessions.edge(row), spread.sessions.edge(row + 1)),
+        "x": spread.spend.span(column),
+        "y": spread.sessions.span(row),
         "column": column,
         "row": row,
         "tone": TONES[bucket],
@@ -237,7 +237,7 @@ def _across(title: str, axis: Axis, *, money: bool) -> Scale:
     step = round_step(most / TICKS)
     values = [n * step for n in range(floor(most / step) + 1)]
     ticks = [(value, _short(value, money=money)) for value in values]
-    return Scale(title, 0, most, ticks)
+    return Scale(title, axis.span(0)[0], most, ticks)
 
 
 def _number_ticks(most: float) -> list[Tick]:
@@ -257,4 +257,7 @@ def _short(value: float, *, money: bool) -> str:
 
 def _bin_name(axis: Axis, n: int, *, money: bool) -> str:
     low = _short(axis.edge(n), money=money)
-    return f"{low} and more" if n == axis.bins - 1 else f"{low} – {_short(axis.edge(n + 1), money=money)}"
+    if n == axis.bins - 1:
+        return f"{low} and more"
+    high = _short(axis.edge(n + 1), money=money)
+    return low if low == high else f"{low} – {high}"

@@ -46,7 +46,15 @@ class Axis:
 
     def edge(self, number: int) -> float:
         """The lower edge of a bin, in display units."""
-        return max(0, self.border + (number - self.below) * self.width) / self.unit
+        return max(0, self._edge(number)) / self.unit
+
+    def span(self, number: int) -> tuple[float, float]:
+        """Where a bin is drawn, in display units. The bin of the number 0 alone is drawn below 0, as wide as others."""
+        low, high = self._edge(number), self._edge(number + 1)
+        return (low if high <= 0 else max(0, low)) / self.unit, high / self.unit
+
+    def _edge(self, number: int) -> int:
+        return self.border + (number - self.below) * self.width
 
 
 def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:

@@ -5,7 +5,7 @@
 (() => {
   const MARGIN = { left: 48, right: 14, top: 40, bottom: 44 }; // as engage/pages/chart_svg.py
   const TEXT_PX = 12;
-  const NARROW_PX = 60; // no room for the name of a bucket
+  const NARROW_PX = 60; // no room for a word
   const figures = new Map(); // the drawn charts by their figure
 
   // Colours as the style sheet has them at the moment, as #rrggbb, which is what ECharts reads.
@@ -52,7 +52,7 @@
       children.push({ type: "rect", shape, style: { fill: colour("--shape", part.tone), stroke: colour("--panel") } });
       below += part.value;
     });
-    if (one.gap) {
+    if (one.gap && ground.width > NARROW_PX / 1.5) {
       const style = { text: one.gap, fill: colour("--muted"), fontSize: TEXT_PX, align: "center", verticalAlign: "middle" };
       children.push({ type: "text", x: ground.x + ground.width / 2, y: ground.y + ground.height / 2, style });
     }
