@@ -1,4 +1,4 @@
-"""Engage's pages in a real browser: the campaigns that tests look at, what a page asked for, and what axe-core finds."""
+"""Engage's pages in a browser: the campaigns that tests look at, what a page asked for, and what axe-core finds."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from engage.pages.opening import opening
 from engage.pages.viewer import NextRun, Viewer
 from engage.reports.distribution import Axis, Distribution
 
+ROOT = Path(__file__).resolve().parents[2]
 EVIL = "</td></script><script>alert(1)</script>'\""
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -188,3 +191,8 @@ def test_the_address_of_a_file_changes_with_its_content(name, monkeypatch):
 @pytest.mark.parametrize("name", ["page.css", "page.000000000000.css", "../render.py", "echarts.LICENSE.txt", ""])
 def test_no_other_file_is_served(name):
     assert static_files.find(name) is None
+
+
+def test_the_chart_library_is_the_file_that_its_decision_names():
+    built = hashlib.sha256(static_files.content("echarts.js").encode()).hexdigest()
+    assert f"sha256 `{built}`" in (ROOT / "docs/decisions/charts.md").read_text()
