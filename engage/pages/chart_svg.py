@@ -15,6 +15,12 @@ MARGIN, TOP, BOTTOM = 48, 40, 44
 BEYOND = 60
 """Percent of the width from which a label stands at the left of its line."""
 
+_BOX = Markup(
+    '<rect class="fill tone-%s" x="%.3f%%" y="%.2f" width="%.3f%%" height="%.2f" fill-opacity="%.3g">'
+    "<title>%s</title></rect>"
+)
+"""Filled with ``%``, which takes a third of the time of ``format``: a heat map has up to two thousand."""
+
 Tick = tuple[float, str]
 """A place on a scale, and its text."""
 Span = tuple[float, float]
@@ -59,11 +65,9 @@ class Frame:
     def box(self, tone: str, across: Span, up: Span, words: str, *, opacity: float = 1) -> Markup:
         """A filled rectangle between values, with words for a pointer that rests on it."""
         (left, right), (bottom, top) = across, up
-        faint = Markup(' fill-opacity="{:.3f}"').format(opacity) if opacity < 1 else ""
-        shape = Markup('<rect class="fill tone-{}" x="{:.3f}%" y="{:.2f}" width="{:.3f}%" height="{:.2f}"{}>').format(
-            tone, self.x(left), self.y(top), self.x(right) - self.x(left), max(0, self.y(bottom) - self.y(top)), faint
-        )
-        return shape + Markup("<title>{}</title></rect>").format(words)
+        x, y = self.x(left), self.y(top)
+        width, height = self.x(right) - x, max(0, self.y(bottom) - y)
+        return _BOX % (tone, x, y, width, height, opacity, words)
 
     def upright(self, value: float, label: str) -> Markup:
         """A threshold across, with its label."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor, log10, sqrt
 from typing import Any
 
@@ -108,14 +109,14 @@ def histogram(
     ``counts``: customers in each bin, by bucket. ``threshold``: the label of the line, such as *BOOST below $100*.
     """
     totals = [sum(one[n] for one in counts.values()) for n in range(axis.bins)]
-    most = max(totals, default=0)
+    names, most = _bin_names(axis, money=money), max(totals, default=0)
     ticks = _number_ticks(most)
     frame = Frame(LOW, _across(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
     bins = [
         {
             "from": axis.span(n)[0],
             "to": axis.span(n)[1],
-            "name": _bin_name(axis, n, money=money),
+            "name": names[n],
             "parts": [_customers(name, one[n]) for name, one in counts.items() if one[n]],
         }
         for n in range(axis.bins)
@@ -128,11 +129,7 @@ def histogram(
         shapes.append(frame.upright(thresholds["x"], threshold))
         below = sum(totals[: axis.below])
         words += f" {threshold}: {formats.number(below)} up to the line, {formats.number(sum(totals) - below)} beyond."
-    rows = [
-        [_bin_name(axis, n, money=money), *(formats.number(one[n]) for one in counts.values())]
-        for n in range(axis.bins)
-        if totals[n]
-    ]
+    rows = [[names[n], *(formats.number(one[n]) for one in counts.values())] for n in range(axis.bins) if totals[n]]
     table: Columns = [title, *((name, "number") for name in counts)]
     spec = _spec("histogram", frame) | {"bins": bins, "thresholds": thresholds}
     return Chart(title, frame.draw(words, shapes), spec, table, rows)
@@ -146,7 +143,8 @@ def heat_map(spread: Distribution, low: str, high: str) -> Chart:
     across = _across("Spend over the 8 weeks", spread.spend, money=True)
     frame = Frame(HIGH, across, _across("Sessions a week", spread.sessions, money=False))
     most = max(spread.cells.values(), default=0)
-    cells = [_cell(spread, cell, most) for cell in sorted(spread.cells)]
+    spend, sessions = _bin_names(spread.spend, money=True), _bin_names(spread.sessions, money=False)
+    cells = [_cell(spread, cell, most, f"{spend[cell[0]]}, {sessions[cell[1]]}") for cell in sorted(spread.cells)]
     shapes = [frame.box(one["tone"], one["x"], one["y"], one["name"], opacity=one["strength"]) for one in cells]
     thresholds, regions = _lines(spread)
     if "x" in thresholds:
@@ -162,7 +160,7 @@ def heat_map(spread: Distribution, low: str, high: str) -> Chart:
         "sessions a week is REWARD, and the rest is NONE."
     )
     rows = [
-        [*_names(spread, cell), spread.bucket(cell), formats.number(spread.cells[cell])]
+        [spend[cell[0]], sessions[cell[1]], spread.bucket(cell), formats.number(spread.cells[cell])]
         for cell in sorted(spread.cells)
     ]
     table: Columns = ["Spend", "Sessions a week", "Bucket", ("Customers", "number")]
@@ -170,13 +168,8 @@ def heat_map(spread: Distribution, low: str, high: str) -> Chart:
     return Chart("Customers by spend and weekly sessions", frame.draw(words, shapes), spec, table, rows, tall=True)
 
 
-def _names(spread: Distribution, cell: tuple[int, int]) -> tuple[str, str]:
-    return _bin_name(spread.spend, cell[0], money=True), _bin_name(spread.sessions, cell[1], money=False)
-
-
-def _cell(spread: Distribution, cell: tuple[int, int], most: int) -> dict[str, Any]:
+def _cell(spread: Distribution, cell: tuple[int, int], most: int, place: str) -> dict[str, Any]:
     column, row = cell
-    spend, sessions = _names(spread, cell)
     customers = spread.cells[cell]
     bucket = spread.bucket(cell)
     return {
@@ -186,7 +179,7 @@ def _cell(spread: Distribution, cell: tuple[int, int], most: int) -> dict[str, A
         "row": row,
         "tone": TONES[bucket],
         "strength": round(FAINTEST + (1 - FAINTEST) * sqrt(customers / most), 3),
-        "name": f"{formats.counted(customers, 'customer')} in {bucket}\n{spend}, {sessions} sessions a week",
+        "name": f"{formats.counted(customers, 'customer')} in {bucket}\n{place} sessions a week",
     }
 
 
@@ -255,9 +248,7 @@ def _short(value: float, *, money: bool) -> str:
     return formats.threshold(value, currency()) if money else formats.number(value)
 
 
-def _bin_name(axis: Axis, n: int, *, money: bool) -> str:
-    low = _short(axis.edge(n), money=money)
-    if n == axis.bins - 1:
-        return f"{low} and more"
-    high = _short(axis.edge(n + 1), money=money)
-    return low if low == high else f"{low} – {high}"
+def _bin_names(axis: Axis, *, money: bool) -> list[str]:
+    edges = [_short(axis.edge(n), money=money) for n in range(axis.bins + 1)]
+    names = [low if low == high else f"{low} – {high}" for low, high in pairwise(edges)]
+    return [*names[:-1], f"{edges[-2]} and more"]

@@ -126,6 +126,18 @@ def test_the_way_in_is_the_outline_of_a_page_that_goes_on_to_the_campaigns(watch
     expect(watched.page.get_by_text("Next campaign in")).to_be_visible()
 
 
+def test_a_page_that_takes_its_time_has_an_outline_meanwhile(watched: Watched) -> None:
+    watched.page.goto(f"{watched.home.url}/engage/campaigns")
+    watched.page.route("**/engage/what-if", lambda route: (watched.page.wait_for_timeout(1500), route.continue_()))
+    watched.page.evaluate(
+        """new MutationObserver(() => sessionStorage.setItem('seen', document.querySelector('main').innerHTML))
+          .observe(document.querySelector('main'), { childList: true })"""
+    )
+    watched.page.get_by_role("link", name="What if").click()
+    expect(watched.page.get_by_role("heading", name="What if")).to_be_visible()
+    assert 'class="skeleton"' in watched.page.evaluate("sessionStorage.getItem('seen')")
+
+
 def _cookies(watched: Watched) -> dict[str, str]:
     return {cookie["name"]: cookie["value"] for cookie in watched.page.context.cookies()}
 

@@ -4,6 +4,7 @@
 (() => {
   const SKELETON_AFTER_MS = 150;
   const frame = engage.frame;
+  const root = new URL("..", document.currentScript.src).href; // of all of our pages
 
   // Airflow's page around one of ours.
   function framed(url) {
@@ -22,7 +23,7 @@
   }
 
   function isOurs(link) {
-    return new URL(".", link.href).href === new URL(".", window.location.href).href;
+    return link.href.startsWith(root);
   }
 
   function showSkeleton() {
