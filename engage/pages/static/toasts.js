@@ -1,4 +1,4 @@
-// Short messages about what came of an action, each with an undo if there is one.
+// Short messages about the result of an action, each with an undo if there is one.
 "use strict";
 
 (() => {
