@@ -8,19 +8,23 @@ from airflow.plugins_manager import AirflowPlugin
 from engage_links import airflow_path
 from engage_timetable import EngageTimetable
 
+from engage.pages import static_files
+
 PAGES = f"{airflow_path()}/engage"
+ICON = f"{PAGES}/{static_files.address('icon.svg')}"
 
 
 class EngagePlugin(AirflowPlugin):
     name = "engage"
     timetables = [EngageTimetable]
     external_views = [
-        {"name": "Campaigns", "href": f"{PAGES}/campaigns", "url_route": "engage", "destination": "nav"},
+        {"name": "Campaigns", "href": f"{PAGES}/", "url_route": "engage", "destination": "nav", "icon": ICON},
         {
             "name": "Campaign report",
-            "href": f"{PAGES}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "href": f"{PAGES}/?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
             "url_route": "engage-report",
             "destination": "dag_run",
+            "icon": ICON,
         },
     ]
 

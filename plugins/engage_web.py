@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Annotated
 
 import engage_web_errors
+import engage_web_headers
 import engage_web_runs
+import engage_web_shell
 import sqlalchemy as sa
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user
@@ -21,7 +21,7 @@ from airflow.models.variable import Variable
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from engage_steps import CONNECTION, window_of
 from engage_web_access import HALT, SEARCH, SEE, SET_THRESHOLDS, TRIGGER, TheViewer, logged
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
@@ -30,7 +30,7 @@ from engage import parsing, settings
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, lateness
 from engage.errors import RunError
-from engage.pages import campaign_list, campaign_report, csv_download, customer_page, render, what_if
+from engage.pages import campaign_list, campaign_report, csv_download, customer_page, what_if
 from engage.reports.what_if import THRESHOLDS
 from engage.settings import PREFIX
 from engage.storage import connection
@@ -42,6 +42,8 @@ STATEMENT_SECONDS = 10.0
 
 app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 engage_web_errors.install(app)
+engage_web_headers.install(app)
+app.include_router(engage_web_shell.router)
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +151,7 @@ def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_
     if run is None:
         raise RunError(f"There is no such run of {DAG_ID}.")
     window = window_of(run, (run.conf or {}).get("window_start"), _now())
-    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window))
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, in_run=True))
 
 
 @app.get("/counts.csv", dependencies=SEE)
@@ -181,9 +183,9 @@ def what_if_counts(engine: Database, window: TheWindow, chosen: Chosen) -> HTMLR
 
 
 @app.get("/customer", dependencies=SEE)
-def one_customer(engine: Database, customer_id: str | None = None) -> HTMLResponse:
+def one_customer(engine: Database, viewer: TheViewer, customer_id: str | None = None) -> HTMLResponse:
     """The page about one customer, or without an id only the field for one."""
-    return HTMLResponse(customer_page.customer_page(engine, customer_id))
+    return HTMLResponse(customer_page.customer_page(engine, viewer, customer_id))
 
 
 @app.post("/find-customer", dependencies=SEARCH)
@@ -240,22 +242,3 @@ def resume(wanted: Resume, engine: Database, now: DatabaseNow) -> JSONResponse:
     with engine.begin() as conn:
         campaign.resume(conn, _window(wanted.window_start), as_of=now)
     return JSONResponse({"detail": "Resumed. Clear the task message to send the queued messages."})
-
-
-@app.get("/static/{name}", dependencies=SEE)
-def static(name: str) -> Response:
-    """The style sheet and the scripts of the pages."""
-    if name not in render.STATIC:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-    return Response(render.static(name), media_type=render.STATIC[name])
-
-
-@app.middleware("http")
-async def _secure_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Add the headers that limit what a browser does with an answer."""
-    answer = await call_next(request)
-    answer.headers["Content-Security-Policy"] = render.CSP
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers["Referrer-Policy"] = "same-origin"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails, VariableDetails
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
+from airflow.models.dag import DagModel
 from engage_links import airflow_path, airflow_url
 from fastapi import Depends, HTTPException, Request
 
 from engage.airflow_names import DAG_ID
-from engage.pages.viewer import Viewer
+from engage.pages.viewer import NextRun, Viewer
 from engage.reports.what_if import THRESHOLDS
 from engage.settings import PREFIX
 
@@ -76,12 +80,22 @@ def _may_set_thresholds(user: BaseUser) -> bool:
     return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
 
 
-def _viewer(user: GetUserDep) -> Viewer:
+def _next_run(session: SessionDep) -> NextRun:
+    """The next run that Airflow plans. Runs go by the clock of Airflow's machine."""
+    found = session.execute(
+        sa.select(DagModel.next_dagrun_create_after, DagModel.is_paused).where(DagModel.dag_id == DAG_ID)
+    ).one_or_none()
+    at, paused = found or (None, False)
+    return NextRun(at, as_of=datetime.now(UTC), paused=bool(paused))
+
+
+def _viewer(user: GetUserDep, next_run: Annotated[NextRun, Depends(_next_run)]) -> Viewer:
     return Viewer(
         airflow=airflow_path(),
         may_halt=_may_on_runs(user, "PUT"),
         may_trigger=_may_on_runs(user, "POST"),
         may_set_thresholds=_may_set_thresholds(user),
+        next_run=next_run,
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from engage.campaigns.segments import BUCKETS
-from engage.pages.render import number
+from engage.currency import currency
+from engage.formats import NOTHING, change, number, points, share, threshold
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
-
-NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,17 @@ def lines(before: Report, now: Report) -> list[Line]:
         _count("Messages", before.messages["total"], now.messages["total"]),
         _count("Skipped", _skipped(before), _skipped(now)),
         _count("Segments", before.messages["segments"], now.messages["segments"]),
-        _threshold("Low spend below", "low_spend_threshold", ".2f", before, now),
-        _threshold("High activity above", "high_activity_threshold", "g", before, now),
+        _threshold("Low spend below", "low_spend_threshold", partial(threshold, currency=currency()), before, now),
+        _threshold("High activity above", "high_activity_threshold", number, before, now),
     ]
 
 
 def _count(name: str, before: int, now: int) -> Line:
-    change = _signed(100 * (now - before) / before, "%") if before else NOTHING
-    return Line(name, number(before), number(now), change)
+    return Line(name, number(before), number(now), change(before, now))
 
 
 def _share(name: str, before: float | None, now: float | None) -> Line:
-    change = NOTHING if before is None or now is None else _signed(now - before, " points")
-    return Line(name, _shown(before), _shown(now), change)
-
-
-def _shown(share: float | None) -> str:
-    return NOTHING if share is None else f"{share:.1f}%"
-
-
-def _signed(value: float, unit: str) -> str:
-    """The value with its sign and unit, or a dash for zero."""
-    return f"{'+' if value > 0 else '−'}{abs(value):,.1f}{unit}" if value else NOTHING
+    return Line(name, share(before, 100), share(now, 100), points(before, now))
 
 
 def _percent(found: Report, bucket: str) -> float | None:
@@ -64,6 +55,6 @@ def _skipped(found: Report) -> int:
     return int(found.messages["by_status"].get(MessageStatus.SKIPPED, 0))
 
 
-def _threshold(name: str, setting: str, form: str, before: Report, now: Report) -> Line:
-    then, at_last = (format(found.settings[setting], form) if found.settings else NOTHING for found in (before, now))
+def _threshold(name: str, setting: str, form: Callable[[Any], str], before: Report, now: Report) -> Line:
+    then, at_last = (form(found.settings.get(setting)) for found in (before, now))
     return Line(name, then, at_last)

@@ -7,7 +7,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage.campaigns import watchdog
-from engage.pages import charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import report
@@ -36,5 +35,4 @@ def campaign_list(
         findings=findings,
         older=older,
         newer=before,
-        bar=charts.bar,
     )

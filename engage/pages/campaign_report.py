@@ -6,6 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage import formats
+from engage.campaigns.segments import BOOST, REWARD
+from engage.currency import currency
 from engage.pages import campaign_comparison, charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
@@ -17,8 +20,8 @@ from engage.storage import connection
 from engage.window import Window
 
 
-def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
-    """The HTML of a campaign's report.
+def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window, *, in_run: bool = False) -> str:
+    """The HTML of a campaign's report. ``in_run``: it stands in the tab of the campaign's DAG run.
 
     Raises:
         NotReady: the window has no campaign.
@@ -33,21 +36,24 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
     return html(
         "campaign_report.html",
         viewer=viewer,
+        in_run=in_run,
         report=found,
         stages=stages,
         charts=_charts(spread, settings) if spread else None,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,
-        bar=charts.bar,
-        length=charts.length,
     )
 
 
 def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
-    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+    low = formats.threshold(settings.low_spend_threshold, currency())
+    high = formats.number(settings.high_activity_threshold)
+    spend, sessions = spread.spend_by_bucket(), spread.sessions_by_bucket()
     return {
-        "spend": charts.histogram(spread.spend, spread.by_spend(), "Spend over the 8 weeks", low),
-        "sessions": charts.histogram(spread.sessions, spread.by_sessions(), "Sessions a week", high),
+        "spend": charts.histogram(
+            "Spend over the 8 weeks", spread.spend, spend, money=True, threshold=f"{BOOST} below {low}"
+        ),
+        "sessions": charts.histogram("Sessions a week", spread.sessions, sessions, threshold=f"{REWARD} above {high}"),
         "both": charts.heat_map(spread, low, high),
         "unseen": [
             name

@@ -1,152 +1,254 @@
-"""Charts as SVG, drawn on the server without a script, each with a description in words for screen readers.
+"""The charts: each has a drawing without a script, a description for ``charts.js``, and the table behind both.
 
-A shape has its size and place as attributes and its colour as a class, because the pages allow no inline style.
+The description holds every text as it is shown, so that numbers are formatted in one place. Its fields:
+
+- ``kind``: ``columns`` (stacked columns over time), ``histogram`` or ``heat``
+- ``x``, ``y``: ``title``, ``least``, ``most`` and ``ticks``, which are pairs of a value and its text
+- ``bins`` of columns and of a histogram: ``from`` and ``to`` across, ``name``, and ``parts`` from below, each with its
+  ``name``, ``tone``, ``value`` and ``text``; ``gap`` says why there is nothing
+- ``cells`` of a heat map: ``x`` and ``y`` (from, to), ``column``, ``row``, ``tone``, ``strength`` from 0 to 1, ``name``
+- ``thresholds``: ``x`` with its ``label``, and ``y`` with the value ``from`` which it holds across
+- ``regions``: a ``name`` at a corner such as ``bottom left``
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from itertools import pairwise
+from math import ceil, floor, log10, sqrt
+from typing import Any
 
 from markupsafe import Markup
 
+from engage import formats
 from engage.campaigns.segments import BOOST, NONE, REWARD
-from engage.pages.render import number, share
+from engage.currency import currency
+from engage.pages.chart_svg import BOTTOM, TOP, Frame, Scale, Tick
 from engage.reports.distribution import Axis, Distribution
 
-WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 22, 40
-"""The margins around a chart's plot, for labels."""
-TICKS = 7
+TONES = {BOOST: "boost", REWARD: "reward", NONE: "rest"}
+LOW, HIGH = 256, 400
+"""Heights in pixels."""
+TICKS = 8
+"""Most numbers across."""
+UP = 5
+"""Most steps between numbers at the left."""
+WORD_TICKS = 7
+"""Most names below columns, for a phone."""
+FAINTEST = 0.15
+COLUMN_GAP = 0.15
+"""Half the room between two columns, of a column's own room."""
+CORNERS = {"left": "start", "right": "end"}
 
-
-def bar(parts: Mapping[str, int]) -> Markup:
-    """One bar divided into parts, such as the customers by bucket."""
-    whole = sum(parts.values())
-    words = ", ".join(f"{name} {share(part, whole)}" for name, part in parts.items())
-    shapes, left = [], 0.0
-    for name, part in parts.items():
-        width = 100 * part / whole if whole else 0
-        shapes.append(_rectangle(f"fill-{name.lower()}", left, 0, width, 10))
-        left += width
-    return _svg("share", 100, 10, words, shapes, stretch=True)
-
-
-def length(part: float, whole: float, words: str) -> Markup:
-    """A bar whose length is the part's share of the whole."""
-    width = 100 * part / whole if whole else 0
-    shapes = [_rectangle("fill-track", 0, 0, 100, 10), _rectangle("fill-plain", 0, 0, width, 10)]
-    return _svg("share", 100, 10, words, shapes, stretch=True)
+Columns = Sequence[str | tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Plot:
-    """The place of the bins in a chart."""
+class Chart:
+    """One chart. ``columns`` and ``rows`` are the table behind it; a column is a name, or a name and ``number``."""
 
-    height: int
-    across: Axis
-
-    @property
-    def step(self) -> float:
-        return (WIDTH - LEFT - RIGHT) / self.across.bins
-
-    @property
-    def floor(self) -> float:
-        return self.height - BOTTOM
-
-    def x(self, number: float) -> float:
-        """The left edge of a bin."""
-        return LEFT + number * self.step
+    title: str
+    svg: Markup
+    spec: Mapping[str, Any]
+    columns: Columns
+    rows: Sequence[Sequence[str]]
+    tall: bool = False
 
 
-def histogram(axis: Axis, counts: Sequence[int], title: str, threshold: str) -> Markup:
-    """Customers by bin, with a line at the threshold."""
-    plot, most = Plot(HEIGHT, axis), max(counts, default=0) or 1
-    room = plot.floor - TOP
-    shapes = [
-        _rectangle("fill-plain", plot.x(n) + 0.5, plot.floor - room * count / most, plot.step - 1, room * count / most)
-        for n, count in enumerate(counts)
+@dataclass(frozen=True)
+class Series:
+    """One part of every column, with a value and a text for each column; None where there is no value."""
+
+    name: str
+    tone: str
+    values: Sequence[float | None]
+    texts: Sequence[str]
+
+
+def columns(
+    title: str,
+    names: Sequence[tuple[str, str]],
+    series: Sequence[Series],
+    *,
+    percent: bool = False,
+    gaps: Mapping[int, str] | None = None,
+) -> Chart:
+    """Stacked columns over time.
+
+    ``names``: a short and a long name of each column. ``gaps``: why a column has no values, by its number from 0.
+    ``percent``: the values are shares of 100.
+    """
+    most = max((sum(one.values[n] or 0 for one in series) for n in range(len(names))), default=0)
+    ticks = [(float(value), f"{value}%") for value in (0, 25, 50, 75, 100)] if percent else _number_ticks(most)
+    every = max(1, ceil(len(names) / WORD_TICKS))
+    places = [(n + 0.5, short) for n, (short, _) in enumerate(names)]
+    frame = Frame(LOW, Scale("", 0, max(1, len(names)), places[::every]), Scale("", 0, ticks[-1][0], ticks))
+    bins = [
+        {
+            "from": n + COLUMN_GAP,
+            "to": n + 1 - COLUMN_GAP,
+            "name": long,
+            "gap": (gaps or {}).get(n),
+            "parts": [_part(one, n) for one in series if one.values[n]],
+        }
+        for n, (_, long) in enumerate(names)
     ]
-    shapes += [_line("rule", LEFT, plot.floor, WIDTH - RIGHT, plot.floor), *_ticks_across(plot, title)]
-    shapes.append(_text(LEFT - 6, TOP + 4, number(most), "end"))
-    below = sum(counts[: axis.below])
-    words = f"{title}, of {number(sum(counts))} customers. Most in one bin: {number(most)}."
+    spec = _spec("columns", frame) | {"bins": bins}
+    spec["x"]["ticks"] = places  # the script leaves out those that have no room
+    rows = [[long, *(one.texts[n] for one in series)] for n, (_, long) in enumerate(names)]
+    table: Columns = ["Campaign", *((one.name, "number") for one in series)]
+    return Chart(title, frame.draw(title, _stacks(frame, bins)), spec, table, rows)
+
+
+def histogram(
+    title: str, axis: Axis, counts: Mapping[str, Sequence[int]], *, money: bool = False, threshold: str
+) -> Chart:
+    """Customers by bin in the colours of their buckets, with a line at the threshold.
+
+    ``counts``: customers in each bin, by bucket. ``threshold``: the label of the line, such as *BOOST below $100*.
+    """
+    totals = [sum(one[n] for one in counts.values()) for n in range(axis.bins)]
+    names, most = _bin_names(axis, money=money), max(totals, default=0)
+    ticks = _number_ticks(most)
+    frame = Frame(LOW, _across(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
+    bins = [
+        {
+            "from": axis.span(n)[0],
+            "to": axis.span(n)[1],
+            "name": names[n],
+            "parts": [_customers(name, one[n]) for name, one in counts.items() if one[n]],
+        }
+        for n in range(axis.bins)
+    ]
+    shapes = _stacks(frame, bins)
+    words = f"{title}, of {formats.counted(sum(totals), 'customer')}. Most in one bin: {formats.number(most)}."
+    thresholds: dict[str, Any] = {}
     if axis.in_view:
-        shapes += _threshold(plot.x(axis.below), plot.floor, threshold)
-        words += f" Threshold {threshold}: {number(below)} up to it, {number(sum(counts) - below)} beyond."
-    return _svg("chart", WIDTH, plot.height, words, shapes)
+        thresholds = {"x": axis.edge(axis.below), "label": threshold}
+        shapes.append(frame.upright(thresholds["x"], threshold))
+        below = sum(totals[: axis.below])
+        words += f" {threshold}: {formats.number(below)} up to the line, {formats.number(sum(totals) - below)} beyond."
+    rows = [[names[n], *(formats.number(one[n]) for one in counts.values())] for n in range(axis.bins) if totals[n]]
+    table: Columns = [title, *((name, "number") for name in counts)]
+    spec = _spec("histogram", frame) | {"bins": bins, "thresholds": thresholds}
+    return Chart(title, frame.draw(words, shapes), spec, table, rows)
 
 
-def heat_map(spread: Distribution, low_spend: str, high_activity: str) -> Markup:
-    """Customers by spend and sessions: a darker cell has more customers, and lines separate the buckets."""
-    across, up, most = spread.spend, spread.sessions, max(spread.cells.values(), default=0) or 1
-    plot = Plot(360, across)
-    step = (plot.floor - TOP) / up.bins
+def heat_map(spread: Distribution, low: str, high: str) -> Chart:
+    """Customers by spend and sessions in the colours of their buckets: a stronger colour means more customers.
 
-    def y(row: float) -> float:
-        return plot.floor - row * step
-
-    shapes = [
-        _rectangle("fill-plain", plot.x(n), y(row + 1), plot.step, step, opacity=0.08 + 0.92 * sqrt(count / most))
-        for (n, row), count in sorted(spread.cells.items())
-    ]
-    shapes += [
-        _line("rule", LEFT, plot.floor, WIDTH - RIGHT, plot.floor),
-        _line("rule", LEFT, TOP, LEFT, plot.floor),
-        *_ticks_across(plot, "Spend over the 8 weeks"),
-        *(_text(LEFT - 6, y(row) + 4, f"{up.edge(row):g}", "end") for row in _ticks(up)),
-        _text(LEFT, TOP - 8, "Sessions a week", "start"),
-    ]
-    if across.in_view:
-        shapes.append(_line("threshold", plot.x(across.below), TOP, plot.x(across.below), plot.floor))
-    if up.in_view:
-        left = plot.x(across.below) if across.in_view else LEFT
-        shapes.append(_line("threshold", left, y(up.below), WIDTH - RIGHT, y(up.below)))
-    if across.in_view and up.in_view:
-        shapes.append(_text(LEFT + 6, plot.floor - 8, BOOST, "start", "region"))
-        shapes.append(_text(WIDTH - RIGHT - 4, TOP + 12, REWARD, "end", "region"))
-        shapes.append(_text(WIDTH - RIGHT - 4, plot.floor - 8, NONE, "end", "region"))
+    ``low``, ``high``: the thresholds as text.
+    """
+    across = _across("Spend over the 8 weeks", spread.spend, money=True)
+    frame = Frame(HIGH, across, _across("Sessions a week", spread.sessions, money=False))
+    most = max(spread.cells.values(), default=0)
+    spend, sessions = _bin_names(spread.spend, money=True), _bin_names(spread.sessions, money=False)
+    cells = [_cell(spread, cell, most, f"{spend[cell[0]]}, {sessions[cell[1]]}") for cell in sorted(spread.cells)]
+    shapes = [frame.box(one["tone"], one["x"], one["y"], one["name"], opacity=one["strength"]) for one in cells]
+    thresholds, regions = _lines(spread)
+    if "x" in thresholds:
+        shapes.append(frame.upright(thresholds["x"], thresholds["label"]))
+    if "y" in thresholds:
+        shapes.append(frame.level(thresholds["y"], thresholds["from"]))
+    for region in regions:
+        edge, side = region["at"].split()
+        y = TOP + 14 if edge == "top" else HIGH - BOTTOM - 8
+        shapes.append(frame.label(100 if side == "right" else 0, y, region["name"], CORNERS[side]))
     words = (
-        f"Customers by spend and weekly sessions. Left of a spend of {low_spend} is BOOST; right of it, above "
-        f"{high_activity} sessions a week is REWARD, and the rest is NONE."
+        f"Customers by spend and weekly sessions. Left of a spend of {low} is BOOST; right of it, above {high} "
+        "sessions a week is REWARD, and the rest is NONE."
     )
-    return _svg("chart", WIDTH, plot.height, words, shapes)
+    rows = [
+        [spend[cell[0]], sessions[cell[1]], spread.bucket(cell), formats.number(spread.cells[cell])]
+        for cell in sorted(spread.cells)
+    ]
+    table: Columns = ["Spend", "Sessions a week", "Bucket", ("Customers", "number")]
+    spec = _spec("heat", frame) | {"cells": cells, "thresholds": thresholds, "regions": regions}
+    return Chart("Customers by spend and weekly sessions", frame.draw(words, shapes), spec, table, rows, tall=True)
 
 
-def _ticks(axis: Axis) -> range:
-    """The bins whose lower edges are labelled, always with the threshold among them."""
-    every = max(1, -(-axis.bins // TICKS))
-    return range(axis.below % every, axis.bins + 1, every)
+def _cell(spread: Distribution, cell: tuple[int, int], most: int, place: str) -> dict[str, Any]:
+    column, row = cell
+    customers = spread.cells[cell]
+    bucket = spread.bucket(cell)
+    return {
+        "x": spread.spend.span(column),
+        "y": spread.sessions.span(row),
+        "column": column,
+        "row": row,
+        "tone": TONES[bucket],
+        "strength": round(FAINTEST + (1 - FAINTEST) * sqrt(customers / most), 3),
+        "name": f"{formats.counted(customers, 'customer')} in {bucket}\n{place} sessions a week",
+    }
 
 
-def _ticks_across(plot: Plot, title: str) -> Iterable[Markup]:
-    for n in _ticks(plot.across):
-        yield _text(plot.x(n), plot.floor + 15, f"{plot.across.edge(n):,g}", "middle")
-    yield _text((LEFT + WIDTH - RIGHT) / 2, plot.height - 6, title, "middle")
+def _lines(spread: Distribution) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """The thresholds in view, and where the names of the buckets stand."""
+    spend, sessions = spread.spend, spread.sessions
+    if not spend.in_view:
+        return {}, [{"name": BOOST, "at": "bottom left"}]
+    at = spend.edge(spend.below)
+    lines: dict[str, Any] = {"x": at, "label": formats.threshold(at, currency())}
+    regions = [{"name": BOOST, "at": "bottom left"}, {"name": NONE, "at": "bottom right"}]
+    if sessions.in_view:
+        lines |= {"y": sessions.edge(sessions.below), "from": at}
+        regions.append({"name": REWARD, "at": "top right"})
+    return lines, regions
 
 
-def _threshold(x: float, bottom: float, label: str) -> list[Markup]:
-    return [_line("threshold", x, TOP - 4, x, bottom), _text(x, TOP - 8, label, "middle", "label")]
+def _spec(kind: str, frame: Frame) -> dict[str, Any]:
+    return {"kind": kind, "x": _scale(frame.across), "y": _scale(frame.up)}
 
 
-def _svg(kind: str, width: int, height: int, words: str, shapes: Iterable[Markup], *, stretch: bool = False) -> Markup:
-    aspect = Markup(' preserveAspectRatio="none"') if stretch else ""
-    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}"{}>{}</svg>').format(
-        kind, width, height, words, aspect, Markup("").join(shapes)
-    )
+def _scale(scale: Scale) -> dict[str, Any]:
+    return {"title": scale.title, "least": scale.least, "most": scale.most, "ticks": list(scale.ticks)}
 
 
-def _rectangle(kind: str, x: float, y: float, width: float, height: float, *, opacity: float = 1) -> Markup:
-    faint = Markup(' fill-opacity="{:.3f}"').format(opacity) if opacity < 1 else ""
-    return Markup('<rect class="{}" x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}"{}/>').format(
-        kind, x, y, max(0, width), height, faint
-    )
+def _customers(bucket: str, count: int) -> dict[str, Any]:
+    return {"name": bucket, "tone": TONES[bucket], "value": count, "text": formats.number(count)}
 
 
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.2f}" y1="{:.2f}" x2="{:.2f}" y2="{:.2f}"/>').format(kind, x1, y1, x2, y2)
+def _part(series: Series, n: int) -> dict[str, Any]:
+    return {"name": series.name, "tone": series.tone, "value": series.values[n], "text": series.texts[n]}
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "tick") -> Markup:
-    return Markup('<text class="{}" x="{:.2f}" y="{:.2f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, text)
+def _stacks(frame: Frame, bins: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    shapes = []
+    for one in bins:
+        below = 0.0
+        for part in one["parts"]:
+            top = below + part["value"]
+            words = f"{one['name']}: {part['name']} {part['text']}"
+            shapes.append(frame.box(part["tone"], (one["from"], one["to"]), (below, top), words))
+            below = top
+    return shapes
+
+
+def _across(title: str, axis: Axis, *, money: bool) -> Scale:
+    most = axis.edge(axis.bins)
+    step = round_step(most / TICKS)
+    values = [n * step for n in range(floor(most / step) + 1)]
+    ticks = [(value, _short(value, money=money)) for value in values]
+    return Scale(title, axis.span(0)[0], most, ticks)
+
+
+def _number_ticks(most: float) -> list[Tick]:
+    step = max(1.0, round_step((most or 1) / UP))
+    return [(n * step, formats.number(n * step)) for n in range(ceil((most or 1) / step) + 1)]
+
+
+def round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, 50, … that is at least ``least``; also 0.1, 0.2, 0.5 and so on."""
+    power = 10.0 ** floor(log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def _short(value: float, *, money: bool) -> str:
+    return formats.threshold(value, currency()) if money else formats.number(value)
+
+
+def _bin_names(axis: Axis, *, money: bool) -> list[str]:
+    edges = [_short(axis.edge(n), money=money) for n in range(axis.bins + 1)]
+    names = [low if low == high else f"{low} – {high}" for low, high in pairwise(edges)]
+    return [*names[:-1], f"{edges[-2]} and more"]

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from engage import parsing
 from engage.pages.render import html
+from engage.pages.viewer import Viewer
 from engage.reports import customer_history
 from engage.sending import ledger
 
@@ -13,7 +14,7 @@ SHOWN = 26
 """Campaigns on the page: four years."""
 
 
-def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
+def customer_page(engine: sa.Engine, viewer: Viewer, customer_id: str | None) -> str:
     """The HTML about a customer, or without an id only the field for one.
 
     Raises:
@@ -21,11 +22,12 @@ def customer_page(engine: sa.Engine, customer_id: str | None) -> str:
         NoSuchCustomer: no customer has this id.
     """
     if not customer_id:
-        return html("customer.html", customer=None)
+        return html("customer.html", viewer=viewer, customer=None)
     wanted = parsing.customer_id(customer_id.strip())
     with engine.begin() as conn:
         return html(
             "customer.html",
+            viewer=viewer,
             customer=customer_history.view(conn, wanted),
             campaigns=customer_history.campaigns(conn, wanted, limit=SHOWN),
             messages=ledger.messages_to(conn, wanted, limit=SHOWN),

@@ -1,8 +1,9 @@
-"""The user who looks at a page, and what that user may do."""
+"""The user who looks at a page, what that user may do, and what Airflow says around the page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from engage.airflow_names import run_path
 from engage.campaigns.run_options import CLI_RUN_ID
@@ -10,14 +11,32 @@ from engage.reports.report import Report
 
 
 @dataclass(frozen=True)
+class NextRun:
+    """The next run that Airflow will start by itself."""
+
+    at: datetime | None
+    """None: Airflow plans none."""
+    as_of: datetime
+    paused: bool = False
+    """A paused DAG starts no run by itself."""
+
+    @property
+    def away(self) -> timedelta | None:
+        """How long it is until then; zero for a run that is due."""
+        return None if self.at is None else max(self.at - self.as_of, timedelta(0))
+
+
+@dataclass(frozen=True)
 class Viewer:
-    """The user's permissions, and the path of Airflow in their browser."""
+    """The user's permissions, the path of Airflow in their browser, and the next run."""
 
     airflow: str = ""
     """The path before those of Airflow's own pages."""
     may_halt: bool = False
     may_trigger: bool = False
     may_set_thresholds: bool = False
+    next_run: NextRun | None = None
+    """None where it is not known, such as on an error page."""
 
     def run(self, report: Report) -> str | None:
         """The address of the campaign's DAG run, or None if it was computed without Airflow."""

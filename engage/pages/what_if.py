@@ -10,7 +10,6 @@ from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
-from engage.pages import charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports.distribution import Distribution, distribution
@@ -75,7 +74,7 @@ def counts(engine: sa.Engine, window: Window, chosen: Mapping[str, str]) -> str:
 
 
 def _shown(found: WhatIf) -> dict[str, object]:
-    return {"buckets": BUCKETS, "bar": charts.bar, "before": found.before, "after": found.after}
+    return {"buckets": BUCKETS, "before": found.before, "after": found.after}
 
 
 def _reach(spread: Distribution) -> dict[str, float]:

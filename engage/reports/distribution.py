@@ -11,6 +11,7 @@ from math import ceil, floor, log10
 
 import sqlalchemy as sa
 
+from engage.campaigns.segments import BOOST, BUCKETS, NONE, REWARD
 from engage.settings import Settings
 from engage.storage import partitions
 from engage.storage.schema import customer_activity
@@ -45,7 +46,15 @@ class Axis:
 
     def edge(self, number: int) -> float:
         """The lower edge of a bin, in display units."""
-        return max(0, self.border + (number - self.below) * self.width) / self.unit
+        return max(0, self._edge(number)) / self.unit
+
+    def span(self, number: int) -> tuple[float, float]:
+        """Where a bin is drawn, in display units. The bin of the number 0 alone is drawn below 0, as wide as others."""
+        low, high = self._edge(number), self._edge(number + 1)
+        return (low if high <= 0 else max(0, low)) / self.unit, high / self.unit
+
+    def _edge(self, number: int) -> int:
+        return self.border + (number - self.below) * self.width
 
 
 def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
@@ -77,17 +86,36 @@ class Distribution:
 
     def by_spend(self) -> list[int]:
         """Customers in each bin of spend."""
-        return self._along(0, self.spend.bins)
+        return _sums(self.spend_by_bucket())
 
     def by_sessions(self) -> list[int]:
         """Customers in each bin of sessions."""
+        return _sums(self.sessions_by_bucket())
+
+    def spend_by_bucket(self) -> dict[str, list[int]]:
+        """Customers of each bucket in each bin of spend."""
+        return self._along(0, self.spend.bins)
+
+    def sessions_by_bucket(self) -> dict[str, list[int]]:
+        """Customers of each bucket in each bin of sessions."""
         return self._along(1, self.sessions.bins)
 
-    def _along(self, side: int, bins: int) -> list[int]:
-        counts = [0] * bins
+    def bucket(self, cell: tuple[int, int]) -> str:
+        """The bucket of the customers in a cell. A threshold out of view lies beyond all bins."""
+        spend, sessions = cell
+        if not self.spend.in_view or spend < self.spend.below:
+            return BOOST
+        return REWARD if self.sessions.in_view and sessions >= self.sessions.below else NONE
+
+    def _along(self, side: int, bins: int) -> dict[str, list[int]]:
+        counts = {name: [0] * bins for name in BUCKETS}
         for cell, customers in self.cells.items():
-            counts[cell[side]] += customers
+            counts[self.bucket(cell)][cell[side]] += customers
         return counts
+
+
+def _sums(counts: dict[str, list[int]]) -> list[int]:
+    return [sum(bins) for bins in zip(*counts.values(), strict=True)]
 
 
 def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from engage.currency import DEFAULT as DEFAULT_CURRENCY
+from engage.currency import currency as installed_currency
 from engage.errors import InputError
 from engage.sending.providers import Account
 from engage.service.client_address import TrustedProxies
 from engage.service.metrics import Metrics
 from engage.texts import phone
-
-CURRENCY = "USD"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Context:
     engine: sa.Engine
     clock: Callable[[], datetime]
     hash_key: bytes = field(repr=False)
-    currency: str = CURRENCY
+    currency: str = DEFAULT_CURRENCY
     """The ISO 4217 code of every amount; two decimals."""
     public_url: str | None = None
     """This service's address on the internet, such as ``https://engage.example.com``; without it every receipt and
@@ -50,17 +50,11 @@ class Context:
             engine=engine,
             clock=clock,
             hash_key=hash_key or phone.hash_key(os.environ.get("ENGAGE_HASH_KEY")),
-            currency=_currency(os.environ.get("ENGAGE_CURRENCY") or CURRENCY),
+            currency=installed_currency(),
             public_url=_public_url(os.environ.get("ENGAGE_PUBLIC_URL")),
             account=Account.from_url(url) if (url := os.environ.get("ENGAGE_SMS_URL")) else None,
             trusted_proxies=TrustedProxies.parse(os.environ.get("ENGAGE_TRUSTED_PROXIES") or ""),
         )
-
-
-def _currency(code: str) -> str:
-    if len(code) != 3 or not code.isascii() or not code.isupper() or not code.isalpha():
-        raise InputError(f"ENGAGE_CURRENCY is {code!r}; it takes an ISO 4217 code such as USD.")
-    return code
 
 
 def _public_url(url: str | None) -> str | None:

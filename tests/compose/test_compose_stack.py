@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from engage.airflow_names import DAG_ID
 from engage.clock import now
+from engage.formats import days
 from engage.window import Window
 from tests.compose.conftest import ADMIN, LASTING, PASSWORD, WITHIN, Stack
 from tests.e2e.browser import PATIENCE_MS
@@ -24,7 +25,9 @@ from tests.waiting import until
 
 CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
-START = f"{Window.last_complete(now()).start:%Y-%m-%d}"
+WINDOW = Window.last_complete(now())
+START = f"{WINDOW.start:%Y-%m-%d}"
+DATES = days(WINDOW.start, WINDOW.end)
 ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
 """Users by name, each with a role of Airflow."""
 
@@ -177,7 +180,7 @@ def test_a_login_in_the_browser_leads_to_the_campaigns(stack: Stack, browser: Br
     page.locator("input[name=password]").fill(stack.secret("AIRFLOW_ADMIN_PASSWORD"))
     page.locator("input[type=submit], button[type=submit]").first.click()
     page.get_by_role("link", name="Campaigns").click()
-    expect(page.frame_locator("iframe").get_by_role("row", name=f"{START} to")).to_contain_text(f"{CUSTOMERS:,}")
+    expect(page.frame_locator("iframe").get_by_role("row", name=DATES)).to_contain_text(f"{CUSTOMERS:,}")
     page.close()
 
 
@@ -192,7 +195,7 @@ def test_each_role_opens_each_page_and_does_what_it_may(
     open_every_page(page, frame, stack)
 
     page.goto(f"{stack.airflow_url}/plugin/engage/engage/report?window_start={START}")
-    expect(frame.get_by_role("heading", name=f"Campaign of {START}")).to_be_visible()
+    expect(frame.get_by_role("heading", name=f"Campaign of {DATES}")).to_be_visible()
     if users[user] == "Viewer":
         expect(frame.get_by_role("button", name="Halt")).to_have_count(0)
         assert posted(stack, user, "halt", window_start=START, why="x") == 403
@@ -211,10 +214,10 @@ def test_each_role_opens_each_page_and_does_what_it_may(
 def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     """Go through all pages by their links."""
     page.goto(f"{stack.airflow_url}/plugin/engage")
-    row = frame.get_by_role("row", name=f"{START} to")
+    row = frame.get_by_role("row", name=DATES)
     expect(row).to_contain_text("complete")
-    row.get_by_role("link", name=f"{START} to").click()
-    expect(frame.get_by_role("img", name="Customers by spend and weekly sessions")).to_be_visible()
+    row.get_by_role("link", name=DATES, exact=True).click()
+    expect(frame.get_by_role("application", name="Customers by spend and weekly sessions")).to_be_visible()
     with page.expect_download() as download:
         frame.get_by_role("link", name="Counts as CSV").click()
     assert download.value.suggested_filename == f"campaign-{START}.csv"
@@ -225,7 +228,7 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     frame.get_by_label("Customer's id").fill(stack.value("engage", "SELECT max(customer_id) FROM customer_bucket"))
     frame.get_by_label("Customer's id").press("Enter")
     expect(frame.get_by_role("heading", name="In the campaigns")).to_be_visible()
-    expect(frame.get_by_role("link", name=START)).to_be_visible()
+    expect(frame.get_by_role("link", name=DATES)).to_be_visible()
 
 
 def halt_and_resume(frame: FrameLocator, stack: Stack, user: str) -> None:
@@ -250,7 +253,7 @@ def set_thresholds(page: Page, stack: Stack) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
     dialog.get_by_role("button", name="Set").click()
-    expect(dialog.get_by_text("The next campaign takes them.")).to_be_visible()
+    expect(page.locator(".toast")).to_contain_text("The next campaign takes them.")
     with stack.airflow() as airflow:
         path = "/api/v2/variables/engage_low_spend_threshold"
         assert airflow.get(path).raise_for_status().json()["value"] == "180.5"

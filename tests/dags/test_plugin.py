@@ -66,6 +66,22 @@ def test_every_route_asks_for_a_login_and_for_a_permission(app):
         assert "requires_access_dag.<locals>.inner" in asked, route.path
 
 
+def test_every_tab_leads_to_a_route(app):
+    from engage.pages.render import shown_tabs
+
+    assert {f"/{tab.address}" for tab in shown_tabs()} <= {route.path for route in app.routes}
+
+
+def test_the_icon_in_the_navigation_is_a_file_of_ours():
+    from engage_plugin import EngagePlugin
+
+    from engage.pages import static_files
+
+    folder, _, name = EngagePlugin.external_views[0]["icon"].rpartition("/")
+    assert folder == "/engage/static"
+    assert static_files.find(name) == (static_files.content("icon.svg"), "image/svg+xml")
+
+
 def test_nothing_describes_the_routes_to_strangers(app):
     assert (app.docs_url, app.redoc_url, app.openapi_url) == (None, None, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -44,7 +45,7 @@ def client(engage_web, engine, monkeypatch):
         get_user: lambda: user,
         SessionDep.__metadata__[0].dependency: lambda: session,
         engage_web._engine: lambda: engine,
-        TheViewer.__metadata__[0].dependency: Viewer,
+        TheViewer.__metadata__[0].dependency: partial(Viewer),
     }
     monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=3)):

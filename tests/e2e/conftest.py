@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -16,11 +17,11 @@ from xdist.scheduler import LoadScopeScheduling
 from engage import process_signals
 from engage.airflow_names import DAG_ID
 from engage.local.home import Home
-from engage.local.stack import USERS
+from engage.local.stack import ADMIN, USERS
 from engage.local.stack import stack as local_stack
 from engage.settings import Settings
-from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
-from tests.e2e.pages import SENT, START, WINDOW
+from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, let_in
+from tests.e2e.pages import SENT, START, WINDOW, Watched
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
@@ -168,3 +169,33 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE_MS)
     yield page
     page.close()
+
+
+def client(airflow: Airflow, user: str | None) -> httpx.Client:
+    """Somebody who has logged in as a browser has: with a cookie."""
+    http = httpx.Client(base_url=airflow.stack.home.url, timeout=60, trust_env=False)
+    if user:
+        http.cookies.set("_token", airflow.token(user))
+    return http
+
+
+@pytest.fixture(scope="module")
+def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
+    found = {"anonymous": client(airflow, None), ADMIN: client(airflow, ADMIN), VIEWER: client(airflow, VIEWER)}
+    yield found
+    for http in found.values():
+        http.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A logged-in browser page; it may have no errors and ask nobody else by the end of the test."""
+    user = getattr(request, "param", ADMIN)
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme="light")
+    page.set_default_timeout(PATIENCE_MS)
+    found = Watched(page, airflow)
+    let_in(page, airflow, user)
+    yield found
+    page.close()
+    assert found.errors == []
+    assert found.elsewhere == []

@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from engage.airflow_names import DAG_ID
 from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
+from engage.pages import static_files
 from tests.e2e.pages import EVIL, START, WINDOW
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 ADDRESSES = {
+    "/": "/",
     "/campaigns": "/campaigns",
     "/report": f"/report?window_start={START}",
     "/run": "/run?dag_id={dag}&run_id={run}",
@@ -27,7 +29,8 @@ ADDRESSES = {
     "/what-if": f"/what-if?window_start={START}",
     "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
     "/customer": "/customer?customer_id=1",
-    "/static/{name}": "/static/page.js",
+    "/gallery": "/gallery",
+    "/static/{name}": f"/{static_files.address('page.css')}",
 }
 BODIES = {
     "/find-customer": {"customer_id": "1"},
@@ -52,22 +55,6 @@ FOREIGN = [
 ]
 """How a page of another site would have a browser send something."""
 POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'self'")
-
-
-def client(airflow: Airflow, user: str | None) -> httpx.Client:
-    """Somebody who has logged in as a browser has: with a cookie."""
-    http = httpx.Client(base_url=airflow.stack.home.url, timeout=60, trust_env=False)
-    if user:
-        http.cookies.set("_token", airflow.token(user))
-    return http
-
-
-@pytest.fixture(scope="module")
-def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
-    found = {"anonymous": client(airflow, None), ADMIN: client(airflow, ADMIN), VIEWER: client(airflow, VIEWER)}
-    yield found
-    for http in found.values():
-        http.close()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +115,8 @@ def assert_guarded(answer: httpx.Response) -> None:
     assert set(POLICY) <= set(policy)
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["cache-control"] == "no-store"
+    kept = answer.is_success and "/static/" in answer.url.path
+    assert answer.headers["cache-control"] == (static_files.KEEP if kept else "no-store")
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
+from engage.formats import days
 from engage.local import embedded_postgres
 from engage.storage import connection
 from engage.storage.schema import app_session, customer, purchase
@@ -190,11 +191,11 @@ def test_a_task_marked_as_failed_stops_between_messages_and_the_page_goes_on_wit
     page = browser.new_page()
     let_in(page, sending.airflow)
     page.goto(f"{sending.airflow.stack.home.url}/engage/campaigns")
-    stuck = page.get_by_role("listitem").filter(has_text=str(KILLED))
+    stuck = page.get_by_role("listitem").filter(has_text=days(KILLED.start, KILLED.end))
     expect(stuck).to_contain_text("no sender is at work")
     stuck.get_by_role("button", name="Go on…").click()
     page.get_by_role("button", name="Start the run").click()
-    said = page.get_by_role("dialog").get_by_role("status")
+    said = page.locator(".toast p")
     expect(said).to_contain_text("Started: ")
     started = said.inner_text().removeprefix("Started: ").rstrip(".")
     page.close()

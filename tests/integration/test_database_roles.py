@@ -84,7 +84,7 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert b"BOOST" in counts_csv(pages, sent.window).encode()
     assert "BOOST" in what_if_page(pages, viewer, sent.window, {}, dict.fromkeys(THRESHOLDS, "5"))
     assert "BOOST" in counts(pages, sent.window, {"low_spend_threshold": "2"})
-    assert "BOOST" in customer_page(pages, "1")
+    assert "BOOST" in customer_page(pages, Viewer(), "1")
     assert known_id(pages, "1") == 1
 
 

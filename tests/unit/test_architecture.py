@@ -22,6 +22,8 @@ ROOMS = {
     # a room, and the rooms that it may import; each stands above it in the list
     "errors": "",
     "parsing": "errors",
+    "currency": "errors",
+    "formats": "",
     "window": "errors parsing",
     "clock": "",
     "airflow_names": "",
@@ -39,8 +41,8 @@ ROOMS = {
     "maintenance": "window statuses storage campaigns",
     "reports": "errors window statuses texts settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
-    "service": "errors parsing statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing window airflow_names statuses settings storage campaigns sending reports",
+    "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
+    "pages": "errors parsing currency formats window airflow_names statuses settings storage campaigns sending reports",
     "cli": "errors parsing window clock statuses process_signals texts settings storage customers campaigns sending"
     " steps maintenance reports local service",
 }
