@@ -1,15 +1,18 @@
-"""The table that compares a campaign with the one before it."""
+"""The table that compares a campaign with another one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.segments import BUCKETS
 from engage.pages.render import number
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
 
 NOTHING = "–"
+NOT_COMPUTED = "not computed"
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,26 @@ def lines(before: Report, now: Report) -> list[Line]:
     """The rows of the comparison. Counts differ in percent, and shares in percentage points as in the guard."""
     events = ("sessions", "purchases")
     return [
-        _count("Customers", before.customers or 0, now.customers or 0),
+        _count("Customers", before.customers, now.customers),
         *(_share(f"{bucket}, of all customers", _percent(before, bucket), _percent(now, bucket)) for bucket in BUCKETS),
         *(_count(kind.title(), before.events.get(kind, 0), now.events.get(kind, 0)) for kind in events),
-        _count("Messages", before.messages["total"], now.messages["total"]),
-        _count("Skipped", _skipped(before), _skipped(now)),
-        _count("Segments", before.messages["segments"], now.messages["segments"]),
+        _of_messages("Messages", before, now, lambda counts: counts.total),
+        _of_messages("Skipped", before, now, lambda counts: counts.count(status=MessageStatus.SKIPPED)),
+        _of_messages("Segments", before, now, lambda counts: counts.segments),
         _threshold("Low spend below", "low_spend_threshold", ".2f", before, now),
         _threshold("High activity above", "high_activity_threshold", "g", before, now),
     ]
 
 
-def _count(name: str, before: int, now: int) -> Line:
-    change = _signed(100 * (now - before) / before, "%") if before else NOTHING
-    return Line(name, number(before), number(now), change)
+def _count(name: str, before: int | None, now: int | None) -> Line:
+    change = _signed(100 * (now - before) / before, "%") if before and now is not None else NOTHING
+    then, at_last = (NOT_COMPUTED if count is None else number(count) for count in (before, now))
+    return Line(name, then, at_last, change)
+
+
+def _of_messages(name: str, before: Report, now: Report, number_of: Callable[[MessageCounts], int]) -> Line:
+    then, at_last = (None if found.counts is None else number_of(found.counts) for found in (before, now))
+    return _count(name, then, at_last)
 
 
 def _share(name: str, before: float | None, now: float | None) -> Line:
@@ -48,7 +57,7 @@ def _share(name: str, before: float | None, now: float | None) -> Line:
 
 
 def _shown(share: float | None) -> str:
-    return NOTHING if share is None else f"{share:.1f}%"
+    return NOT_COMPUTED if share is None else f"{share:.1f}%"
 
 
 def _signed(value: float, unit: str) -> str:
@@ -58,10 +67,6 @@ def _signed(value: float, unit: str) -> str:
 
 def _percent(found: Report, bucket: str) -> float | None:
     return 100 * found.buckets[bucket] / found.customers if found.buckets and found.customers else None
-
-
-def _skipped(found: Report) -> int:
-    return int(found.messages["by_status"].get(MessageStatus.SKIPPED, 0))
 
 
 def _threshold(name: str, setting: str, form: str, before: Report, now: Report) -> Line:

@@ -10,6 +10,7 @@ from engage.pages import campaign_comparison, charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import report
+from engage.reports.campaign_list import comparable
 from engage.reports.distribution import Distribution, distribution
 from engage.reports.funnel import funnel
 from engage.settings import Settings
@@ -17,8 +18,8 @@ from engage.storage import connection
 from engage.window import Window
 
 
-def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
-    """The HTML of a campaign's report.
+def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window, against: Window | None = None) -> str:
+    """The HTML of a campaign's report, compared with ``against``, by default with the last campaign that was sent.
 
     Raises:
         NotReady: the window has no campaign.
@@ -26,15 +27,16 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window) -> str:
     with engine.begin() as conn:
         connection.tune(conn)
         found = report.of(conn, window)
-        stages = funnel(conn, window, found).stages()
-        earlier = next(iter(report.recent(conn, before=window, limit=1)), None)
+        against = against or comparable(conn, window).default
+        earlier = report.of(conn, against) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution(conn, window, settings) if found.customers else None
     return html(
         "campaign_report.html",
         viewer=viewer,
         report=found,
-        stages=stages,
+        stages=funnel(found).stages(),
+        unsettled=found.counts.unsettled if found.counts else 0,
         charts=_charts(spread, settings) if spread else None,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from engage.airflow_names import run_path
 from engage.campaigns.run_options import CLI_RUN_ID
-from engage.reports.report import Report
 
 
 @dataclass(frozen=True)
@@ -19,8 +18,6 @@ class Viewer:
     may_trigger: bool = False
     may_set_thresholds: bool = False
 
-    def run(self, report: Report) -> str | None:
-        """The address of the campaign's DAG run, or None if it was computed without Airflow."""
-        run_id = report.window["run_id"]
-        known = run_id and run_id != CLI_RUN_ID
-        return self.airflow + run_path(run_id) if known else None
+    def run(self, run_id: str | None) -> str | None:
+        """The address of a campaign's DAG run, or None if it was computed without Airflow."""
+        return self.airflow + run_path(run_id) if run_id and run_id != CLI_RUN_ID else None
