@@ -1,4 +1,4 @@
-"""The campaigns that the tests of Engage's pages look at; the fixture ``computed`` makes them."""
+"""The campaigns that the tests of Engage's pages look at; the fixtures ``computed`` and ``waiting`` make them."""
 
 from __future__ import annotations
 
@@ -8,4 +8,7 @@ WINDOW = past_window(7)
 START = f"{WINDOW.start:%Y-%m-%d}"
 SENT = f"{WINDOW.previous().start:%Y-%m-%d}"
 """The start of the campaign before, which was sent."""
+WAITING = WINDOW.previous().previous()
+"""The window of a campaign whose messages wait."""
+WAITS = f"{WAITING.start:%Y-%m-%d}"
 EVIL = "<script>document.title='owned'</script></script><img src=x onerror=\"document.title='owned'\">"
