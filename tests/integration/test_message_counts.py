@@ -185,8 +185,9 @@ def test_many_changes_at_once_stay_exact_and_are_folded(queued):
     assert [one.exception() for one in moving] == [None] * 4
     assert sums == {PEOPLE + 1}
     check(queued)
-    assert queued.value(sa.select(sa.func.max(message_count.c.change_id))) > 400
-    assert queued.value(sa.select(sa.func.count()).select_from(message_count)) < 200
+    changes = queued.value(sa.select(sa.func.max(message_count.c.change_id)))
+    rows = queued.value(sa.select(sa.func.count()).select_from(message_count))
+    assert rows < changes / 2
 
 
 def test_campaigns_do_not_share_their_counts(queued, in_window):
