@@ -24,7 +24,7 @@ up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make u
 	$(RUN) engage up
 
 test: lint ## check style and types, then run every test
-	$(MAKE) -j 2 test-integration test-e2e
+	@$(MAKE) test-integration & integration=$$!; $(MAKE) test-e2e; e2e=$$?; wait $$integration && exit $$e2e
 
 test-fast: lint ## check style and types, then run the unit and DAG tests: under 90 seconds on 2 cores
 	$(RUN) pytest -n 2 tests/unit tests/dags

@@ -21,6 +21,7 @@
     ├── NoSuchCustomer          no customer has this id
     ├── SyntheticCustomer       a real customer would replace a synthetic one
     ├── NotUnknown              an operator may settle a message only if its outcome is unknown
+    ├── NothingToHalt           the campaign is finished, so a halt would stop no message
     ├── RunFailed               the run that the demonstration triggered did not succeed
     └── LocalError              the embedded Postgres or Airflow on this machine cannot start or stop
 
@@ -95,6 +96,10 @@ class ProviderRefuses(EngageError):
 
 class NotUnknown(EngageError):
     """The outcome of a message is not unknown."""
+
+
+class NothingToHalt(EngageError):
+    """The campaign is finished."""
 
 
 class NoSuchCustomer(EngageError):

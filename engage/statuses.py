@@ -16,6 +16,16 @@ class CampaignStatus(StrEnum):
     COMPLETE = auto()
 
 
+class RunMode(StrEnum):
+    """What the run that computed a campaign may do with its messages. Only ``TEXT`` sends any."""
+
+    TEXT = auto()
+    DRY_RUN = auto()
+    BACKFILL = auto()
+    LATE = auto()
+    """The window ended too long ago to text its customers."""
+
+
 class ApprovalState(StrEnum):
     """The state of the approver's answer about a campaign's list."""
 

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from engage.errors import EngageError, InputError, UnfitDatabase
+from engage.errors import EngageError, InputError, NothingToHalt, UnfitDatabase
 from engage.pages import error_page
 from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, sqlstate, trouble
 
@@ -44,9 +44,13 @@ def install(app: FastAPI) -> None:
 
 
 def _refused(request: Request, exc: Exception) -> Response:
-    if isinstance(exc, UnfitDatabase):
-        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(exc))
-    return _answer(request, HTTPStatus.BAD_REQUEST if isinstance(exc, InputError) else HTTPStatus.NOT_FOUND, str(exc))
+    statuses: dict[type[EngageError], HTTPStatus] = {
+        UnfitDatabase: HTTPStatus.SERVICE_UNAVAILABLE,
+        NothingToHalt: HTTPStatus.CONFLICT,
+        InputError: HTTPStatus.BAD_REQUEST,
+    }
+    found = (status for error, status in statuses.items() if isinstance(exc, error))
+    return _answer(request, next(found, HTTPStatus.NOT_FOUND), str(exc))
 
 
 def _invalid(request: Request, exc: Exception) -> Response:

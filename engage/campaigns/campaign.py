@@ -8,7 +8,7 @@ computed. A step holds the row's lock while it writes, so two runs of one window
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,17 +18,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from engage.campaigns import message_counts
 from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
-from engage.errors import NotReady
+from engage.errors import NothingToHalt, NotReady
 from engage.settings import Settings
-from engage.statuses import ApprovalState, CampaignStatus
+from engage.statuses import ApprovalState, CampaignStatus, RunMode
 from engage.storage import connection, partitions
 from engage.storage.schema import campaign
 from engage.window import Window
 
 ITSELF = "Engage itself"
 """The name in ``halted_by`` of a campaign that its own sender halted."""
+_WITH_LEDGER = (CampaignStatus.QUEUED, CampaignStatus.SENDING, CampaignStatus.COMPLETE)
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,23 @@ class Campaign:
     window: Window
     run_id: str | None
     status: CampaignStatus
+    mode: RunMode | None
+    """What the run that computed it may do with its messages; None if an earlier version ran it."""
     settings: Settings | None
     events: dict[str, int]
     rejected: dict[str, int]
     customers: int | None
     buckets: dict[str, int] | None
     timings: dict[str, float]
+    opened_at: datetime
     frozen_at: datetime | None
+    finished_at: datetime | None
     halted_at: datetime | None
     halted_by: str | None
     halted_why: str | None
+    resumed_at: datetime | None
+    resume_at: datetime | None
+    """When its sender goes on with messages that have to wait for sending hours, or for the provider."""
     sender_token: int
     guard: Guard
     approval: Approval
@@ -56,6 +65,16 @@ class Campaign:
     def frozen(self) -> bool:
         """Whether the steps may no longer change it."""
         return self.frozen_at is not None
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether its messages were made from its buckets. Those of an earlier queue do not count."""
+        return self.status in _WITH_LEDGER
+
+    @property
+    def may_text(self) -> bool:
+        """Whether the run that computes it may send messages."""
+        return self.mode in {RunMode.TEXT, None}
 
     def require_settings(self) -> Settings:
         """The settings that ``extract`` took for it.
@@ -136,23 +155,47 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
     """The window's campaign, or None. With ``lock``, every other step waits until the commit."""
     query = sa.select(campaign).where(campaign.c.window_start == window.start)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        return None
+    return _campaign(row) if row else None
+
+
+def find_all(
+    conn: sa.Connection,
+    windows: Collection[Window] | None = None,
+    *,
+    before: Window | None = None,
+    limit: int | None = None,
+) -> list[Campaign]:
+    """Campaigns, newest first: the latest ``limit`` of all, of these windows, or of those before ``before``."""
+    query = sa.select(campaign).order_by(campaign.c.window_start.desc()).limit(limit)
+    if windows is not None:
+        query = query.where(campaign.c.window_start.in_([window.start for window in windows]))
+    if before is not None:
+        query = query.where(campaign.c.window_start < before.start)
+    return [_campaign(row) for row in conn.execute(query)]
+
+
+def _campaign(row: sa.Row[Any]) -> Campaign:
+    window = Window(row.window_start)
     settings = Settings.from_snapshot(row.settings) if row.settings else None
     return Campaign(
         window=window,
         run_id=row.run_id,
         status=CampaignStatus(row.status),
+        mode=RunMode(row.mode) if row.mode else None,
         settings=settings,
         events=row.events,
         rejected=row.rejected,
         customers=row.customers,
         buckets=row.buckets,
         timings=row.timings,
+        opened_at=row.opened_at,
         frozen_at=row.frozen_at,
+        finished_at=row.finished_at,
         halted_at=row.halted_at,
         halted_by=row.halted_by,
         halted_why=row.halted_why,
+        resumed_at=row.resumed_at,
+        resume_at=row.resume_at,
         sender_token=row.sender_token,
         guard=Guard.from_json(row.guard),
         approval=Approval(
@@ -219,13 +262,27 @@ def close(conn: sa.Connection, window: Window, as_of: datetime) -> None:
 def halt(conn: sa.Connection, window: Window, *, by: str, why: str, as_of: datetime) -> bool:
     """Halt the campaign: no message of it is claimed any more. Returns False if it was halted before.
 
+    Engage itself judges a sender's last messages too, so it may halt a campaign of which none is left.
+
     Raises:
         NotReady: there is no such campaign.
+        NothingToHalt: it is finished.
     """
-    if locked(conn, window).halted_at is not None:
+    found = locked(conn, window)
+    if found.halted_at is not None:
         return False
+    if by != ITSELF and not _may_go_out(conn, found):
+        raise NothingToHalt(
+            f"The campaign of the window {window} is finished, and cannot be halted: none of its messages waits or is "
+            "on its way. A halt takes a campaign that is being computed or sent; `engage campaigns` lists them."
+        )
     update(conn, window, halted_at=as_of, halted_by=by, halted_why=why)
     return True
+
+
+def _may_go_out(conn: sa.Connection, found: Campaign) -> bool:
+    """Whether a message of the campaign may go out later: one that waits, or that its run has yet to queue."""
+    return message_counts.of(conn, found.window).unsettled > 0 if found.has_ledger else found.may_text
 
 
 def resume(conn: sa.Connection, window: Window, *, as_of: datetime) -> None:

@@ -47,6 +47,11 @@ class Guard:
         """All findings, as one sentence without its full stop; empty if there are none."""
         return "; ".join(finding.sentence for finding in self.findings)
 
+    @property
+    def stands(self) -> bool:
+        """Whether a finding stops every run that may text."""
+        return bool(self.findings) and self.ignored_by is None
+
     def with_buckets(self, findings: tuple[Finding, ...]) -> Guard:
         """The findings of ``extract``, with these about the buckets in place of earlier ones."""
         return replace(
@@ -59,7 +64,7 @@ class Guard:
         Raises:
             GuardStop: a finding stands.
         """
-        if self.findings and self.ignored_by is None:
+        if self.stands:
             raise GuardStop(
                 f"The guard has stopped the campaign of the window {window}, and no message was sent: {self.note}. "
                 f"Look at `python -m engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's "

@@ -7,11 +7,14 @@ from datetime import datetime
 
 from engage.campaigns import lateness
 from engage.settings import Settings
-from engage.statuses import SkipReason
+from engage.statuses import RunMode, SkipReason
 from engage.window import Window
 
 CLI_RUN_ID = "cli"
 """The run id of a campaign that ``engage run`` computed without Airflow."""
+
+
+_MODES = {SkipReason.BACKFILL: RunMode.BACKFILL, SkipReason.TOO_LATE: RunMode.LATE}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class RunOptions:
         late = lateness.is_late(window, settings, as_of)
         return SkipReason.TOO_LATE if late and not self.send_late else None
 
+    def mode(self, window: Window, settings: Settings, as_of: datetime) -> RunMode:
+        """What the run may do with its messages."""
+        if self.dry_run:
+            return RunMode.DRY_RUN
+        reason = self.skip_reason(window, settings, as_of)
+        return _MODES[reason] if reason else RunMode.TEXT
+
     def may_text(self, window: Window, settings: Settings, as_of: datetime) -> bool:
         """Whether the run may send any message at all."""
-        return not self.dry_run and self.skip_reason(window, settings, as_of) is None
+        return self.mode(window, settings, as_of) is RunMode.TEXT

@@ -14,13 +14,14 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from engage import alert_outbox
-from engage.campaigns import campaign, lateness
+from engage.campaigns import campaign, lateness, message_counts
 from engage.campaigns.campaign import Campaign
+from engage.campaigns.message_counts import MessageCounts
 from engage.errors import WindowError
 from engage.settings import Settings
-from engage.statuses import AlertKind, ApprovalState, CampaignStatus, MessageStatus, SkipReason
+from engage.statuses import AlertKind, ApprovalState, CampaignStatus, RunMode, SkipReason
 from engage.storage import schema
-from engage.storage.schema import customer, message
+from engage.storage.schema import customer
 from engage.window import Window
 
 DUE_AFTER = timedelta(hours=12)
@@ -133,8 +134,8 @@ def _problems(conn: sa.Connection, window: Window, *, late: bool, due: bool, as_
 
 def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_Problem]:
     """Problems of a frozen campaign, whose messages wait for an answer, for the end of a halt or for a sender."""
-    approval, unsent = found.approval, _unsent(conn, found.window)
-    if not unsent:
+    approval, counts = found.approval, message_counts.of(conn, found.window)
+    if not counts.unsettled:
         return
     if approval.state is ApprovalState.REQUESTED and approval.at:
         hours = found.require_settings().approval_hours
@@ -145,8 +146,8 @@ def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_P
         if found.halted_at + HALTED_FOR < as_of:
             mark = f"halted {found.halted_at}"
             yield _Problem("It is halted, and messages wait.", "Resume it first. ", mark, go_on=False)
-    elif _last_sign(conn, found) + QUIET < as_of:
-        problem = f"Of its messages {unsent:,} wait, and no sender is at work."
+    elif _last_sign(found, counts) + QUIET < as_of:
+        problem = f"Of its messages {counts.unsettled:,} wait, and no sender is at work."
         yield _Problem(problem, "", f"no sender {found.sender_token} {approval.at}")
 
 
@@ -154,13 +155,14 @@ def _not_texted(conn: sa.Connection, found: Campaign, late: bool, as_of: datetim
     """Problems of an open campaign whose customers should have been texted by now. A late backfill is in order."""
     if found.status is not CampaignStatus.COMPLETE:
         if not late and found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
-            yield _Problem(f"Its run stopped when the campaign was {found.status}.", "", f"stopped {found.run_id}")
+            dry = found.mode is RunMode.DRY_RUN and found.status is CampaignStatus.BUCKETED
+            stopped = f"Its run stopped when the campaign was {found.status}."
+            problem = "Only a dry run has computed its campaign." if dry else stopped
+            yield _Problem(problem, "", f"stopped {found.run_id}")
         return
-    rows = message.c.window_start == found.window.start
+    counts = message_counts.of(conn, found.window)
     reasons = (SkipReason.TOO_LATE,) if late else (SkipReason.TOO_LATE, SkipReason.BACKFILL)
-    skipped = sa.select(sa.func.count()).where(rows, message.c.reason.in_(reasons))
-    others = sa.select(sa.func.count()).where(rows, message.c.status != MessageStatus.SKIPPED)
-    if (count := conn.execute(skipped).scalar_one()) and not conn.execute(others).scalar_one():
+    if (count := sum(counts.count(reason=reason) for reason in reasons)) and not counts.eligible:
         problem = f"Its run texted none of {count:,} customers, as it was a backfill or came too late."
         yield _Problem(problem, "", f"not texted {found.run_id}")
 
@@ -174,22 +176,7 @@ def _has_customers(conn: sa.Connection, window: Window) -> bool:
     return bool(conn.execute(sa.select(sa.exists().where(customer.c.registered_at < window.end))).scalar_one())
 
 
-def _unsent(conn: sa.Connection, window: Window) -> int:
-    waiting = message.c.status.in_((MessageStatus.QUEUED, MessageStatus.SENDING))
-    query = sa.select(sa.func.count()).where(message.c.window_start == window.start, waiting)
-    return conn.execute(query).scalar_one()
-
-
-def _last_sign(conn: sa.Connection, found: Campaign) -> datetime:
+def _last_sign(found: Campaign, counts: MessageCounts) -> datetime:
     """The last moment at which a sender was at work, or had reason not to be."""
-    row = conn.execute(
-        sa.select(
-            schema.campaign.c.resumed_at,
-            schema.campaign.c.resume_at,
-            sa.select(sa.func.max(message.c.sending_at))
-            .where(message.c.window_start == found.window.start)
-            .scalar_subquery(),
-        ).where(schema.campaign.c.window_start == found.window.start)
-    ).one()
-    signs = (found.frozen_at, found.approval.at, *row)
+    signs = (found.frozen_at, found.approval.at, found.resumed_at, found.resume_at, counts.last_claim_at)
     return max(sign for sign in signs if sign is not None)

@@ -99,7 +99,8 @@ def add_row(table: Table, *cells: str) -> None:
 
 def print_table(table: Table) -> None:
     """Print a table as wide as the terminal, or ``PIPE_WIDTH`` wide into a file or a pipe."""
-    console.print(table, width=console.width if console.is_terminal else PIPE_WIDTH, crop=False)
+    wide = console if console.is_terminal else Console(width=PIPE_WIDTH)  # print(width=…) only makes it narrower
+    wide.print(table, crop=False)
 
 
 def window_named(start: str | None) -> Window:

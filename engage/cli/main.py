@@ -13,6 +13,7 @@ from rich.text import Text
 
 from engage import process_signals
 from engage.cli import (
+    campaigns,
     customers,
     database,
     demo,
@@ -42,6 +43,7 @@ app.command()(demo.demo)
 app.command()(local_stack.clean)
 app.command()(seed.seed)
 app.command()(run.run)
+app.command()(campaigns.campaigns)
 app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")

@@ -32,7 +32,7 @@ def report(
 def print_report(found: Report) -> None:
     """Print a report as tables."""
     window = found.window
-    console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({window['status']})")
+    console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({found.status.label})")
     console.print(_buckets(found))
     console.print(_messages(found))
     for entry in found.messages["unknown"]:
@@ -58,7 +58,7 @@ def _buckets(found: Report) -> Table:
     table = Table("bucket", "customers", "share", title="Buckets")
     for name, count in found.buckets.items():
         table.add_row(name, f"{count:,}", f"{count / (found.customers or 1):.1%}")
-    table.add_row("all", f"{found.customers or 0:,}", "", style="bold")
+    table.add_row("all", "not computed" if found.customers is None else f"{found.customers:,}", "", style="bold")
     return table
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from engage.campaigns import watchdog
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.reports import report
+from engage.reports.campaign_list import listed
 from engage.settings import Settings
 from engage.window import Window
 
@@ -25,13 +25,13 @@ def campaign_list(
     Above its first part stand the windows that need the operator. ``settings`` are those of the moment.
     """
     with engine.begin() as conn:
-        reports = report.recent(conn, before=before, limit=SHOWN + 1)
+        campaigns = listed(conn, before=before, limit=SHOWN + 1)
         findings = [] if before else watchdog.findings(conn, settings, as_of=as_of)
-    older = reports[SHOWN - 1].window["start"] if len(reports) > SHOWN else None
+    older = campaigns[SHOWN - 1].window if len(campaigns) > SHOWN else None
     return html(
         "campaign_list.html",
         viewer=viewer,
-        reports=reports[:SHOWN],
+        campaigns=campaigns[:SHOWN],
         findings=findings,
         older=older,
         newer=before,

@@ -13,6 +13,7 @@ from engage.pages import campaign_comparison, charts
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import report
+from engage.reports.campaign_list import comparable
 from engage.reports.distribution import Distribution, distribution
 from engage.reports.funnel import funnel
 from engage.settings import Settings
@@ -20,8 +21,12 @@ from engage.storage import connection
 from engage.window import Window
 
 
-def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window, *, in_run: bool = False) -> str:
-    """The HTML of a campaign's report. ``in_run``: it stands in the tab of the campaign's DAG run.
+def campaign_report(
+    engine: sa.Engine, viewer: Viewer, window: Window, *, against: Window | None = None, in_run: bool = False
+) -> str:
+    """The HTML of a campaign's report, compared with ``against``, by default with the last campaign that was sent.
+
+    ``in_run``: it stands in the tab of the campaign's DAG run.
 
     Raises:
         NotReady: the window has no campaign.
@@ -29,8 +34,8 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window, *, in_run
     with engine.begin() as conn:
         connection.tune(conn)
         found = report.of(conn, window)
-        stages = funnel(conn, window, found).stages()
-        earlier = next(iter(report.recent(conn, before=window, limit=1)), None)
+        against = against or comparable(conn, window).default
+        earlier = report.of(conn, against) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution(conn, window, settings) if found.customers else None
     return html(
@@ -38,7 +43,8 @@ def campaign_report(engine: sa.Engine, viewer: Viewer, window: Window, *, in_run
         viewer=viewer,
         in_run=in_run,
         report=found,
-        stages=stages,
+        stages=funnel(found).stages(),
+        unsettled=found.counts.unsettled if found.counts else 0,
         charts=_charts(spread, settings) if spread else None,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,

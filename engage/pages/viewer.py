@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from engage.airflow_names import run_path
 from engage.campaigns.run_options import CLI_RUN_ID
-from engage.reports.report import Report
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,6 @@ class Viewer:
     next_run: NextRun | None = None
     """None where it is not known, such as on an error page."""
 
-    def run(self, report: Report) -> str | None:
-        """The address of the campaign's DAG run, or None if it was computed without Airflow."""
-        run_id = report.window["run_id"]
-        known = run_id and run_id != CLI_RUN_ID
-        return self.airflow + run_path(run_id) if known else None
+    def run(self, run_id: str | None) -> str | None:
+        """The address of a campaign's DAG run, or None if it was computed without Airflow."""
+        return self.airflow + run_path(run_id) if run_id and run_id != CLI_RUN_ID else None

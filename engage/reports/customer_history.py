@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, segments
+from engage.campaigns import campaign, segments, status
 from engage.campaigns.campaign import Campaign
+from engage.campaigns.status import Status
 from engage.customers.profile import no_such_customer
 from engage.settings import Settings
 from engage.storage.schema import campaign as campaign_table
@@ -61,15 +62,21 @@ def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict
         .order_by(theirs.c.window_start.desc())
         .limit(limit)
     )  # fmt: skip
-    both = [(row, campaign.find(conn, Window(row.window_start))) for row in conn.execute(query).all()]
-    return [_campaign(row, found, found.settings) for row, found in both if found and found.settings]
+    rows = {Window(row.window_start): row for row in conn.execute(query)}
+    found = campaign.find_all(conn, rows)
+    return [
+        _campaign(rows[one.window], one, its_status, one.settings)
+        for one, its_status in zip(found, status.of_all(conn, found), strict=True)
+        if one.settings
+    ]
 
 
-def _campaign(row: sa.Row[Any], found: Campaign, settings: Settings) -> dict[str, Any]:
+def _campaign(row: sa.Row[Any], found: Campaign, its_status: Status, settings: Settings) -> dict[str, Any]:
     return {
         "window_start": found.window.start,
         "window_end": found.window.end,
-        "status": found.status,
+        "status": its_status.key,
+        "status_label": its_status.label,
         "sessions": row.sessions,
         "purchases": row.purchases,
         "total_spend": f"{row.total_spend_cents // 100}.{row.total_spend_cents % 100:02}",

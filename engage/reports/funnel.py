@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from engage.campaigns.segments import TEXTED
 from engage.reports.report import Report
-from engage.sending import ledger
 from engage.statuses import MessageStatus
-from engage.window import Window
 
 
 @dataclass(frozen=True)
 class Funnel:
-    """Customers by stage. Each stage is a part of the stage before."""
+    """Customers by stage. Each stage is a part of the stage before; None if it was not computed."""
 
-    customers: int
-    bucketed: int
+    customers: int | None
+    bucketed: int | None
     """Customers in a texted bucket."""
-    eligible: int
+    eligible: int | None
     """Bucketed customers whose message was not skipped."""
-    accepted: int
+    accepted: int | None
     """Customers whose message the provider accepted."""
-    delivered: int
+    delivered: int | None
 
-    def stages(self) -> dict[str, int]:
+    def stages(self) -> dict[str, int | None]:
         """The stages in order, by their names on pages."""
         return {
             "Customers": self.customers,
@@ -37,14 +33,10 @@ class Funnel:
         }
 
 
-def funnel(conn: sa.Connection, window: Window, report: Report) -> Funnel:
-    """The funnel of ``window``'s campaign, whose report is ``report``."""
-    rows = ledger.of(window)
-    query = sa.select(
-        sa.func.count().filter(rows.c.reason.is_(None)),
-        sa.func.count(rows.c.accepted_at),
-        sa.func.count().filter(rows.c.status == MessageStatus.DELIVERED),
-    ).select_from(rows)
-    eligible, accepted, delivered = conn.execute(query).one()
-    bucketed = sum(report.buckets.get(name, 0) for name in TEXTED)
-    return Funnel(report.customers or 0, bucketed, eligible, accepted, delivered)
+def funnel(found: Report) -> Funnel:
+    """The funnel of the campaign that a report is about."""
+    bucketed = sum(found.buckets[name] for name in TEXTED) if found.buckets else None
+    if (counts := found.counts) is None:
+        return Funnel(found.customers, bucketed, None, None, None)
+    delivered = counts.count(status=MessageStatus.DELIVERED)
+    return Funnel(found.customers, bucketed, counts.eligible, counts.taken, delivered)

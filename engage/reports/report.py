@@ -1,15 +1,17 @@
-"""A campaign's report: counts, settings, timings and guard findings, as data."""
+"""A campaign's report: status, counts, settings, timings and guard findings, as data."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign
-from engage.campaigns.segments import BUCKETS
+from engage.campaigns import campaign, status
+from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.status import Status
 from engage.errors import NotReady
+from engage.reports.campaign_list import in_order
 from engage.sending import ledger
 from engage.statuses import MessageStatus, RejectReason
 from engage.window import Window
@@ -21,9 +23,14 @@ STEPS = ("extract", "aggregate", "bucket", "queue", "send")
 
 @dataclass(frozen=True)
 class Report:
-    """One campaign, ready for JSON. Times are ISO 8601 in UTC; ``timings`` are seconds by step."""
+    """One campaign, ready for JSON. Times are ISO 8601 in UTC; ``timings`` are seconds by step.
+
+    Where nothing was computed, ``customers`` is None and ``buckets`` is empty. Without a ledger ``counts`` is None, and
+    ``messages`` has none.
+    """
 
     window: dict[str, Any]
+    status: Status
     customers: int | None
     events: dict[str, int]
     rejected: dict[str, int]
@@ -32,9 +39,12 @@ class Report:
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
+    counts: MessageCounts | None = field(repr=False)
+    """The messages, counted in more detail than in JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The report for JSON."""
+        return {name: value for name, value in asdict(self).items() if name != "counts"}
 
 
 def report(engine: sa.Engine, window: Window | None = None) -> Report:
@@ -59,9 +69,9 @@ def of(conn: sa.Connection, window: Window) -> Report:
     found = campaign.find(conn, window)
     if found is None:
         raise NotReady(f"There is no campaign for the window {window}.")
-    messages = ledger.summarise(conn, ledger.of(window))
+    [counts] = status.counts_of(conn, [found])
     unknown = []
-    if MessageStatus.UNKNOWN in messages.by_status:
+    if counts.count(status=MessageStatus.UNKNOWN):
         unknown = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
     return Report(
         window={
@@ -73,29 +83,20 @@ def of(conn: sa.Connection, window: Window) -> Report:
             "approval": found.approval.sentence or None,
             "halted": found.halted_at and f"{found.halted_at.isoformat()} by {found.halted_by}: {found.halted_why}",
         },
+        status=status.of(found, counts),
         customers=found.customers,
         events=found.events,
         rejected={reason: found.rejected.get(reason, 0) for reason in RejectReason},
-        buckets={name: (found.buckets or {}).get(name, 0) for name in BUCKETS} if found.buckets else {},
-        messages={
-            "total": sum(messages.by_status.values()),
-            "by_status": messages.by_status,
-            "skipped_by_reason": messages.skipped_by_reason,
-            "segments": messages.segments,
-            "unknown": [_line(entry) for entry in unknown],
-        },
+        buckets=in_order(found.buckets),
+        messages=counts.to_dict() | {"unknown": [_line(entry) for entry in unknown]},
         settings=found.settings.snapshot() if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
         guard={
             "findings": [finding.sentence for finding in found.guard.findings],
             "ignored_by": found.guard.ignored_by,
         },
+        counts=counts if found.has_ledger else None,
     )
-
-
-def recent(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[Report]:
-    """Reports on the latest campaigns, or on the latest before ``before``; newest first."""
-    return [of(conn, window) for window in campaign.latest_windows(conn, before=before, limit=limit)]
 
 
 def _line(entry: ledger.Entry) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import parsing
+from engage.campaigns.message_counts import MessageCounts
 from engage.customers import suppression
 from engage.errors import InputError, NotUnknown
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
@@ -41,30 +41,15 @@ class MessageSummary:
     note: str = ""
     """Why this run texts no customer, if so."""
 
+    @classmethod
+    def of(cls, counts: MessageCounts) -> MessageSummary:
+        """The summary of these messages, before the step does anything."""
+        return cls(counts.by_status, counts.skipped_by_reason, segments=counts.segments)
+
     @property
     def unsettled(self) -> int:
         """Messages that wait to be sent, or whose sender is at work or lost."""
         return self.by_status.get(MessageStatus.QUEUED, 0) + self.by_status.get(MessageStatus.SENDING, 0)
-
-
-def of(window: Window) -> sa.Subquery:
-    """The window's messages."""
-    return sa.select(message).where(message.c.window_start == window.start).subquery("messages")
-
-
-def summarise(conn: sa.Connection, rows: sa.FromClause) -> MessageSummary:
-    """Count rows of the ledger."""
-    by_status: Counter[str] = Counter()
-    by_reason: Counter[str] = Counter()
-    counts = sa.func.count(), sa.func.coalesce(sa.func.sum(rows.c.segments), 0)
-    query = sa.select(rows.c.status, rows.c.reason, *counts).group_by(rows.c.status, rows.c.reason)
-    charged = 0
-    for status, reason, count, segments in conn.execute(query):
-        by_status[status] += count
-        charged += segments
-        if reason is not None:
-            by_reason[reason] += count
-    return MessageSummary(dict(by_status), dict(by_reason), segments=charged)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import campaign, lateness
+from engage.campaigns import campaign, lateness, message_counts
+from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady
-from engage.sending import eligibility, holdout, ledger, outcomes, takeover
+from engage.sending import eligibility, holdout, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.ledger import MessageSummary
 from engage.settings import Settings
@@ -69,13 +70,17 @@ def _replace(
     if step.settings.strict:
         _skip_untextable_phones(step.conn, rows, skip_reason)
     _skip_duplicate_phones(step.conn, rows, skip_reason)
-    summary = ledger.summarise(step.conn, rows)
+    counts = message_counts.counted(step.conn, rows)
+    summary = MessageSummary.of(counts)
+    step.save(mode=options.mode(step.window, step.settings, as_of))
     if options.dry_run:
         partitions.discard(step.conn, schema.message, step.window)
         partitions.clear(step.conn, schema.message, step.window)
+        message_counts.keep(step.conn, step.window, MessageCounts())
         step.save(status=CampaignStatus.BUCKETED)  # so that no sender takes over the queue that was here
         return summary
     partitions.swap_in(step.conn, schema.message, step.window)
+    message_counts.keep(step.conn, step.window, counts)
     step.save(status=CampaignStatus.QUEUED if summary.unsettled else CampaignStatus.COMPLETE)
     if summary.unsettled and for_approval:
         _freeze_for_approval(step, summary.unsettled, as_of)
@@ -93,7 +98,7 @@ def _freeze_for_approval(step: campaign.Step, waiting: int, as_of: datetime) -> 
 def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
     """Summarise the ledger of a frozen campaign, after listing as unknown what a lost sender left in it."""
     outcomes.abandon(step.conn, step.window, as_of)
-    summary = ledger.summarise(step.conn, ledger.of(step.window))
+    summary = MessageSummary.of(message_counts.of(step.conn, step.window))
     if not summary.unsettled and step.campaign.status is CampaignStatus.SENDING:  # no sender is left to end it
         campaign.update(step.conn, step.window, status=CampaignStatus.COMPLETE, finished_at=as_of)
     return replace(summary, frozen=True)
@@ -188,14 +193,9 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
     """How many of the window's messages wait to be sent, for each texted bucket that has any."""
-    message = schema.message
-    query = (
-        sa.select(message.c.bucket, sa.func.count().label("messages"))
-        .where(message.c.window_start == window.start, message.c.status == MessageStatus.QUEUED)
-        .group_by(message.c.bucket)
-    )
-    counts = {row.bucket: row.messages for row in conn.execute(query)}
-    return {name: counts[name] for name in TEXTED if name in counts}
+    counts = message_counts.of(conn, window)
+    waiting = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in TEXTED}
+    return {name: count for name, count in waiting.items() if count}
 
 
 def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:

@@ -12,8 +12,9 @@ from time import monotonic, perf_counter
 
 import sqlalchemy as sa
 
+from engage.campaigns import message_counts
 from engage.errors import EngageError, ProviderRefuses
-from engage.sending import claims, ledger, outcomes, providers, takeover
+from engage.sending import claims, outcomes, providers, takeover
 from engage.sending.delivery_health import DeliveryHealth
 from engage.sending.eligibility import RecipientChecks
 from engage.sending.handover import Handovers
@@ -284,4 +285,4 @@ def _save_progress(engine: sa.Engine, sender: _Sender, seconds: float, now: date
 
 def _summary(engine: sa.Engine, window: Window) -> MessageSummary:
     with engine.begin() as conn:
-        return ledger.summarise(conn, ledger.of(window))
+        return MessageSummary.of(message_counts.of(conn, window))

@@ -12,15 +12,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign
+from engage.campaigns import campaign, message_counts
 from engage.campaigns.campaign import Campaign
 from engage.errors import NotReady, Superseded, TooManyMessages
 from engage.sending import outcomes
 from engage.sending.compose import Composer
 from engage.sending.providers import SmsProvider
 from engage.settings import Settings
-from engage.statuses import CampaignStatus, MessageStatus
-from engage.storage.schema import message
+from engage.statuses import CampaignStatus
 from engage.window import Window
 
 
@@ -63,10 +62,7 @@ def take_over(
         if provider is None or found.halted_at:
             return None
         campaign.update(conn, window, frozen_at=found.frozen_at or now, status=CampaignStatus.SENDING)
-        count = sa.select(sa.func.count()).where(
-            message.c.window_start == window.start, message.c.status == MessageStatus.QUEUED
-        )
-        waiting = conn.execute(count).scalar_one()
+        waiting = message_counts.of(conn, window).waiting
         refuse_too_many(window, waiting, settings.max_messages_per_run)
         return Ownership(window, token, settings, provider, Composer(window, settings), waiting)
 

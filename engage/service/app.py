@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from engage.campaigns import status
 from engage.service import customer_routes, event_routes, health_checks, openapi, problem_details, twilio_webhooks
 from engage.service.access_log import AccessLog
 from engage.service.authentication import Authenticator
@@ -22,6 +25,8 @@ from engage.service.security_headers import SecurityHeaders
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.database_clock import DatabaseClock
+
+log = logging.getLogger(__name__)
 
 
 def create_app(context: Context) -> FastAPI:
@@ -58,10 +63,11 @@ def _about(app: FastAPI, context: Context) -> list[APIRouter]:
     @monitoring.get("/metrics", summary="Metrics for Prometheus", response_class=Response,
                 responses={200: {"content": {"text/plain": {}}}, **documented(401, 403, 429, 503)})  # fmt: skip
     def metrics() -> Response:
-        """Batches, events, rejected events by reason, latencies, connections."""
+        """Batches, events, rejected events by reason, latencies, connections, campaigns by status."""
         if isinstance(context.clock, DatabaseClock):
             context.clock.measure()
             context.metrics.clock_off.set(context.clock.off)
+        _count_campaigns(context)
         context.metrics.pool.set(context.engine.pool.checkedout())  # type: ignore[attr-defined]
         return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -75,3 +81,17 @@ def _about(app: FastAPI, context: Context) -> list[APIRouter]:
         return HTMLResponse(docs_page(description()), headers={"Content-Security-Policy": CSP})
 
     return [router, monitoring]
+
+
+def _count_campaigns(context: Context) -> None:
+    """Count the campaigns by status. While the database does not answer, the metric has no value."""
+    gauge = context.metrics.campaigns
+    gauge.clear()
+    try:
+        with context.engine.begin() as conn:
+            tally = status.tally(conn)
+    except SQLAlchemyError as exc:
+        log.warning("The campaigns cannot be counted for the metrics: %s", type(exc).__name__)
+        return
+    for key, campaigns in tally.items():
+        gauge.labels(key).set(campaigns)

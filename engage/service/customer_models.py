@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from engage import parsing
+from engage.campaigns.status import StatusKey
 from engage.customers.profile import Profile
 from engage.errors import InputError
 from engage.service.event_models import Printable, Time
@@ -112,7 +113,8 @@ class CampaignView(BaseModel):
 
     window_start: datetime
     window_end: datetime
-    status: str
+    status: str = Field(description=f"One of {', '.join(StatusKey)}.", examples=["sent"])
+    status_label: str = Field(description="The status in words.", examples=["Sent"])
     sessions: int
     purchases: int
     total_spend: str = Field(examples=["83.50"])

@@ -30,6 +30,7 @@ class Metrics:
             "This clock, ahead of the database's.",
             registry=self.registry,
         )
+        self.campaigns = Gauge("engage_campaigns", "Campaigns by status.", ["status"], registry=self.registry)
         self.receipts = Counter("engage_receipts", "Delivery receipts by outcome.", ["outcome"], registry=self.registry)
         self.inbound = Counter(
             "engage_inbound_texts", "Texts from customers by class.", ["text_class"], registry=self.registry

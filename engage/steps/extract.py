@@ -63,6 +63,7 @@ def extract(
         step.save(
             status=CampaignStatus.EXTRACTED,
             run_id=run_id,
+            mode=options.mode(window, settings, as_of),
             settings=settings.snapshot(),
             events=valid,
             rejected=rejected,

@@ -34,6 +34,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
         schema.alert: _ADD,
         schema.message: "SELECT, UPDATE",
+        schema.message_count: _RECORD,  # its trigger counts for the role that changes a message
         # erasure leaves the numbers under another id
         schema.customer_activity: _RENUMBER,
         schema.customer_bucket: _RENUMBER,
@@ -45,6 +46,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.customer_activity: _READ,
         schema.customer_bucket: _READ,
         schema.message: _READ,
+        schema.message_count: _READ,
         schema.alert: _READ,
     },
     ALERTS: {

@@ -19,6 +19,7 @@ from engage.statuses import (
     CampaignStatus,
     MessageStatus,
     ProviderFact,
+    RunMode,
     SuppressionReason,
     TextClass,
 )
@@ -155,8 +156,10 @@ campaign = sa.Table(
         sa.DateTime(timezone=True),
         comment="when its sender goes on with messages that have to wait",
     ),
+    sa.Column("mode", sa.Text, comment="what the last run may do with its messages; null if that is not known"),
     _one_of("status", CampaignStatus),
     _one_of("approval", ApprovalState),
+    _one_of("mode", RunMode),
     comment="One row per window for which a run has started.",
 )
 
@@ -232,6 +235,24 @@ message = sa.Table(
     ),
     comment="The ledger: one row per window and customer in a texted bucket. One phone gets one message.",
     postgresql_partition_by="LIST (window_start)",
+)
+
+message_count = sa.Table(
+    "message_count",
+    metadata,
+    sa.Column("change_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _time("window_start", nullable=False),
+    sa.Column("bucket", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("fact", sa.Text),
+    sa.Column("taken", sa.Boolean, nullable=False, comment="whether the provider has accepted them"),
+    sa.Column("messages", sa.BigInteger, nullable=False, comment="negative if messages have left the group"),
+    sa.Column("segments", sa.BigInteger, nullable=False, comment="of the messages with a body"),
+    _time("first_claim_at"),
+    _time("last_claim_at"),
+    comment="The ledger counted: one row per change of a group of messages, for adding up. A trigger on message "
+    "writes it with each change, and folds the rows of a window now and then.",
 )
 
 RESULTS = (customer_activity, customer_bucket, message)

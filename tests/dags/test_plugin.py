@@ -109,3 +109,12 @@ def test_that_button_stays_below_the_path_that_airflow_is_at(dag, monkeypatch, b
     [link] = dag.get_task("message").operator_extra_links
     report = "/dags/customer_engagement/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00/plugin/engage-report"
     assert link.get_link(dag.get_task("message"), ti_key=Key()) == path + report
+
+
+def test_the_statuses_have_the_colours_of_airflows_states():
+    """``none`` is how its user interface calls the colour of a task without a state."""
+    from airflow.utils.state import TaskInstanceState
+
+    from engage.campaigns.status import Tone
+
+    assert {str(tone) for tone in Tone} <= {state.value for state in TaskInstanceState} | {"none"}

@@ -10,8 +10,11 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 
+from engage.campaigns import message_counts
 from engage.pages.viewer import Viewer
+from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
+from engage.storage.schema import message
 from engage.window import ANCHOR, Window
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
@@ -61,6 +64,12 @@ def is_now(engine, moment):
     return abs(true_now(engine) - moment) < timedelta(minutes=1)
 
 
+def a_queued_message():
+    values = {"window_start": WINDOW.start, "customer_id": 1, "bucket": "BOOST", "status": "queued",
+              "queued_at": WINDOW.end}  # fmt: skip
+    return sa.select(*(sa.cast(values.get(c.name), c.type).label(c.name) for c in message.columns))
+
+
 def times(engine):
     with engine.connect() as conn:
         columns = (campaign_table.c.halted_at, campaign_table.c.resumed_at)
@@ -68,6 +77,10 @@ def times(engine):
 
 
 def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):
+    assert client.post("/halt", json=NAMED | {"why": "a typo"}).status_code == 409  # no message of it waits
+    with engine.begin() as conn:
+        partitions.replace(conn, message, WINDOW, a_queued_message())
+        message_counts.keep(conn, WINDOW, message_counts.counted(conn))
     assert client.post("/halt", json=NAMED | {"why": "a typo"}).status_code == 200
     assert is_now(engine, times(engine)[0])
     assert client.post("/resume", json=NAMED).status_code == 200

@@ -21,7 +21,7 @@ from engage.local.stack import ADMIN, USERS
 from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, let_in
-from tests.e2e.pages import SENT, START, WINDOW, Watched
+from tests.e2e.pages import SENT, START, WAITING, WAITS, WINDOW, Watched
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
@@ -110,6 +110,18 @@ def computed(airflow: Airflow, campaigns: Campaigns) -> Run:
     run = airflow.run(**conf, window_start=START, dry_run=True)
     assert run.state == "success"
     return run
+
+
+@pytest.fixture(scope="module")
+def waiting(airflow: Airflow, campaigns: Campaigns, computed: Run) -> Iterator[None]:
+    """A campaign whose messages wait, as the cap has stopped its run."""
+    campaigns.remove(WAITING)
+    airflow.set_variable("engage_max_messages_per_run", "1")
+    stopped = airflow.run(seed=True, customers=300, rng_seed=1, window_start=WAITS, send_late=True)
+    airflow.set_variable("engage_max_messages_per_run", "0")
+    assert stopped.states["message"] == "failed"
+    yield
+    campaigns.remove(WAITING)
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ START = f"{WINDOW.start:%Y-%m-%d}"
 DATES = days(WINDOW.start, WINDOW.end)
 SENT = f"{WINDOW.previous().start:%Y-%m-%d}"
 """The start of the campaign before, which was sent."""
+WAITING = WINDOW.previous().previous()
+"""The window of a campaign whose messages wait."""
+WAITS = f"{WAITING.start:%Y-%m-%d}"
 EVIL = "<script>document.title='owned'</script></script><img src=x onerror=\"document.title='owned'\">"
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

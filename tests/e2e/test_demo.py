@@ -125,6 +125,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
     report = json.loads(done.stdout)
     assert list(report) == [
         "window",
+        "status",
         "customers",
         "events",
         "rejected",
@@ -134,6 +135,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "timings",
         "guard",
     ]
+    assert (report["status"]["key"], report["status"]["label"]) == ("sent", "Sent")
     assert report["customers"] == sum(report["buckets"].values()) == CUSTOMERS
     assert report["messages"]["by_status"]["accepted"] == first.messages["accepted"]
     assert report["settings"]["low_spend_threshold"] == 100

@@ -17,7 +17,7 @@ from engage.airflow_names import DAG_ID
 from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
 from engage.pages import static_files
-from tests.e2e.pages import EVIL, START, WINDOW
+from tests.e2e.pages import EVIL, START, WAITS, WINDOW
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 ADDRESSES = {
@@ -35,8 +35,8 @@ ADDRESSES = {
 BODIES = {
     "/find-customer": {"customer_id": "1"},
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
-    "/halt": {"window_start": START, "why": "a test"},
-    "/resume": {"window_start": START},
+    "/halt": {"window_start": WAITS, "why": "a test"},
+    "/resume": {"window_start": WAITS},
     "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
 }
 ANSWERS = {"/go-on": 400}
@@ -127,6 +127,7 @@ def test_what_another_site_sends_is_refused(
         assert answer.status_code == 403, (path, answer.text)
 
 
+@pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "same-origin"}], ids=str)
 def test_what_a_page_of_ours_sends_is_taken(
     clients: dict[str, httpx.Client], routes: list[tuple[str, str]], computed: Run, headers: dict[str, str]
@@ -203,6 +204,7 @@ def test_a_database_that_takes_too_long_is_a_page_that_says_so(
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
+        ({"window_start": START, "why": "a test"}, 409, "is finished, and cannot be halted"),
         ({"window_start": START, "why": " "}, 400, "it takes 1 to 500 characters"),
         ({"window_start": START}, 422, "why: "),
         ({"window_start": START, "why": "x" * 501}, 422, "why: "),
@@ -219,6 +221,7 @@ def test_a_halt_that_cannot_be_right_halts_nothing(
     assert campaigns.of(WINDOW)["halted_at"] is None
 
 
+@pytest.mark.usefixtures("waiting")
 def test_what_a_person_changes_is_in_the_audit_log(
     clients: dict[str, httpx.Client], airflow: Airflow, computed: Run
 ) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from engage.airflow_names import DAG_ID
 from engage.local.stack import ADMIN
-from tests.e2e.pages import DATES, EVIL, SENT, START, WINDOW, Watched, both_themes
+from tests.e2e.pages import DATES, EVIL, SENT, START, WAITING, WAITS, WINDOW, Watched, both_themes
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run
 from tests.waiting import until
 
@@ -99,27 +99,34 @@ def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_th
     assert variable["description"].startswith("Customers whose spend")
 
 
+@pytest.mark.usefixtures("waiting")
 def test_a_person_halts_a_campaign_and_lets_it_go_on(watched: Watched, campaigns: Campaigns) -> None:
-    watched.open_campaigns()
+    watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={WAITS}")
     frame = watched.frame
-    frame.get_by_role("link", name=DATES, exact=True).click()
-    frame.get_by_role("button", name="Halt").click()
+    frame.get_by_role("button", name=f"Halt {campaigns.messages(WAITING)['queued']} messages").click()
     dialog = frame.get_by_role("dialog", name="Stop sending the campaign?")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).not_to_be_visible()
-    assert campaigns.of(WINDOW)["halted_at"] is None
+    assert campaigns.of(WAITING)["halted_at"] is None
 
     frame.get_by_role("button", name="Halt").click()
     dialog.get_by_label("Why").fill("a typo in the text")
     dialog.get_by_role("button", name="Halt").click()
     expect(frame.get_by_text(f"by {ADMIN}: a typo in the text")).to_be_visible()
-    halted = campaigns.of(WINDOW)
+    expect(frame.get_by_role("heading", name="Halted")).to_be_visible()
+    halted = campaigns.of(WAITING)
     assert (halted["halted_by"], halted["halted_why"]) == (ADMIN, "a typo in the text")
 
     frame.get_by_role("button", name="Resume").click()
     frame.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(frame.get_by_role("button", name="Halt")).to_be_visible()
-    assert campaigns.of(WINDOW)["halted_at"] is None
+    assert campaigns.of(WAITING)["halted_at"] is None
+
+
+def test_a_finished_campaign_is_not_offered_the_brake(watched: Watched) -> None:
+    watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={SENT}")
+    expect(watched.frame.get_by_role("heading", name="Campaign of")).to_contain_text("Sent")
+    expect(watched.frame.get_by_role("button", name="Halt")).to_have_count(0)
 
 
 def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watched) -> None:

@@ -162,11 +162,10 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     assert engage(*settle, "--by", "ada").returncode == 0
     assert "(ada: they told us)" in engage("messages", "--status", "failed").stdout
 
-    halted = engage("messages", "halt", "--window-start", start, "--why", "a typo [/ops]", "--by", "ada")
-    assert halted.returncode == 0, halted.stderr
-    assert "by ada: a typo [/ops]" in engage("report").stdout
-    assert engage("messages", "resume", "--window-start", start).returncode == 0
-    assert "Halted" not in engage("report").stdout
+    halt = ["messages", "halt", "--window-start", start, "--why", "a typo [/ops]", "--by", "ada"]
+    finished = engage(*halt)
+    assert finished.returncode == 1
+    assert "is finished, and cannot be halted: none of its messages waits or is on its way." in finished.stderr
 
     assert "0 found at the provider" in engage("messages", "reconcile", "--window-start", start).stdout
     assert "is forgotten" in engage("customers", "forget", customer_id).stdout
@@ -175,6 +174,20 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     assert wrong.returncode == 1
     assert "There is no status 'lost'" in wrong.stderr
     engine.dispose()
+
+
+def test_a_campaign_whose_messages_wait_is_halted_and_resumed_from_the_command_line(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "20", "--rng-seed", "1")
+    run = ["run", "--send-late", "--set", "low_spend_threshold=1000000"]
+    assert "max_messages_per_run allows 1" in engage(*run, "--set", "max_messages_per_run=1").stderr
+    start = json.loads(engage("report", "--json").stdout)["window"]["start"][:10]
+    halted = engage("messages", "halt", "--window-start", start, "--why", "a typo [/ops]", "--by", "ada")
+    assert halted.returncode == 0, halted.stderr
+    assert "by ada: a typo [/ops]" in engage("report").stdout
+    assert [one["status"]["key"] for one in json.loads(engage("campaigns", "--json").stdout)] == ["halted"]
+    assert engage("messages", "resume", "--window-start", start).returncode == 0
+    assert "Halted" not in engage("report").stdout
 
 
 def test_the_guard_stops_a_run_and_says_so_until_it_is_told_to_ignore_it(engage):

@@ -79,7 +79,7 @@ def test_the_funnel_only_narrows_and_counts_what_the_ledger_has(world, customers
                 "(SELECT customer_id FROM message WHERE status = 'accepted' LIMIT 7)")
     )  # fmt: skip
     with world.engine.begin() as conn:
-        found = funnel(conn, world.window, report.of(conn, world.window))
+        found = funnel(report.of(conn, world.window))
     ledger = pd.read_sql(sa.text("SELECT * FROM message"), world.engine)
     assert found.customers == len(customers)
     assert found.bucketed == int((customers.bucket != "NONE").sum()) == len(ledger)

@@ -10,11 +10,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.reports import customer_history
 from engage.reports.funnel import funnel
 from engage.reports.report import report
 from engage.sending import queue
+from engage.steps import approve
 from engage.storage import connection, migrations
 from engage.storage.schema import message, metadata
 from engage.window import Window
@@ -255,6 +257,62 @@ def test_what_no_alert_had_reported_before_the_outbox_waits_in_it(world, now, to
     assert [kind for (kind,) in world.rows("SELECT kind FROM alert ORDER BY alert_id")] == alerts
 
 
+MODES = {
+    "text": {}, "backfill": {"backfill": True}, "late": {}, "dry_run": {"dry_run": True}
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_run_of_an_older_version_might_do_is_read_from_its_traces(world, now, mode):
+    world.sessions(world.customer(), 5)
+    world.now = world.window.next().end if mode == "late" else now
+    world.computed()
+    world.message(**MODES[mode])
+    assert world.value("SELECT mode FROM campaign") == mode
+    with world.engine.connect() as conn:
+        before = set(message_counts.of(conn, world.window).groups)
+    migrations.downgrade(world.engine, "0015")
+    migrations.upgrade(world.engine, now)
+    assert world.value("SELECT mode FROM campaign") == mode
+    with world.engine.connect() as conn:
+        assert set(message_counts.of(conn, world.window).groups) == before
+
+
+@pytest.mark.parametrize(
+    ("run_id", "options", "mode"),
+    [("backfill__2026-09-14", {"backfill": True}, "backfill"), ("scheduled__2026-09-14", {}, None)],
+)
+def test_without_a_message_only_a_backfill_is_known_by_its_name(world, now, run_id, options, mode):
+    world.sessions(world.customer(), 48)
+    world.purchase(1, 1_000_00)
+    world.computed(high_activity_threshold="100")
+    world.message(**options)
+    world.execute(sa.text(f"UPDATE campaign SET run_id = '{run_id}'"))
+    migrations.downgrade(world.engine, "0015")
+    migrations.upgrade(world.engine, now)
+    assert world.value("SELECT mode FROM campaign") == mode
+
+
+def test_a_rejected_list_of_an_older_version_was_to_be_texted(world, now):
+    world.sessions(world.customer(), 5)
+    world.computed(require_approval=True)
+    approve.ask(world.engine, world.window, options=RunOptions(), run_id="a run", as_of=now)
+    approve.answer(world.engine, world.window, approved=False, by="ada", run_id="a run", as_of=now)
+    migrations.downgrade(world.engine, "0015")
+    migrations.upgrade(world.engine, now)
+    assert world.value("SELECT mode FROM campaign") == "text"
+    assert report(world.engine).status.key == "rejected"
+
+
+def test_a_campaign_that_an_older_version_had_only_computed_may_still_be_texted(world, now):
+    world.sessions(world.customer(), 5)
+    world.computed()
+    migrations.downgrade(world.engine, "0015")
+    migrations.upgrade(world.engine, now)
+    assert world.value("SELECT mode FROM campaign") is None
+    assert report(world.engine).status.key == "computed"
+
+
 # --- the way back
 
 
@@ -330,6 +388,7 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             "frozen_at": "2026-11-10T09:01:00+00:00",
             "halted": None,
         },
+        "status": {"key": "sent", "label": "Sent", "tone": "success", "needs_person": False, "percent": 100},
         "customers": 5,
         "events": {"sessions": 51, "purchases": 5},
         "rejected": {
@@ -346,6 +405,7 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             "by_status": {"delivered": 1, "unknown": 1, "skipped": 1, "accepted": 1},
             "skipped_by_reason": {"no_phone": 1},
             "segments": 3,
+            "charged_segments": 2,
             "unknown": [
                 {
                     "customer_id": 2,
@@ -362,7 +422,7 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
 
 def test_a_sent_campaign_of_the_previous_version_keeps_its_funnel_and_its_customers_history(upgraded):
     with upgraded.begin() as conn:
-        stages = funnel(conn, Window.from_key("20260914"), report(upgraded)).stages()
+        stages = funnel(report(upgraded)).stages()
         assert list(stages.values()) == [5, 4, 3, 2, 1]
         [history] = customer_history.campaigns(conn, 4, limit=9)
     assert (history["bucket"], history["total_spend"], history["sessions"]) == ("REWARD", "150.00", 48)

@@ -81,7 +81,7 @@ def test_the_list_has_a_row_per_campaign_with_what_it_did(done):
     page = Tags(the_list(done))
     text = " ".join(page.text.split())
     assert ("a", {"href": f"report?window_start={done.window.start:%Y-%m-%d}"}) in page.tags
-    assert "14 Sep – 9 Nov 2026 complete 2 100.0% · 0.0% · 0.0%" in text
+    assert "14 Sep – 9 Nov 2026 Sent 2 100.0% · 0.0% · 0.0%" in text
     assert "1 accepted" in text
     assert "1 skipped" in text
     shares = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg"]
@@ -146,38 +146,52 @@ def test_older_campaigns_are_on_the_next_page(world):
 def test_a_report_shows_the_campaign_at_every_stage(world):
     world.sessions(world.customer(), 3)
     world.extract()
-    assert "extracted" in campaign_report(world.engine, VIEWER, world.window)
+    page = text_of(campaign_report(world.engine, VIEWER, world.window))
+    assert f"{days(world.window.start, world.window.end)} Computing" in page
+    assert "Customers not computed" in page
+    assert "Delivered not computed" in page
     world.computed()
-    assert "bucketed" in campaign_report(world.engine, VIEWER, world.window)
+    page = text_of(campaign_report(world.engine, VIEWER, world.window))
+    assert f"{days(world.window.start, world.window.end)} Computed" in page
     world.message()
     page = campaign_report(world.engine, VIEWER, world.window)
-    assert "complete" in page
+    assert f"{days(world.window.start, world.window.end)} Sent" in text_of(page)
     assert page.count('<svg class="area"') == 3
 
 
-def test_a_report_is_held_against_the_campaign_before(done, in_window):
-    assert "Compared with the campaign before" not in campaign_report(done.engine, VIEWER, done.window)
-    earlier = in_window(done.window.previous())
-    earlier.sessions(1)
-    earlier.computed(low_spend_threshold="77")
+def test_a_report_is_held_against_the_last_campaign_that_was_sent(done, in_window):
+    assert "Compared with" not in campaign_report(done.engine, VIEWER, done.window)
+    earlier = in_window(done.window.previous().previous())
+    earlier.sessions(earlier.customer())
+    earlier.computed(low_spend_threshold="77", min_days_between_messages="0")
+    between = in_window(done.window.previous())
+    between.sessions(1)
+    between.computed(low_spend_threshold="66")
+    assert "Compared with" not in campaign_report(done.engine, VIEWER, done.window)
+    earlier.message()
     page = campaign_report(done.engine, VIEWER, done.window)
-    assert "This campaign and the one of 20 Jul – 14 Sep 2026" in page
+    assert f"This campaign and the one of {days(earlier.window.start, earlier.window.end)}" in page
     assert "Low spend below $77 $100 –" in text_of(page)
+    chosen = campaign_report(done.engine, VIEWER, done.window, against=between.window)
+    assert f"This campaign and the one of {days(between.window.start, between.window.end)}" in chosen
+    assert "Low spend below $66 $100 –" in text_of(chosen)
+    assert "Messages not computed 2 –" in text_of(chosen)
 
 
 def test_the_change_of_a_share_is_in_points_and_of_a_number_in_percent(done, in_window):
     earlier = in_window(done.window.previous())
     earlier.sessions(1, 4)
     for customer in (1, 2):
-        earlier.purchase(customer, 100_00 if customer == 1 else 1)
-    earlier.computed()
+        earlier.purchase(customer, 100_00 if customer == 2 else 1)
+    earlier.computed(min_days_between_messages="0")
+    earlier.message()
     text = text_of(campaign_report(done.engine, VIEWER, done.window))
     assert "BOOST, of all customers 50.0% 100.0% +50.0 points" in text
     assert "NONE, of all customers 50.0% 0.0% −50.0 points" in text
     assert "Sessions 4 3 −25.0%" in text
     assert "Purchases 2 1 −50.0%" in text
     assert "Customers 2 2 –" in text
-    assert "Messages 0 2 –" in text
+    assert "Messages 1 2 +100.0%" in text
 
 
 @pytest.fixture
@@ -205,13 +219,13 @@ def begin(world, options):
 
 def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
     begin(odd, RunOptions())
-    text = text_of(campaign_report(odd.engine, VIEWER, odd.window))
+    text = text_of(campaign_report(odd.engine, VIEWER, odd.window, against=odd.window.previous()))
     assert "What the guard found" in text
     assert "there are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
     assert "BOOST has 100.0% of the customers, 100.0 points more than in the window before" in text
     assert "only a run that ignores the guard texts customers" in text
     assert "BOOST, of all customers 0.0% 100.0% +100.0 points" in text
-    assert "bucketed guard" in text_of(the_list(odd))
+    assert "Stopped by the guard 4 100.0%" in text_of(the_list(odd))
 
 
 def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored(odd):
@@ -239,7 +253,7 @@ def test_a_campaign_that_the_guard_has_nothing_to_say_of_says_nothing_of_it(done
 
 
 def test_a_report_lists_unknown_messages_with_their_phones_masked(done):
-    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
+    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
     done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
     page = campaign_report(done.engine, VIEWER, done.window)
     assert "Messages of unknown outcome" in page
@@ -249,8 +263,8 @@ def test_a_report_lists_unknown_messages_with_their_phones_masked(done):
 
 def test_what_people_have_written_stays_text(done):
     with done.engine.begin() as conn:
-        campaign.halt(conn, done.window, by=EVIL, why=EVIL, as_of=done.now)
-    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
+        campaign.update(conn, done.window, halted_at=done.now, halted_by=EVIL, halted_why=EVIL)
+    done.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
     done.execute(sa.text(f"UPDATE message SET status = 'unknown', error = '{EVIL}' WHERE status = 'accepted'"))
     done.execute(sa.text(f"UPDATE campaign SET run_id = '{EVIL}'"))
     for page in (the_list(done), campaign_report(done.engine, VIEWER, done.window)):
@@ -267,17 +281,28 @@ def assert_inert(page):
     assert [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"] == []
 
 
-def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(done):
+def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(world):
+    for _ in range(2):
+        world.purchase(world.customer(), 100)
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     may = Viewer(may_halt=True)
-    assert "data-opens" not in campaign_report(done.engine, VIEWER, done.window)
-    page = campaign_report(done.engine, may, done.window)
+    assert "data-opens" not in campaign_report(world.engine, VIEWER, world.window)
+    page = campaign_report(world.engine, may, world.window)
     assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (True, False)
-    with done.engine.begin() as conn:
-        campaign.halt(conn, done.window, by="ada", why=EVIL, as_of=done.now)
-    page = campaign_report(done.engine, may, done.window)
+    assert "Halt 2 messages…" in page
+    with world.engine.begin() as conn:
+        campaign.halt(conn, world.window, by="ada", why=EVIL, as_of=world.now)
+    page = campaign_report(world.engine, may, world.window)
     assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (False, True)
     assert "Halted 10 Nov 2026, 09:00 UTC by ada: </td>" in text_of(page)
     assert_inert(page)
+
+
+def test_a_finished_campaign_is_not_offered_the_brake(done):
+    page = campaign_report(done.engine, Viewer(may_halt=True), done.window)
+    assert 'data-opens="halt"' not in page
+    assert 'id="halt"' not in page
 
 
 def test_a_report_of_no_campaign_says_so(world):

@@ -15,10 +15,13 @@ def test_it_says_what_a_campaign_did(world):
     world.message()
     found = report(world.engine, world.window).to_dict()
     assert list(found) == [
-        "window", "customers", "events", "rejected", "buckets", "messages", "settings", "timings", "guard",
+        "window", "status", "customers", "events", "rejected", "buckets", "messages", "settings", "timings", "guard",
     ]  # fmt: skip
     assert found["window"]["start"] == world.window.start.isoformat()
     assert found["window"]["end"] == world.window.end.isoformat()
+    assert found["status"] == {
+        "key": "sent", "label": "Sent", "tone": "success", "needs_person": False, "percent": 100
+    }  # fmt: skip
     assert found["customers"] == 2
     assert found["events"] == {"sessions": 2, "purchases": 1}
     assert found["rejected"]["missing_customer"] == 1
@@ -28,6 +31,7 @@ def test_it_says_what_a_campaign_did(world):
         "by_status": {"accepted": 1, "skipped": 1},
         "skipped_by_reason": {"no_phone": 1},
         "segments": 1,
+        "charged_segments": 1,
         "unknown": [],
     }
     assert found["settings"]["low_spend_threshold"] == 120

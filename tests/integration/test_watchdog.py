@@ -69,6 +69,13 @@ def test_a_run_between_two_steps_at_the_full_hour_raises_no_alarm(world):
     assert mailed(world) == []
 
 
+def test_a_dry_run_of_the_due_window_is_named_as_such(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    world.message(dry_run=True)
+    assert problems(world) == ["Only a dry run has computed its campaign."]
+
+
 def test_a_problem_that_comes_again_waits_for_a_second_look_again(world):
     world.purchase(world.customer(), 100)
     world.computed()

@@ -51,9 +51,9 @@ def test_the_jobs_together_run_make_test():
     commands = [step["run"] for step in steps() if "run" in step]
     ran = {command.split()[-1] for command in commands}
     assert ran == {"lint", "test-integration", "test-e2e", "sbom"}
-    target = re.search(r"^test: (.+) ##.*\n\t\$\(MAKE\) -j 2 (.+)\n", (ROOT / "Makefile").read_text(), re.M)
+    target = re.search(r"^test: (.+) ##.*\n\t(.+)\n", (ROOT / "Makefile").read_text(), re.M)
     assert target
-    assert {*target[1].split(), *target[2].split()} == ran - {"sbom"}
+    assert {*target[1].split(), *re.findall(r"\$\(MAKE\) ([\w-]+)", target[2])} == ran - {"sbom"}
 
 
 def test_the_list_of_packages_is_kept_with_the_run():

@@ -21,7 +21,7 @@ from engage.window import Window
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "report",
+    "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
     "customers", "customers forget",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list",

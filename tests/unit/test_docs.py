@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from engage.campaigns.status import StatusKey
 from engage.cli.main import app
 from engage.statuses import (
     APPROVAL_MOVES,
@@ -152,6 +153,7 @@ def test_a_state_diagram_shows_every_state(heading: str, known: type[StrEnum]):
     ("page", "heading", "known"),
     [
         ("docs/operations.md", "Messages", {*MessageStatus, *SkipReason}),
+        ("docs/operations.md", "The status of a campaign", set(StatusKey)),
         ("docs/api.md", "Events", {"session", "purchase", *AppEventKind}),
         ("docs/api.md", "The HTTP service", set(ApiScope)),
     ],

@@ -1,0 +1,164 @@
+"""Server times of the pages, with as many campaigns of as many customers as a chain has after two years.
+
+``python -m benchmarks.pages --customers 1000000 --campaigns 13``. The customers' numbers are drawn in SQL, which is
+quick; buckets and queues are made by Engage's own steps. Every message is then marked as delivered, except in the
+newest campaign, which is being sent.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+
+from benchmarks.__main__ import HOME
+from benchmarks.step import now
+from benchmarks.world import World
+from benchmarks.world import world as world_of
+from engage.campaigns import message_counts
+from engage.campaigns.run_options import RunOptions
+from engage.local import embedded_postgres
+from engage.local.home import Home
+from engage.pages.campaign_list import campaign_list
+from engage.pages.campaign_report import campaign_report
+from engage.pages.customer_page import customer_page
+from engage.pages.viewer import Viewer
+from engage.pages.what_if import counts as what_if_counts
+from engage.pages.what_if import what_if_page
+from engage.reports import customer_history
+from engage.reports.campaign_list import listed
+from engage.sending import queue
+from engage.settings import validate
+from engage.steps.bucket import bucket
+from engage.storage import partitions
+from engage.storage.schema import campaign, customer_activity, message
+from engage.window import Window
+
+REPETITIONS = 7
+SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
+"""Nearly every customer is in BOOST or REWARD, and gets a message."""
+CUSTOMERS = """INSERT INTO customer (customer_id, registered_at, phone, phone_hash, consent_at, consent_source)
+    SELECT n, '2024-01-01', '+999' || lpad(n::text, 9, '0'), decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
+    FROM generate_series(1, {}) AS n"""
+TEXT = "We miss you! Show this text at the counter for your next dessert. Reply STOP to opt out."
+HANDED_OVER = f"""UPDATE message SET status = 'sending', sending_at = queued_at, handed_over_at = queued_at,
+    body = '{TEXT}', segments = 1, provider = 'twilio', sender_token = 1
+    WHERE window_start = '{{}}' AND status = 'queued' AND mod(customer_id, 100) < {{}}"""
+UNKNOWN = """UPDATE message SET status = 'unknown', unknown_at = queued_at, error = 'the connection broke'
+    WHERE window_start = '{}' AND status = 'sending' AND mod(customer_id, 50000) = 1"""
+SETTLED = """UPDATE message SET status = 'delivered', accepted_at = queued_at, sent_at = queued_at,
+    settled_at = queued_at, provider_message_id = 'SM' || md5(customer_id::text)
+    WHERE window_start = '{}' AND status = 'sending'"""
+
+
+def seed(world: World, windows: list[Window], say: Callable[[str], None]) -> None:
+    """Make the customers and a campaign for each window; the last one is being sent."""
+    world.run(CUSTOMERS.format(world.customers))
+    world.run("ANALYZE customer")
+    for window in windows:
+        say(f"campaign of {window}")
+        _compute(world, window)
+        newest = window == windows[-1]
+        world.run(HANDED_OVER.format(window.start.isoformat(), 50 if newest else 100))
+        world.run(UNKNOWN.format(window.start.isoformat()))
+        world.run(SETTLED.format(window.start.isoformat()))
+        status, finished = ("sending", "NULL") if newest else ("complete", "frozen_at")
+        world.run(
+            f"UPDATE campaign SET status = '{status}', frozen_at = opened_at, finished_at = {finished} "
+            f"WHERE window_start = '{window.start.isoformat()}'"
+        )
+    world.warm()
+
+
+def _compute(world: World, window: Window) -> None:
+    settings, as_of = validate(SETTINGS), now()
+    numbers = sa.func.generate_series(1, world.customers).table_valued("n").render_derived()
+    sessions = sa.cast(sa.func.random() * 80, sa.BigInteger)
+    drawn = sa.select(numbers.c.n, sessions.label("sessions")).offset(0).subquery("drawn")
+    activity = sa.select(
+        sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start"),
+        sa.cast(drawn.c.n, sa.BigInteger).label("customer_id"),
+        drawn.c.sessions,
+        sa.cast(sa.func.random() * 9, sa.BigInteger).label("purchases"),
+        sa.cast(sa.func.random() * sa.func.random() * 100_000, sa.BigInteger).label("total_spend_cents"),
+        (sa.cast(drawn.c.sessions, sa.Double) / sa.literal(8.0)).label("avg_weekly_sessions"),
+    )
+    with world.engine.begin() as conn:
+        partitions.replace(conn, customer_activity, window, activity)
+        conn.execute(
+            sa.insert(campaign).values(
+                window_start=window.start, window_end=window.end, run_id="benchmark", status="aggregated",
+                settings=settings.snapshot(), events={"sessions": 1, "purchases": 1}, rejected={},
+                customers=world.customers, opened_at=as_of,
+            )
+        )  # fmt: skip
+    bucket(world.engine, window)
+    queue.build(world.engine, window, options=RunOptions(send_late=True), as_of=as_of)
+
+
+def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
+    """Milliseconds of each page on a warm server: the median, and all of them."""
+    viewer, settings, engine, as_of = Viewer(), validate({}), world.engine, now()
+    before = windows[-2]
+
+    def count_ledger() -> object:
+        with engine.begin() as conn:
+            return message_counts.counted(conn, partitions.of(message, before))
+
+    def command() -> object:
+        with engine.begin() as conn:
+            return [one.to_dict() for one in listed(conn, limit=len(windows))]
+
+    def history() -> object:
+        with engine.begin() as conn:
+            return customer_history.campaigns(conn, 4711, limit=26)
+
+    tasks: dict[str, Callable[[], object]] = {
+        "campaigns": lambda: campaign_list(engine, viewer, settings, as_of=as_of),
+        "report, sent": lambda: campaign_report(engine, viewer, before),
+        "report, being sent": lambda: campaign_report(engine, viewer, windows[-1]),
+        "customer": lambda: customer_page(engine, viewer, "4711"),
+        "what if": lambda: what_if_page(engine, viewer, before, {}, {}),
+        "what if, counts": lambda: what_if_counts(engine, before, {"low_spend_threshold": "120"}),
+        "engage campaigns": command,
+        "a customer's history": history,
+        "one ledger, counted": count_ledger,
+    }
+    return {name: _timed(task) for name, task in tasks.items()}
+
+
+def _timed(task: Callable[[], object]) -> dict[str, Any]:
+    task()
+    took = []
+    for _ in range(REPETITIONS):
+        begun = time.perf_counter()
+        task()
+        took.append(round(1000 * (time.perf_counter() - begun), 1))
+    return {"median_ms": statistics.median(took), "all_ms": took}
+
+
+def main(
+    customers: Annotated[int, typer.Option(help="Customers of each campaign.")] = 1_000_000,
+    campaigns: Annotated[int, typer.Option(help="Number of campaigns.")] = 13,
+) -> None:
+    """Measure the pages' server times, and print them as JSON."""
+    console = Console(stderr=True)
+    windows = [Window.last_complete(now())]
+    while len(windows) < campaigns:
+        windows.insert(0, windows[0].previous())
+    with embedded_postgres.postgres(Home(HOME)) as host, world_of(host, customers) as world:
+        with console.status("customers") as status:
+            seed(world, windows, status.update)
+        print(json.dumps(measure(world, windows), indent=2))  # noqa: T201
+    shutil.rmtree(HOME / "postgres", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

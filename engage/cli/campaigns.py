@@ -1,0 +1,57 @@
+"""``engage campaigns``: list the campaigns with their statuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from engage.cli.common import console, database, print_table, table_of
+from engage.reports.campaign_list import ListedCampaign, listed
+
+SHOWN = 13
+"""Two years of campaigns."""
+NOT_COMPUTED = "not computed"
+
+
+def campaigns(
+    limit: Annotated[int, typer.Option(min=1, help="Number of campaigns to show.")] = SHOWN,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """List the latest campaigns, newest first: status, customers, buckets, messages, cost, thresholds."""
+    with database() as engine, engine.begin() as conn:
+        found = listed(conn, limit=limit + 1)
+    if as_json:
+        print(json.dumps([one.to_dict() for one in found[:limit]], indent=2))
+        return
+    if not found:
+        console.print("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
+        return
+    names = ("window", "status", "customers", "buckets", "messages", "cost", "thresholds")
+    table = table_of(*names, title="Campaigns", whole="window")
+    for one in found[:limit]:
+        table.add_row(*map(Text, _cells(one)))
+    print_table(table)
+    if len(found) > limit:
+        console.print("There are more campaigns; --limit shows them.")
+
+
+def _cells(one: ListedCampaign) -> tuple[str, ...]:
+    """The campaign as a row of the table. Its cost is the segments that the provider has accepted."""
+    charged = one.messages.charged_segments
+    thresholds = "< {low_spend_threshold:.2f}\n> {high_activity_threshold:g}"
+    return (
+        f"{one.window.start:%Y-%m-%d} to\n{one.window.end:%Y-%m-%d}",
+        one.status.label,
+        NOT_COMPUTED if one.customers is None else f"{one.customers:,}",
+        _counts(one.buckets) or NOT_COMPUTED,
+        _counts(one.messages.by_status) or "none",
+        f"{charged:,}\nsegments" if charged else "none",
+        thresholds.format(**one.thresholds) if one.thresholds else NOT_COMPUTED,
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return "\n".join(f"{count:,} {name}" for name, count in counts.items())
