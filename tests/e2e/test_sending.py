@@ -210,7 +210,7 @@ def test_a_task_marked_as_failed_stops_between_messages_and_the_page_goes_on_wit
 def _an_hour_later(engine: sa.Engine) -> None:
     """Age what tells that a sender is at work."""
     with engine.begin() as conn:
-        conn.execute(sa.text("UPDATE message SET sending_at = sending_at - interval '1 hour'"))
+        conn.execute(sa.text("UPDATE message_count SET last_claim_at = last_claim_at - interval '1 hour'"))
         conn.execute(sa.text("UPDATE campaign SET frozen_at = frozen_at - interval '1 hour'"))
 
 
