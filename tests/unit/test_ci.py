@@ -51,9 +51,9 @@ def test_the_jobs_together_run_make_test():
     commands = [step["run"] for step in steps() if "run" in step]
     ran = {command.split()[-1] for command in commands}
     assert ran == {"lint", "test-integration", "test-e2e", "sbom"}
-    target = re.search(r"^test: (.+) ##.*\n\t(.+)\n", (ROOT / "Makefile").read_text(), re.M)
-    assert target
-    assert {*target[1].split(), *re.findall(r"\$\(MAKE\) ([\w-]+)", target[2])} == ran - {"sbom"}
+    parts = re.search(r"^test: (.+) ##", (ROOT / "Makefile").read_text(), re.M)
+    assert parts
+    assert set(parts[1].split()) == ran - {"sbom"}
 
 
 def test_the_list_of_packages_is_kept_with_the_run():
