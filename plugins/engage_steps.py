@@ -26,6 +26,7 @@ import engage_links
 from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
+from engage.airflow_names import DAG_ID
 from engage.errors import EngageError, NoCustomers, NotReady, RunError
 from engage.window import Window, as_utc
 
@@ -128,22 +129,28 @@ class Run(Job):
         """Have the task retried if another run of the window has undone what its step builds on.
 
         Raises:
-            AnotherRunAtWork: the step was not ready, and the campaign is another run's now.
+            AnotherRunAtWork: the step was not ready, and another run may have done that.
         """
         try:
             yield
         except NotReady as exc:
             if other := self._other_run():
-                raise AnotherRunAtWork(f"{exc} The run {other} computes the window at the same time.") from exc
+                raise AnotherRunAtWork(f"{exc} {other} computes the window at the same time.") from exc
             raise
 
     def _other_run(self) -> str | None:
-        """The id of the run that computed the campaign last, if that is another one."""
+        """What to call the run that may have undone the step's ground, if there is one.
+
+        The campaign names only the run that extracted last. An earlier one may still redo a later step.
+        """
         from engage.campaigns import campaign
 
         with self.engine.connect() as conn:
             found = campaign.find(conn, self.window)
-        return found.run_id if found and found.run_id != self.run_id else None
+        if found and found.run_id != self.run_id:
+            return f"The run {found.run_id}"
+        running = get_current_context()["ti"].get_dr_count(dag_id=DAG_ID, states=["running"])
+        return "Perhaps another run" if running > 1 else None
 
     @property
     def sending_context(self) -> SendingContext:

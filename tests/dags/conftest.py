@@ -74,7 +74,7 @@ def task_context(dag: Any) -> Any:
     from airflow.sdk.execution_time.context import set_current_context
 
     @contextmanager
-    def entered(conf: dict[str, Any] | None = None, **values: Any) -> Iterator[None]:
+    def entered(conf: dict[str, Any] | None = None, ti: Any = None, **values: Any) -> Iterator[None]:
         blank = {name: None for name, field in DagRun.model_fields.items() if field.is_required()}
         run = {
             "dag_id": dag.dag_id,
@@ -90,7 +90,8 @@ def task_context(dag: Any) -> Any:
         task.params = copy.deepcopy(task.params)
         params = process_params(parsed, task, conf, suppress_exception=False)
         dag_run = DagRun.model_validate(blank | run | values)
-        with set_current_context({"dag": parsed, "dag_run": dag_run, "params": params}):  # type: ignore[typeddict-item]
+        context = {"dag": parsed, "dag_run": dag_run, "params": params, "ti": ti}
+        with set_current_context(context):  # type: ignore[arg-type]
             yield
 
     return entered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import engage_steps
 import pytest
@@ -16,7 +17,9 @@ from engage_steps import CAMPAIGN, AnotherRunAtWork, Run
 from sqlalchemy import exc
 
 from engage import errors
+from engage.airflow_names import DAG_ID
 from engage.errors import EngageError, NoCustomers, NotReady
+from tests.dags.alerts import WINDOW
 from tests.dags.tasks import Summary, body
 
 ENGAGE_ERRORS = [
@@ -96,6 +99,24 @@ def test_a_step_whose_ground_another_run_has_taken_away_is_retried(task_context,
     monkeypatch.setattr(Run, "_other_run", lambda run: other)
     with task_context(), pytest.raises(error, match="has no aggregates yet"):
         body(no_aggregates)()
+
+
+@pytest.mark.parametrize(("running", "error"), [(2, AnotherRunAtWork), (1, AirflowFailException)])
+def test_a_step_is_retried_after_a_run_that_opened_the_campaign_before_and_still_works_on_it(
+    task_context, outbox, monkeypatch, running, error
+):
+    """The campaign's row names this run, which was the last to extract; the other one has redone a later step."""
+
+    def no_aggregates(run):
+        raise NotReady("The window has no aggregates yet.")
+
+    asked = []
+    ti = SimpleNamespace(get_dr_count=lambda **query: asked.append(query) or running)
+    monkeypatch.setattr(Run, "engine", outbox)
+    conf = {"window_start": f"{WINDOW.start:%Y-%m-%d}"}
+    with task_context(ti=ti, conf=conf), pytest.raises(error, match="has no aggregates yet"):
+        body(no_aggregates)()
+    assert asked == [{"dag_id": DAG_ID, "states": ["running"]}]
 
 
 def test_a_step_that_has_to_wait_comes_back_at_its_moment_instead_of_sleeping(task_context):
