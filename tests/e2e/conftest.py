@@ -20,8 +20,8 @@ from engage.local.home import Home
 from engage.local.stack import ADMIN, USERS
 from engage.local.stack import stack as local_stack
 from engage.settings import Settings
-from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS, let_in
-from tests.e2e.pages import SENT, START, WAITING, WAITS, WINDOW, Watched
+from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
+from tests.e2e.pages import SENT, START, WAITING, WAITS, WINDOW, Watched, watching
 from tests.e2e.support import VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
@@ -202,12 +202,6 @@ def clients(airflow: Airflow) -> Iterator[dict[str, httpx.Client]]:
 @pytest.fixture
 def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.FixtureRequest) -> Iterator[Watched]:
     """A logged-in browser page; it may have no errors and ask nobody else by the end of the test."""
-    user = getattr(request, "param", ADMIN)
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme="light")
-    page.set_default_timeout(PATIENCE_MS)
-    found = Watched(page, airflow)
-    let_in(page, airflow, user)
-    yield found
-    page.close()
-    assert found.errors == []
-    assert found.elsewhere == []
+    with watching(browser, airflow, getattr(request, "param", ADMIN)) as found:
+        yield found
+        assert found.errors == []

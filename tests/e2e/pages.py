@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import ConsoleMessage, FrameLocator, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Request
 
 from engage.formats import days
-from tests.e2e.browser import picture
+from tests.e2e.browser import PATIENCE_MS, let_in, picture
 from tests.e2e.support import Airflow, past_window
 
 WINDOW = past_window(7)
@@ -53,6 +55,20 @@ class Watched:
     def open_campaigns(self) -> None:
         """Go where the link in the navigation leads."""
         self.page.goto(f"{self.home.url}/plugin/engage")
+
+
+@contextmanager
+def watching(
+    browser: Browser, airflow: Airflow, user: str, theme: Literal["light", "dark"] = "light"
+) -> Iterator[Watched]:
+    """A browser page in which the user is logged in. It may ask no other host by the end of the block."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme=theme)
+    page.set_default_timeout(PATIENCE_MS)
+    found = Watched(page, airflow)
+    let_in(page, airflow, user)
+    yield found
+    page.close()
+    assert found.elsewhere == []
 
 
 def violations(page: Page) -> list[str]:

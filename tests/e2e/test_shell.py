@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, expect
 from engage.airflow_names import DAG_ID
 from engage.local.stack import ADMIN
 from engage.pages import static_files
-from tests.e2e.browser import PATIENCE_MS, let_in
-from tests.e2e.pages import DATES, START, Watched, violations
+from tests.e2e.browser import let_in
+from tests.e2e.pages import DATES, START, Watched, violations, watching
 from tests.e2e.support import Airflow, Run
 
 PAGES = {
@@ -38,13 +38,8 @@ SMALL_TEXT = f"""() => [...document.querySelectorAll('body *')]
 @pytest.fixture(params=THEMES)
 def themed(browser: Browser, airflow: Airflow, computed: Run, request: pytest.FixtureRequest) -> Iterator[Watched]:
     """A logged-in browser page in one theme, outside of Airflow's frame."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-US", color_scheme=request.param)
-    page.set_default_timeout(PATIENCE_MS)
-    found = Watched(page, airflow)
-    let_in(page, airflow, ADMIN)
-    yield found
-    page.close()
-    assert found.elsewhere == []
+    with watching(browser, airflow, ADMIN, request.param) as found:
+        yield found
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -102,6 +102,13 @@ def empty_url(server: Server) -> Iterator[str]:
 
 
 @pytest.fixture
+def empty(empty_url: str) -> Iterator[sa.Engine]:
+    engine = connection.connect(empty_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
 def template() -> str:
     """What ``url`` is a clone of. Tests of the partitions themselves take ``installed``."""
     return "extracted"
