@@ -196,3 +196,8 @@ def test_no_other_file_is_served(name):
 def test_the_chart_library_is_the_file_that_its_decision_names():
     built = hashlib.sha256(static_files.content("echarts.js").encode()).hexdigest()
     assert f"sha256 `{built}`" in (ROOT / "docs/decisions/charts.md").read_text()
+
+
+def test_the_outline_takes_no_click_on_a_tab_which_would_lose_against_its_going_on():
+    assert '<nav class="tabs" aria-label="Engage" inert>' in opening("campaigns")
+    assert '<nav class="tabs" aria-label="Engage">' in gallery(Viewer())
