@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 from engage_approval import CampaignApproval
+from engage_params import window_start
 from engage_steps import CAMPAIGN, Run, skip, step, with_report_button
 from engage_timetable import EngageTimetable
 
@@ -52,12 +53,8 @@ with DAG(
             title="Random seed",
             description="The same seed, the same data.",
         ),
-        "window_start": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Window start",
-            description="First day of a complete 8-week window. Empty: the run's own window, or the last complete one.",
+        "window_start": window_start(
+            "First day of a complete 8-week window. Empty: the run's own window, or the last complete one."
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Compute and record, queue nothing."),
         "send_late": Param(False, type="boolean", title="Send late", description="Text customers however late it is."),

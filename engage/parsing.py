@@ -21,10 +21,11 @@ TIME_FORM = "a time such as 2026-09-14T12:30:00Z (RFC 3339; a time without a zon
 
 _ID = re.compile(r"-?[1-9][0-9]{0,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
-_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_DATE = r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+_DAY = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
 _COMPACT_DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _TIME = re.compile(
-    _DAY.pattern + r"[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))?"
+    _DATE + r"[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))?"
 )
 _NO_PLACE = {"Factory", "localtime"}
 """Names that mean the machine's own zone, or none."""
@@ -95,7 +96,7 @@ def _offset(sign: str | None, hours: str, minutes: str) -> timedelta:
 
 
 def day(text: str) -> datetime:
-    """The start in UTC of a day that is written as YYYY-MM-DD or YYYYMMDD.
+    """The start in UTC of a day that is written as YYYY-MM-DD or YYYYMMDD. Hand-typed dates may lack zeros: 2026-9-14.
 
     Raises:
         InputError: another form, or not a day of the calendar.

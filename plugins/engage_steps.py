@@ -27,7 +27,7 @@ from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, 
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 
 from engage.airflow_names import DAG_ID
-from engage.errors import EngageError, NoCustomers, NotReady, RunError
+from engage.errors import EngageError, NoCustomers, NotReady, RunError, WindowError
 from engage.window import Window, as_utc
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
         EngageError: the run names no complete window of the 8-week grid, or two different ones.
     """
     if dag_run.run_type == "backfill" and dag_run.logical_date is not None:
-        return _backfilled(Window.named(dag_run.logical_date, as_of), window_start)
+        return _backfilled(Window.named(dag_run.logical_date, as_of), window_start, as_of)
     if window_start is not None:
         return Window.named(window_start, as_of)
     if dag_run.data_interval_start is None or dag_run.run_type == "operator_triggered":
@@ -341,13 +341,20 @@ def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window
     return window
 
 
-def _backfilled(window: Window, window_start: str | None) -> Window:
-    if window_start not in {None, f"{window.start:%Y-%m-%d}"}:
+def _backfilled(window: Window, window_start: str | None, as_of: datetime) -> Window:
+    if window_start is not None and not _starts(window, window_start, as_of):
         raise RunError(
             f"The backfill is about the window {window}, but the run's window_start is {window_start}. Backfill the "
             'window again with the configuration {"window_start": null}, or trigger a run with that window_start.'
         )
     return window
+
+
+def _starts(window: Window, start: str, as_of: datetime) -> bool:
+    try:
+        return Window.named(start, as_of) == window
+    except WindowError:
+        return False
 
 
 def _log_window(dag_run: Any, window: Window) -> None:

@@ -168,6 +168,11 @@ def test_a_param_has_a_title_in_the_form(serialized_dag, name):
     assert serialized_dag.params.get_param(name).schema["title"]
 
 
+def test_the_form_has_a_calendar_for_the_window(serialized_dag):
+    schema = serialized_dag.params.get_param("window_start").schema
+    assert (schema["type"], schema["format"]) == (["null", "string"], "date")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -178,6 +183,8 @@ def test_a_param_has_a_title_in_the_form(serialized_dag, name):
         ("rng_seed", 2**53 - 1),
         ("rng_seed", None),
         ("window_start", "2025-01-06"),
+        ("window_start", "2025-1-6"),
+        ("window_start", "2025-01-6"),
         ("window_start", None),
         ("dry_run", True),
         ("send_late", True),
@@ -214,6 +221,8 @@ def test_a_good_value_of_a_param_is_accepted(serialized_dag, name, value):
         ("window_start", "2025-01-06T00:00:00Z"),
         ("window_start", 20250106),
         ("window_start", ["2025-01-06"]),
+        ("window_start", "2025-1-6T00:00:00Z"),
+        ("window_start", "2025-1-"),
         ("dry_run", "no"),
         ("dry_run", 0),
         ("send_late", "true"),

@@ -53,6 +53,17 @@ def test_a_run_without_a_date_keeps_its_window_when_it_is_cleared_years_later():
     assert window_of(a_run(run_after="2026-02-10"), None, day("2030-01-01")) == Window(day("2025-12-08"))
 
 
+@pytest.mark.parametrize("start", ["2025-03-03", "2025-3-3"])
+def test_the_named_window_may_lack_zeros(start):
+    assert window_of(a_run(), start, AS_OF) == Window(day("2025-03-03"))
+
+
+@pytest.mark.parametrize("start", ["2025-12-08", "2025-12-8"])
+def test_a_backfill_may_name_its_own_window_too(start):
+    run = a_run(run_type="backfill", date="2025-12-08")
+    assert window_of(run, start, AS_OF) == Window(day("2025-12-08"))
+
+
 def test_a_run_with_a_data_interval_is_about_that_window():
     run = a_run(run_after="2026-02-10", start="2025-03-03", end="2025-04-28")
     assert window_of(run, None, AS_OF) == Window(day("2025-03-03"))

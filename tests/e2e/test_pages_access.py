@@ -155,6 +155,7 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         ("/report?window_start=2025-01-07", 400, "is not the start of a window"),
         ("/report?window_start=%3Cscript%3E", 400, "is not a date"),
         ("/report?window_start=2025-01-06", 404, "no campaign"),
+        ("/report?window_start=2025-1-6", 404, "no campaign"),
         (f"/what-if?window_start={START}&low=abc", 400, "low_spend_threshold is &#39;abc&#39;, which is not allowed"),
         (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
         ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),

@@ -186,6 +186,12 @@ def test_a_window_start_that_names_no_window_is_refused_in_one_sentence(engage, 
     assert refused(engage(command, "--window-start", start)) == sentence
 
 
+@pytest.mark.parametrize("command", [["run"], ["report"], ["seed"], ["messages"], ["messages", "halt"]])
+def test_a_window_start_may_lack_its_zeros(monkeypatch, engage, command):
+    with pytest.raises(AssertionError, match="a database was opened"):
+        engage(*command, "--window-start", "2025-3-3")
+
+
 @pytest.mark.parametrize("text", ["[/]", "[red]", "[bold]2025-01-06[/bold]", ":smile:"])
 def test_what_was_typed_is_shown_as_it_was_typed(engage, text):
     assert refused(engage("report", "--window-start", text)).startswith(f"{text!r} is not a date. ")
