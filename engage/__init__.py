@@ -5,3 +5,5 @@ Plain Python over Postgres; nothing in this package imports Airflow. Follow the 
     app event → service → app_session, purchase → steps.extract → steps.aggregate → customer_activity
         → steps.bucket → customer_bucket → steps.message → message (the ledger) → sending → reports
 """
+
+__version__ = "0.1.0"

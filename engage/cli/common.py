@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engage import parsing
+from engage.cli import completion
 from engage.clock import now
 from engage.local import embedded_postgres
 from engage.local.home import Home
@@ -30,7 +31,12 @@ MIN_WHOLE = 12
 
 WindowStart = Annotated[
     str | None,
-    typer.Option("--window-start", help="First day of a complete window, such as 2025-01-06.", show_default=False),
+    typer.Option(
+        "--window-start",
+        help="First day of a complete window, such as 2025-01-06.",
+        show_default=False,
+        autocompletion=completion.window_starts,
+    ),
 ]
 CustomerId = Annotated[
     int, typer.Argument(metavar="CUSTOMER", help="The customer's id.", parser=parsing.customer_id, show_default=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engage import parsing
+from engage.cli import completion
 from engage.cli.common import add_row, console, database, plain, print_table, table_of
 from engage.clock import now
 from engage.service import api_keys
@@ -19,7 +20,12 @@ app = typer.Typer(help="The API keys of the HTTP service.", no_args_is_help=True
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the client that uses the key.")],
-    scope: Annotated[list[str], typer.Option(help=f"What the key may do: {', '.join(ApiScope)}; may be repeated.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(
+            help=f"What the key may do: {', '.join(ApiScope)}; may be repeated.", autocompletion=completion.scopes
+        ),
+    ],
     owner: Annotated[
         str | None, typer.Option(help="The client; its keys share idempotency keys.", show_default="the name")
     ] = None,

@@ -1,4 +1,4 @@
-"""The command line ``python -m engage …``: its commands, and how an error ends one."""
+"""The command line ``engage …``: its commands, and how an error ends one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import io
 import logging
 import os
 import sys
+from typing import Annotated
 
 import sqlalchemy as sa
 import typer
 from rich.text import Text
 
+import engage
 from engage import process_signals
 from engage.cli import (
     campaigns,
@@ -34,10 +36,26 @@ from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, trouble
 app = typer.Typer(
     help="Engage: every 8 weeks, from app activity to a text message for the customers who deserve one.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"engage {engage.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Every command starts here."""
+
+
 app.command()(local_stack.up)
 app.command()(demo.demo)
 app.command()(local_stack.clean)
@@ -60,7 +78,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     process_signals.interrupt_on_signals()
     try:
-        app()
+        app(prog_name="engage")
     except EngageError as exc:
         _fail(str(exc))
     except sa.exc.ArgumentError as exc:

@@ -12,6 +12,7 @@ import typer
 
 from engage import parsing
 from engage.campaigns import campaign
+from engage.cli import completion
 from engage.cli.common import CustomerId, WindowStart, add_row, console, database, print_table, table_of, window_named
 from engage.clock import now
 from engage.errors import InputError
@@ -24,7 +25,10 @@ from engage.window import Window
 
 app = typer.Typer(help="The ledger of messages: list, halt, resume, settle.", no_args_is_help=False)
 
-TheWindow = Annotated[str, typer.Option("--window-start", help="First day of the campaign's window.")]
+TheWindow = Annotated[
+    str,
+    typer.Option("--window-start", help="First day of the campaign's window.", autocompletion=completion.window_starts),
+]
 By = Annotated[str | None, typer.Option("--by", help="Your name, for the record.", show_default="your login")]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 
@@ -32,7 +36,10 @@ Why = Annotated[str, typer.Option("--why", help="The reason, for the record.")]
 @app.callback(invoke_without_command=True)
 def list_(
     context: typer.Context,
-    status: Annotated[str | None, typer.Option(help=f"One of {', '.join(MessageStatus)}.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(MessageStatus)}.", autocompletion=completion.message_statuses),
+    ] = None,
     window_start: WindowStart = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of messages to show.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
@@ -78,7 +85,14 @@ def resume(window_start: TheWindow) -> None:
 def resolve(
     customer_id: CustomerId,
     window_start: TheWindow,
-    status: Annotated[str, typer.Option("--as", help=f"One of {', '.join(MESSAGE_MOVES[MessageStatus.UNKNOWN])}.")],
+    status: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help=f"One of {', '.join(MESSAGE_MOVES[MessageStatus.UNKNOWN])}.",
+            autocompletion=completion.outcomes,
+        ),
+    ],
     why: Why,
     by: By = None,
 ) -> None:

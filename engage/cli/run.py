@@ -8,6 +8,7 @@ import typer
 
 from engage import settings
 from engage.campaigns.run_options import CLI_RUN_ID, RunOptions
+from engage.cli import completion
 from engage.cli.common import WindowStart, console, database, window_named
 from engage.cli.report import print_report
 from engage.clock import now
@@ -26,7 +27,12 @@ def run(
     window_start: WindowStart = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting other than its default; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting other than its default; may be repeated.",
+            autocompletion=completion.settings,
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Compute and record, but queue no message.")] = False,
     send_late: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,9 +36,17 @@ def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) ->
 def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
     field = Settings.model_fields.get(name)
     if field is None:
-        return f"{label(name)} is not a setting; the settings are {', '.join(map(label, Settings.model_fields))}"
+        names = ", ".join(map(label, Settings.model_fields))
+        return f"{label(name)} is not a setting{_meant(name, label)}; the settings are {names}"
     why = f"{error['msg']}; it takes" if error["type"] == "unreadable" else "it takes"
     return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: {why} {field.title}"
+
+
+def _meant(name: str, label: Callable[[str], str]) -> str:
+    """The setting that a mistyped name comes close to, as a question; empty if there is none."""
+    typed = name.lower().replace("-", "_").removeprefix("engage_")
+    close = difflib.get_close_matches(typed, Settings.model_fields, n=1)
+    return f" (did you mean {label(close[0])}?)" if close else ""
 
 
 def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from engage import __version__
 from engage.cli import main
 from engage.local import embedded_postgres, stack
 from engage.storage import connection
@@ -118,8 +120,57 @@ def test_the_module_is_the_command():
         [sys.executable, "-m", "engage", "run", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0
-    assert "Usage: python -m engage run" in answer.stdout
+    assert "Usage: engage run" in answer.stdout
     assert answer.stderr == ""
+
+
+def test_the_version_is_that_of_the_package(engage):
+    answer = engage("--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"engage {__version__}\n", "")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == __version__
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+# --- completion
+
+
+def completed(engage: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
+    """What bash offers for the last word of a command line."""
+    monkeypatch.setenv("_ENGAGE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(["engage", *words]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    answer = engage()
+    assert (answer.code, answer.err) == (0, "")
+    return answer.out.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["rep"], ["report"]),
+        (["messages", "re"], ["resume", "resolve", "reconcile"]),
+        (["run", "--dr"], ["--dry-run"]),
+        (["run", "--set", "low_"], ["low_spend_threshold="]),
+        (["messages", "--status", "un"], ["unknown", "undelivered"]),
+        (["messages", "resolve", "--as", "del"], ["delivered"]),
+        (["keys", "create", "--scope", "ev"], ["events"]),
+        (
+            ["report", "--window-start", "2025-0"],
+            ["2025-08-18", "2025-06-23", "2025-04-28", "2025-03-03", "2025-01-06"],
+        ),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(engage, monkeypatch, words, offered):
+    assert sorted(completed(engage, monkeypatch, *words)) == sorted(offered)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_is_for_the_command_engage(engage, monkeypatch, shell):
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    answer = engage("--show-completion", shell)
+    assert answer.code == 0
+    assert "_ENGAGE_COMPLETE=" in answer.out
 
 
 # --- refusals
@@ -164,8 +215,24 @@ def test_a_setting_that_is_not_allowed_is_refused_in_one_sentence(engage, settin
 
 
 def test_an_unknown_setting_is_refused_naming_those_that_there_are(engage):
-    sentence = refused(engage("run", "--set", "low_spend_threshold=1", "--set", "threshold=1"))
-    assert sentence.startswith("--set threshold is not a setting; the settings are --set low_spend_threshold,")
+    sentence = refused(engage("run", "--set", "low_spend_threshold=1", "--set", "colour=1"))
+    assert sentence.startswith("--set colour is not a setting; the settings are --set low_spend_threshold,")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("low_spend_treshold", "--set low_spend_threshold"),
+        ("engage_low_spend_threshold", "--set low_spend_threshold"),
+        ("low-spend-threshold", "--set low_spend_threshold"),
+        ("LOW_SPEND_THRESHOLD", "--set low_spend_threshold"),
+        ("threshold", "--set low_spend_threshold"),
+        ("message_bost", "--set message_boost"),
+    ],
+)
+def test_a_mistyped_setting_is_refused_with_the_one_that_was_meant(engage, typed, meant):
+    sentence = refused(engage("run", "--set", f"{typed}=1"))
+    assert sentence.startswith(f"--set {typed} is not a setting (did you mean {meant}?); the settings are --set ")
 
 
 @pytest.mark.parametrize("command", WITH_WINDOW)
@@ -228,6 +295,9 @@ def test_a_number_of_customers_out_of_range_is_refused(engage, command, customer
         (["up", "--port", "0"], "Invalid value for '--port'"),
         (["demo", "--port", "65536"], "Invalid value for '--port'"),
         (["run", "--customers", "1"], "No such option: --customers"),
+        (["run", "--dry-rnu"], "No such option: --dry-rnu (Possible options: --dry-run)"),
+        (["reprot"], "No such command 'reprot'. Did you mean 'report'?"),
+        (["messages", "hlat"], "No such command 'hlat'. Did you mean 'halt'?"),
         (["nonsense"], "No such command 'nonsense'"),
         (["db", "nonsense"], "No such command 'nonsense'"),
     ],

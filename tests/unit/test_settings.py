@@ -163,7 +163,8 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
     with pytest.raises(SettingsError) as raised:
         settings.validate({"low_spend": "1"}, label=lambda name: f"--set {name}")
     assert str(raised.value) == (
-        "--set low_spend is not a setting; the settings are --set low_spend_threshold, --set high_activity_threshold, "
+        "--set low_spend is not a setting (did you mean --set low_spend_threshold?); the settings are "
+        "--set low_spend_threshold, --set high_activity_threshold, "
         "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "

@@ -1,0 +1,42 @@
+"""Values that a shell completes after an option: settings, windows, statuses, scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engage.clock import now
+from engage.settings import Settings
+from engage.statuses import MESSAGE_MOVES, ApiScope, MessageStatus
+from engage.window import ANCHOR, Window
+
+
+def settings(incomplete: str) -> list[str]:
+    """Settings for ``--set``, each with its equals sign."""
+    return _starting(incomplete, [f"{name}=" for name in Settings.model_fields])
+
+
+def window_starts(incomplete: str) -> list[str]:
+    """First days of all complete windows, newest first."""
+    found = [Window.last_complete(now())]
+    while found[-1].start > ANCHOR:
+        found.append(found[-1].previous())
+    return _starting(incomplete, [f"{window.start:%Y-%m-%d}" for window in found])
+
+
+def message_statuses(incomplete: str) -> list[str]:
+    """All statuses of a message."""
+    return _starting(incomplete, MessageStatus)
+
+
+def outcomes(incomplete: str) -> list[str]:
+    """Statuses that settle a message of unknown outcome."""
+    return _starting(incomplete, MESSAGE_MOVES[MessageStatus.UNKNOWN])
+
+
+def scopes(incomplete: str) -> list[str]:
+    """Scopes of an API key."""
+    return _starting(incomplete, ApiScope)
+
+
+def _starting(incomplete: str, values: Iterable[str]) -> list[str]:
+    return [str(value) for value in values if value.startswith(incomplete)]
