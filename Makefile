@@ -54,7 +54,7 @@ format: $(VENV)/tests-installed ## format the code
 	$(RUN) ruff check --fix-only .
 	$(RUN) ruff format .
 
-install: $(VENV)/installed ## install the requirements into .venv
+install: $(VENV)/bin/engage ## install the requirements and the command engage into .venv
 
 lock: $(VENV)/tests-installed ## write constraints.txt and locks/ from the requirements
 	$(COMPILE) $(REQUIREMENTS) -o constraints.txt
@@ -86,7 +86,12 @@ $(VENV)/installed: locks/engage.txt locks/uv.txt
 	@$(call INSTALL,engage,$(VENV))
 	@touch $@
 
-$(VENV)/tests-installed: $(VENV)/installed locks/tests.txt
+# The command line, for every folder. pip would have to fetch a build tool for it, which no lock pins.
+$(VENV)/bin/engage: $(VENV)/installed
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/bin/python" -P -m engage "$$@"\n' "$(CURDIR)" "$$(cd $(VENV) && pwd)" >$@
+	@chmod 755 $@
+
+$(VENV)/tests-installed: $(VENV)/installed locks/tests.txt | $(VENV)/bin/engage
 	@$(call INSTALL,tests,$(VENV))
 	@touch $@
 

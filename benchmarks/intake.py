@@ -62,7 +62,7 @@ def _load(world: World, port: int, key: str, options: list[str]) -> dict[str, fl
 
 @contextmanager
 def _service(world: World) -> Iterator[int]:
-    """Run ``python -m engage serve`` on the world's database, and yield its port."""
+    """Run ``engage serve`` on the world's database, and yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

@@ -83,8 +83,7 @@ def messages_unknown(count: int) -> Alert:
         f"Engage: {_messages(count)} of unknown outcome",
         f"The provider failed, or the sender ended, while {_messages(count)} {'was' if count == 1 else 'were'} handed "
         "over. Engage does not send them again.",
-        "python -m engage messages --status unknown lists them, and python -m engage messages reconcile asks the "
-        "provider about them.",
+        "`engage messages --status unknown` lists them, and `engage messages reconcile` asks the provider about them.",
     )
 
 

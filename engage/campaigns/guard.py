@@ -67,9 +67,9 @@ class Guard:
         if self.stands:
             raise GuardStop(
                 f"The guard has stopped the campaign of the window {window}, and no message was sent: {self.note}. "
-                f"Look at `python -m engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's "
-                "events arrive. If the data are right, trigger a run of this window with ignore_guard. If the limit is "
-                "wrong, change the Variable and clear extract with everything downstream."
+                f"Look at `engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's events "
+                "arrive. If the data are right, trigger a run of this window with ignore_guard. If the limit is wrong, "
+                "change the Variable and clear extract with everything downstream."
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def campaigns(
         print(json.dumps([one.to_dict() for one in found[:limit]], indent=2))
         return
     if not found:
-        console.print("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
+        console.print("There is no campaign yet: trigger a run of the DAG first, or use `engage run`.")
         return
     names = ("window", "status", "customers", "buckets", "messages", "cost", "thresholds")
     table = table_of(*names, title="Campaigns", whole="window")

@@ -64,4 +64,4 @@ def print_addresses(airflow: AirflowApi) -> None:
     console.print(
         f"Airflow: {home.url}   user [bold]{local_stack.ADMIN}[/]   password [bold]{home.secret('password')}[/]"
     )
-    console.print(f"HTTP service: {home.service_url}   keys: python -m engage keys create")
+    console.print(f"HTTP service: {home.service_url}   keys: engage keys create")

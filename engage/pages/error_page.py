@@ -13,8 +13,8 @@ NOTHING_CHANGED = (
     "engage_db."
 )
 NO_SCHEMA = (
-    "Engage's database lacks a table or column that this version needs. Bring it up to date with `python -m engage db "
-    "upgrade`. While a campaign's step runs, a table may be missing for a moment; then try again."
+    "Engage's database lacks a table or column that this version needs. Bring it up to date with "
+    "`engage db upgrade`. While a campaign's step runs, a table may be missing for a moment; then try again."
 )
 NO_CONNECTION = (
     "Airflow has no connection engage_db, which names Engage's database. Add it under Admin, Connections, or as the "

@@ -56,7 +56,7 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
     with engine.begin() as conn:
         window = window or campaign.latest(conn)
         if window is None:
-            raise NotReady("There is no campaign yet: trigger a run of the DAG first, or use `python -m engage run`.")
+            raise NotReady("There is no campaign yet: trigger a run of the DAG first, or use `engage run`.")
         return of(conn, window)
 
 

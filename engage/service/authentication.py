@@ -43,8 +43,7 @@ class Authenticator:
         if key is None:
             raise problem(
                 401,
-                "This address takes an API key: 'Authorization: Bearer engage_…'. Make one with "
-                "`python -m engage keys create`.",
+                "This address takes an API key: 'Authorization: Bearer engage_…'. Make one with `engage keys create`.",
                 {"WWW-Authenticate": 'Basic realm="Engage"' if request.url.path == "/docs" else "Bearer"},
             )
         request.state.key = key  # the access log names it, also if the request is refused
@@ -72,8 +71,8 @@ class Authenticator:
             if key is None and (wait := self._login_limit.wait(address)):
                 raise problem(
                     429,
-                    "This address has sent too many wrong keys. Wait, then check the key: `python -m engage keys list` "
-                    "shows which ones are in force.",
+                    "This address has sent too many wrong keys. Wait, then check the key: `engage keys list` shows "
+                    "which ones are in force.",
                     {"Retry-After": str(ceil(wait))},
                 )
             asking = asyncio.create_task(self._ask(text, digest, address, new=key is None))

@@ -117,7 +117,7 @@ def test_messages_that_became_unknown_send_an_alert_though_the_task_succeeds(aft
     assert after_sending(Sent(unknown_now=3))["unknown_now"] == 3
     [mail] = mails
     assert mail.subject == "Engage: 3 messages of unknown outcome"
-    assert "python -m engage messages --status unknown" in mail.html
+    assert "engage messages --status unknown" in mail.html
     assert f'href="{LINK}"' in mail.html
 
 

@@ -174,7 +174,7 @@ class Campaigns:
 
 @dataclass
 class CommandLine:
-    """``python -m engage`` in a folder and on a port of its own, and the processes that it starts."""
+    """``engage`` in a folder and on a port of its own, and the processes that it starts."""
 
     home: Path
     port: int = field(default_factory=free_port)
@@ -208,7 +208,7 @@ class CommandLine:
 
     @contextmanager
     def running(self, *arguments: str, command: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
-        """A command, by default ``python -m engage``, as the leader of a session; it is over when the block is."""
+        """A command, by default ``engage``, as the leader of a session; it is over when the block is."""
         process = subprocess.Popen(
             [*(command or (sys.executable, "-m", "engage")), *arguments],
             cwd=CHECKOUT,

@@ -185,7 +185,7 @@ def test_a_missing_table_is_a_page_that_says_so(clients: dict[str, httpx.Client]
         with campaigns.engine.begin() as conn:
             conn.execute(sa.text("ALTER TABLE campaign_away RENAME TO campaign"))
     assert answer.status_code == 503
-    assert "python -m engage db upgrade" in answer.text
+    assert "engage db upgrade" in answer.text
     assert_guarded(answer)
 
 

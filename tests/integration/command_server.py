@@ -1,4 +1,4 @@
-"""Runs ``python -m engage …`` again and again without importing it anew: ``python command_server.py``.
+"""Runs ``engage …`` again and again without importing it anew: ``python command_server.py``.
 
 For each line that it reads (the arguments, variables of the environment, and the folder for what the command prints) it
 forks a process that becomes the command; it prints how that ended.

@@ -156,7 +156,7 @@ class _Called:
 
 
 class Process(Api):
-    """The service as ``python -m engage serve``."""
+    """The service as ``engage serve``."""
 
     def __init__(self, url: str, key: str, log: Path) -> None:
         self.port = free_port()

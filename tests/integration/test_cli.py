@@ -34,7 +34,7 @@ def commands():
 
 @pytest.fixture
 def engage(commands, empty_url, tmp_path):
-    """Run ``python -m engage …`` against an empty database."""
+    """Run ``engage …`` against an empty database."""
     environment = {
         "ENGAGE_DATABASE_URL": empty_url,
         "ENGAGE_HASH_KEY": "only for tests, of no use to anybody",

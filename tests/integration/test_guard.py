@@ -68,7 +68,7 @@ def test_a_window_with_less_than_half_the_events_of_the_last_one_stops_at_extrac
     assert str(raised.value) == (
         f"The guard has stopped the campaign of the window {world.window}, and no message was sent: there are 40 "
         "sessions, 40.0% of the 100 of the window before, and engage_guard_min_volume_percent is 50. Look at "
-        f"`python -m engage report --window-start {world.window.start:%Y-%m-%d}`, and whether the app's events arrive. "
+        f"`engage report --window-start {world.window.start:%Y-%m-%d}`, and whether the app's events arrive. "
         "If the data are right, trigger a run of this window with ignore_guard. If the limit is wrong, change the "
         "Variable and clear extract with everything downstream."
     )

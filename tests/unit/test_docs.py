@@ -87,13 +87,14 @@ def resolves(name: str) -> bool:
 
 
 def named_commands(text: str) -> list[list[str]]:
-    """The lines ``python -m engage …`` of a page, and those in backquotes that begin with ``engage``, as words."""
-    lines = re.findall(r"python -m engage ([^#`\n]*)", text) + re.findall(r"`engage ([^`]*)`", text)
+    """The lines ``engage …`` of a page, also in a container, and those in backquotes, as words."""
+    lines = re.findall(r"^    (?:\w+=\$\(|docker-compose run --rm )?engage ([^#\n]*)", text, re.M)
+    lines += re.findall(r"`engage ([^`]*)`", text)
     return [shlex.split(line.replace(")", " ")) for line in lines]
 
 
 def unknown_to_the_command_line(words: list[str]) -> list[str]:
-    """The command and the options among the words that ``python -m engage`` does not have."""
+    """The command and the options among the words that ``engage`` does not have."""
     command = typer.main.get_command(app)
     for position, word in enumerate(words):
         group = getattr(command, "commands", {})
@@ -197,6 +198,17 @@ def test_every_command_that_a_page_names_exists(page):
     assert [unknown for words in commands if (unknown := unknown_to_the_command_line(words))] == []
 
 
+@pytest.mark.parametrize("folder", ["engage", "plugins", "docs"])
+def test_every_text_names_the_command_as_it_is_installed(folder):
+    texts = [file for ending in ("md", "py", "html") for file in (ROOT / folder).rglob(f"*.{ending}")]
+    assert texts
+    assert [file for file in [*texts, ROOT / "README.md"] if "python -m engage " in file.read_text()] == []
+
+
+def test_the_readme_says_once_how_to_get_the_command():
+    assert (ROOT / "README.md").read_text().count("    . .venv/bin/activate\n") == 1
+
+
 def test_make_help_lists_every_target():
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.M)
@@ -227,7 +239,8 @@ def test_a_module_that_does_not_exist_would_be_noticed(name):
      ("reprot", ["reprot"]), ("report --jason", ["--jason"]), ("keys delete 1", ["delete"])],
 )  # fmt: skip
 def test_a_command_that_does_not_exist_would_be_noticed(command, unknown):
-    assert named_commands(f"    .venv/bin/python -m engage {command}  # a comment\n") == [shlex.split(command)]
+    for line in (f"    engage {command}  # a comment\n", f"see `engage {command}`.", f"    KEY=$(engage {command})\n"):
+        assert named_commands(line) == [shlex.split(command)]
     assert unknown_to_the_command_line(shlex.split(command)) == unknown
 
 

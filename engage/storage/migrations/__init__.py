@@ -69,8 +69,7 @@ def require_current(engine: sa.Engine) -> None:
     if found != head:
         _require_known(found)
         raise NotReady(
-            f"The database's schema is at revision {found or 'none'} and this code needs {head}. Run: "
-            "python -m engage db upgrade"
+            f"The database's schema is at revision {found or 'none'} and this code needs {head}. Run: engage db upgrade"
         )
 
 
