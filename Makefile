@@ -74,7 +74,7 @@ sbom: $(VENV)/installed ## write sbom.json, the list of the server's packages (C
 
 clean: ## remove the local stack's data
 	@rm -rf .engage-bench .sbom sbom.json
-	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean; else rm -rf .engage; fi
+	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean $$([ -t 0 ] || echo --yes); else rm -rf .engage; fi
 
 $(VENV)/installed: locks/engage.txt locks/uv.txt
 	@$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null || { \

@@ -20,7 +20,7 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that have to be free in memory; in containers there are often few."""
 SERVER_MEMORY = 512 << 20
-GUARD = 'read -r folder; read -r home; read -r over || ENGAGE_HOME="$home" "$0" -m engage clean; rm -rf "$folder"'
+GUARD = 'read -r folder; read -r home; read -r over || ENGAGE_HOME="$home" "$0" -m engage clean --yes; rm -rf "$folder"'
 """Waits for this process to be over. Without a word from it, its servers still run and are stopped first."""
 
 

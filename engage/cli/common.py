@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -52,13 +52,14 @@ ServicePort = Annotated[
 
 
 @contextmanager
-def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Engine]:
-    """The database that ENGAGE_DATABASE_URL names, or the embedded one.
+def database(*, new: bool = False, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Engine]:
+    """The database that ENGAGE_DATABASE_URL names, or the embedded one, which is made if it may be ``new``.
 
     With ``upgraded``, the embedded one is upgraded if need be, and any other must be up to date. A command that is
     ``serving`` shares the embedded one with other commands.
 
     Raises:
+        LocalError: there is no embedded one, and it may not be new.
         NotReady: the database that ENGAGE_DATABASE_URL names is not up to date.
         UnfitDatabase: it cannot serve Engage.
     """
@@ -72,7 +73,10 @@ def database(*, upgraded: bool = True, serving: bool = False) -> Iterator[sa.Eng
         finally:
             engine.dispose()
         return
-    with embedded_postgres.engine(Home.default(), serving=serving) as engine:
+    home = Home.default()
+    if not new:
+        embedded_postgres.require_data(home)
+    with embedded_postgres.engine(home, serving=serving, say=mention) as engine:
         if upgraded:
             migrations.upgrade(engine, now(), hash_key=hash_key)
         yield engine
@@ -82,6 +86,19 @@ def hash_key() -> bytes:
     """The database's key for hashing phones: ENGAGE_HASH_KEY, or the embedded database's own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
     return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
+
+
+def say(sentence: str) -> None:
+    """Print a sentence about a process. A terminal that is closed must not keep the caller from stopping it."""
+    with suppress(OSError, SystemExit):  # rich ends the program on a broken pipe
+        console.print(sentence)
+
+
+def mention(sentence: str) -> None:
+    """Print a sentence beside a command's output, for an operator at a terminal only."""
+    if errors.is_terminal:
+        with suppress(OSError, SystemExit):
+            errors.print(sentence, style="dim")
 
 
 def plain(text: str) -> Text:

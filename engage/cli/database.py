@@ -18,7 +18,7 @@ def upgrade() -> None:
     The database roles of the server's parts, if they exist, get their rights again.
     With a database of customers it may need ENGAGE_HASH_KEY, the same as the service's.
     """
-    with database(upgraded=False) as engine:
+    with database(new=True, upgraded=False) as engine:
         roles = migrations.upgrade(engine, now(), hash_key=hash_key)
     granted = f" These roles have their rights: {', '.join(roles)}." if roles else ""
     console.print(f"The database is up to date.{granted}")

@@ -33,8 +33,10 @@ def demo(port: Port = 8080, service_port: ServicePort = 8000, customers: Custome
                 f"This window's campaign was frozen on {found.window['frozen_at'][:16]} UTC, so the run changed "
                 "nothing and sent nothing. `make clean` starts over."
             )
-        local_stack.print_addresses(airflow)
         if sys.stdin.isatty() and sys.stdout.isatty():
+            local_stack.print_addresses(airflow)
             local_stack.serve_until_interrupt(airflow)
-        elif not run.waits:
+            return
+        if not run.waits:
             airflow.wait_until_idle()
+        console.print("The demonstration is over. `make up` serves its data, with this report among Airflow's pages.")

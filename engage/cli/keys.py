@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Make a key and print it. It cannot be shown again."""
     expires_at = None if expires is None else parsing.day(expires) + timedelta(days=1)
-    with database() as engine, engine.begin() as conn:
+    with database(new=True) as engine, engine.begin() as conn:
         text = api_keys.create(conn, name, scope, requests_per_second, as_of=now(), owner=owner, expires_at=expires_at)
     print(text)
 

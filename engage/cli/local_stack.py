@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
-from engage.cli.common import Port, ServicePort, console
+import typer
+
+from engage.cli.common import Port, ServicePort, console, plain, say
 from engage.errors import InputError
 from engage.local import stack as local_stack
 from engage.local.airflow_api import AirflowApi
@@ -21,11 +25,29 @@ def up(port: Port = 8080, service_port: ServicePort = 8000) -> None:
         serve_until_interrupt(airflow)
 
 
-def clean() -> None:
-    """Delete the local stack's data: the embedded Postgres with every customer and campaign in it."""
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without a question.")] = False,
+) -> None:
+    """Delete the local stack's data, after a question: the embedded Postgres with every customer and campaign in it."""
     home = Home.default()
+    if not home.used:
+        console.print(plain(f"There is nothing to delete in {home.path}."), soft_wrap=True)
+        return
+    if not (yes or _agrees(home)):
+        console.print("Nothing was deleted.")
+        raise typer.Exit(1)
     local_stack.remove(home)
-    console.print(f"Removed {home.path}")
+    console.print(plain(f"Deleted the data in {home.path}."), soft_wrap=True)
+
+
+def _agrees(home: Home) -> bool:
+    holds = "every customer and campaign in the embedded Postgres, Airflow's runs, logs and secrets"
+    data = f"the data in {home.path}: {holds}"
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"This would delete {data}. Without a terminal it cannot ask; say `engage clean --yes` to delete it."
+        )
+    return typer.confirm(f"Delete {data}?")
 
 
 @contextmanager
@@ -38,11 +60,12 @@ def running(port: int, service_port: int) -> Iterator[AirflowApi]:
     """
     if os.environ.get("ENGAGE_DATABASE_URL"):
         raise InputError("The local stack has its own Postgres. Unset ENGAGE_DATABASE_URL to start it.")
-    console.print("Starting Postgres, Airflow and the HTTP service …")
-    with local_stack.stack(Home.default(port, service_port)) as stack:
+    started = time.monotonic()
+    with local_stack.stack(Home.default(port, service_port), say=say) as stack:
         airflow = AirflowApi(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()
+        say(f"Ready after {time.monotonic() - started:.0f} s.")
         yield airflow
 
 
@@ -55,7 +78,7 @@ def serve_until_interrupt(airflow: AirflowApi) -> None:
                 console.print(f"The {name} had died; it was started again.")
             time.sleep(1)
     except KeyboardInterrupt:
-        console.print("Stopping …")
+        pass
 
 
 def print_addresses(airflow: AirflowApi) -> None:

@@ -31,6 +31,7 @@ from engage.cli import (
 )
 from engage.cli.common import errors, plain
 from engage.errors import EngageError
+from engage.local.home import Home
 from engage.storage.database_errors import DATABASE_ERRORS, SENTENCES, trouble
 
 app = typer.Typer(
@@ -81,6 +82,10 @@ def main() -> None:
         app(prog_name="engage")
     except EngageError as exc:
         _fail(str(exc))
+    except OSError as exc:
+        if not (home := Home.default()).holds(exc.filename):
+            raise
+        _fail(home.unusable(exc))
     except sa.exc.ArgumentError as exc:
         _fail(f"ENGAGE_DATABASE_URL is not a database's URL, such as postgresql://user@host/name: {exc}")
     except DATABASE_ERRORS as exc:

@@ -20,7 +20,7 @@ def seed(
 ) -> None:
     """Write synthetic customers, and their events of one window, into a database without real customers."""
     window = window_named(window_start)
-    with database() as engine, Progress(console=console) as bar:
+    with database(new=True) as engine, Progress(console=console) as bar:
         task = bar.add_task(f"Seeding {window}", total=customers)
         summary = step.seed(
             engine,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engage.cli.common import database, hash_key
+from engage.cli.common import database, hash_key, mention
 from engage.storage.database_clock import DatabaseClock
 
 
@@ -23,12 +23,14 @@ def serve(
     from engage.service.context import Context  # noqa: PLC0415
 
     log_format.configure()
-    with database(serving=True) as engine:
+    with database(new=True, serving=True) as engine:
         serving = pooled(engine)
         context = Context.from_environment(serving, DatabaseClock(serving), hash_key())
+        mention(f"Starting the HTTP service on http://{host}:{port} until Ctrl-C …")
         try:
             server.serve(app.create_app(context), host, port, context.trusted_proxies)
         except KeyboardInterrupt:  # uvicorn has already shut down, and passes the signal on
             pass
         finally:
             context.engine.dispose()
+            mention("The HTTP service has stopped.")

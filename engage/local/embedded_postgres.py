@@ -22,6 +22,7 @@ from engage.local.base_environment import without_libpq_variables
 from engage.local.home import Home
 from engage.local.home_lock import locked
 from engage.local.postgres_server import PostgresServer
+from engage.local.progress import Say, quiet
 from engage.local.supervision import supervised
 from engage.storage import connection
 
@@ -33,7 +34,7 @@ LONGEST_PATH = 80
 
 
 @contextmanager
-def owned(home: Home, *, serving: bool = False) -> Iterator[tuple[PostgresServer, bool]]:
+def owned(home: Home, *, serving: bool = False, say: Say = quiet) -> Iterator[tuple[PostgresServer, bool]]:
     """The folder's Postgres, and whether this process owns it: then it starts it, and stops it at the end of the block.
 
     Raises:
@@ -46,12 +47,14 @@ def owned(home: Home, *, serving: bool = False) -> Iterator[tuple[PostgresServer
             _wait_for_another(server)
             yield server, False
             return
+        say("Starting Postgres …")
         try:
             server.start()
             yield server, True
         finally:
             with process_signals.ignored():
                 server.stop()
+                say("Postgres has stopped.")
 
 
 @contextmanager
@@ -65,14 +68,32 @@ def postgres(home: Home) -> Iterator[str]:
         yield str(server.data)
 
 
+def require_data(home: Home) -> None:
+    """Refuse a folder without databases, so that a mistyped ENGAGE_HOME does not look like an empty database.
+
+    Raises:
+        LocalError: there are none.
+    """
+    server = PostgresServer(home)
+    if not server.has_data:
+        raise LocalError(
+            f"There is no database in {home.named}: {server.data} does not exist. Set ENGAGE_HOME to the folder that "
+            "holds your data, or ENGAGE_DATABASE_URL to your own Postgres. `engage up` starts with a new database, "
+            "`engage seed` writes synthetic data into one."
+        )
+
+
 @contextmanager
-def engine(home: Home, *, serving: bool = False) -> Iterator[sa.Engine]:
+def engine(home: Home, *, serving: bool = False, say: Say = quiet) -> Iterator[sa.Engine]:
     """Engage's database in the folder's Postgres. While one process is ``serving``, others share its server.
 
     Raises:
         LocalError: it cannot start.
     """
-    with owned(home, serving=serving) as (server, owner), supervised(server) if owner and serving else nullcontext():
+    with (
+        owned(home, serving=serving, say=say) as (server, owner),
+        supervised(server) if owner and serving else nullcontext(),
+    ):
         create_databases(str(server.data))
         with connected(str(server.data)) as found:
             yield found

@@ -34,6 +34,12 @@ class Home:
         return cls(path, port, service_port)
 
     @property
+    def named(self) -> str:
+        """The folder, and how it came to be this one."""
+        named = os.environ.get("ENGAGE_HOME")
+        return f"{self.path}, {'which ENGAGE_HOME names' if named else 'the default without ENGAGE_HOME'}"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -66,9 +72,20 @@ class Home:
             for folder in (self.airflow, self.logs, self.temporary):
                 make_folder(folder)
         except OSError as exc:
-            raise LocalError(
-                f"The folder {self.path} cannot be used: {exc}. Set ENGAGE_HOME to a folder that you may write to."
-            ) from exc
+            raise LocalError(self.unusable(exc)) from exc
+
+    def unusable(self, exc: OSError) -> str:
+        """The sentence for an error that the file system gives for this folder."""
+        return f"The folder {self.path} cannot be used: {exc}. Set ENGAGE_HOME to a folder that you may write to."
+
+    @property
+    def used(self) -> bool:
+        """Whether a command has had data here. A folder of another program is not touched, whatever it is named."""
+        return (self.path / "lock").exists()
+
+    def holds(self, file: object) -> bool:
+        """Whether an error's file is this folder or lies in it."""
+        return isinstance(file, str) and Path(file).is_relative_to(self.path)
 
     def secret(self, name: str) -> str:
         """A secret of this folder, generated at its first use."""

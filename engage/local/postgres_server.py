@@ -44,6 +44,11 @@ class PostgresServer:
     def log(self) -> Path:
         return self.home.logs / "postgres.log"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether there are databases to start on."""
+        return (self.data / "PG_VERSION").exists()
+
     def start(self) -> None:
         """Start the server unless it runs, with new data if there is none, and wait until it is ready.
 
@@ -51,7 +56,7 @@ class PostgresServer:
             LocalError: it does not start; with the end of its log.
         """
         if self._alive() is None:
-            if not (self.data / "PG_VERSION").exists():
+            if not self.has_data:
                 self._make_data()
             self._check_version()
             for leftover in ("postmaster.pid", ".s.PGSQL.5432.lock"):

@@ -22,6 +22,7 @@ from engage.local.home import Home, tail, write_json
 from engage.local.home_lock import locked
 from engage.local.postgres_server import PostgresServer
 from engage.local.processes import STOP_SECONDS, end_leftovers, remember
+from engage.local.progress import Say, quiet
 from engage.local.supervision import PostgresSupervisor
 from engage.storage import migrations
 from engage.texts import phone
@@ -38,6 +39,7 @@ AIRFLOW_COMMANDS = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
 }
+PARTS = f"Airflow's {', '.join(AIRFLOW_COMMANDS)}, and the HTTP {SERVICE}"
 MAX_RESTARTS, RESTART_SECONDS = 5, 600
 """All processes but Postgres may together be restarted so often in so many seconds."""
 
@@ -151,25 +153,30 @@ class Stack:
 
 
 @contextmanager
-def stack(home: Home, users: Mapping[str, str] = USERS) -> Iterator[Stack]:
+def stack(home: Home, users: Mapping[str, str] = USERS, *, say: Say = quiet) -> Iterator[Stack]:
     """Start the whole local stack, and stop it at the end of the block. ``users`` maps logins to Airflow's roles.
 
     Raises:
         LocalError: the folder or a port is in use, or a process cannot start.
     """
-    with owned(home, serving=True) as (server, _):
+    with owned(home, serving=True, say=say) as (server, _):
         end_leftovers(home)
         _check_port(home.port, "ENGAGE_PORT", 8080)
         _check_port(home.service_port, "ENGAGE_SERVICE_PORT", 8000)
         create_databases(str(server.data))
         running = Stack(home, PostgresSupervisor(server), users=users)
         try:
+            say("Bringing the databases of Engage and Airflow up to date …")
             running.prepare()
+            say(f"Starting {PARTS} …")
             running.start()
             yield running
         finally:
             with process_signals.ignored():
+                if running.processes:
+                    say(f"Stopping {PARTS} …")
                 running.stop()
+                say("Airflow and the HTTP service have stopped.")
 
 
 def _check_port(port: int, variable: str, usual: int) -> None:
@@ -198,8 +205,6 @@ def remove(home: Home) -> None:
     Raises:
         LocalError: a stack is running there.
     """
-    if not home.path.exists():
-        return
     with locked(home, serving=True):
         end_leftovers(home)
         PostgresServer(home).stop()

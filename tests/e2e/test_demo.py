@@ -79,8 +79,31 @@ def test_a_demonstration_runs_a_campaign_and_prints_what_it_did(first: Demonstra
     seconds = re.search(r"Seconds by task, as Airflow saw them: (.*)", printed)
     assert seconds is not None
     assert re.findall(r"(\w+) [\d.]+", seconds[1]) == list(demo.TASKS)
-    home = Home(first.command.home, first.command.port)
-    assert f"Airflow: {home.url}   user admin   password {home.secret('password')}" in printed
+
+
+def test_a_demonstration_says_what_it_starts_and_when_that_has_stopped(first: Demonstration) -> None:
+    parts = "Airflow's api-server, scheduler, dag-processor, and the HTTP service"
+    sentences = [
+        "Starting Postgres ?",  # that shell has no …
+        "Bringing the databases of Engage and Airflow up to date ?",
+        f"Starting {parts} ?",
+        "Ready after ",
+        "Running a campaign with 2,000 synthetic customers ?",
+        "The demonstration is over. `make up` serves its data, with this report among Airflow's pages.",
+        f"Stopping {parts} ?",
+        "Airflow and the HTTP service have stopped.",
+        "Postgres has stopped.",
+    ]
+    places = [first.done.stdout.find(sentence) for sentence in sentences]
+    assert -1 not in places, first.done.stdout
+    assert places == sorted(places)
+
+
+def test_a_demonstration_without_a_terminal_names_no_address_that_is_gone(first: Demonstration) -> None:
+    home = Home(first.command.home, first.command.port, first.command.service_port)
+    printed = first.done.stdout + first.done.stderr
+    for gone in (home.url, home.service_url, "http://", home.secret("password")):
+        assert gone not in printed
 
 
 def test_a_demonstration_works_in_an_odd_shell_and_leaves_the_folder_above_closed(first: Demonstration) -> None:
@@ -88,7 +111,7 @@ def test_a_demonstration_works_in_an_odd_shell_and_leaves_the_folder_above_close
     assert (first.command.shell, first.command.umask) == (ODD_SHELL, 0o077)
     assert stat.S_IMODE(first.command.home.parent.stat().st_mode) == 0o700
     printed = first.done.stdout + first.done.stderr
-    assert "Starting Postgres, Airflow and the HTTP service ?" in printed  # that shell has no …
+    assert "Starting Postgres ?" in printed  # that shell has no …
     logs = [file.read_text(errors="replace") for file in (first.command.home / "logs").glob("*.log")]
     assert [log for log in logs if "127.0.0.1:9/" in log or "/nonexistent" in log] == []
 
@@ -184,7 +207,10 @@ def test_what_kill_9_leaves_is_removed_by_clean(engage: CommandLine) -> None:
         until(lambda: engage.saw("api-server", "scheduler", "dag-processor", "postgres"), "Airflow's processes start")
         process.kill()
     assert len(engage.processes()) > 3  # Airflow's and Postgres's, without their owner
-    done = engage.run("clean")
+    refused = engage.run("clean")
+    assert refused.returncode == 1
+    assert "say `engage clean --yes`" in refused.stderr
+    done = engage.run("clean", "--yes")
     assert done.returncode == 0, done.stderr
     assert engage.processes() == []
     assert not engage.home.exists()
@@ -211,4 +237,5 @@ def stop(engage: CommandLine, process: subprocess.Popen[str], number: signal.Sig
     output, errors = process.communicate(timeout=STOPS_WITHIN)
     assert process.returncode not in {0, None}
     assert "Traceback" not in output + errors
+    assert output.rstrip().endswith("Airflow and the HTTP service have stopped.\nPostgres has stopped."), output
     assert engage.processes() == []

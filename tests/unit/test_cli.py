@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from engage.cli import main
 from engage.local import embedded_postgres, stack
 from engage.storage import connection
 from engage.window import Window
+from tests.unit.command_line import Answer, refused
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -31,18 +30,6 @@ COMMANDS = [
 WITH_WINDOW = ["seed", "run", "report"]
 
 
-@dataclass
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> str:
-        """All printed words, without the frames and line breaks that depend on the terminal's width."""
-        return " ".join(re.sub(r"[─│╭╮╰╯]", " ", self.out + self.err).split())
-
-
 @pytest.fixture(autouse=True)
 def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Fail a command that opens a database or starts the stack. Keep the checkout's own state out."""
@@ -51,27 +38,13 @@ def no_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise AssertionError("a database was opened")
 
     monkeypatch.setenv("ENGAGE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "postgres").mkdir(parents=True)
+    (tmp_path / "home" / "postgres" / "PG_VERSION").touch()
     monkeypatch.delenv("ENGAGE_DATABASE_URL", raising=False)
     monkeypatch.delenv("ENGAGE_PORT", raising=False)
     monkeypatch.setattr(embedded_postgres, "engine", refuse)
     monkeypatch.setattr(connection, "connect", refuse)
     monkeypatch.setattr(stack, "stack", refuse)
-
-
-@pytest.fixture
-def engage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
-    """Run a command line as ``engage`` does, in this process."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["engage", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        return Answer(int(ended.value.code or 0), *capsys.readouterr())
-
-    yield call
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def commands(group: object, prefix: str = "") -> dict[str, object]:
@@ -174,15 +147,6 @@ def test_the_completion_of_a_shell_is_for_the_command_engage(engage, monkeypatch
 
 
 # --- refusals
-
-
-def refused(answer: Answer) -> str:
-    """The sentence on standard error, after a check that nothing else was printed."""
-    assert answer.code == 1
-    assert answer.out == ""
-    assert answer.err.count("\n") == 1
-    assert answer.err.startswith("Error: ")
-    return answer.err.removeprefix("Error: ").rstrip("\n")
 
 
 @pytest.mark.parametrize(
