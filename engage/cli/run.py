@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from engage import settings
 from engage.campaigns.run_options import CLI_RUN_ID, RunOptions
 from engage.cli import completion
-from engage.cli.common import WindowStart, console, database, window_named
+from engage.cli.common import AsJson, WindowStart, console, database, print_json, window_data, window_named
 from engage.cli.report import print_report
 from engage.clock import now
 from engage.errors import InputError, NoCustomers
 from engage.reports.report import report
+from engage.sending.ledger import MessageSummary, Preview
 from engage.sending.sender import SendingContext
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
@@ -41,6 +44,8 @@ def run(
     ignore_guard: Annotated[
         bool, typer.Option("--ignore-guard", help="Text customers although the guard found something wrong.")
     ] = False,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Run or continue one campaign without Airflow, by default through the sandbox, which sends no real text.
 
@@ -56,18 +61,46 @@ def run(
         try:
             extract(engine, window, chosen, as_of=now(), run_id=CLI_RUN_ID, options=options)
         except NoCustomers as exc:
-            console.print(str(exc))
+            if as_json:
+                print_json({"window": window_data(window), "run": {"note": str(exc), "resume_at": None}})
+            else:
+                console.print(str(exc))
             return
         aggregate(engine, window)
         bucket(engine, window)
         done = message(engine, window, options=options, context=SendingContext(DatabaseClock(engine)))
-        print_report(report(engine, window))
+        found = report(engine, window)
+    if as_json:
+        print_json(found.to_dict() | {"run": _data(done)})
+        return
+    print_report(found)
+    if done.preview:
+        _print_preview(done.preview, done.skipped_by_reason)
     if done.note:
         console.print(done.note)
     if done.resume_at:
         console.print(
             f"Some messages have to wait. Run the same command again from {done.resume_at:%Y-%m-%d %H:%M} UTC."
         )
+
+
+def _data(done: MessageSummary) -> dict[str, object]:
+    data: dict[str, object] = {"note": done.note, "resume_at": done.resume_at}
+    if done.preview:
+        data |= {"would_queue": asdict(done.preview), "would_skip": done.skipped_by_reason}
+    return data
+
+
+def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
+    """Print what a dry run would have queued and left out."""
+    table = Table("bucket", "messages", "SMS segments", title="A run would have queued")
+    for name, count in preview.messages.items():
+        table.add_row(name, f"{count:,}", f"{preview.segments[name]:,}")
+    total = sum(preview.messages.values())
+    table.add_row("all", f"{total:,}", f"{sum(preview.segments.values()):,}", style="bold")
+    for reason, count in skipped.items():
+        table.add_row(f"skipped: {reason}", f"{count:,}", "")
+    console.print(table)
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:

@@ -19,6 +19,15 @@ from engage.window import Window
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What a dry run would have queued, by bucket."""
+
+    messages: dict[str, int]
+    segments: dict[str, int]
+    """SMS segments, estimated with names of usual length."""
+
+
+@dataclass(frozen=True)
 class MessageSummary:
     """The window's messages, counted by status and by reason, and what the step at work did."""
 
@@ -40,6 +49,8 @@ class MessageSummary:
     """When messages that had to be held may be sent."""
     note: str = ""
     """Why this run texts no customer, if so."""
+    preview: Preview | None = None
+    """What a dry run would have queued."""
 
     @classmethod
     def of(cls, counts: MessageCounts) -> MessageSummary:

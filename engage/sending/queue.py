@@ -7,6 +7,7 @@ which, and decides again when a sender claims the message.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,12 +21,13 @@ from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady
 from engage.sending import eligibility, holdout, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
-from engage.sending.ledger import MessageSummary
+from engage.sending.ledger import MessageSummary, Preview
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, MessageStatus, SkipReason
 from engage.storage import partitions, schema
 from engage.storage.schema import customer, customer_bucket
 from engage.texts import phone
+from engage.texts.template import Template
 from engage.window import Window
 
 BATCH = 10_000
@@ -74,6 +76,8 @@ def _replace(
     summary = MessageSummary.of(counts)
     step.save(mode=options.mode(step.window, step.settings, as_of))
     if options.dry_run:
+        waiting = _waiting(counts)
+        summary = replace(summary, preview=Preview(waiting, estimated_segments(step.settings, waiting)))
         partitions.discard(step.conn, schema.message, step.window)
         partitions.clear(step.conn, schema.message, step.window)
         message_counts.keep(step.conn, step.window, MessageCounts())
@@ -193,9 +197,17 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
     """How many of the window's messages wait to be sent, for each texted bucket that has any."""
-    counts = message_counts.of(conn, window)
+    return _waiting(message_counts.of(conn, window))
+
+
+def _waiting(counts: MessageCounts) -> dict[str, int]:
     waiting = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in TEXTED}
     return {name: count for name, count in waiting.items() if count}
+
+
+def estimated_segments(settings: Settings, messages: Mapping[str, int]) -> dict[str, int]:
+    """SMS segments of so many messages, by bucket, with names of usual length."""
+    return {name: count * Template.parse(settings.message(name)).typical_segments() for name, count in messages.items()}
 
 
 def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:

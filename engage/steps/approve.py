@@ -19,7 +19,6 @@ from engage.campaigns.run_options import RunOptions
 from engage.sending import queue
 from engage.sending.ledger import MessageSummary
 from engage.statuses import AlertKind, ApprovalState, CampaignStatus
-from engage.texts.template import Template
 from engage.window import Window
 
 
@@ -121,7 +120,7 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
     texts = {name: settings.message(name) for name in waiting}
     return Question(
         messages=waiting,
-        segments=sum(waiting[name] * Template.parse(texts[name]).typical_segments() for name in waiting),
+        segments=sum(queue.estimated_segments(settings, waiting).values()),
         skipped=queued.skipped_by_reason,
         texts=texts,
         warnings={name: odd for name in waiting if (odd := settings.text_warnings(name))},

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady, TooLate
 from engage.sending import queue, sender
+from engage.sending.ledger import Preview
 
 ACCEPTED = {"accepted": 1}
 
@@ -221,11 +222,31 @@ def test_a_dry_run_counts_and_records_nothing(world, ada):
     assert world.value("SELECT frozen_at FROM campaign") is None
 
 
+def test_a_dry_run_says_what_a_run_would_have_queued(world, ada, ben):
+    world.customer(phone=None)
+    world.computed(message_boost="Come back", message_reward="Hi {{ name }}, " + "well done! " * 20)
+    summary = world.message(dry_run=True)
+    assert summary.preview == Preview({"BOOST": 1, "REWARD": 1}, {"BOOST": 1, "REWARD": 2})
+    assert summary.skipped_by_reason == {"no_phone": 1}
+    run = world.message()
+    assert run.by_status == {"accepted": 2, "skipped": 1}
+    assert (run.preview, run.segments) == (None, 3)
+
+
+def test_a_dry_run_of_a_late_window_would_have_queued_nothing(world, ada):
+    world.computed()
+    world.now += timedelta(days=30)
+    summary = world.message(dry_run=True)
+    assert (summary.preview, summary.skipped_by_reason) == (Preview({}, {}), {"too_late": 1})
+    assert world.message(dry_run=True, send_late=True).preview == Preview({"BOOST": 1}, {"BOOST": 1})
+
+
 def test_a_dry_run_after_messages_went_out_changes_nothing(world, ada):
     world.computed()
     world.message()
     before = world.dump("message", "campaign")
-    assert world.message(dry_run=True).by_status == ACCEPTED
+    summary = world.message(dry_run=True)
+    assert (summary.by_status, summary.preview) == (ACCEPTED, None)
     assert world.dump("message", "campaign") == before
 
 
