@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, cast
 
 import sqlalchemy as sa
 import typer
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engage import parsing
+from engage import formats, parsing
 from engage.cli import completion
 from engage.clock import now
 from engage.local import embedded_postgres
@@ -38,6 +40,7 @@ WindowStart = Annotated[
         autocompletion=completion.window_starts,
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output. Times are ISO 8601 in UTC.")]
 CustomerId = Annotated[
     int, typer.Argument(metavar="CUSTOMER", help="The customer's id.", parser=parsing.customer_id, show_default=False)
 ]
@@ -124,6 +127,20 @@ def print_table(table: Table) -> None:
     """Print a table as wide as the terminal, or ``PIPE_WIDTH`` wide into a file or a pipe."""
     wide = console if console.is_terminal else Console(width=PIPE_WIDTH)  # print(width=…) only makes it narrower
     wide.print(table, crop=False)
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON. Every time has the form of ``formats.iso``."""
+    print(json.dumps(data, indent=2, default=_as_json))
+
+
+def _as_json(value: object) -> object:
+    return formats.iso(value) if isinstance(value, datetime) else sorted(cast(frozenset[str], value))
+
+
+def window_data(window: Window) -> dict[str, datetime]:
+    """The window as part of a command's data."""
+    return {"start": window.start, "end": window.end}
 
 
 def window_named(start: str | None) -> Window:

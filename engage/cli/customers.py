@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
-from engage.cli.common import CustomerId, console, database
+from engage.cli.common import AsJson, CustomerId, console, database, print_json
 from engage.clock import now
 from engage.customers import erasure
 
@@ -12,13 +14,16 @@ app = typer.Typer(help="What a customer may request: to be forgotten.", no_args_
 
 
 @app.command()
-def forget(customer_id: CustomerId) -> None:
+def forget(customer_id: CustomerId, as_json: AsJson = False) -> None:
     """Erase a customer, and never text their phone again. The campaigns' counts stay.
 
     Backups and the database server's logs are not reached.
     """
     with database() as engine:
         done = erasure.forget(engine, customer_id, as_of=now())
+    if as_json:
+        print_json({"customer_id": customer_id, **asdict(done)})
+        return
     if not (done.known or done.events or done.messages):
         console.print(f"There is no customer {customer_id}, or the customer was forgotten before.")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from engage import parsing
 from engage.cli import completion
-from engage.cli.common import add_row, console, database, plain, print_table, table_of
+from engage.cli.common import AsJson, add_row, console, database, plain, print_json, print_table, table_of
 from engage.clock import now
 from engage.service import api_keys
 from engage.statuses import ApiScope
@@ -35,12 +36,18 @@ def create(
     requests_per_second: Annotated[int, typer.Option(help="Rate limit; 0 means no limit.")] = (
         api_keys.REQUESTS_PER_SECOND
     ),
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key and print it. It cannot be shown again."""
     expires_at = None if expires is None else parsing.day(expires) + timedelta(days=1)
     with database(new=True) as engine, engine.begin() as conn:
         text = api_keys.create(conn, name, scope, requests_per_second, as_of=now(), owner=owner, expires_at=expires_at)
-    print(text)
+        made = api_keys.find(conn, text, as_of=now())
+    if as_json:
+        print_json({"key": text} | (asdict(made) if made else {}))
+    else:
+        print(text)
 
 
 @app.command()
@@ -52,10 +59,13 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's i
 
 
 @app.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """Show all keys, without their secrets."""
     with database() as engine, engine.begin() as conn:
         found = api_keys.all_keys(conn)
+    if as_json:
+        print_json([asdict(key) for key in found])
+        return
     table = table_of("id", "name", "scopes", "requests a second", "created", "revoked", "owner", "expires", whole="id")
     for key in found:
         scopes, rate = ", ".join(sorted(key.scopes)), str(key.requests_per_second or "no limit")

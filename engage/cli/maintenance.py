@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from engage import settings
-from engage.cli.common import console, database
+from engage.cli.common import AsJson, console, database, print_json
 from engage.maintenance import maintain as maintain_database
 from engage.storage.database_clock import DatabaseClock
 
@@ -16,11 +17,15 @@ def maintain(
     keep_windows: Annotated[
         int, typer.Option(help="Number of complete windows whose events are kept.")
     ] = settings.Settings().keep_windows,
+    as_json: AsJson = False,
 ) -> None:
     """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every hour."""
     chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
     with database() as engine:
         done = maintain_database(engine, chosen.keep_windows, as_of=DatabaseClock(engine)())
+    if as_json:
+        print_json(asdict(done))
+        return
     console.print(
         f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts, "
         f"{done.alerts:,} alerts and {done.late_events:,} late events."

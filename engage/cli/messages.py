@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from dataclasses import asdict
 from typing import Annotated
@@ -13,7 +12,19 @@ import typer
 from engage import parsing
 from engage.campaigns import campaign
 from engage.cli import completion
-from engage.cli.common import CustomerId, WindowStart, add_row, console, database, print_table, table_of, window_named
+from engage.cli.common import (
+    AsJson,
+    CustomerId,
+    WindowStart,
+    add_row,
+    console,
+    database,
+    print_json,
+    print_table,
+    table_of,
+    window_data,
+    window_named,
+)
 from engage.clock import now
 from engage.errors import InputError
 from engage.sending import ledger, providers
@@ -42,7 +53,7 @@ def list_(
     ] = None,
     window_start: WindowStart = None,
     limit: Annotated[int, typer.Option(min=1, help="Number of messages to show.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List a campaign's messages, by default those of the latest campaign. Phone numbers are masked.
 
@@ -57,7 +68,7 @@ def list_(
         window = window_named(window_start) if window_start else campaign.latest(conn)
         found = ledger.entries(conn, window, status=status, limit=limit + 1) if window else []
     if as_json:
-        print(json.dumps([asdict(entry) for entry in found[:limit]], indent=2, default=str))
+        print_json([asdict(entry) for entry in found[:limit]])
         return
     _print_entries(window, found[:limit], more=len(found) > limit)
 
@@ -105,11 +116,14 @@ def resolve(
 
 
 @app.command("reconcile")
-def reconcile_(window_start: WindowStart = None) -> None:
+def reconcile_(window_start: WindowStart = None, as_json: AsJson = False) -> None:
     """Ask the provider about messages of unknown outcome, and settle those that it knows."""
     window = window_named(window_start)
     with database() as engine:
         done = reconcile(engine, window, providers.provider, as_of=DatabaseClock(engine)())
+    if as_json:
+        print_json({"window": window_data(window), **asdict(done)})
+        return
     console.print(
         f"{done.found} found at the provider, {done.not_found} not found and marked failed, "
         f"{done.still_unknown} still unknown."

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from engage.cli.common import WindowStart, console, database, plain, window_named
+from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
 from engage.reports import report as reports
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
@@ -17,14 +13,14 @@ from engage.statuses import MessageStatus
 
 def report(
     window_start: WindowStart = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a campaign's report, by default the latest campaign's."""
     window = None if window_start is None else window_named(window_start)
     with database() as engine:
         found = reports.report(engine, window)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print_json(found.to_dict())
     else:
         print_report(found)
 

@@ -26,7 +26,7 @@ def serve(
     with database(new=True, serving=True) as engine:
         serving = pooled(engine)
         context = Context.from_environment(serving, DatabaseClock(serving), hash_key())
-        mention(f"Starting the HTTP service on http://{host}:{port} until Ctrl-C …")
+        mention(f"The HTTP service listens on http://{host}:{port} until Ctrl-C.")
         try:
             server.serve(app.create_app(context), host, port, context.trusted_proxies)
         except KeyboardInterrupt:  # uvicorn has already shut down, and passes the signal on

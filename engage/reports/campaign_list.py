@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage import formats
 from engage.campaigns import campaign, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.guard import Guard
@@ -59,7 +60,7 @@ class ListedCampaign:
     def to_dict(self) -> dict[str, Any]:
         """The campaign for JSON. Times are ISO 8601 in UTC."""
         return {
-            "window": {"start": self.window.start.isoformat(), "end": self.window.end.isoformat()},
+            "window": {"start": formats.iso(self.window.start), "end": formats.iso(self.window.end)},
             "status": asdict(self.status),
             "run_id": self.run_id,
             "customers": self.customers,

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage import formats
 from engage.campaigns import campaign, status
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status
@@ -75,13 +76,13 @@ def of(conn: sa.Connection, window: Window) -> Report:
         unknown = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
     return Report(
         window={
-            "start": window.start.isoformat(),
-            "end": window.end.isoformat(),
+            "start": formats.iso(window.start),
+            "end": formats.iso(window.end),
             "status": found.status,
             "run_id": found.run_id,
-            "frozen_at": found.frozen_at and found.frozen_at.isoformat(),
+            "frozen_at": found.frozen_at and formats.iso(found.frozen_at),
             "approval": found.approval.sentence or None,
-            "halted": found.halted_at and f"{found.halted_at.isoformat()} by {found.halted_by}: {found.halted_why}",
+            "halted": found.halted_at and f"{formats.iso(found.halted_at)} by {found.halted_by}: {found.halted_why}",
         },
         status=status.of(found, counts),
         customers=found.customers,
@@ -103,6 +104,6 @@ def _line(entry: ledger.Entry) -> dict[str, Any]:
     return {
         "customer_id": entry.customer_id,
         "phone": entry.phone,
-        "sending_at": entry.times["sending"].isoformat(),
+        "sending_at": formats.iso(entry.times["sending"]),
         "error": entry.error,
     }

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,76 @@ def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
         counts = conn.execute(sa.text("SELECT count(*), count(DISTINCT customer_id) FROM message")).one()
     engine.dispose()
     assert counts[0] == counts[1] == report["messages"]["total"]
+
+
+def times(value):
+    """All times in the data of a command."""
+    if isinstance(value, dict | list):
+        return [time for each in (value.values() if isinstance(value, dict) else value) for time in times(each)]
+    return [value] if isinstance(value, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]", value) else []
+
+
+def test_every_command_that_prints_data_prints_it_as_json_with_one_form_of_times(engage):
+    def data(*arguments):
+        done = engage(*arguments, "--json")
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        return json.loads(done.stdout)
+
+    engage("db", "upgrade")
+    start, end = Window.last_complete(datetime.now(UTC)).start, Window.last_complete(datetime.now(UTC)).end
+    window = {"start": start.isoformat(), "end": end.isoformat()}
+    nothing = data("run")
+    assert nothing["window"] == window
+    assert nothing["run"]["note"].startswith("There are no customers yet")
+    seeded = data("seed", "--customers", "20", "--rng-seed", "1")
+    assert (seeded["window"], seeded["customers"], seeded["rng_seed"]) == (window, 20, 1)
+    ran = data("run", "--send-late", "--set", "low_spend_threshold=1000000")
+    report = data("report")
+    assert ran == report | {"run": {"note": "", "resume_at": None}}
+    messages = data("messages")
+    assert {entry["status"] for entry in messages} == {"accepted", "skipped"}
+    assert data("messages", "reconcile") == {"window": window, "found": 0, "not_found": 0, "still_unknown": 0}
+    made = data("keys", "create", "the app", "--scope", "events", "--scope", "read", "--expires", "2099-01-31")
+    assert made["key"].startswith(f"engage_{made['key_id']}_")
+    [key] = data("keys", "list")
+    assert key == {name: value for name, value in made.items() if name != "key"}
+    assert (key["scopes"], key["expires_at"]) == (["events", "read"], "2099-02-01T00:00:00+00:00")
+    maintained = data("maintain")
+    assert maintained == {"idempotency_keys": 0, "inbound_texts": 0, "alerts": 0, "dropped": [], "late_events": 0,
+                          "kept": []}  # fmt: skip
+    forgotten = data("customers", "forget", str(messages[0]["customer_id"]))
+    assert (forgotten["known"], forgotten["messages"]) == (True, 1)
+    found = times([seeded, ran, report, messages, key])
+    assert len(found) > 20
+    assert [time for time in found if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", time)] == []
+
+
+def test_a_dry_run_prints_what_would_have_been_queued(engage):
+    engage("db", "upgrade")
+    engage("seed", "--customers", "200", "--rng-seed", "1")
+    late = engage("run", "--dry-run", "--set", "send_within_days=1")
+    assert late.returncode == 0, late.stderr
+    assert re.search(r"A run would have queued\s+", late.stdout)
+    assert re.search(r"too_late\W+\d+", late.stdout)
+    assert re.search(r"all\W+0\W+0\b", late.stdout)
+    dry = engage("run", "--dry-run", "--send-late")
+    preview = json.loads(engage("run", "--dry-run", "--send-late", "--json").stdout)["run"]
+    queued, segments = preview["would_queue"]["messages"], preview["would_queue"]["segments"]
+    for bucket in ("BOOST", "REWARD"):
+        assert re.search(rf"{bucket}\W+{queued[bucket]}\W+{segments[bucket]}\b", dry.stdout)
+    assert re.search(rf"all\W+{sum(queued.values())}\W+{sum(segments.values())}\b", dry.stdout)
+    for reason, count in preview["would_skip"].items():
+        assert re.search(rf"skipped\W+{reason}\W+{count}\b", dry.stdout)
+    assert "A dry run: nothing was queued" in dry.stdout
+    assert json.loads(engage("report", "--json").stdout)["messages"]["total"] == 0
+    engage("run", "--send-late")
+    report = json.loads(engage("report", "--json").stdout)["messages"]
+    assert report["by_status"]["accepted"] == sum(queued.values())
+    assert report["segments"] == sum(segments.values())
+    assert report["skipped_by_reason"] == preview["would_skip"]
+    frozen = engage("run", "--dry-run", "--send-late")
+    assert "The campaign is frozen, so nothing was changed." in frozen.stdout
+    assert "would have queued" not in frozen.stdout
 
 
 def test_maintenance_says_what_it_did(engage):

@@ -37,14 +37,14 @@ ROOMS = {
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses settings storage alert_outbox",
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
-    "steps": "errors window statuses texts settings storage alert_outbox customers campaigns sending",
+    "steps": "errors window statuses settings storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
-    "reports": "errors window statuses texts settings storage customers campaigns sending",
+    "reports": "errors formats window statuses texts settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses settings storage campaigns sending reports",
-    "cli": "errors parsing window clock statuses process_signals texts settings storage customers campaigns sending"
-    " steps maintenance reports local service",
+    "cli": "errors parsing formats window clock statuses process_signals texts settings storage customers campaigns"
+    " sending steps maintenance reports local service",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

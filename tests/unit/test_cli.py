@@ -28,6 +28,11 @@ COMMANDS = [
     "serve", "keys", "keys create", "keys revoke", "keys list",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
+AS_JSON = {
+    "seed", "run", "maintain", "campaigns", "report", "customers forget", "messages", "messages reconcile",
+    "keys create", "keys list",
+}  # fmt: skip
+"""The commands that print data."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +83,11 @@ def test_the_help_of_a_command_says_what_it_does(engage, command, option):
 def test_every_option_is_explained(command):
     parameters = commands(typer.main.get_command(main.app))[command].params
     assert [parameter.name for parameter in parameters if not getattr(parameter, "help", None)] == []
+
+
+def test_every_command_that_prints_data_prints_json_too():
+    found = commands(typer.main.get_command(main.app))
+    assert {name for name in found if any("--json" in parameter.opts for parameter in found[name].params)} == AS_JSON
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
