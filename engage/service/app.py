@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,6 +50,12 @@ def create_app(context: Context) -> FastAPI:
     return app
 
 
+_METRICS: dict[str, Any] = {
+    "description": "The metrics, in the text format of Prometheus.",
+    "content": {"text/plain": {"example": 'engage_batches_total{outcome="stored"} 42.0'}},
+}
+
+
 def _about(app: FastAPI, context: Context) -> list[APIRouter]:
     router = APIRouter(route_class=route_for(ApiScope.READ), tags=["about"])
     monitoring = APIRouter(route_class=route_for(ApiScope.METRICS), tags=["about"])
@@ -61,7 +67,7 @@ def _about(app: FastAPI, context: Context) -> list[APIRouter]:
         return described
 
     @monitoring.get("/metrics", summary="Metrics for Prometheus", response_class=Response,
-                responses={200: {"content": {"text/plain": {}}}, **documented(401, 403, 429, 503)})  # fmt: skip
+                responses={200: _METRICS, **documented(401, 403, 429, 503)})  # fmt: skip
     def metrics() -> Response:
         """Batches, events, rejected events by reason, latencies, connections, campaigns by status."""
         if isinstance(context.clock, DatabaseClock):
@@ -76,9 +82,10 @@ def _about(app: FastAPI, context: Context) -> list[APIRouter]:
         return JSONResponse(description())
 
     @router.get("/docs", include_in_schema=False)
-    def docs() -> Response:
+    def docs(request: Request) -> Response:
         """Shows the description to a browser, which asks for a login: any name, with the key as the password."""
-        return HTMLResponse(docs_page(description()), headers={"Content-Security-Policy": CSP})
+        address = context.public_url or str(request.base_url).rstrip("/")
+        return HTMLResponse(docs_page(description(), address), headers={"Content-Security-Policy": CSP})
 
     return [router, monitoring]
 

@@ -70,7 +70,9 @@ class ProfileBody(BaseModel):
         Field(pattern=E164, examples=["+12025550123"], description="A valid number of any type, in E.164."),
         AfterValidator(_phone),
     ] | None = None  # fmt: skip
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
+    locale: Annotated[
+        str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35, examples=["en-US"])
+    ] | None = None  # fmt: skip
     time_zone: Annotated[str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_zone)] | None = None
     registered_at: Time | None = Field(
         None, description="By default the time at which Engage first stores the customer."
@@ -98,54 +100,54 @@ class ConsentView(BaseModel):
     """When and where the customer gave consent."""
 
     at: datetime
-    source: str | None
+    source: str | None = Field(examples=["app settings"])
 
 
 class MessageView(BaseModel):
     """The status of the message."""
 
-    status: str = Field(description=f"One of {', '.join(MessageStatus)}.")
-    reason: str | None = Field(description="Why the message was skipped.")
+    status: str = Field(description=f"One of {', '.join(MessageStatus)}.", examples=["delivered"])
+    reason: str | None = Field(description="Why the message was skipped.", examples=[None])
 
 
 class CampaignView(BaseModel):
     """The customer's numbers, bucket and message in their last campaign."""
 
-    window_start: datetime
-    window_end: datetime
+    window_start: datetime = Field(examples=["2026-09-14T00:00:00Z"])
+    window_end: datetime = Field(examples=["2026-11-09T00:00:00Z"])
     status: str = Field(description=f"One of {', '.join(StatusKey)}.", examples=["sent"])
     status_label: str = Field(description="The status in words.", examples=["Sent"])
-    sessions: int
-    purchases: int
+    sessions: int = Field(examples=[24])
+    purchases: int = Field(examples=[5])
     total_spend: str = Field(examples=["83.50"])
-    avg_weekly_sessions: float
+    avg_weekly_sessions: float = Field(examples=[3.0])
     bucket: str = Field(examples=["BOOST"])
-    why: str
+    why: str = Field(examples=["The spend is below 100.00."])
     message: MessageView | None = Field(description="None if the campaign has no message to the customer.")
 
 
 class ConsentState(BaseModel):
     """Whether a customer may be texted: the answer to a key without the scope ``read``."""
 
-    customer_id: int
+    customer_id: int = Field(examples=[4711])
     registered_at: datetime
     consent: ConsentView | None
-    opted_out_at: datetime | None
+    opted_out_at: datetime | None = Field(examples=[None])
     suppressed: bool = Field(description="Whether the phone is on the suppression list, which is never texted.")
 
 
 class CustomerView(ConsentState):
     """A customer's profile, and their last campaign."""
 
-    name: str | None
+    name: str | None = Field(examples=["Ada Diaz"])
     phone: str | None = Field(description="The last two digits.", examples=["…23"])
-    locale: str | None
-    time_zone: str | None
+    locale: str | None = Field(examples=["en-US"])
+    time_zone: str | None = Field(examples=["America/New_York"])
     campaign: CampaignView | None
 
 
 class ForgottenView(BaseModel):
     """What was removed."""
 
-    events: int = Field(description="Events deleted.")
-    messages: int = Field(description="Messages that no longer name a customer.")
+    events: int = Field(description="Events deleted.", examples=[29])
+    messages: int = Field(description="Messages that no longer name a customer.", examples=[1])

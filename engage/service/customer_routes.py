@@ -50,7 +50,8 @@ def routes(context: Context) -> list[APIRouter]:
         summary="Store a customer",
         response_model=CustomerView | ConsentState,
         responses={
-            201: {"model": CustomerView | ConsentState, "description": "A new customer"},
+            200: {"description": "The customer was known. The profile is replaced."},
+            201: {"model": CustomerView | ConsentState, "description": "The customer is new, and stored."},
             **documented(*_WITH_BODY, 409),
         },
     )
@@ -71,7 +72,7 @@ def routes(context: Context) -> list[APIRouter]:
         "/{customer_id}/opt-out",
         summary="Opt a customer out",
         response_model=CustomerView | ConsentState,
-        responses=documented(*_WITH_BODY, 404),
+        responses={200: {"description": "The customer is opted out."}, **documented(*_WITH_BODY, 404)},
     )
     def opt_out(customer_id: TheCustomer, request: Request) -> Any:
         """Stop texts to everyone with the same phone, at once, even in a campaign that is being sent."""
@@ -83,7 +84,10 @@ def routes(context: Context) -> list[APIRouter]:
         "/{customer_id}",
         summary="Forget a customer",
         response_model=ForgottenView,
-        responses=documented(*_WITH_BODY, 409),
+        responses={
+            200: {"description": "The customer is forgotten, or was never known."},
+            **documented(*_WITH_BODY, 409, _409="A message to the customer is being sent. Try again in a minute."),
+        },
     )
     def forget_customer(customer_id: TheCustomer) -> Any:
         """Remove the customer and their events, and never text the phone again. The campaigns' counts stay."""
@@ -94,7 +98,7 @@ def routes(context: Context) -> list[APIRouter]:
         "/{customer_id}",
         summary="Look up a customer",
         response_model=CustomerView,
-        responses=documented(*_ALWAYS, 404),
+        responses={200: {"description": "The customer."}, **documented(*_ALWAYS, 404)},
     )
     def get_customer(customer_id: TheCustomer) -> Any:
         """The customer's profile, and their numbers, bucket, reason and message in the last campaign."""

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
-CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+from engage.service import docs_examples
+from engage.service.problem_details import title
+from engage.statuses import ApiScope
+
+STYLE = (files("engage.service") / "templates" / "docs.css").read_text(encoding="utf-8")
+CSP = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+SCOPES = {
+    ApiScope.EVENTS: "send events",
+    ApiScope.CUSTOMERS: "store customers, opt them out, forget them; without read the answers hold no profile",
+    ApiScope.READ: "look customers up, see this page",
+    ApiScope.METRICS: "read the metrics",
+}
+"""What a key with each scope may do."""
+GROUPS = {"twilio": "Calls by Twilio", "about": "Metrics"}
+"""Headings of tags that are no heading themselves."""
 
 
 def _code(text: str | None) -> Markup:
@@ -18,50 +41,56 @@ def _code(text: str | None) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(pieces))
 
 
-def _kind(schema: Mapping[str, Any]) -> str:
-    """The type of a field, in a word or two."""
+def _kind(schema: Mapping[str, Any]) -> Markup | str:
+    """The type of a field, in a word or two, with a link to its fields if it has any."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        return Markup('<a href="#{0}">{0}</a>').format(str(schema["$ref"]).rpartition("/")[2])
     if "const" in schema or "enum" in schema:
         return ", ".join(map(str, schema.get("enum") or [schema["const"]]))
     if "anyOf" in schema:
-        return " or ".join(_kind(one) for one in schema["anyOf"] if one.get("type") != "null")
+        return Markup(" or ").join(map(_kind, schema["anyOf"]))
+    if "oneOf" in schema:
+        return Markup(" or ").join(map(_kind, schema["oneOf"]))
     if schema.get("type") == "array":
-        return f"list of {_kind(schema['items'])}"
+        return Markup("list of {}").format(_kind(schema["items"]))
     return str(schema.get("format") or schema.get("type", "any"))
 
 
-_templates = Environment(loader=PackageLoader("engage.service"), autoescape=True, trim_blocks=True)
-_templates.filters |= {"code": _code, "kind": _kind}
+_templates = Environment(loader=PackageLoader("engage.service"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+_templates.filters |= {"code": _code, "kind": _kind, "title_of": lambda status: title(int(status))}
 
 
-def docs_page(api: Mapping[str, Any]) -> str:
-    """The page for an OpenAPI description."""
-    return _templates.get_template("docs.html").render(api=api, operations=list(_operations(api)))
+def docs_page(api: Mapping[str, Any], address: str = "http://127.0.0.1:8000") -> str:
+    """The page for an OpenAPI description of the service at this address."""
+    operations = groupby(_operations(api), key=lambda operation: operation["group"])
+    problem = api["components"]["schemas"].get("Problem", {})
+    return _templates.get_template("docs.html").render(
+        api=api,
+        address=shlex.quote(address),
+        groups=[(heading, list(those)) for heading, those in operations],
+        problem=json.dumps(docs_examples.example(api, problem), indent=2, ensure_ascii=False),
+        scopes=SCOPES,
+        style=Markup(STYLE),  # noqa: S704 - it is ours
+    )
 
 
 def _operations(api: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
-            yield operation | {"path": path, "method": method.upper(), "example": _example(api, operation)}
+            tag = operation["tags"][0]
+            yield operation | {
+                "path": path,
+                "method": method.upper(),
+                "id": re.sub(r"\W+", "-", operation["summary"].lower()).strip("-"),
+                "group": GROUPS.get(tag, tag.capitalize()),
+                "access": _access(operation),
+                "curl": docs_examples.curl(api, path, method, operation),
+                "answer": docs_examples.answer(api, operation),
+            }
 
 
-def _example(api: Mapping[str, Any], operation: Mapping[str, Any]) -> str | None:
-    """The request body to show: the route's own example, or one made of the fields' examples."""
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content is None:
-        return None
-    return json.dumps(content.get("example") or _made_up(api, content["schema"]), indent=2, ensure_ascii=False)
-
-
-def _made_up(api: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
-    if "$ref" in schema:
-        return _made_up(api, api["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "anyOf" in schema:
-        return _made_up(api, schema["anyOf"][0])
-    if "properties" in schema:
-        found = {name: _made_up(api, field) for name, field in schema["properties"].items()}
-        return {name: value for name, value in found.items() if value is not None}
-    return "2026-09-14T12:30:00Z" if schema.get("format") == "date-time" else None
+def _access(operation: Mapping[str, Any]) -> str:
+    """Which requests the call takes."""
+    if scopes := [scope for each in operation.get("security", []) for scope in each["key"]]:
+        return f"Key with the scope `{scopes[0]}`"
+    return "Signed by Twilio" if operation["tags"] == ["twilio"] else "No key needed"

@@ -41,7 +41,10 @@ def routes(context: Context) -> APIRouter:
         "/v1/events",
         summary="Send events",
         response_model=BatchAnswer,
-        responses=documented(400, 401, 403, 408, 413, 415, 422, 429, 503),
+        responses={
+            200: {"description": "The accepted events are stored."},
+            **documented(400, 401, 403, 408, 413, 415, 422, 429, 503),
+        },
         openapi_extra={"requestBody": _request_body()},
     )
     async def send_events(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
+from typing import Any, Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from engage.errors import NotReady
@@ -19,26 +21,44 @@ FRESH_SECONDS = 1.0
 """How long the database's answer holds, because every client may ask for it without a key."""
 
 
+class Alive(BaseModel):
+    """The process is alive."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """The service can take requests."""
+
+    status: Literal["ready"] = "ready"
+
+
+_READY: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It can."},
+    **documented(503, _503="The database does not answer, or lacks the schema of this version."),
+}
+
+
 def routes(context: Context) -> APIRouter:
     """The routes of the health checks. They take no key."""
     router = APIRouter(route_class=StrictRoute, tags=["health"])
     readiness = _Readiness(context)
 
     @router.head("/healthz", include_in_schema=False)
-    @router.get("/healthz", summary="Is the process alive?")
-    async def healthz() -> dict[str, str]:
+    @router.get("/healthz", summary="Is the process alive?", responses={200: {"description": "It is."}})
+    async def healthz() -> Alive:
         """Answers without asking the database."""
-        return {"status": "alive"}
+        return Alive()
 
     @router.head("/readyz", include_in_schema=False)
-    @router.get("/readyz", summary="Can it take requests?", responses=documented(503))
-    async def readyz() -> dict[str, str]:
+    @router.get("/readyz", summary="Can it take requests?", responses=_READY)
+    async def readyz() -> Ready:
         """Checks that the database answers and has the schema that this version needs, at most once a second."""
         try:
             await readiness.require()
         except NotReady as exc:
             raise problem(503, str(exc), {"Retry-After": "5"}) from None
-        return {"status": "ready"}
+        return Ready()
 
     return router
 

@@ -29,10 +29,10 @@ MAX_ERRORS = 100
 class RowProblem(BaseModel):
     """What is wrong with one part of a request."""
 
-    index: int | None = Field(None, description="Position of the event in the batch, from 0.")
-    field: str | None = Field(None, description="Name of the wrong field.")
+    index: int | None = Field(None, description="Position of the event in the batch, from 0.", examples=[2])
+    field: str | None = Field(None, description="Name of the wrong field.", examples=["amount"])
     reason: str = Field(description="Short name of the error, for counting.", examples=["invalid_amount"])
-    detail: str = Field(description="What is allowed.")
+    detail: str = Field(description="What is allowed.", examples=["The largest amount is 10000000000.00."])
 
 
 class Problem(BaseModel):
@@ -40,7 +40,9 @@ class Problem(BaseModel):
 
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    detail: str = Field(description="What was wrong, and what to do.")
+    detail: str = Field(
+        description="What was wrong, and what to do.", examples=["1 of 1 events are wrong; nothing was stored."]
+    )
     errors: list[RowProblem] | None = Field(None, description="One entry for each wrong part.")
 
 
@@ -51,13 +53,17 @@ def problem(
     return HTTPException(status, {"detail": detail, "errors": errors}, dict(headers or {}))
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's error answers, for its OpenAPI description."""
+def documented(*statuses: int, **meanings: str) -> dict[int | str, dict[str, Any]]:
+    """A route's error answers, for its OpenAPI description. ``_404="…"`` is what one means here."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _title(status), "content": content} for status in statuses}
+    return {
+        status: {"description": meanings.get(f"_{status}") or _MEANINGS[status], "content": content}
+        for status in statuses
+    }
 
 
-def _title(status: int) -> str:
+def title(status: int) -> str:
+    """The name of a status."""
     return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
@@ -65,7 +71,7 @@ def answer(
     status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
 ) -> Response:
     """The response for an error."""
-    body: dict[str, Any] = {"title": _title(status), "status": status, "detail": detail}
+    body: dict[str, Any] = {"title": title(status), "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
@@ -80,6 +86,21 @@ def named(names: Iterable[int | str]) -> str | None:
 _NAME = re.compile(r"[\w.-]{1,80}", re.ASCII)
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Names of RFC 9110 that Python took over in 3.13 only."""
+_MEANINGS = {
+    400: "The body is cut off, or is not JSON in UTF-8.",
+    401: "The key is missing, unknown, revoked or expired.",
+    403: "The key lacks the scope.",
+    404: "There is no such customer.",
+    408: "The body did not arrive in time.",
+    409: "The id belongs to a synthetic customer.",
+    413: "The body is too large. Send less at a time.",
+    415: "The encoding of the body is not taken here. Send gzip, or none.",
+    422: "A value is missing or wrong. The field `errors` lists each one.",
+    429: "The key has sent too many requests, or the address too many wrong keys. Wait for `Retry-After` seconds.",
+    503: "The database does not answer, or too much waits. Wait for `Retry-After` seconds, then send the same again: "
+    "nothing is done twice.",
+}
+"""What an error means for the client, in most places."""
 _STATUSES: dict[type[Exception], int] = {NoSuchCustomer: 404, SyntheticCustomer: 409, NotReady: 409, UnfitDatabase: 503}
 
 

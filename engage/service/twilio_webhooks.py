@@ -91,8 +91,18 @@ def _receive(context: Context, form: Form) -> str:
 # --- the description in /docs
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Received", "content": {"text/xml": {"example": _DO_NOTHING}}},
-    **documented(400, 403, 408, 413, 415, 503),
+    200: {"description": "It was received.", "content": {"text/xml": {"example": _DO_NOTHING}}},
+    **documented(
+        400,
+        403,
+        408,
+        413,
+        415,
+        503,
+        _400="The body is cut off.",
+        _403="Twilio has not signed it, or this installation has no such account.",
+        _415="The encoding of the body is not taken here. Send none.",
+    ),
 }
 _ANY_FIELDS = {
     "AccountSid": "The account at Twilio; it must be this installation's.",
@@ -113,15 +123,32 @@ _INBOUND_FIELDS = _ANY_FIELDS | {
 }
 
 
+_EXAMPLES = {
+    "AccountSid": "AC0123456789abcdef0123456789abcdef",
+    "MessageSid": "SM0123456789abcdef0123456789abcdef",
+    "MessageStatus": "delivered",
+    "To": "+12025550123",
+    "From": "+12025550123",
+    "Body": "STOP",
+    "OptOutType": "STOP",
+    "X-Twilio-Signature": "0/KCTR6DLpKmkAf8muzZqo1nDgQ=",
+    "message": "20260914-4711",
+}
+
+
 def _described(fields: dict[str, str], query: dict[str, str] | None = None) -> dict[str, Any]:
     """The form, the query and the header, written by hand: a missing or odd field is not an error."""
-    text = {"type": "string"}
-    signature = "HMAC-SHA1 of this address and the form, by the account's auth token."
-    properties = {name: text | {"description": description} for name, description in fields.items()}
-    header = {"name": "X-Twilio-Signature", "in": "header", "required": True, "description": signature, "schema": text}
+    signature = {"X-Twilio-Signature": "HMAC-SHA1 of this address and the form, by the account's auth token."}
+    properties = {name: _text(name) | {"description": about} for name, about in fields.items()}
     named = [
-        {"name": name, "in": "query", "description": about, "schema": text} for name, about in (query or {}).items()
+        {"name": name, "in": place, "required": place == "header", "description": about, "schema": _text(name)}
+        for place, about_each in (("header", signature), ("query", query or {}))
+        for name, about in about_each.items()
     ]
     schema = {"type": "object", "properties": properties, "required": list(_ANY_FIELDS)}
     content = {"application/x-www-form-urlencoded": {"schema": schema}}
-    return {"parameters": [header, *named], "requestBody": {"required": True, "content": content}}
+    return {"parameters": named, "requestBody": {"required": True, "content": content}}
+
+
+def _text(name: str) -> dict[str, Any]:
+    return {"type": "string"} | ({"examples": [_EXAMPLES[name]]} if name in _EXAMPLES else {})
