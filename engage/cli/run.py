@@ -18,6 +18,7 @@ from engage.errors import InputError, NoCustomers
 from engage.reports.report import report
 from engage.sending.ledger import MessageSummary, Preview
 from engage.sending.sender import SendingContext
+from engage.statuses import SkipReason
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -101,6 +102,8 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
     for reason, count in skipped.items():
         table.add_row(f"skipped: {reason}", f"{count:,}", "")
     console.print(table)
+    if SkipReason.TOO_LATE in skipped:
+        console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:

@@ -153,6 +153,7 @@ def test_a_dry_run_prints_what_would_have_been_queued(engage):
     assert re.search(r"A run would have queued\s+", late.stdout)
     assert re.search(r"too_late\W+\d+", late.stdout)
     assert re.search(r"all\W+0\W+0\b", late.stdout)
+    assert "With --send-late a run texts them." in late.stdout
     dry = engage("run", "--dry-run", "--send-late")
     preview = json.loads(engage("run", "--dry-run", "--send-late", "--json").stdout)["run"]
     queued, segments = preview["would_queue"]["messages"], preview["would_queue"]["segments"]
