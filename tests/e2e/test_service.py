@@ -60,7 +60,7 @@ def test_every_curl_line_of_the_documentation_works(airflow: Airflow, environmen
             pytest.fail(missing)
         pytest.skip(missing)
     blocks = re.findall(r"(?:^    .*\n)+", (CHECKOUT / "docs" / "api.md").read_text(), re.M)
-    script = "".join(blocks).replace(".venv/bin/python", sys.executable)
+    script = "".join(blocks).replace("$(engage ", f"$({sys.executable} -m engage ")
     script = script.replace("http://127.0.0.1:8000", airflow.stack.home.service_url)
     script = re.sub(r"^    ", "", script, flags=re.M).replace("curl -sS", "echo; curl -sS --fail-with-body")
     done = subprocess.run(
