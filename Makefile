@@ -72,7 +72,7 @@ sbom: $(VENV)/installed ## write sbom.json, the list of the server's packages (C
 	  --output-reproducible --of JSON -o sbom.json .sbom/server/bin/python
 	@rm -rf .sbom
 
-clean: ## remove the local stack's data
+clean: ## remove the local stack's data; asks first on a terminal
 	@rm -rf .engage-bench .sbom sbom.json
 	@if [ -x $(VENV)/bin/python ]; then $(RUN) engage clean $$([ -t 0 ] || echo --yes); else rm -rf .engage; fi
 

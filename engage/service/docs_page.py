@@ -70,7 +70,7 @@ def docs_page(api: Mapping[str, Any], address: str = "http://127.0.0.1:8000") ->
         groups=[(heading, list(those)) for heading, those in operations],
         problem=json.dumps(docs_examples.example(api, problem), indent=2, ensure_ascii=False),
         scopes=SCOPES,
-        style=Markup(STYLE),  # noqa: S704 - it is ours
+        style=STYLE,
     )
 
 
