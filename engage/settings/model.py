@@ -49,6 +49,11 @@ class Settings(BaseModel):
         title="a whole number from 1 to 10",
         description="Longest message, in SMS segments. A segment has 160 plain characters, or 70 with an emoji.",
     )
+    price_per_segment: Annotated[Number, Field(ge=0, le=1000, decimal_places=6)] = Field(
+        Decimal(0),
+        title="a number from 0 to 1000 with at most 6 decimals",
+        description="What the provider charges for one SMS segment, in the installation's currency; 0 shows no costs.",
+    )
     sending_hours: Hours = Field(
         "8:00-21:00",
         title="two times of one day such as 8:00-21:00, or 0:00-24:00 for always",
@@ -148,6 +153,10 @@ class Settings(BaseModel):
     @property
     def low_spend_cents(self) -> int:
         return int(self.low_spend_threshold * 100)
+
+    def cost(self, segments: int) -> Decimal | None:
+        """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
+        return segments * self.price_per_segment if self.price_per_segment else None
 
     def message(self, bucket: str) -> str:
         """The template for ``bucket``, which must be one of the texted buckets."""

@@ -34,6 +34,7 @@ def engage_web():
 @pytest.fixture
 def client(engage_web, engine, monkeypatch):
     """A user who may do all, on an api-server whose clock is 3 hours ahead; there is one campaign."""
+    import engage_web_database
     from airflow.api_fastapi.common.db.common import SessionDep
     from airflow.api_fastapi.core_api.security import get_user
     from engage_web_access import TheViewer
@@ -47,7 +48,7 @@ def client(engage_web, engine, monkeypatch):
     given = dict.fromkeys(checks, lambda: None) | {
         get_user: lambda: user,
         SessionDep.__metadata__[0].dependency: lambda: session,
-        engage_web._engine: lambda: engine,
+        engage_web_database.engine: lambda: engine,
         TheViewer.__metadata__[0].dependency: partial(Viewer),
     }
     monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
@@ -88,17 +89,21 @@ def test_a_campaign_is_halted_and_resumed_at_the_databases_time(client, engine):
     assert is_now(engine, times(engine)[1])
 
 
-def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, engage_web, monkeypatch):
+def test_what_needs_the_operator_is_found_at_the_databases_time(client, engine, monkeypatch):
+    import engage_web_campaigns
+
     seen = []
     listed = lambda *args, as_of, **rest: seen.append(as_of) or ""  # noqa: E731
-    monkeypatch.setattr(engage_web.campaign_list, "campaign_list", listed)
+    monkeypatch.setattr(engage_web_campaigns.campaign_list, "campaign_list", listed)
     assert client.get("/campaigns").status_code == 200
     assert is_now(engine, *seen)
 
 
-def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, engage_web, monkeypatch):
+def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, monkeypatch):
+    import engage_web_campaigns as routes
+
     seen = []
-    monkeypatch.setattr(engage_web.lateness, "is_late", lambda window, settings, as_of: seen.append(as_of) or True)
-    monkeypatch.setattr(engage_web.engage_web_runs, "start_run", lambda *args, send_late, **rest: f"late: {send_late}")
+    monkeypatch.setattr(routes.lateness, "is_late", lambda window, settings, as_of: seen.append(as_of) or True)
+    monkeypatch.setattr(routes.engage_web_runs, "start_run", lambda *args, send_late, **rest: f"late: {send_late}")
     assert client.post("/go-on", json=NAMED).json() == {"detail": "Started: late: True."}
     assert is_now(engine, *seen)

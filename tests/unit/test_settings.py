@@ -165,7 +165,8 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
     assert str(raised.value) == (
         "--set low_spend is not a setting (did you mean --set low_spend_threshold?); the settings are "
         "--set low_spend_threshold, --set high_activity_threshold, "
-        "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, --set sending_hours, "
+        "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, "
+        "--set price_per_segment, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
@@ -237,6 +238,7 @@ def test_airflow_masks_no_variable_of_ours(key):
 NEW_NUMBERS = {
     "max_segments": ("1", "10", "0"),
     "min_days_between_messages": ("0", "3650", "3651"),
+    "price_per_segment": ("0", "1000", "0.0000001"),
     "holdout_percent": ("0", "100", "100.01"),
     "max_messages_per_run": ("0", "1000000000", "1000000001"),
     "messages_per_second": ("0", "10000", "10000.1"),
@@ -258,6 +260,12 @@ def test_the_other_numbers_have_ranges_that_their_errors_name(name):
     for value in (outside, "abc", "", "NaN", "1_0", True, "-1"):
         with pytest.raises(SettingsError, match=f"^The Airflow Variable engage_{name} is .*: it takes a .*number"):
             from_variables(**{name: value})
+
+
+def test_a_cost_is_exact_and_without_a_price_there_is_none():
+    assert from_variables(price_per_segment="0.0079").cost(4933) == Decimal("38.9707")
+    assert from_variables(price_per_segment="0.0079").cost(0) == 0
+    assert from_variables().cost(4933) is None
 
 
 @pytest.mark.parametrize(("text", "strict"), [("true", True), ("False", False), ("1", True), ("off", False)])
