@@ -105,7 +105,7 @@ def test_every_route_answers_trouble_with_a_503(api, monkeypatch, state, kind):
 def test_a_command_ends_with_one_sentence(monkeypatch, capsys, state, kind):
     for error in (raised(state), wrapped(state)):
 
-        def fails(error=error):
+        def fails(error=error, **options):
             raise error
 
         monkeypatch.setattr(main, "app", fails)

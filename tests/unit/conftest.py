@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.unit.command_line import Answer
 
@@ -17,6 +19,8 @@ hypothesis.settings.load_profile("engage")
 def engage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Answer]]:
     """Run a command line as ``engage`` does, in this process."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    root = logging.getLogger()
+    log_handlers, log_level, structlog_config = root.handlers[:], root.level, structlog.get_config()
 
     def call(*arguments: str) -> Answer:
         from engage.cli import main
@@ -29,3 +33,6 @@ def engage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     yield call
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    root.handlers[:] = log_handlers  # a command's own write to this test's stderr, which is closed by now
+    root.setLevel(log_level)
+    structlog.configure(**structlog_config)
