@@ -23,16 +23,20 @@ demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=100
 up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up
 
-test: lint test-integration test-e2e ## check style and types, then run every test
+test: lint test-integration test-e2e ## check style and types, then run the tests: under 6 minutes on 2 cores
 
 test-fast: lint ## check style and types, then run the unit and DAG tests: under 90 seconds on 2 cores
 	$(RUN) pytest -n 2 tests/unit tests/dags
 
 test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration tests; starts a real Postgres
-	$(RUN) pytest -n 3 tests/integration tests/dags tests/unit
+	$(RUN) pytest -n 3 -m "not deep" tests/integration tests/dags tests/unit
 
 test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Airflow and a real browser
-	$(RUN) pytest -n 3 tests/e2e
+	$(RUN) pytest -n 3 -m "not deep" tests/e2e
+
+test-deep: $(VENV)/tests-installed ## run the tests that take long, as CI does: kills, hangs, stacks of their own
+	$(RUN) pytest -n 3 -m deep tests/integration
+	$(RUN) pytest -n 3 -m deep tests/e2e
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose
@@ -114,4 +118,4 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-hea
 HASHES := $(COMPILE) --generate-hashes -c constraints.txt
 
 .NOTPARALLEL:
-.PHONY: help demo up test test-fast test-integration test-e2e test-compose env bench lint format install lock sbom clean
+.PHONY: help demo up test test-fast test-integration test-e2e test-deep test-compose env bench lint format install lock sbom clean

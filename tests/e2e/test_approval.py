@@ -103,6 +103,7 @@ def test_an_approved_run_texts_the_list_and_nobody_before(
     assert (campaigns.of(window)["approval"], campaigns.of(window)["approval_by"]) == ("approved", "admin")
 
 
+@pytest.mark.deep
 def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
     airflow: Airflow, campaigns: Campaigns, page: Page, set_variable: Edit
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_rejected_run_texts_nobody_and_is_asked_about_anew_by_the_next(
     assert campaigns.messages(window)["accepted"] == anew["queued"]
 
 
+@pytest.mark.deep
 def test_after_approve_was_marked_by_hand_the_way_out_that_message_names_works(
     airflow: Airflow, campaigns: Campaigns
 ) -> None:
@@ -158,6 +160,7 @@ def test_after_approve_was_marked_by_hand_the_way_out_that_message_names_works(
     assert campaigns.messages(window)["accepted"] == waiting
 
 
+@pytest.mark.deep
 def test_an_answer_after_the_deadline_that_airflow_still_takes_does_not_count(
     airflow: Airflow, campaigns: Campaigns
 ) -> None:
@@ -174,6 +177,7 @@ def test_an_answer_after_the_deadline_that_airflow_still_takes_does_not_count(
     assert "It does not count." in log
 
 
+@pytest.mark.deep
 def test_a_run_that_nobody_answers_for_is_rejected_and_somebody_is_told(
     airflow: Airflow, campaigns: Campaigns, mails: list[Mail]
 ) -> None:

@@ -127,6 +127,7 @@ def test_a_demonstration_without_a_terminal_leaves_no_process(first: Demonstrati
     assert first.left == []
 
 
+@pytest.mark.deep
 def test_a_demonstration_again_changes_nothing_and_texts_nobody_twice(
     first: Demonstration, second: Demonstration
 ) -> None:
@@ -189,12 +190,14 @@ def test_a_second_stack_in_one_folder_is_refused_with_the_process_that_has_it(en
         stop(engage, process, signal.SIGINT)
 
 
+@pytest.mark.deep
 def test_ctrl_c_while_airflow_starts_leaves_no_process(engage: CommandLine) -> None:
     with engage.running("demo") as process:
         until(lambda: engage.saw("api-server", "scheduler", "dag-processor", "postgres"), "Airflow's processes start")
         stop(engage, process, signal.SIGINT)
 
 
+@pytest.mark.deep
 def test_sigterm_to_make_demo_while_a_task_runs_leaves_no_process(engage: CommandLine) -> None:
     make = ("make", "-o", "install", f"RUN={sys.executable} -m", "demo", f"CUSTOMERS={CUSTOMERS}")
     with engage.running(command=make) as process:
@@ -202,6 +205,7 @@ def test_sigterm_to_make_demo_while_a_task_runs_leaves_no_process(engage: Comman
         stop(engage, process, signal.SIGTERM)
 
 
+@pytest.mark.deep
 def test_what_kill_9_leaves_is_removed_by_clean(engage: CommandLine) -> None:
     with engage.running("up") as process:
         until(lambda: engage.saw("api-server", "scheduler", "dag-processor", "postgres"), "Airflow's processes start")
@@ -216,6 +220,7 @@ def test_what_kill_9_leaves_is_removed_by_clean(engage: CommandLine) -> None:
     assert not engage.home.exists()
 
 
+@pytest.mark.deep
 def test_everything_killed_at_once_starts_again(engage: CommandLine) -> None:
     with engage.running("up"):
         until(lambda: engage.saw("db migrate"), "Postgres is up and Airflow migrates")

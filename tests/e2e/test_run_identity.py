@@ -90,6 +90,7 @@ def run_after_the_grace(airflow: Airflow, window: Window) -> str:
     return run_id
 
 
+@pytest.mark.deep
 def test_neither_a_backfill_nor_a_dated_run_within_the_grace_costs_the_window_its_messages(
     moved: Airflow, window: Window
 ) -> None:

@@ -157,6 +157,7 @@ def test_a_halt_stops_a_run_within_a_claim_and_resuming_sends_the_rest(sending: 
     assert sending.texted() == [1] * PEOPLE
 
 
+@pytest.mark.deep
 def test_at_night_a_run_waits_outside_of_a_workers_slot_and_texts_everybody_when_the_hours_open(
     sending: Sending,
 ) -> None:
@@ -173,6 +174,7 @@ def test_at_night_a_run_waits_outside_of_a_workers_slot_and_texts_everybody_when
     assert sending.texted() == [1] * PEOPLE
 
 
+@pytest.mark.deep
 def test_a_task_marked_as_failed_stops_between_messages_and_the_page_goes_on_with_the_rest(
     sending: Sending, browser: Browser
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_backfill_of_four_windows_at_once_makes_four_campaigns_and_texts_nobod
         assert_computed_and_not_texted(campaigns, window, run, low_spend=100)
 
 
+@pytest.mark.deep
 def test_a_backfill_again_with_other_thresholds_recomputes_the_campaigns_and_texts_nobody(
     airflow: Airflow, first_backfill: list[Run], campaigns: Campaigns, set_variable: Edit
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_named_window_wins_over_the_interval_of_the_run(airflow: Airflow, camp
     ]
 
 
+@pytest.mark.deep
 def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     airflow: Airflow, campaigns: Campaigns
 ) -> None:
@@ -228,6 +230,7 @@ def test_a_run_outlives_kill_9_of_the_scheduler_and_texts_everybody_once(
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.deep
 def test_two_runs_of_a_window_at_the_same_time_both_succeed_and_text_each_customer_once(
     airflow: Airflow, campaigns: Campaigns
 ) -> None:
@@ -309,6 +312,7 @@ def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns:
     assert told["accepted_now"] == 0
 
 
+@pytest.mark.deep
 def test_an_idle_stack_leaves_the_processor_alone_and_still_starts_a_run_at_once(airflow: Airflow) -> None:
     window = past_window(4).start.date().isoformat()
     airflow.wait_until_idle()
@@ -322,6 +326,7 @@ def test_an_idle_stack_leaves_the_processor_alone_and_still_starts_a_run_at_once
     assert started - queued < timedelta(seconds=2)
 
 
+@pytest.mark.deep
 def test_a_killed_postgres_is_started_again_and_campaigns_go_on(airflow: Airflow, campaigns: Campaigns) -> None:
     window = past_window(4).start.date().isoformat()
     server = airflow.stack.postgres.server.running()

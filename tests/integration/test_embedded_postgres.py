@@ -53,6 +53,7 @@ def engage(home, *arguments, **shell):
     )
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("umask", "closed"),
     [(0o000, False), (0o077, False), pytest.param(0o077, True, marks=as_root)],
@@ -99,6 +100,7 @@ def test_a_half_made_database_is_made_anew(above):
     assert not (home.path / "postgres.draft").exists()
 
 
+@pytest.mark.deep
 def test_a_killed_server_comes_back_by_itself_while_one_serves_and_as_soon_as_it_can(above):
     home = Home(above / "home")
     server = PostgresServer(home)

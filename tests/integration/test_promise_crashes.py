@@ -14,7 +14,7 @@ from tests import twilio_double
 from tests.integration.texting import NOON_IN_NEW_YORK
 from tests.waiting import until
 
-CRASHES = int(os.environ.get("ENGAGE_TEST_CRASHES", "4"))
+CRASHES = int(os.environ.get("ENGAGE_TEST_CRASHES", "2"))
 """Kills at each boundary; CI asks for more."""
 AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crashing'"
 

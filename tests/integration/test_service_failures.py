@@ -131,6 +131,7 @@ def breakable(window):
         world.engine.dispose()
 
 
+@pytest.mark.deep
 def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_restart(breakable):
     service, world, running, home = breakable
     load = Load(service)
@@ -158,6 +159,7 @@ def test_a_database_that_is_away_for_twenty_seconds_loses_nothing_and_needs_no_r
     assert stored(world) == dict.fromkeys(load.acknowledged, 2)
 
 
+@pytest.mark.deep
 def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_stored_once(fork, world):
     service = fork().ready()
 
@@ -196,6 +198,7 @@ def test_a_database_that_hangs_keeps_nobody_waiting_and_what_is_sent_again_is_st
     assert service.get("/v1/customers/1").status_code == 404
 
 
+@pytest.mark.deep
 def test_a_database_that_takes_connections_and_says_nothing_is_given_up_soon():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         engine = pooled(sa.create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/x"))

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.waiting import logged
 
 COMMAND = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run"]
@@ -11,6 +13,7 @@ NOT_DESCRIBABLE = "positive_data_acceptance"
 """A schema cannot say that a time must not be in the future, or that a phone number must be valid."""
 
 
+@pytest.mark.deep
 def test_the_service_keeps_to_its_description(fork, world, tmp_path):
     world.purchase(world.customer(customer_id=4711, name="Ada Diaz", time_zone="America/New_York"), 100)
     world.computed()
