@@ -35,7 +35,7 @@ test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Air
 	$(RUN) pytest -n 3 -m "not deep" tests/e2e
 
 test-deep: $(VENV)/tests-installed ## run the tests that take long, as CI does: kills, hangs, stacks of their own
-	$(RUN) pytest -n 3 -m deep tests/integration
+	$(RUN) pytest -n 3 -m deep tests/integration tests/dags tests/unit
 	$(RUN) pytest -n 3 -m deep tests/e2e
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker

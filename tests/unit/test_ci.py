@@ -49,11 +49,13 @@ def test_the_fast_jobs_run_on_every_python():
 
 def test_the_jobs_together_run_make_test():
     commands = [step["run"] for step in steps() if "run" in step]
-    ran = {command.split()[-1] for command in commands}
-    assert ran == {"lint", "test-integration", "test-e2e", "sbom"}
+    ran = {
+        target for command in commands for target in command.removeprefix("bash .ci/run ").split() if target != "make"
+    }
+    assert ran == {"lint", "test-integration", "test-e2e", "test-deep", "sbom"}
     parts = re.search(r"^test: (.+) ##", (ROOT / "Makefile").read_text(), re.M)
     assert parts
-    assert set(parts[1].split()) == ran - {"sbom"}
+    assert set(parts[1].split()) == ran - {"sbom", "test-deep"}
 
 
 def test_the_list_of_packages_is_kept_with_the_run():
@@ -68,8 +70,17 @@ def test_lint_looks_for_faults_of_security():
     assert set(re.findall(r" bandit .* -r (.+)", recipe[1])) == {"engage plugins dags deploy"}
 
 
-def test_ci_run_runs_make_test():
-    assert (ROOT / ".ci/run").read_text().rstrip().endswith('\nmake "${1:-test}"')
+def test_ci_run_runs_every_test():
+    assert (ROOT / ".ci/run").read_text().endswith('\n[ $# -gt 0 ] || set -- test test-deep\nmake "$@"\n')
+
+
+def test_every_test_is_either_deep_or_in_make_test():
+    chosen = re.findall(r"pytest -n 3 -m (deep|\"not deep\") (.+)$", (ROOT / "Makefile").read_text(), re.M)
+    both = {deep: " ".join(folders for one, folders in chosen if one == deep) for deep, _ in chosen}
+    assert both == {
+        '"not deep"': "tests/integration tests/dags tests/unit tests/e2e",
+        "deep": "tests/integration tests/dags tests/unit tests/e2e",
+    }
 
 
 def test_pre_commit_runs_the_same_lint():
