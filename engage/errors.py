@@ -19,6 +19,7 @@
     ├── TooLate                 messages still wait, but their window ended too long ago
     ├── ProviderRefuses         the provider takes no messages until the operator repairs its account
     ├── NoSuchCustomer          no customer has this id
+    ├── NoSuchMessage           the ledger has no message to this customer in this window
     ├── SyntheticCustomer       a real customer would replace a synthetic one
     ├── NotUnknown              an operator may settle a message only if its outcome is unknown
     ├── NothingToHalt           the campaign is finished, so a halt would stop no message
@@ -104,6 +105,10 @@ class NothingToHalt(EngageError):
 
 class NoSuchCustomer(EngageError):
     """No customer has this id."""
+
+
+class NoSuchMessage(EngageError):
+    """The ledger has no such message."""
 
 
 class SyntheticCustomer(EngageError):

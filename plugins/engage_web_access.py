@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -10,12 +11,20 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails, VariableDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    ConnectionDetails,
+    DagAccessEntity,
+    DagDetails,
+    VariableDetails,
+)
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
+from airflow.models import Log
 from airflow.models.dag import DagModel
+from airflow.utils.session import create_session
 from engage_links import airflow_path, airflow_url
+from engage_steps import CONNECTION
 from fastapi import Depends, HTTPException, Request
 
 from engage.airflow_names import DAG_ID
@@ -27,6 +36,13 @@ from engage.settings import PREFIX
 def logged(action: str) -> Any:
     """A dependency that leaves an entry in Airflow's audit log."""
     return Depends(action_logging(f"engage.{action}"))
+
+
+def record(action: str, user: BaseUser, **extra: object) -> None:
+    """Leave an entry in Airflow's audit log at once, for what ``logged`` cannot know, such as a number of rows."""
+    name = user.get_name()
+    with create_session() as session:
+        session.add(Log(event=f"engage.{action}", owner=name, owner_display_name=name, extra=json.dumps(extra)))
 
 
 def _same_origin(request: Request) -> None:
@@ -51,6 +67,11 @@ def _requires_variables(user: GetUserDep) -> None:
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
 
 
+def _requires_connection(user: GetUserDep) -> None:
+    if not may_see_phones(user):
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"Only users who may edit the connection {CONNECTION} may do this.")
+
+
 _run_access = requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID)
 _run_change = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
 
@@ -66,6 +87,8 @@ SEARCH = [Depends(_same_origin), *SEE]
 """For a user who may see the DAG's runs, and who sends what no address may show."""
 SET_THRESHOLDS = [Depends(_same_origin), *SEE, Depends(_requires_variables)]
 """For a user who may edit the thresholds' Variables."""
+PHONES = [Depends(_same_origin), *SEE, Depends(_requires_connection)]
+"""For a user who may read full phone numbers, and forget a customer."""
 
 
 def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:
@@ -78,6 +101,14 @@ def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:
 def _may_set_thresholds(user: BaseUser) -> bool:
     ask = get_auth_manager().is_authorized_variable
     return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
+
+
+def may_see_phones(user: BaseUser) -> bool:
+    """Whether the user may edit the connection to Engage's database, as Airflow's roles Op and Admin may."""
+    allowed: bool = get_auth_manager().is_authorized_connection(
+        method="PUT", details=ConnectionDetails(conn_id=CONNECTION), user=user
+    )
+    return allowed
 
 
 def _next_run(session: SessionDep) -> NextRun:
@@ -95,6 +126,7 @@ def _viewer(user: GetUserDep, next_run: Annotated[NextRun, Depends(_next_run)]) 
         may_halt=_may_on_runs(user, "PUT"),
         may_trigger=_may_on_runs(user, "POST"),
         may_set_thresholds=_may_set_thresholds(user),
+        may_see_phones=may_see_phones(user),
         next_run=next_run,
     )
 

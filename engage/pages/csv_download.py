@@ -1,13 +1,17 @@
-"""A campaign's counts as a CSV file, for a spreadsheet."""
+"""CSV files for a spreadsheet: a campaign's counts, and its messages."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.reports import report
+from engage import formats
+from engage.reports import message_export, report
+from engage.reports.message_list import Filters
 from engage.window import Window
 
 
@@ -36,3 +40,21 @@ def counts_csv(engine: sa.Engine, window: Window) -> str:
 def safe_cell(value: object) -> object:
     """The cell, with a quote before text that a spreadsheet would take for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else value
+
+
+def messages_csv(engine: sa.Engine, window: Window, filters: Filters, *, phones: bool = False) -> Iterator[str]:
+    """The text of the file with the messages of a window, a part at a time. Times are ISO 8601 in UTC."""
+    yield _lines([("window_start", *message_export.COLUMNS)])
+    start = formats.iso_day(window.start)
+    for rows in message_export.batches(engine, window, filters, phones=phones):
+        yield _lines([(start, *map(_cell, row)) for row in rows])
+
+
+def _cell(value: object) -> object:
+    return formats.iso(value) if isinstance(value, datetime) else safe_cell(value)
+
+
+def _lines(rows: list[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

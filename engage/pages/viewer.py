@@ -34,6 +34,8 @@ class Viewer:
     may_halt: bool = False
     may_trigger: bool = False
     may_set_thresholds: bool = False
+    may_see_phones: bool = False
+    """Whether the user may read full phone numbers, and forget a customer."""
     next_run: NextRun | None = None
     """None where it is not known, such as on an error page."""
 

@@ -35,16 +35,25 @@ class Reconciled:
 
 
 def reconcile(
-    engine: sa.Engine, window: Window, provider_named: Callable[[str], SmsProvider], *, as_of: datetime
+    engine: sa.Engine,
+    window: Window,
+    provider_named: Callable[[str], SmsProvider],
+    *,
+    as_of: datetime,
+    in_time: Callable[[], bool] = lambda: True,
 ) -> Reconciled:
     """Settle the window's unknown messages: as the provider has them, or as failed if it never got them.
 
     They include what a lost sender left. Nothing is sent. A message stays unknown if its customer is gone or has
-    another phone now, or if its attempt was a moment ago. Again: looks only at what is still unknown.
+    another phone now, or if its attempt was a moment ago. Again: looks only at what is still unknown. From when on
+    ``in_time`` is false, no more questions are asked. The order is random, so that another call asks about others.
     """
     counts = {"found": 0, "not_found": 0, "still_unknown": 0}
     providers: dict[str, SmsProvider] = {}
     for row in _unknown(engine, window, as_of):
+        if not in_time():
+            counts["still_unknown"] += 1
+            continue
         if row.provider not in providers:
             providers[row.provider] = provider_named(row.provider)
         provider = providers[row.provider]
@@ -58,7 +67,7 @@ def _unknown(engine: sa.Engine, window: Window, as_of: datetime) -> Sequence[Any
         sa.select(message.c.customer_id, message.c.provider, message.c.body, message.c.sending_at, customer.c.phone)
         .join(customer, same_phone, isouter=True)
         .where(message.c.window_start == window.start, message.c.status == MessageStatus.UNKNOWN)
-        .order_by(message.c.customer_id)
+        .order_by(sa.func.random())
     )
     with engine.begin() as conn:
         outcomes.abandon(conn, window, as_of)

@@ -64,6 +64,17 @@ customer = sa.Table(
     comment="One row per customer.",
 )
 
+NAME_WORDS = sa.func.to_tsvector(sa.text("'simple'"), customer.c.name)
+"""The words of a customer's name, for a search."""
+REVERSED_PHONE = sa.func.reverse(customer.c.phone)
+"""A customer's phone from its last digit on, for a search by the last digits."""
+sa.Index("customer_name_words_idx", NAME_WORDS, postgresql_using="gin")
+sa.Index(
+    "customer_phone_reversed_idx",
+    REVERSED_PHONE.label("reversed"),
+    postgresql_ops={"reversed": "text_pattern_ops"},
+)
+
 suppression = sa.Table(
     "suppression",
     metadata,
