@@ -28,14 +28,17 @@ from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
-from engage.pages.customer_page import customer_page
+from engage.pages.customer_page import customer_page, results
+from engage.pages.messages_page import messages_page
 from engage.pages.viewer import Viewer
 from engage.pages.what_if import counts as what_if_counts
 from engage.pages.what_if import what_if_page
 from engage.reports import customer_history
 from engage.reports.campaign_list import listed
+from engage.reports.message_list import Filters
 from engage.sending import queue
 from engage.settings import validate
+from engage.statuses import MessageStatus
 from engage.steps.bucket import bucket
 from engage.storage import partitions
 from engage.storage.schema import campaign, customer_activity, message
@@ -44,8 +47,8 @@ from engage.window import Window
 REPETITIONS = 7
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
-CUSTOMERS = """INSERT INTO customer (customer_id, registered_at, phone, phone_hash, consent_at, consent_source)
-    SELECT n, '2024-01-01', '+999' || lpad(n::text, 9, '0'), decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
+CUSTOMERS = """INSERT INTO customer (customer_id, registered_at, name, phone, phone_hash, consent_at, consent_source)
+    SELECT n, '2024-01-01', 'Ada Diaz ' || mod(n, 50000), '+999' || lpad(n::text, 9, '0'), decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
     FROM generate_series(1, {}) AS n"""
 TEXT = "We miss you! Show this text at the counter for your next dessert. Reply STOP to opt out."
 HANDED_OVER = f"""UPDATE message SET status = 'sending', sending_at = queued_at, handed_over_at = queued_at,
@@ -124,7 +127,11 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
         "campaigns": lambda: campaign_list(engine, viewer, settings, as_of=as_of),
         "report, sent": lambda: campaign_report(engine, viewer, before),
         "report, being sent": lambda: campaign_report(engine, viewer, windows[-1]),
-        "customer": lambda: customer_page(engine, viewer, "4711"),
+        "customer": lambda: customer_page(engine, viewer, "4711", settings, as_of=as_of),
+        "customers, by name": lambda: results(engine, "ada", full_phone=False),
+        "customers, by digits": lambda: results(engine, "4711", full_phone=False),
+        "messages": lambda: messages_page(engine, viewer, before, Filters()),
+        "messages, 20 of a million": lambda: messages_page(engine, viewer, before, Filters(MessageStatus.UNKNOWN)),
         "what if": lambda: what_if_page(engine, viewer, before, {}, {}),
         "what if, counts": lambda: what_if_counts(engine, before, {"low_spend_threshold": "120"}),
         "engage campaigns": command,

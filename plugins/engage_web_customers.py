@@ -1,32 +1,86 @@
-"""Customers on Engage's pages: one customer's page, and the way to it."""
+"""Customers on Engage's pages: the search, one customer's page, and what a customer may ask for."""
 
 from __future__ import annotations
 
-from engage_web_access import SEARCH, SEE, TheViewer
-from engage_web_database import Database
+import engage_web_variables
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from engage_web_access import HALT, PHONES, SEARCH, SEE, TheViewer, logged, may_see_phones, record
+from engage_web_database import Database, DatabaseNow
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from engage import parsing
+from engage.customers import erasure, profile
+from engage.errors import InputError
 from engage.pages import customer_page
+from engage.reports import customer_search
 
 router = APIRouter()
 
 
-class Wanted(BaseModel):
-    """The customer's id, as the user typed it."""
+class Search(BaseModel):
+    """What the user typed: an id, a name, or digits of a phone."""
+
+    text: str = Field(max_length=100)
+
+
+class OptOut(BaseModel):
+    """The customer to opt out, and the reason."""
 
     customer_id: str
+    why: str = Field(max_length=parsing.MAX_NOTE)
+
+
+class Forget(BaseModel):
+    """The customer to forget, and the id that the user typed to confirm it."""
+
+    customer_id: str
+    typed_id: str
 
 
 @router.get("/customer", dependencies=SEE)
-def one_customer(engine: Database, viewer: TheViewer, customer_id: str | None = None) -> HTMLResponse:
-    """The page about one customer, or without an id only the field for one."""
-    return HTMLResponse(customer_page.customer_page(engine, viewer, customer_id))
+def one_customer(
+    engine: Database, viewer: TheViewer, session: SessionDep, now: DatabaseNow, customer_id: str | None = None
+) -> HTMLResponse:
+    """The page about one customer, or without an id only the search."""
+    settings = engage_web_variables.eligibility_settings(session)
+    return HTMLResponse(customer_page.customer_page(engine, viewer, customer_id, settings, as_of=now))
 
 
 @router.post("/find-customer", dependencies=SEARCH)
-def find_customer(wanted: Wanted, engine: Database) -> JSONResponse:
-    """The address of a customer's page. What the user typed stays out of every log, as it may be a phone number."""
-    found = customer_page.known_id(engine, wanted.customer_id)
-    return JSONResponse({"detail": "", "go": f"customer?customer_id={found}"})
+def find_customer(wanted: Search, engine: Database, user: GetUserDep) -> JSONResponse:
+    """The address of the customer who was searched for, or a list if there are several.
+
+    What the user typed may be a phone number. So it stays out of addresses, logs and errors. The audit log has that a
+    user searched by a full phone number, without the number.
+    """
+    full_phone = may_see_phones(user)
+    if full_phone and customer_search.has_full_phone(wanted.text):
+        record("search_by_phone", user)
+    found, several = customer_page.results(engine, wanted.text, full_phone=full_phone)
+    return JSONResponse({"detail": "", "html": several} | ({"go": f"customer?customer_id={found}"} if found else {}))
+
+
+@router.post("/opt-out", dependencies=[*HALT, logged("opt_out")])
+def opt_out(wanted: OptOut, engine: Database, now: DatabaseNow) -> JSONResponse:
+    """End texts to a customer, and to all customers with the same phone."""
+    customer_id = parsing.customer_id(wanted.customer_id)
+    parsing.note(wanted.why, "The reason")
+    with engine.begin() as conn:
+        profile.opt_out(conn, customer_id, as_of=now)
+    return JSONResponse({"detail": f"Customer {customer_id} is opted out."})
+
+
+@router.post("/forget-customer", dependencies=[*PHONES, logged("forget_customer")])
+def forget_customer(wanted: Forget, engine: Database, now: DatabaseNow) -> JSONResponse:
+    """Erase a customer's data, and keep the counts of campaigns."""
+    customer_id = parsing.customer_id(wanted.customer_id)
+    if wanted.typed_id.strip() != wanted.customer_id:
+        raise InputError(f"What you typed is not the customer's id. Type {customer_id} to forget this customer.")
+    done = erasure.forget(engine, customer_id, as_of=now)
+    sentence = (
+        f"Customer {customer_id} is forgotten. {done.events} events were deleted, and {done.messages} messages blanked."
+    )
+    return JSONResponse({"detail": sentence, "go": "customer"})

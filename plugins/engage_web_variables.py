@@ -7,6 +7,7 @@ from airflow.models.variable import Variable
 from sqlalchemy.orm import Session
 
 from engage import settings
+from engage.errors import SettingsError
 from engage.settings import PREFIX
 
 
@@ -25,3 +26,12 @@ def value(session: Session, name: str) -> str | None:
 def lateness_settings(session: Session) -> settings.Settings:
     """The setting of the moment by which a window is late."""
     return settings.for_lateness(lambda key: value(session, key.removeprefix(PREFIX)))
+
+
+def eligibility_settings(session: Session) -> settings.Settings:
+    """The settings of the moment by which a customer may be texted; the defaults if a Variable is wrong."""
+    names = ("sms_provider", "sandbox_strict", "sending_hours")
+    try:
+        return settings.from_variables(lambda key: value(session, key.removeprefix(PREFIX)), *names)
+    except SettingsError:
+        return settings.Settings()

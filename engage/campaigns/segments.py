@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
+
 import sqlalchemy as sa
 
 from engage.settings import Settings
@@ -19,9 +22,15 @@ def rule(settings: Settings, rows: sa.FromClause = customer_activity) -> sa.Case
     return sa.case((low_spend, BOOST), (high_activity, REWARD), else_=NONE)
 
 
-def why(name: str, settings: Settings) -> str:
-    """The sentence that says why a customer is in the bucket ``name``."""
-    low, high = f"{settings.low_spend_threshold:.2f}", f"{settings.high_activity_threshold:f}"
+def why(
+    name: str,
+    settings: Settings,
+    *,
+    amount: Callable[[Decimal], str] = "{:.2f}".format,
+    number: Callable[[Decimal], str] = "{:f}".format,
+) -> str:
+    """The sentence that says why a customer is in the bucket ``name``. ``amount`` and ``number`` write thresholds."""
+    low, high = amount(settings.low_spend_threshold), number(settings.high_activity_threshold)
     return {
         BOOST: f"The spend is below {low}.",
         REWARD: f"The spend is {low} or more, with more than {high} sessions a week.",

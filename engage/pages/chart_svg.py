@@ -75,9 +75,9 @@ class Frame:
         side, gap = ("end", -5) if x > BEYOND else ("start", 5)
         return _line("threshold", x, TOP - 8, x, self.floor) + _text(x, TOP - 8, label, side, kind="strong", shift=gap)
 
-    def level(self, value: float, start: float) -> Markup:
-        """A threshold up, from a value across to the right edge."""
-        return _line("threshold", self.x(start), self.y(value), 100, self.y(value))
+    def level(self, value: float, start: float, end: float | None = None) -> Markup:
+        """A threshold up, from a value across to another one, by default to the right edge."""
+        return _line("threshold", self.x(start), self.y(value), 100 if end is None else self.x(end), self.y(value))
 
     def label(self, x: float, y: float, text: str, side: str) -> Markup:
         """A word in a corner: ``x`` in percent, ``y`` in pixels."""

@@ -8,6 +8,7 @@ The description holds every text as it is shown, so that numbers are formatted i
   ``name``, ``tone``, ``value`` and ``text``; ``gap`` says why there is nothing
 - ``cells`` of a heat map: ``x`` and ``y`` (from, to), ``column``, ``row``, ``tone``, ``strength`` from 0 to 1, ``name``
 - ``thresholds``: ``x`` with its ``label``, and ``y`` with the value ``from`` which it holds across
+- ``levels`` of columns: a threshold for each column, as ``from`` and ``to`` across and its height ``y``
 - ``regions``: a ``name`` at a corner such as ``bottom left``
 """
 
@@ -57,6 +58,17 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Point:
+    """One campaign of a customer: its short and long name, the value, the bucket, and the campaign's threshold."""
+
+    short: str
+    name: str
+    value: float
+    bucket: str
+    threshold: float
+
+
+@dataclass(frozen=True)
 class Series:
     """One part of every column, with a value and a text for each column; None where there is no value."""
 
@@ -99,6 +111,37 @@ def columns(
     rows = [[long, *(one.texts[n] for one in series)] for n, (_, long) in enumerate(names)]
     table: Columns = ["Campaign", *((one.name, "number") for one in series)]
     return Chart(title, frame.draw(title, _stacks(frame, bins)), spec, table, rows)
+
+
+def by_campaign(title: str, points: Sequence[Point], *, money: bool = False, threshold: str) -> Chart:
+    """A customer's value in each campaign, in the colour of the bucket, with a line at each campaign's threshold.
+
+    ``threshold``: what the lines mean, such as *BOOST below*.
+    """
+    most = max((max(one.value, one.threshold) for one in points), default=0)
+    ticks = [(value, _short(value, money=money)) for value, _ in _number_ticks(most)]
+    every = max(1, ceil(len(points) / WORD_TICKS))
+    places = [(n + 0.5, one.short) for n, one in enumerate(points)]
+    frame = Frame(LOW, Scale("", 0, max(1, len(points)), places[::every]), Scale(title, 0, ticks[-1][0], ticks))
+    texts = [formats.money(one.value, currency()) if money else formats.number(one.value) for one in points]
+    bins = [
+        {
+            "from": n + COLUMN_GAP,
+            "to": n + 1 - COLUMN_GAP,
+            "name": one.name,
+            "gap": None,
+            "parts": [{"name": one.bucket, "tone": TONES[one.bucket], "value": one.value, "text": texts[n]}],
+        }
+        for n, one in enumerate(points)
+    ]
+    levels = [{"from": n, "to": n + 1, "y": one.threshold} for n, one in enumerate(points)]
+    lines = [frame.level(one["y"], one["from"], one["to"]) for one in levels]
+    spec = _spec("columns", frame) | {"bins": bins, "levels": levels}
+    spec["x"]["ticks"] = places
+    rows = [[one.name, texts[n], _short(one.threshold, money=money), one.bucket] for n, one in enumerate(points)]
+    table: Columns = ["Campaign", (title, "number"), (threshold, "number"), "Bucket"]
+    words = f"{title} in {formats.counted(len(points), 'campaign')}, with a line at {threshold}."
+    return Chart(title, frame.draw(words, [*_stacks(frame, bins), *lines]), spec, table, rows)
 
 
 def histogram(

@@ -1,21 +1,33 @@
-"""The page *Customer*: one customer's numbers, bucket and message in each campaign."""
+"""The page *Customer*: one customer's numbers, bucket and message in each campaign; and the search for customers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
 import sqlalchemy as sa
 
-from engage import parsing
+from engage import formats, parsing
+from engage.campaigns import segments
+from engage.campaigns.segments import BOOST, REWARD
+from engage.currency import currency
+from engage.pages import charts
+from engage.pages.charts import Chart, Point
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.reports import customer_history
-from engage.sending import ledger
+from engage.reports import customer_history, customer_overview, customer_search
+from engage.reports.customer_history import InCampaign
+from engage.settings import Settings
 
 SHOWN = 26
 """Campaigns on the page: four years."""
 
 
-def customer_page(engine: sa.Engine, viewer: Viewer, customer_id: str | None) -> str:
-    """The HTML about a customer, or without an id only the field for one.
+def customer_page(
+    engine: sa.Engine, viewer: Viewer, customer_id: str | None, settings: Settings, *, as_of: datetime
+) -> str:
+    """The HTML about a customer, or without an id only the search. ``settings`` are those of the moment.
 
     Raises:
         InputError: the text is not a whole number in the range of ids.
@@ -25,23 +37,56 @@ def customer_page(engine: sa.Engine, viewer: Viewer, customer_id: str | None) ->
         return html("customer.html", viewer=viewer, customer=None)
     wanted = parsing.customer_id(customer_id.strip())
     with engine.begin() as conn:
-        return html(
-            "customer.html",
-            viewer=viewer,
-            customer=customer_history.view(conn, wanted),
-            campaigns=customer_history.campaigns(conn, wanted, limit=SHOWN),
-            messages=ledger.messages_to(conn, wanted, limit=SHOWN),
-        )
+        customer = customer_history.view(conn, wanted)
+        overview = customer_overview.overview(conn, wanted, settings, as_of=as_of)
+        campaigns = customer_history.history(conn, wanted, limit=SHOWN)
+        messages = customer_overview.texts(conn, wanted, limit=SHOWN)
+    return html(
+        "customer.html",
+        viewer=viewer,
+        customer=customer,
+        overview=overview,
+        campaigns=campaigns,
+        messages=messages,
+        why=_why,
+        charts=_charts(campaigns[::-1]) if campaigns else (),
+    )
 
 
-def known_id(engine: sa.Engine, text: str) -> int:
-    """The id of a known customer from what a user typed.
+def results(engine: sa.Engine, text: str, *, full_phone: bool) -> tuple[int | None, str]:
+    """The id of the only customer whom a typed text means, or the HTML of several.
+
+    ``full_phone``: whether the user may search by a full phone number.
 
     Raises:
-        InputError: the text is not a whole number in the range of ids.
-        NoSuchCustomer: no customer has this id.
+        InputError: the text means nothing, or it is a number that the user may not search by.
+        NoSuchCustomer: none is found.
     """
-    wanted = parsing.customer_id(text.strip())
     with engine.begin() as conn:
-        customer_history.view(conn, wanted)
-    return wanted
+        found = customer_search.search(conn, text, full_phone=full_phone)
+    if len(found.matches) == 1 and not found.more:
+        return found.matches[0].customer_id, ""
+    return None, html("customer_results.html", found=found)
+
+
+def _why(one: InCampaign) -> str:
+    return segments.why(one.bucket, one.settings, amount=_amount, number=formats.number)
+
+
+def _amount(value: Decimal) -> str:
+    return formats.threshold(value, currency())
+
+
+def _charts(campaigns: Sequence[InCampaign]) -> tuple[Chart, Chart]:
+    """Spend and activity over the campaigns, oldest first, against each campaign's thresholds."""
+    spend = [_point(one, one.total_spend_cents / 100, float(one.settings.low_spend_threshold)) for one in campaigns]
+    sessions = [_point(one, one.avg_weekly_sessions, float(one.settings.high_activity_threshold)) for one in campaigns]
+    return (
+        charts.by_campaign("Spend", spend, money=True, threshold=f"{BOOST} below"),
+        charts.by_campaign("Sessions a week", sessions, threshold=f"{REWARD} above"),
+    )
+
+
+def _point(one: InCampaign, value: float, threshold: float) -> Point:
+    name = formats.days(one.window.start, one.window.end)
+    return Point(f"{one.window.start.day} {one.window.start:%b}", name, value, one.bucket, threshold)

@@ -82,6 +82,7 @@ def messages_page(
         facts=_options(filters, kept, "fact", message_words.FACTS),
         segments=_options(filters, kept, "segment", {name: name for name in TEXTED}),
         outcomes=_outcomes(),
+        settled={"window_start": formats.iso_day(window.start), "customer_id": ""},
         export={"window_start": formats.iso_day(window.start)} | filters.query(),
         here=lambda **more: address(window, filters, **more),
     )
@@ -95,7 +96,13 @@ def message_page(engine: sa.Engine, viewer: Viewer, window: Window, customer_id:
     """
     with engine.begin() as conn:
         found = message_detail.message_to(conn, window, customer_id)
-    return html("message.html", viewer=viewer, message=found, outcomes=_outcomes())
+    return html(
+        "message.html",
+        viewer=viewer,
+        message=found,
+        outcomes=_outcomes(),
+        settled={"window_start": formats.iso_day(window.start), "customer_id": customer_id},
+    )
 
 
 def address(window: Window, filters: Filters, *, path: str = "messages", **more: object) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, segments, status
-from engage.campaigns.campaign import Campaign
 from engage.campaigns.status import Status
 from engage.customers.profile import no_such_customer
 from engage.settings import Settings
@@ -42,6 +42,45 @@ def view(conn: sa.Connection, customer_id: int) -> dict[str, Any]:
 
 
 def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict[str, Any]]:
+    """``history`` for JSON: the customer's numbers, bucket and message in the latest campaigns, newest first."""
+    return [one.to_dict() for one in history(conn, customer_id, limit=limit)]
+
+
+@dataclass(frozen=True)
+class InCampaign:
+    """A customer's numbers, bucket and message in one campaign."""
+
+    window: Window
+    settings: Settings
+    """Those of the campaign, with its thresholds."""
+    status: Status
+    sessions: int
+    purchases: int
+    total_spend_cents: int
+    avg_weekly_sessions: float
+    bucket: str
+    message_status: str | None
+    """None: the customer has no message."""
+    message_reason: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The customer in the campaign for JSON. The spend is text with two decimals."""
+        return {
+            "window_start": self.window.start,
+            "window_end": self.window.end,
+            "status": self.status.key,
+            "status_label": self.status.label,
+            "sessions": self.sessions,
+            "purchases": self.purchases,
+            "total_spend": f"{self.total_spend_cents // 100}.{self.total_spend_cents % 100:02}",
+            "avg_weekly_sessions": self.avg_weekly_sessions,
+            "bucket": self.bucket,
+            "why": segments.why(self.bucket, self.settings),
+            "message": self.message_status and {"status": self.message_status, "reason": self.message_reason},
+        }
+
+
+def history(conn: sa.Connection, customer_id: int, *, limit: int) -> list[InCampaign]:
     """The customer's numbers, bucket and message in the latest campaigns, newest first.
 
     A campaign that a run is computing anew is left out: its settings do not explain its old buckets.
@@ -65,23 +104,22 @@ def campaigns(conn: sa.Connection, customer_id: int, *, limit: int) -> list[dict
     rows = {Window(row.window_start): row for row in conn.execute(query)}
     found = campaign.find_all(conn, rows)
     return [
-        _campaign(rows[one.window], one, its_status, one.settings)
+        _in_campaign(rows[one.window], one.window, its_status, one.settings)
         for one, its_status in zip(found, status.of_all(conn, found), strict=True)
         if one.settings
     ]
 
 
-def _campaign(row: sa.Row[Any], found: Campaign, its_status: Status, settings: Settings) -> dict[str, Any]:
-    return {
-        "window_start": found.window.start,
-        "window_end": found.window.end,
-        "status": its_status.key,
-        "status_label": its_status.label,
-        "sessions": row.sessions,
-        "purchases": row.purchases,
-        "total_spend": f"{row.total_spend_cents // 100}.{row.total_spend_cents % 100:02}",
-        "avg_weekly_sessions": row.avg_weekly_sessions,
-        "bucket": row.bucket,
-        "why": segments.why(row.bucket, settings),
-        "message": row.status and {"status": row.status, "reason": row.reason},
-    }
+def _in_campaign(row: sa.Row[Any], window: Window, its_status: Status, settings: Settings) -> InCampaign:
+    return InCampaign(
+        window=window,
+        settings=settings,
+        status=its_status,
+        sessions=row.sessions,
+        purchases=row.purchases,
+        total_spend_cents=row.total_spend_cents,
+        avg_weekly_sessions=row.avg_weekly_sessions,
+        bucket=row.bucket,
+        message_status=row.status,
+        message_reason=row.reason,
+    )

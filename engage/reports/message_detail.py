@@ -40,6 +40,8 @@ class MessageDetail:
     customer_known: bool
     segment: str
     status: str
+    accepted: bool
+    """Whether the provider took it, whatever became of it."""
     tone: str
     why: str | None
     fact: str | None
@@ -53,6 +55,11 @@ class MessageDetail:
     """What happened to it, and when."""
     settled_by: str | None
     settled_why: str | None
+
+    @property
+    def at(self) -> datetime:
+        """When it reached its status."""
+        return self.events[-1][1]
 
 
 def message_to(conn: sa.Connection, window: Window, customer_id: int) -> MessageDetail:
@@ -80,6 +87,7 @@ def of(row: sa.Row[Any]) -> MessageDetail:
         customer_known=row.known is not None,
         segment=row.bucket,
         status=row.status,
+        accepted=row.accepted_at is not None,
         tone=message_words.tone(row.status),
         why=message_words.why(row.reason, row.error, row.fact),
         fact=row.fact and message_words.fact(row.fact),

@@ -110,6 +110,7 @@ class Listed:
     """One message of a list. The phone is masked. Times are UTC."""
 
     customer_id: int
+    customer_known: bool
     segment: str
     status: str
     tone: str
@@ -145,7 +146,7 @@ def page(
     No index helps a filter: one on ``status`` would slow every step of every message. To find a few among a million
     takes a quarter of a second. ``Filters.counted`` knows beforehand whether there are any.
     """
-    columns = (message, customer.c.phone)
+    columns = (message, customer.c.phone, customer.c.customer_id.label("known"))
     query = sa.select(*columns).join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
     query = query.where(message.c.window_start == window.start, *filters.conditions()).limit(limit + 1)
     if before is not None:
@@ -172,6 +173,7 @@ _TIMES = ("queued_at", "sending_at", "unknown_at", "accepted_at", "sent_at", "se
 def _listed(row: sa.Row[Any]) -> Listed:
     return Listed(
         customer_id=row.customer_id,
+        customer_known=row.known is not None,
         segment=row.bucket,
         status=row.status,
         tone=message_words.tone(row.status),

@@ -85,18 +85,6 @@ class Entry:
 _TIMES = ("queued_at", "sending_at", "unknown_at", "accepted_at", "sent_at", "settled_at")
 
 
-def messages_to(conn: sa.Connection, customer_id: int, *, limit: int) -> dict[datetime, Entry]:
-    """The latest messages to one customer, by the start of their window, newest first."""
-    query = (
-        sa.select(message, customer.c.phone)
-        .join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
-        .where(message.c.customer_id == customer_id)
-        .order_by(message.c.window_start.desc())
-        .limit(limit)
-    )
-    return {row.window_start: _entry(row) for row in conn.execute(query)}
-
-
 def entries(conn: sa.Connection, window: Window, *, status: str | None = None, limit: int | None = None) -> list[Entry]:
     """The window's messages, or those in one status, by customer id."""
     query = (

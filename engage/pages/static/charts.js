@@ -86,6 +86,7 @@
       children.push({ type: "text", x: at + (align === "left" ? 5 : -5), y: ceiling - 18, style: { ...strong, text: label, align } });
     }
     if (y !== undefined) children.push(line([from, y], [spec.x.most, y]));
+    (spec.levels || []).forEach((level) => children.push(line([level.from, level.y], [level.to, level.y])));
     (spec.regions || []).forEach(({ name, at }) => {
       const [edge, align] = at.split(" ");
       if (align === "left" && api.coord([x ?? spec.x.most, 0])[0] - left < NARROW_PX) return;

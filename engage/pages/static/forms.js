@@ -30,6 +30,7 @@
 
   function succeed(form, answer) {
     form.closest("dialog")?.close();
+    if (answer.go && answer.text) engage.toastLater(answer.text);
     if (answer.go) engage.go(answer.go);
     else if ("reload" in form.dataset) engage.toastAfterReload(answer.text, { undo: answer.undo });
     else if (answer.text) engage.toast(answer.text, { undo: answer.undo });

@@ -35,9 +35,14 @@
     return box;
   }
 
+  // For an action after which another page is opened.
+  function toastLater(text, options = {}) {
+    sessionStorage.setItem(KEPT, JSON.stringify({ text, options }));
+  }
+
   // For an action after which the page is loaded again.
   function toastAfterReload(text, options = {}) {
-    sessionStorage.setItem(KEPT, JSON.stringify({ text, options }));
+    toastLater(text, options);
     window.location.reload();
   }
 
@@ -49,5 +54,5 @@
       toast(text, options);
     }
   });
-  Object.assign(engage, { toast, toastAfterReload });
+  Object.assign(engage, { toast, toastAfterReload, toastLater });
 })();
