@@ -48,7 +48,8 @@ REPETITIONS = 7
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
 CUSTOMERS = """INSERT INTO customer (customer_id, registered_at, name, phone, phone_hash, consent_at, consent_source)
-    SELECT n, '2024-01-01', 'Ada Diaz ' || mod(n, 50000), '+999' || lpad(n::text, 9, '0'), decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
+    SELECT n, '2024-01-01', 'Ada Diaz ' || mod(n, 50000), '+999' || lpad(n::text, 9, '0'),
+           decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
     FROM generate_series(1, {}) AS n"""
 TEXT = "We miss you! Show this text at the counter for your next dessert. Reply STOP to opt out."
 HANDED_OVER = f"""UPDATE message SET status = 'sending', sending_at = queued_at, handed_over_at = queued_at,
