@@ -64,14 +64,18 @@ def search(conn: sa.Connection, text: str, *, full_phone: bool) -> Found:
         raise InputError(WHAT)
     if _NUMBER_LIKE.fullmatch(text):
         return _by_number(conn, text, full_phone=full_phone)
-    return _result(_by_name(conn, text), "No customer has a name with these words.", "name")
+    rows = conn.execute(named(text)).all()
+    if not rows:
+        raise NoSuchCustomer("No customer has a name with these words.")
+    ordered = sorted(rows[:LIMIT], key=lambda row: ((row.name or "").casefold(), row.customer_id))
+    return Found(_rows(ordered, "name"), more=len(rows) > LIMIT)
 
 
 def _by_number(conn: sa.Connection, text: str, *, full_phone: bool) -> Found:
     digits = _digits(text)
     by_phone = len(digits) >= LEAST_DIGITS and (full_phone or len(digits) <= MOST_DIGITS)
     by_id = _with_id(conn, text)
-    rows = _by_digits(conn, digits) if by_phone else []
+    rows = conn.execute(with_digits(digits)).all() if by_phone else []
     known = {row.customer_id for row in by_id}
     found = _rows(by_id, "id") + [one for one in _rows(rows, "phone") if one.customer_id not in known]
     if found:
@@ -90,21 +94,29 @@ def _with_id(conn: sa.Connection, text: str) -> Sequence[sa.Row[Any]]:
     return conn.execute(_customers().where(customer.c.customer_id == wanted)).all()
 
 
-def _by_digits(conn: sa.Connection, digits: str) -> Sequence[sa.Row[Any]]:
-    """By the last digits. Within its country a full number may begin with a 0 that its international form lacks."""
+def with_digits(digits: str) -> sa.Select[Any]:
+    """The customers whose phone ends in these digits, one more than are shown.
+
+    Within its country a full number may begin with a 0 that its international form lacks.
+    """
     wanted = digits.lstrip("0") if len(digits) > MOST_DIGITS else digits
-    ends = REVERSED_PHONE.like(wanted[::-1] + "%")
-    return conn.execute(_customers().where(ends).order_by(REVERSED_PHONE).limit(LIMIT + 1)).all()
+    return _customers().where(REVERSED_PHONE.like(wanted[::-1] + "%")).order_by(REVERSED_PHONE).limit(LIMIT + 1)
 
 
-def _by_name(conn: sa.Connection, text: str) -> Sequence[sa.Row[Any]]:
-    """By the beginnings of words. Any of a common name may come, as to sort a hundred thousand would take long."""
+def named(text: str) -> sa.Select[Any]:
+    """The customers with words in their name that begin as those of ``text``, one more than are shown.
+
+    Of a common name any come, as to sort a hundred thousand would take long.
+
+    Raises:
+        InputError: the text has no word.
+    """
     words = re.findall(r"\w+", text)[:MAX_WORDS]
     if not words:
         raise InputError(WHAT)
     wanted = " & ".join(f"({' | '.join(_spellings(word))})" for word in words)
     query = sa.func.to_tsquery(sa.literal_column("'simple'"), wanted)
-    return conn.execute(_customers().where(NAME_WORDS.op("@@")(query)).limit(LIMIT + 1)).all()
+    return _customers().where(NAME_WORDS.op("@@")(query)).limit(LIMIT + 1)
 
 
 def _spellings(word: str) -> list[str]:
@@ -114,13 +126,6 @@ def _spellings(word: str) -> list[str]:
 
 def _customers() -> sa.Select[Any]:
     return sa.select(customer.c.customer_id, customer.c.name, customer.c.phone)
-
-
-def _result(rows: Sequence[sa.Row[Any]], missing: str, by: str) -> Found:
-    if not rows:
-        raise NoSuchCustomer(missing)
-    ordered = sorted(rows[:LIMIT], key=lambda row: ((row.name or "").casefold(), row.customer_id))
-    return Found(_rows(ordered, by), more=len(rows) > LIMIT)
 
 
 def _rows(rows: Sequence[sa.Row[Any]], by: str) -> list[Match]:
