@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from engage import parsing
 from engage.customers import erasure, profile
 from engage.errors import InputError
+from engage.formats import counted
 from engage.pages import customer_page
 from engage.reports import customer_search
 
@@ -81,6 +82,7 @@ def forget_customer(wanted: Forget, engine: Database, now: DatabaseNow) -> JSONR
         raise InputError(f"What you typed is not the customer's id. Type {customer_id} to forget this customer.")
     done = erasure.forget(engine, customer_id, as_of=now)
     sentence = (
-        f"Customer {customer_id} is forgotten. {done.events} events were deleted, and {done.messages} messages blanked."
+        f"Customer {customer_id} is forgotten: {counted(done.events, 'event')} deleted, "
+        f"{counted(done.messages, 'message')} made anonymous, the phone suppressed."
     )
     return JSONResponse({"detail": sentence, "go": "customer"})

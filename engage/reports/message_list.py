@@ -102,7 +102,7 @@ def _error_code(text: str | None) -> int | None:
         return None
     if text.isascii() and text.isdigit() and int(text[:20]) <= MAX_ERROR_CODE:
         return int(text)
-    raise InputError(f"The error code is {text[:40]!r}; it takes the provider's number of an error, such as 30003.")
+    raise InputError(f"The error code is {text[:40]!r}; it takes the provider's number of an error in plain digits.")
 
 
 @dataclass(frozen=True)

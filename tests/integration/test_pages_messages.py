@@ -101,7 +101,7 @@ def test_all_filters_hold_together(sent, filters, found):
         ({"reason": "x"}, "There is no reason 'x'; there are backfill, too_late, holdout"),
         ({"segment": "NONE"}, "There is no segment 'NONE' with messages; there are BOOST, REWARD."),
         ({"fact": "x"}, "There is no fact 'x'; there are opted_out"),
-        ({"error_code": "abc"}, "The error code is 'abc'; it takes the provider's number of an error, such as 30003."),
+        ({"error_code": "abc"}, "The error code is 'abc'; it takes the provider's number of an error in plain digits."),
         ({"error_code": "-1"}, "The error code is '-1'"),
         ({"error_code": "9" * 30}, "The error code is '99999"),
         ({"error_code": "٣"}, "The error code is"),
@@ -184,12 +184,13 @@ def test_a_count_that_is_not_kept_is_not_shown(sent):
 def test_a_chip_keeps_the_other_filters_but_for_a_reason_that_cannot_be(sent):
     page = page_of(sent, segment="BOOST", reason="opted_out", status="skipped")
     start = f"window_start={sent.window.start:%Y-%m-%d}"
-    assert f'href="messages?{start}&amp;segment=BOOST&amp;reason=opted_out"' in page.replace("status=skipped&amp;", "")
+    assert f'href="messages?{start}&amp;reason=opted_out&amp;segment=BOOST"' in page
     assert f'href="messages?{start}&amp;status=failed&amp;segment=BOOST"' in page
 
 
 def test_by_default_it_is_the_latest_campaign_with_messages(sent, in_window):
     later = in_window(sent.window.next())
+    later.sessions(1)
     later.computed()
     assert "10 messages" in text_of(page_of(sent))
     with sent.engine.begin() as conn:
@@ -210,7 +211,6 @@ def test_only_users_who_may_are_offered_an_action(sent):
     assert "Ask the provider about 1 unknown one" in operator
     assert "export-messages" not in operator
     assert "export-messages" in page_of(sent, OP)
-    assert "reconcile" not in page_of(sent, OP, status="failed").replace("reconcile-messages", "") or True
 
 
 def test_it_shows_no_more_of_a_phone_than_two_digits(sent):

@@ -39,10 +39,10 @@ ROOMS = {
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
     "steps": "errors window statuses settings storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
-    "reports": "errors formats window statuses texts settings storage customers campaigns sending",
+    "reports": "errors parsing formats window statuses texts settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing currency formats window airflow_names statuses settings storage campaigns sending reports",
+    "pages": "errors parsing currency formats window airflow_names statuses settings storage campaigns reports",
     "cli": "errors parsing formats window clock statuses process_signals texts settings storage customers campaigns"
     " sending steps maintenance reports local service",
 }
