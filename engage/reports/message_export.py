@@ -17,26 +17,28 @@ BATCH = 5000
 COLUMNS = ("customer_id", "segment", "status", "reason", "fact", "error", "error_code", "sms_segments", "provider",
            "provider_message_id", "queued_at", "sending_at", "unknown_at", "accepted_at", "sent_at", "settled_at",
            "settled_by", "settled_why", "phone")  # fmt: skip
-_NAMED = {"segment": message.c.bucket, "sms_segments": message.c.segments, "phone": customer.c.phone}
+_NAMED = {"segment": "bucket", "sms_segments": "segments"}
 
 
 def batches(engine: sa.Engine, window: Window, filters: Filters, *, phones: bool) -> Iterator[list[tuple[Any, ...]]]:
     """The values of ``COLUMNS`` for each matching message, by customer id. Phones are masked without ``phones``."""
-    columns = [_NAMED[name] if name in _NAMED else message.c[name] for name in COLUMNS]
-    query = (
-        sa.select(*columns)
-        .join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
-        .where(message.c.window_start == window.start, *filters.conditions())
-        .order_by(message.c.customer_id)
-        .limit(BATCH)
-    )
     after: int | None = None
     while True:
-        part = query if after is None else query.where(message.c.customer_id > after)
         with engine.begin() as conn:
-            rows = [tuple(row) for row in conn.execute(part)]
+            rows = [tuple(row) for row in conn.execute(_batch(window, filters, after))]
         if rows:
             yield rows if phones else [(*row[:-1], masked(row[-1])) for row in rows]
         if len(rows) < BATCH:
             return
         after = rows[-1][0]
+
+
+def _batch(window: Window, filters: Filters, after: int | None) -> sa.Select[Any]:
+    query = sa.select(message).where(message.c.window_start == window.start, *filters.conditions())
+    if after is not None:
+        query = query.where(message.c.customer_id > after)
+    # joined before the limit, the customers would be read from the first one on
+    theirs = query.order_by(message.c.customer_id).limit(BATCH).subquery("theirs")
+    columns = [theirs.c[_NAMED.get(name, name)] for name in COLUMNS if name != "phone"]
+    same = customer.c.customer_id == theirs.c.customer_id
+    return sa.select(*columns, customer.c.phone).join(customer, same, isouter=True).order_by(theirs.c.customer_id)

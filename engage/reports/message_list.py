@@ -146,16 +146,20 @@ def page(
     No index helps a filter: one on ``status`` would slow every step of every message. To find a few among a million
     takes a quarter of a second. ``Filters.counted`` knows beforehand whether there are any.
     """
-    columns = (message, customer.c.phone, customer.c.customer_id.label("known"))
-    query = sa.select(*columns).join(customer, customer.c.customer_id == message.c.customer_id, isouter=True)
-    query = query.where(message.c.window_start == window.start, *filters.conditions()).limit(limit + 1)
+    query = sa.select(message).where(message.c.window_start == window.start, *filters.conditions()).limit(limit + 1)
     if before is not None:
         query = query.where(message.c.customer_id < before).order_by(message.c.customer_id.desc())
     else:
         query = query.order_by(message.c.customer_id)
         if after is not None:
             query = query.where(message.c.customer_id > after)
-    found = conn.execute(query).all()
+    # joined before the limit, the customers would be read from the first one on
+    theirs = query.subquery("theirs")
+    order = theirs.c.customer_id.desc() if before is not None else theirs.c.customer_id
+    joined = sa.select(theirs, customer.c.phone, customer.c.customer_id.label("known")).join(
+        customer, customer.c.customer_id == theirs.c.customer_id, isouter=True
+    )
+    found = conn.execute(joined.order_by(order)).all()
     more = len(found) > limit
     rows = [_listed(row) for row in found[:limit]]
     if before is not None:
