@@ -89,7 +89,7 @@ def of(row: sa.Row[Any]) -> MessageDetail:
         status=row.status,
         accepted=row.accepted_at is not None,
         tone=message_words.tone(row.status),
-        why=message_words.why(row.reason, row.error, row.fact),
+        why=message_words.why(row.status, reason_name=row.reason, error=row.error, fact_name=row.fact),
         fact=row.fact and message_words.fact(row.fact),
         error_code=row.error_code,
         phone=masked(row.phone),

@@ -181,7 +181,7 @@ def _listed(row: sa.Row[Any]) -> Listed:
         segment=row.bucket,
         status=row.status,
         tone=message_words.tone(row.status),
-        why=message_words.why(row.reason, row.error, row.fact),
+        why=message_words.why(row.status, reason_name=row.reason, error=row.error, fact_name=row.fact),
         error_code=row.error_code,
         phone=masked(row.phone),
         sms_segments=row.segments,

@@ -16,6 +16,7 @@ TONES = {
     MessageStatus.SKIPPED: "none",
 }
 """The tone of each status: a state of Airflow with a like meaning, or the page's own."""
+_WENT_WELL = {MessageStatus.ACCEPTED, MessageStatus.SENT, MessageStatus.DELIVERED}
 
 REASONS = {
     SkipReason.BACKFILL: "Backfill: computed, never texted",
@@ -72,10 +73,15 @@ def tone(status: str) -> str:
     return TONES[MessageStatus(status)]
 
 
-def why(reason_name: str | None, error: str | None, fact_name: str | None) -> str | None:
-    """Why a message was skipped or did not arrive; None if nothing is known to be wrong."""
+def why(status: str, *, reason_name: str | None, error: str | None, fact_name: str | None) -> str | None:
+    """Why a message was skipped, waits or did not arrive; None if nothing is known to be wrong.
+
+    A message keeps the error of an attempt, also if it turns out later that it arrived.
+    """
     if reason_name:
         return reason(reason_name)
+    if status in _WENT_WELL:
+        return None
     if error:
         return error[0].upper() + error[1:]
     return fact(fact_name) if fact_name else None

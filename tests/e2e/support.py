@@ -27,8 +27,8 @@ from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 
 STOPS_WITHIN = 40
-VIEWER = "vera"
-"""Somebody who may look and not act."""
+VIEWER, USER, OP = "vera", "uma", "olga"
+"""The users of the roles viewer, user and op. A viewer looks; a user triggers and halts; an op edits Variables too."""
 
 
 def past_window(number: int) -> Window:

@@ -17,7 +17,7 @@ from engage.airflow_names import DAG_ID
 from engage.local.home import CHECKOUT
 from engage.local.stack import ADMIN
 from engage.pages import static_files
-from tests.e2e.pages import EVIL, START, WAITS, WINDOW
+from tests.e2e.pages import EVIL, SENT, START, WAITS, WINDOW
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run, past_window
 
 ADDRESSES = {
@@ -29,17 +29,25 @@ ADDRESSES = {
     "/what-if": f"/what-if?window_start={START}",
     "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
     "/customer": "/customer?customer_id=1",
+    "/messages": f"/messages?window_start={SENT}",
+    "/message": f"/message?window_start={SENT}&customer_id=1",
+    "/messages.csv": f"/messages.csv?window_start={SENT}",
     "/gallery": "/gallery",
     "/static/{name}": f"/{static_files.address('page.css')}",
 }
 BODIES = {
-    "/find-customer": {"customer_id": "1"},
+    "/find-customer": {"text": "1"},
+    "/settle-message": {"window_start": SENT, "customer_id": "1", "status": "delivered", "why": "a test"},
+    "/reconcile-messages": {"window_start": SENT},
+    "/export-messages": {"window_start": SENT},
+    "/opt-out": {"customer_id": "999999999999", "why": "a test"},  # no customer, so that all stay as they are
+    "/forget-customer": {"customer_id": "999999999999", "typed_id": ""},
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
     "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
 }
-ANSWERS = {"/go-on": 400}
+ANSWERS = {"/go-on": 400, "/settle-message": 404, "/opt-out": 404, "/forget-customer": 400}
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {"/find-customer"}
 """POSTs that change nothing."""
@@ -160,6 +168,10 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
         ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
         ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
+        ("/messages?status=lost", 400, "There is no status &#39;lost&#39;; there are queued, sending"),
+        ("/messages?segment=%3Cscript%3E", 400, "There is no segment"),
+        ("/messages.csv?window_start=2025-01-07", 400, "is not the start of a window"),
+        (f"/message?window_start={SENT}&customer_id=999999999999", 404, "has no message of the window"),
         (f"/run?dag_id={DAG_ID}&run_id=%3Cscript%3E", 400, "There is no such run"),
         ("/run?dag_id=engage_maintenance&run_id=x", 400, "Only the runs of customer_engagement"),
     ],
@@ -230,4 +242,5 @@ def test_what_a_person_changes_is_in_the_audit_log(
         asked(clients[ADMIN], "POST", path, computed)
     query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
     logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
-    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds"}
+    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds", "engage.settle_message"}
+    assert logged >= {"engage.opt_out", "engage.forget_customer", "engage.reconcile_messages", "engage.export_messages"}

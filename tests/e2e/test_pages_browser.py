@@ -147,10 +147,10 @@ def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) ->
     watched.open_campaigns()
     frame = watched.frame
     frame.get_by_role("link", name="Customers", exact=True).click()
-    frame.get_by_label("Customer's id").fill(str(customer_id))
-    frame.get_by_role("button", name="Show").click()
+    frame.get_by_label("Id, name, or last digits of the phone").fill(str(customer_id))
+    frame.get_by_role("button", name="Find").click()
     expect(frame.get_by_role("heading", name=f"Customer {customer_id}")).to_be_visible()
-    row = frame.get_by_role("row", name=DATES)
+    row = frame.get_by_role("listitem").filter(has=frame.get_by_role("link", name=DATES))
     expect(row).to_contain_text(bucket)
     expect(row).to_contain_text(f"${cents / 100:,.2f}")
     both_themes(watched.page, "customer", 560)
@@ -168,9 +168,9 @@ def test_a_phone_typed_into_the_search_for_a_customer_is_in_no_log(watched: Watc
 
     before = requests()
     watched.page.goto(f"{watched.home.url}/engage/customer")
-    watched.page.get_by_label("Customer's id").fill(phone)
-    watched.page.get_by_role("button", name="Show").click()
-    expect(watched.page.get_by_role("alert")).to_contain_text(f"There is no customer {phone}")
+    watched.page.get_by_label("Id, name, or last digits of the phone").fill(phone)
+    watched.page.get_by_role("button", name="Find").click()
+    expect(watched.page.get_by_role("alert")).to_have_text("No customer has this id or this phone.")
     watched.errors.clear()  # the browser counts the answer of 404 as one
     until(lambda: requests() > before, "the log has the request")  # its line is written after the answer
     assert [name for name, text in logs().items() if phone in text] == []
@@ -178,7 +178,7 @@ def test_a_phone_typed_into_the_search_for_a_customer_is_in_no_log(watched: Watc
 
 @pytest.mark.parametrize("watched", [VIEWER], indirect=True)
 def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None:
-    for address in ("campaigns", f"report?window_start={START}", f"what-if?window_start={START}"):
+    for address in ("campaigns", f"report?window_start={START}", f"what-if?window_start={START}", "messages"):
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         assert watched.page.locator("[data-post], [data-opens]").count() == 0

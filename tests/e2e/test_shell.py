@@ -12,7 +12,7 @@ from engage.airflow_names import DAG_ID
 from engage.local.stack import ADMIN
 from engage.pages import static_files
 from tests.e2e.browser import let_in
-from tests.e2e.pages import DATES, START, Watched, violations, watching
+from tests.e2e.pages import DATES, SENT, START, Watched, violations, watching
 from tests.e2e.support import Airflow, Run
 
 PAGES = {
@@ -21,6 +21,8 @@ PAGES = {
     "what-if": 200,
     "customer": 200,
     "customer?customer_id=1": 200,
+    "messages": 200,
+    f"message?window_start={SENT}&customer_id=1": 200,
     "gallery": 200,
     "no-such-page": 404,
     "report?window_start=2025-01-07": 400,
@@ -62,7 +64,7 @@ def test_axe_finds_nothing_on_any_page(themed: Watched, address: str) -> None:
 
 def test_axe_finds_nothing_in_any_dialog(themed: Watched) -> None:
     page = themed.page
-    for address in ("gallery", "what-if", f"report?window_start={START}"):
+    for address in ("gallery", "what-if", f"report?window_start={START}", "messages", "customer?customer_id=1"):
         page.goto(f"{themed.home.url}/engage/{address}")
         for opener in page.locator("[data-opens]:enabled").all():
             opener.click()

@@ -95,7 +95,11 @@ def test_what_people_have_written_stays_text(world):
     world.computed()
     world.message()
     world.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
-    world.execute(sa.text(f"UPDATE message SET error = '{EVIL}', settled_by = '{EVIL}', settled_why = '{EVIL}'"))
+    world.execute(
+        sa.text(
+            f"UPDATE message SET status = 'failed', error = '{EVIL}', settled_by = '{EVIL}', settled_why = '{EVIL}'"
+        )
+    )
     page = page_of(world, str(ada))
     assert page.count("&lt;script&gt;") == 9
     assert_inert(page)

@@ -245,6 +245,7 @@ def test_a_settled_message_has_the_name_and_the_reason(sent):
     ledger.settle(sent.engine, sent.window, 4, settled, as_of=sent.now + timedelta(hours=1))
     text = text_of(messages_page.message_page(sent.engine, OPERATOR, sent.window, 4))
     assert "Settled by ada Because showed it at the counter" in text
+    assert "The connection broke" not in text
     assert "Delivered 10 Nov 2026, 10:00:00 UTC" in text
     assert "data-opens" not in text
 
@@ -256,7 +257,7 @@ def test_a_message_that_does_not_exist_is_said_to_be_none(sent):
 
 def test_what_people_have_written_stays_text(sent):
     sent.execute(sa.text("ALTER TABLE message DISABLE TRIGGER USER"))
-    put(sent, 4, "delivered", body=EVIL, error=EVIL, settled_by=EVIL, settled_why=EVIL, provider_message_id=EVIL)
+    put(sent, 4, "failed", body=EVIL, error=EVIL, settled_by=EVIL, settled_why=EVIL, provider_message_id=EVIL)
     assert_inert(page_of(sent, OP))
     page = messages_page.message_page(sent.engine, OP, sent.window, 4)
     assert page.count("&lt;script&gt;") == 5
