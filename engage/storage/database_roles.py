@@ -20,6 +20,12 @@ _HALT = "halted_at, halted_by, halted_why, resumed_at"
 _LOG = "SELECT, INSERT, DELETE"
 _RECORD = "SELECT, INSERT, UPDATE, DELETE"
 _RENUMBER = "SELECT, UPDATE (customer_id)"
+_ERASE_EVENTS = "SELECT (customer_id), DELETE"
+_SETTLE = (
+    "status, reason, provider_message_id, error, error_code, fact, queued_at, unknown_at, accepted_at, sent_at, "
+    "settled_at, settled_by, settled_why"
+)
+_ERASE_MESSAGE = "customer_id, phone_hash, body"
 
 RIGHTS: dict[str, dict[sa.Table, str]] = {
     SERVICE: {
@@ -41,13 +47,19 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT})",
-        schema.customer: _READ,
-        schema.suppression: _READ,
-        schema.customer_activity: _READ,
-        schema.customer_bucket: _READ,
-        schema.message: _READ,
-        schema.message_count: _READ,
-        schema.alert: _READ,
+        # a customer is opted out or forgotten
+        schema.customer: "SELECT, UPDATE (opted_out_at), DELETE",
+        schema.suppression: "SELECT, INSERT, UPDATE",
+        schema.inbound_sms: "SELECT (phone_hash), DELETE",
+        schema.app_session: _ERASE_EVENTS,
+        schema.purchase: _ERASE_EVENTS,
+        schema.app_event: _ERASE_EVENTS,
+        schema.customer_activity: _RENUMBER,
+        schema.customer_bucket: _RENUMBER,
+        # a message of unknown outcome is settled
+        schema.message: f"SELECT, UPDATE ({_SETTLE}, {_ERASE_MESSAGE})",
+        schema.message_count: _RECORD,
+        schema.alert: _ADD,
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

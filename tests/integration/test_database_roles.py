@@ -8,17 +8,22 @@ import sqlalchemy as sa
 from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
+from engage.customers import erasure, profile
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
-from engage.pages.csv_download import counts_csv
-from engage.pages.customer_page import customer_page, known_id
+from engage.pages.csv_download import counts_csv, messages_csv
+from engage.pages.customer_page import customer_page, results
+from engage.pages.messages_page import message_page, messages_page
 from engage.pages.viewer import Viewer
 from engage.pages.what_if import counts, what_if_page
+from engage.reports.message_list import Filters
 from engage.reports.what_if import THRESHOLDS
-from engage.sending import queue
+from engage.sending import ledger, queue
 from engage.sending.delivery_health import ReceiptJudge
+from engage.sending.providers.sandbox import SandboxProvider
+from engage.sending.reconcile import reconcile
 from engage.settings import Settings
-from engage.statuses import AlertKind
+from engage.statuses import AlertKind, ProviderFact
 from engage.storage import database_roles, migrations, partitions, schema
 from engage.storage.database_errors import sqlstate
 from engage.storage.schema import LOG_TIMES, app_session
@@ -93,8 +98,48 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert b"BOOST" in counts_csv(pages, sent.window).encode()
     assert "BOOST" in what_if_page(pages, viewer, sent.window, {}, dict.fromkeys(THRESHOLDS, "5"))
     assert "BOOST" in counts(pages, sent.window, {"low_spend_threshold": "2"})
-    assert "BOOST" in customer_page(pages, Viewer(), "1")
-    assert known_id(pages, "1") == 1
+    assert "BOOST" in customer_page(pages, Viewer(), "1", Settings(), as_of=sent.now)
+    assert results(pages, "1", full_phone=False) == (1, "")
+    assert results(pages, "0001", full_phone=False) == (1, "")
+    assert "BOOST" in messages_page(pages, viewer, sent.window, Filters())
+    assert "BOOST" in message_page(pages, viewer, sent.window, 1)
+    assert "no_phone" in "".join(messages_csv(pages, sent.window, Filters(), phones=True))
+
+
+@pytest.fixture
+def unknown(sent):
+    """A message of unknown outcome."""
+    sent.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
+    sent.execute(sa.text("UPDATE message SET status = 'unknown', provider_message_id = NULL WHERE customer_id = 1"))
+    sent.execute(sa.text("ALTER TABLE message ENABLE TRIGGER message_move"))
+    return sent
+
+
+def test_the_pages_settle_a_message_of_unknown_outcome(unknown, pages):
+    fact = ProviderFact.NUMBER_INVALID  # after which the phone is suppressed
+    settled = ledger.Settlement("failed", "asked the provider", "ada", error_code=7, fact=fact)
+    ledger.settle(pages, unknown.window, 1, settled, as_of=unknown.now)
+    assert unknown.value("SELECT settled_by FROM message WHERE customer_id = 1") == "ada"
+    assert unknown.value("SELECT reason FROM suppression") == "dead_number"
+
+
+def test_the_pages_ask_the_provider_also_about_what_a_lost_sender_left(sent, pages):
+    sent.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
+    sent.execute(sa.text("UPDATE message SET status = 'sending' WHERE customer_id = 1"))
+    sent.execute(sa.text("ALTER TABLE message ENABLE TRIGGER message_move"))
+    later = sent.now + timedelta(hours=1)
+    done = reconcile(pages, sent.window, lambda name: SandboxProvider(), as_of=later)
+    assert done.not_found == 1
+    assert sent.value("SELECT kind FROM alert") == AlertKind.MESSAGES_UNKNOWN
+
+
+def test_the_pages_opt_a_customer_out_and_forget_one(sent, pages):
+    with pages.begin() as conn:
+        profile.opt_out(conn, 1, as_of=sent.now)
+    assert sent.value("SELECT opted_out_at FROM customer WHERE customer_id = 1") == sent.now
+    done = erasure.forget(pages, 1, as_of=sent.now)
+    assert (done.known, done.events, done.messages) == (True, 1, 1)
+    assert sent.value("SELECT reason FROM suppression") == "erasure"
 
 
 def test_the_pages_halt_and_resume(sent, pages):
@@ -115,14 +160,21 @@ def test_the_pages_halt_and_resume(sent, pages):
         "UPDATE campaign SET frozen_at = null",
         "UPDATE campaign SET status = 'complete'",
         "DELETE FROM campaign",
-        "UPDATE message SET status = 'delivered'",
+        "UPDATE message SET bucket = 'BOOST'",
+        "UPDATE message SET segments = 1",
+        "UPDATE message SET sender_token = 9",
+        "DELETE FROM message",
         "UPDATE customer SET consent_at = now()",
         "DELETE FROM suppression",
-        "INSERT INTO alert (kind) VALUES ('x')",
+        "UPDATE alert SET mailed_at = now()",
+        "DELETE FROM alert",
         "SELECT secret_hash FROM api_key",
         "SELECT answer FROM intake_batch",
-        "SELECT 1 FROM inbound_sms",
-        "SELECT 1 FROM app_session",
+        "SELECT text_class FROM inbound_sms",
+        "SELECT started_at FROM app_session",
+        "SELECT amount_cents FROM purchase",
+        "INSERT INTO customer (customer_id, registered_at) VALUES (9, now())",
+        "UPDATE customer SET phone = null",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):
