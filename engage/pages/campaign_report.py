@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import formats
+from engage.campaigns.distribution import Distribution, distribution
 from engage.campaigns.segments import BOOST, REWARD
 from engage.currency import currency
 from engage.pages import campaign_comparison, charts
@@ -14,7 +15,6 @@ from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import report
 from engage.reports.campaign_list import comparable
-from engage.reports.distribution import Distribution, distribution
 from engage.reports.funnel import funnel
 from engage.settings import Settings
 from engage.storage import connection

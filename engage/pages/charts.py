@@ -23,10 +23,10 @@ from typing import Any
 from markupsafe import Markup
 
 from engage import formats
+from engage.campaigns.distribution import Axis, Distribution
 from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.currency import currency
 from engage.pages.chart_svg import BOTTOM, TOP, Frame, Scale, Tick
-from engage.reports.distribution import Axis, Distribution
 
 TONES = {BOOST: "boost", REWARD: "reward", NONE: "rest"}
 LOW, HIGH = 256, 400

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from math import exp
 
+from engage.campaigns.distribution import Axis, Distribution
 from engage.campaigns.segments import BUCKETS
 from engage.pages import charts
 from engage.pages.render import html
 from engage.pages.viewer import NextRun, Viewer
-from engage.reports.distribution import Axis, Distribution
 from engage.window import ANCHOR, Window
 
 AT = datetime(2026, 11, 26, 14, 8, 2, tzinfo=UTC)

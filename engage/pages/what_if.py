@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
+from engage.campaigns.distribution import Distribution, distribution
 from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.reports.distribution import Distribution, distribution
 from engage.reports.what_if import THRESHOLDS, WhatIf, what_if
 from engage.settings import PREFIX
 from engage.storage import connection

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns.distribution import BINS, axis, distribution
 from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.reports import report
-from engage.reports.distribution import BINS, axis, distribution
 from engage.reports.funnel import funnel
 from engage.settings import validate
 from engage.steps.seed import seed

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from engage.campaigns.distribution import Axis, Distribution
 from engage.pages import charts, render, static_files
 from engage.pages.error_page import error_page
 from engage.pages.gallery import gallery
 from engage.pages.opening import opening
 from engage.pages.viewer import NextRun, Viewer
-from engage.reports.distribution import Axis, Distribution
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = "</td></script><script>alert(1)</script>'\""
