@@ -30,6 +30,8 @@ from engage.window import Window
 
 ITSELF = "Engage itself"
 """The name in ``halted_by`` of a campaign that its own sender halted."""
+_READ = [column for column in campaign.c if column.name != "distribution"]
+"""The columns of the record. The distribution is large, and only charts show it: see ``campaigns.distribution``."""
 _WITH_LEDGER = (CampaignStatus.QUEUED, CampaignStatus.SENDING, CampaignStatus.COMPLETE)
 
 
@@ -153,7 +155,7 @@ def _timed(active: Step, name: str) -> Iterator[Step]:
 
 def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign | None:
     """The window's campaign, or None. With ``lock``, every other step waits until the commit."""
-    query = sa.select(campaign).where(campaign.c.window_start == window.start)
+    query = sa.select(*_READ).where(campaign.c.window_start == window.start)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     return _campaign(row) if row else None
 
@@ -166,7 +168,7 @@ def find_all(
     limit: int | None = None,
 ) -> list[Campaign]:
     """Campaigns, newest first: the latest ``limit`` of all, of these windows, or of those before ``before``."""
-    query = sa.select(campaign).order_by(campaign.c.window_start.desc()).limit(limit)
+    query = sa.select(*_READ).order_by(campaign.c.window_start.desc()).limit(limit)
     if windows is not None:
         query = query.where(campaign.c.window_start.in_([window.start for window in windows]))
     if before is not None:

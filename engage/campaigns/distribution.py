@@ -1,19 +1,26 @@
 """The distribution of spend and activity over a campaign's customers, counted in bins.
 
 A threshold is always a border between two bins. So all customers in one bin of spend and sessions are in one bucket.
+
+The step ``bucket`` keeps the distribution in the campaign's row. ``extract`` and ``aggregate`` take the buckets away,
+and a trigger then takes the distribution away (migration 0017), so it is always that of the present numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor, log10
+from typing import Any
 
 import sqlalchemy as sa
 
+from engage.campaigns import campaign
 from engage.campaigns.segments import BOOST, BUCKETS, NONE, REWARD
 from engage.settings import Settings
 from engage.storage import partitions
+from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer_activity
 from engage.window import WEEKS, Window
 
@@ -53,8 +60,22 @@ class Axis:
         low, high = self._edge(number), self._edge(number + 1)
         return (low if high <= 0 else max(0, low)) / self.unit, high / self.unit
 
+    def to_json(self) -> dict[str, Any]:
+        """What tells this axis from others of its kind."""
+        return {name: getattr(self, name) for name in ("border", "width", "below", "bins", "in_view")}
+
     def _edge(self, number: int) -> int:
         return self.border + (number - self.below) * self.width
+
+
+def spend_axis(border: int, width: int, below: int, bins: int, *, in_view: bool = True) -> Axis:
+    """An axis of cents. A customer at the threshold is not below it."""
+    return Axis(border, width, below, bins, closed=False, unit=100, in_view=in_view)
+
+
+def sessions_axis(border: int, width: int, below: int, bins: int, *, in_view: bool = True) -> Axis:
+    """An axis of the window's sessions. A customer at the threshold is not above it."""
+    return Axis(border, width, below, bins, closed=True, unit=WEEKS, in_view=in_view)
 
 
 def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
@@ -107,6 +128,17 @@ class Distribution:
             return BOOST
         return REWARD if self.sessions.in_view and sessions >= self.sessions.below else NONE
 
+    def to_json(self) -> dict[str, Any]:
+        """The distribution as the campaign's row keeps it."""
+        axes = {"spend": self.spend.to_json(), "sessions": self.sessions.to_json()}
+        return axes | {"cells": [[*cell, customers] for cell, customers in self.cells.items()]}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Distribution:
+        """Read what a campaign's row keeps."""
+        cells = {(spend, sessions): customers for spend, sessions, customers in kept["cells"]}
+        return cls(spend_axis(**kept["spend"]), sessions_axis(**kept["sessions"]), cells)
+
     def _along(self, side: int, bins: int) -> dict[str, list[int]]:
         counts = {name: [0] * bins for name in BUCKETS}
         for cell, customers in self.cells.items():
@@ -118,8 +150,26 @@ def _sums(counts: dict[str, list[int]]) -> list[int]:
     return [sum(bins) for bins in zip(*counts.values(), strict=True)]
 
 
+def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
+    """The distribution of a campaign with these settings whose customers are in buckets.
+
+    It is kept in the campaign's row. A campaign of an earlier version has none: its customers are counted, and the
+    result is kept, unless a step is at work on the campaign.
+    """
+    row = campaign_table.c.window_start == window.start
+    if kept := conn.execute(sa.select(campaign_table.c.distribution).where(row)).scalar_one_or_none():
+        return Distribution.from_json(kept)
+    uncounted = sa.and_(row, campaign.has_buckets(), campaign_table.c.distribution.is_(None))
+    lock = sa.select(campaign_table.c.settings).where(uncounted).with_for_update(skip_locked=True)
+    locked = conn.execute(lock).scalar_one_or_none()
+    found = distribution(conn, window, settings)
+    if locked and Settings.from_snapshot(locked) == settings:
+        campaign.update(conn, window, distribution=found.to_json())
+    return found
+
+
 def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
-    """The distribution of the window's ``customer_activity``. The caller makes sure that it exists."""
+    """Count the window's ``customer_activity``. The caller makes sure that it exists."""
     rows = partitions.of(customer_activity, window)
     spread = conn.execute(sa.select(*_spread(rows.c.total_spend_cents), *_spread(rows.c.sessions))).one()
     most_sessions_not_high = floor(settings.high_activity_threshold * Decimal(WEEKS))

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import formats
-from engage.campaigns.distribution import Distribution, distribution
+from engage.campaigns import distribution
+from engage.campaigns.distribution import Distribution
 from engage.campaigns.segments import BOOST, REWARD
 from engage.currency import currency
 from engage.pages import campaign_comparison, charts
@@ -37,7 +38,7 @@ def campaign_report(
         against = against or comparable(conn, window).default
         earlier = report.of(conn, against) if against else None
         settings = Settings.from_snapshot(found.settings)
-        spread = distribution(conn, window, settings) if found.customers else None
+        spread = distribution.of(conn, window, settings) if found.buckets else None
     return html(
         "campaign_report.html",
         viewer=viewer,

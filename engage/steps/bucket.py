@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard
+from engage.campaigns.distribution import distribution
 from engage.campaigns.segments import BUCKETS, rule
 from engage.errors import NotReady
 from engage.settings import Settings
@@ -40,7 +41,10 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
         buckets = dict.fromkeys(BUCKETS, 0) | _customers_by_bucket(step.conn, window)
         checked = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
-        step.save(status=CampaignStatus.BUCKETED, buckets=buckets, guard=checked.to_json())
+        counted = distribution(step.conn, window, step.settings)
+        step.save(
+            status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json(), guard=checked.to_json()
+        )
         return BucketSummary(buckets, guard=checked.note)
 
 

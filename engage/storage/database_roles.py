@@ -46,7 +46,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.customer_bucket: _RENUMBER,
     },
     PAGES: {
-        schema.campaign: f"SELECT, UPDATE ({_HALT})",
+        schema.campaign: f"SELECT, UPDATE ({_HALT}, distribution)",  # a page keeps what it had to count itself
         # a customer is opted out or forgotten
         schema.customer: "SELECT, UPDATE (opted_out_at), DELETE",
         schema.suppression: "SELECT, INSERT, UPDATE",

@@ -168,6 +168,12 @@ campaign = sa.Table(
         comment="when its sender goes on with messages that have to wait",
     ),
     sa.Column("mode", sa.Text, comment="what the last run may do with its messages; null if that is not known"),
+    sa.Column(
+        "distribution",
+        JSONB(none_as_null=True),
+        comment="customers counted by bins of spend and sessions; null if they were not counted since they were "
+        "computed",
+    ),
     _one_of("status", CampaignStatus),
     _one_of("approval", ApprovalState),
     _one_of("mode", RunMode),

@@ -1,14 +1,21 @@
 """The distribution and the funnel of a report agree with pandas, row by row."""
 
+import json
+
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns.distribution import BINS, axis, distribution
+from engage.campaigns import campaign
+from engage.campaigns import distribution as distribution_module
+from engage.campaigns.distribution import BINS, Distribution, axis, distribution
+from engage.campaigns.distribution import of as distribution_of
 from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.reports import report
 from engage.reports.funnel import funnel
 from engage.settings import validate
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
 from engage.steps.seed import seed
 from tests.integration.conftest import KEY
 
@@ -88,3 +95,76 @@ def test_the_funnel_only_narrows_and_counts_what_the_ledger_has(world, customers
     assert found.delivered == 7
     stages = list(found.stages().values())
     assert stages == sorted(stages, reverse=True)
+
+
+# --- what the campaign keeps
+
+
+def of(world):
+    with world.engine.begin() as conn:
+        found = campaign.find(conn, world.window)
+        return distribution_of(conn, world.window, found.settings)
+
+
+def kept(world):
+    return world.value("SELECT distribution FROM campaign")
+
+
+@pytest.mark.parametrize(("low", "high"), THRESHOLDS)
+def test_what_is_kept_is_what_was_counted(world, customers, low, high):
+    world.computed(low_spend_threshold=low, high_activity_threshold=high)
+    with world.engine.begin() as conn:
+        counted = distribution(conn, world.window, campaign.find(conn, world.window).settings)
+    assert Distribution.from_json(json.loads(json.dumps(kept(world)))) == counted == of(world)
+
+
+def test_a_page_counts_no_customer_whom_the_step_has_counted(world, customers, monkeypatch):
+    monkeypatch.setattr(distribution_module, "distribution", pytest.fail)
+    assert sum(of(world).by_spend()) == len(customers)
+
+
+def test_putting_customers_in_buckets_twice_is_the_same_as_once(world, customers):
+    before = kept(world)
+    bucket(world.engine, world.window)
+    assert kept(world) == before
+
+
+@pytest.mark.parametrize("step", ["extract", "aggregate"])
+def test_a_campaign_that_is_computed_anew_has_no_old_distribution(world, customers, step):
+    before = of(world)
+    world.sessions(900_002, 400)
+    world.extract() if step == "extract" else aggregate(world.engine, world.window)
+    assert kept(world) is None
+    aggregate(world.engine, world.window)
+    bucket(world.engine, world.window)
+    assert of(world).cells != before.cells
+
+
+def test_a_version_that_keeps_none_leaves_no_old_one(world, customers):
+    world.execute(sa.text("UPDATE campaign SET buckets = 'null'"))
+    world.execute(sa.text("UPDATE campaign SET buckets = '{\"BOOST\": 1}'"))
+    assert kept(world) is None
+
+
+def test_the_distribution_of_an_older_campaign_is_counted_once(world, customers, monkeypatch):
+    before = kept(world)
+    world.execute(sa.text("UPDATE campaign SET distribution = NULL"))
+    assert of(world).to_json() == before
+    assert kept(world) == before
+    monkeypatch.setattr(distribution_module, "distribution", pytest.fail)
+    assert of(world).to_json() == before
+
+
+def test_a_page_neither_waits_for_a_step_nor_keeps_a_count_beside_it(world, customers):
+    world.execute(sa.text("UPDATE campaign SET distribution = NULL"))
+    with world.engine.begin() as conn:
+        campaign.locked(conn, world.window)
+        assert sum(of(world).by_spend()) == len(customers)
+    assert kept(world) is None
+
+
+def test_a_count_by_other_thresholds_is_not_kept(world, customers):
+    world.execute(sa.text("UPDATE campaign SET distribution = NULL"))
+    with world.engine.begin() as conn:
+        distribution_of(conn, world.window, validate({"low_spend_threshold": "7"}))
+    assert kept(world) is None
