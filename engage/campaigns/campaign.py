@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from engage.campaigns import message_counts
 from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
+from engage.campaigns.message_counts import MessageCounts
 from engage.errors import NothingToHalt, NotReady
 from engage.settings import Settings
 from engage.statuses import ApprovalState, CampaignStatus, RunMode
@@ -77,6 +79,10 @@ class Campaign:
     def may_text(self) -> bool:
         """Whether the run that computes it may send messages."""
         return self.mode in {RunMode.TEXT, None}
+
+    def cost(self, counts: MessageCounts) -> Decimal | None:
+        """What the provider charges for the messages that it has accepted; None without a price or a message."""
+        return self.settings.cost(counts.charged_segments) if self.settings and counts.charged_segments else None
 
     def require_settings(self) -> Settings:
         """The settings that ``extract`` took for it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +33,10 @@ class Finding:
     found: float
     limit: float
     sentence: str
+
+    def newest(self, window: Window) -> datetime | None:
+        """The time of the window's newest event, if the finding is about it."""
+        return window.end - timedelta(days=self.found) if self.check is GuardCheck.FRESHNESS else None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The page *Campaign report*: one campaign's stages, buckets, charts, messages and comparison."""
+"""The page *Campaign report*: one campaign's steps, figures, customers, texts, comparison and history."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,23 +12,46 @@ from engage.campaigns import distribution
 from engage.campaigns.distribution import Distribution
 from engage.campaigns.segments import BOOST, REWARD
 from engage.currency import currency
-from engage.pages import campaign_comparison, charts
+from engage.pages import (
+    addresses,
+    campaign_activity,
+    campaign_comparison,
+    campaign_funnel,
+    campaign_progress,
+    charts,
+    message_outcome,
+)
 from engage.pages.render import html
+from engage.pages.runs import RunFacts, words
 from engage.pages.viewer import Viewer
-from engage.reports import report
-from engage.reports.campaign_list import comparable
-from engage.reports.funnel import funnel
+from engage.reports import message_texts, report
+from engage.reports.campaign_list import Comparable, comparable
+from engage.reports.report import Report
 from engage.settings import Settings
 from engage.storage import connection
 from engage.window import Window
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The campaigns to compare with: an address's value and the words of each, and the one that is chosen."""
+
+    options: list[tuple[str, str]]
+    chosen: str
+
+
 def campaign_report(
-    engine: sa.Engine, viewer: Viewer, window: Window, *, against: Window | None = None, in_run: bool = False
+    engine: sa.Engine,
+    viewer: Viewer,
+    window: Window,
+    *,
+    against: Window | None = None,
+    in_run: bool = False,
+    run: RunFacts | None = None,
 ) -> str:
     """The HTML of a campaign's report, compared with ``against``, by default with the last campaign that was sent.
 
-    ``in_run``: it stands in the tab of the campaign's DAG run.
+    ``in_run``: it stands in the tab of the campaign's DAG run. ``run``: what Airflow knows of that run.
 
     Raises:
         NotReady: the window has no campaign.
@@ -35,21 +59,57 @@ def campaign_report(
     with engine.begin() as conn:
         connection.tune(conn)
         found = report.of(conn, window)
-        against = against or comparable(conn, window).default
-        earlier = report.of(conn, against) if against else None
+        others = comparable(conn, window)
+        against = against or others.default
+        earlier = report.of(conn, against, unknown=False) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution.of(conn, window, settings) if found.buckets else None
+        texts = message_texts.texts(conn, window, settings, found.counts) if found.buckets else []
+        progress = campaign_progress.shown(conn, found)
+    counts = found.counts
     return html(
         "campaign_report.html",
+        **progress,
         viewer=viewer,
         in_run=in_run,
-        report=found,
-        stages=funnel(found).stages(),
-        unsettled=found.counts.unsettled if found.counts else 0,
+        record=found.record,
+        run_words=words(found.record.run_id, run),
+        run=run,
+        stages=campaign_funnel.stages(found),
+        unsettled=counts.unsettled if counts else 0,
+        skipped=message_outcome.skipped(counts, window) if counts else [],
         charts=_charts(spread, settings) if spread else None,
+        texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,
+        choice=_choice(others, against) if others.campaigns and not in_run else None,
+        activity=campaign_activity.activity(found, run),
+        findings=_findings(found),
+        approval_address=addresses.approval(window),
     )
+
+
+def _findings(found: Report) -> list[dict[str, Any]]:
+    """What the guard found, each as a sentence, or with the time of the newest event."""
+    record = found.record
+    return [
+        {"sentence": _capital(one.sentence), "newest": one.newest(record.window), "days": one.found, "limit": one.limit}
+        for one in record.guard.findings
+    ]
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
+def _choice(others: Comparable, chosen: Window | None) -> Choice:
+    options = []
+    for window, status in others.campaigns.items():
+        last = ", the last one sent" if window == others.default else f", {status.label.lower()}"
+        options.append((formats.iso_day(window.start), formats.days(window.start, window.end) + last))
+    if chosen is None:
+        options.insert(0, ("", "no other campaign"))
+    return Choice(options, formats.iso_day(chosen.start) if chosen else "")
 
 
 def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:

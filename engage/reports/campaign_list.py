@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,11 @@ class ListedCampaign:
         return in_order(self.campaign.buckets)
 
     @property
+    def cost(self) -> Decimal | None:
+        """What the provider charges for its messages; None without a price or a message."""
+        return self.campaign.cost(self.messages)
+
+    @property
     def thresholds(self) -> dict[str, float]:
         """The two thresholds that it was computed with; empty before ``extract``."""
         settings = self.campaign.settings
@@ -66,6 +72,7 @@ class ListedCampaign:
             "customers": self.customers,
             "buckets": self.buckets,
             "messages": self.messages.to_dict(),
+            "cost": amount(self.cost),
             "thresholds": self.thresholds,
         }
 
@@ -73,6 +80,11 @@ class ListedCampaign:
 def in_order(buckets: dict[str, int] | None) -> dict[str, int]:
     """Customers by bucket in the order of the buckets; empty if they were not computed."""
     return {name: buckets.get(name, 0) for name in BUCKETS} if buckets else {}
+
+
+def amount(cost: Decimal | None) -> str | None:
+    """A cost for JSON, such as 38.9707: its digits as text, so that none is lost."""
+    return None if cost is None else f"{cost:f}"
 
 
 def listed(conn: sa.Connection, *, before: Window | None = None, limit: int) -> list[ListedCampaign]:

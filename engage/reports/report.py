@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from engage import formats
 from engage.campaigns import campaign, status
+from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status
 from engage.errors import NotReady
-from engage.reports.campaign_list import in_order
+from engage.reports.campaign_list import amount, in_order
 from engage.sending import ledger
 from engage.statuses import MessageStatus, RejectReason
 from engage.window import Window
@@ -27,7 +28,8 @@ class Report:
     """One campaign, ready for JSON. Times are ISO 8601 in UTC; ``timings`` are seconds by step.
 
     Where nothing was computed, ``customers`` is None and ``buckets`` is empty. Without a ledger ``counts`` is None, and
-    ``messages`` has none.
+    ``messages`` has none. ``cost`` is an amount as text, of the segments that the provider accepted; None without a
+    price or a message.
     """
 
     window: dict[str, Any]
@@ -37,15 +39,22 @@ class Report:
     rejected: dict[str, int]
     buckets: dict[str, int]
     messages: dict[str, Any]
+    cost: str | None
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
     counts: MessageCounts | None = field(repr=False)
     """The messages, counted in more detail than in JSON."""
+    record: Campaign = field(repr=False)
+    """The campaign itself, with times and numbers that JSON holds as sentences."""
 
     def to_dict(self) -> dict[str, Any]:
         """The report for JSON."""
-        return {name: value for name, value in asdict(self).items() if name != "counts"}
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_JSON}
+        return found | {"status": asdict(self.status)}
+
+
+_NOT_IN_JSON = ("counts", "record")
 
 
 def report(engine: sa.Engine, window: Window | None = None) -> Report:
@@ -61,8 +70,8 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         return of(conn, window)
 
 
-def of(conn: sa.Connection, window: Window) -> Report:
-    """The report on the campaign of ``window``.
+def of(conn: sa.Connection, window: Window, *, unknown: bool = True) -> Report:
+    """The report on the campaign of ``window``. Without ``unknown`` it lists no message of unknown outcome.
 
     Raises:
         NotReady: the campaign does not exist.
@@ -71,9 +80,9 @@ def of(conn: sa.Connection, window: Window) -> Report:
     if found is None:
         raise NotReady(f"There is no campaign for the window {window}.")
     [counts] = status.counts_of(conn, [found])
-    unknown = []
-    if counts.count(status=MessageStatus.UNKNOWN):
-        unknown = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
+    entries = []
+    if unknown and counts.count(status=MessageStatus.UNKNOWN):
+        entries = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
     return Report(
         window={
             "start": formats.iso(window.start),
@@ -89,7 +98,8 @@ def of(conn: sa.Connection, window: Window) -> Report:
         events=found.events,
         rejected={reason: found.rejected.get(reason, 0) for reason in RejectReason},
         buckets=in_order(found.buckets),
-        messages=counts.to_dict() | {"unknown": [_line(entry) for entry in unknown]},
+        messages=counts.to_dict() | {"unknown": [_line(entry) for entry in entries]},
+        cost=amount(found.cost(counts)),
         settings=found.settings.snapshot() if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
         guard={
@@ -97,6 +107,7 @@ def of(conn: sa.Connection, window: Window) -> Report:
             "ignored_by": found.guard.ignored_by,
         },
         counts=counts if found.has_ledger else None,
+        record=found,
     )
 
 

@@ -221,7 +221,7 @@ def test_what_the_guard_has_found_is_in_the_report_and_marked_in_the_list(odd):
     begin(odd, RunOptions())
     text = text_of(campaign_report(odd.engine, VIEWER, odd.window, against=odd.window.previous()))
     assert "What the guard found" in text
-    assert "there are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
+    assert "There are 4 sessions, 25.0% of the 16 of the window before, and engage_guard_min_volume" in text
     assert "BOOST has 100.0% of the customers, 100.0 points more than in the window before" in text
     assert "only a run that ignores the guard texts customers" in text
     assert "BOOST, of all customers 0.0% 100.0% +100.0 points" in text
@@ -233,7 +233,7 @@ def test_a_run_that_was_told_to_ignore_the_guard_is_named_beside_what_it_ignored
     odd.message()
     page = campaign_report(odd.engine, VIEWER, odd.window)
     text = text_of(page)
-    assert "there are 4 sessions, 25.0% of the 16" in text
+    assert "There are 4 sessions, 25.0% of the 16" in text
     assert f"Ignored by a_run, triggered by {EVIL}" in text
     assert "no run texts anybody" not in text
     assert "guard ignored" in text_of(the_list(odd))

@@ -1,0 +1,68 @@
+"""What became of a campaign's messages, in parts that lead to the messages themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engage.campaigns.message_counts import MessageCounts
+from engage.pages import addresses
+from engage.reports import message_words
+from engage.statuses import MessageStatus
+from engage.window import Window
+
+ORDER = (
+    MessageStatus.DELIVERED,
+    MessageStatus.SENT,
+    MessageStatus.ACCEPTED,
+    MessageStatus.UNKNOWN,
+    MessageStatus.UNDELIVERED,
+    MessageStatus.FAILED,
+    MessageStatus.SENDING,
+    MessageStatus.QUEUED,
+)
+"""From the best outcome to the messages that have yet to go."""
+NO_RECEIPT = (MessageStatus.ACCEPTED, MessageStatus.SENT)
+NOT_DELIVERED = (MessageStatus.UNDELIVERED, MessageStatus.FAILED)
+_WORDS = {MessageStatus.QUEUED: "waiting", MessageStatus.SENDING: "on their way"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """So many messages that have something in common."""
+
+    name: str
+    count: int
+    tone: str
+    address: str | None
+    """The list of these messages; None if they are not in the ledger."""
+
+    @property
+    def bar(self) -> tuple[str, int, str]:
+        """The part as the macro ``bar`` takes it."""
+        return self.name, self.count, self.tone
+
+
+def outcome(counts: MessageCounts, window: Window, *statuses: MessageStatus) -> list[Part]:
+    """The messages that are not skipped, by status, or those in ``statuses``. Empty parts are left out."""
+    found = ((status, counts.count(status=status)) for status in statuses or ORDER)
+    return [
+        Part(_WORDS.get(status, str(status)), count, _tone(status), addresses.messages(window, status=status))
+        for status, count in found
+        if count
+    ]
+
+
+def skipped(counts: MessageCounts, window: Window) -> list[Part]:
+    """The skipped messages by reason in words, the most frequent first."""
+    return [
+        Part(_lower(message_words.reason(reason)), count, "none", addresses.messages(window, reason=reason))
+        for reason, count in counts.skipped_by_reason.items()
+    ]
+
+
+def _tone(status: MessageStatus) -> str:
+    return "rest" if status is MessageStatus.QUEUED else message_words.tone(status)
+
+
+def _lower(words: str) -> str:
+    return words[0].lower() + words[1:]
