@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from decimal import Decimal
+
 import engage_web_runs
 import engage_web_variables
 import sqlalchemy as sa
@@ -14,12 +17,19 @@ from engage_web_database import Database, DatabaseNow, TheWindow, airflow_now, w
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from engage import parsing
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, lateness
-from engage.errors import RunError
-from engage.pages import campaign_list, campaign_report, csv_download
+from engage.errors import RunError, SettingsError
+from engage.pages import campaign_list, campaign_progress, campaign_report, csv_download
+from engage.pages.campaign_trend import Trend
+from engage.pages.runs import RunFacts
+from engage.window import Window
+
+MAX_SECONDS = 3600.0
+"""The longest time over which a page asks for a rate."""
 
 router = APIRouter()
 
@@ -43,23 +53,79 @@ class GoOn(BaseModel):
     window_start: str
 
 
+class StartRun(BaseModel):
+    """The parameters of a run, as a form sends them: a box that is not ticked is missing, an empty field is empty."""
+
+    window_start: str
+    dry_run: bool = False
+    send_late: bool = False
+    ignore_guard: bool = False
+    seed: bool = False
+    customers: str = ""
+    rng_seed: str = ""
+
+
 @router.get("/campaigns", dependencies=SEE)
 def campaigns(
-    engine: Database, viewer: TheViewer, session: SessionDep, now: DatabaseNow, before: str | None = None
+    *,
+    engine: Database,
+    viewer: TheViewer,
+    session: SessionDep,
+    now: DatabaseNow,
+    before: str | None = None,
+    show: campaign_list.Show = campaign_list.Show.ALL,
+    trend: Trend = Trend.SEGMENTS,
 ) -> HTMLResponse:
-    """The list of campaigns."""
-    older = window_named(before) if before else None
+    """The list of campaigns: all or those of a kind, with one of the charts."""
+    wrong = None
+    try:
+        engage_web_variables.current(session)
+    except SettingsError as exc:
+        wrong = str(exc)
     return HTMLResponse(
         campaign_list.campaign_list(
-            engine, viewer, engage_web_variables.lateness_settings(session), before=older, as_of=now
+            engine,
+            viewer,
+            engage_web_variables.lateness_settings(session),
+            before=window_named(before) if before else None,
+            as_of=now,
+            show=show,
+            trend=trend,
+            facts=lambda run_ids: engage_web_runs.facts(session, run_ids),
+            settings_error=wrong,
         )
     )
 
 
 @router.get("/report", dependencies=SEE)
-def report(engine: Database, viewer: TheViewer, window: TheWindow) -> HTMLResponse:
-    """The report on a window's campaign."""
-    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window))
+def report(
+    engine: Database, viewer: TheViewer, session: SessionDep, window: TheWindow, against: str | None = None
+) -> HTMLResponse:
+    """The report on a window's campaign, compared with that of the window ``against``."""
+    other = window_named(against) if against else None
+    run = _facts(engine, session, window)
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, against=other, run=run))
+
+
+def _facts(engine: sa.Engine, session: Session, window: Window) -> RunFacts | None:
+    """What Airflow knows of the run that computed the window's campaign."""
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+    return engage_web_runs.facts(session, [found.run_id]).get(found.run_id) if found and found.run_id else None
+
+
+@router.get("/report-progress", dependencies=SEE)
+def report_progress(
+    engine: Database, window: TheWindow, gone: int | None = None, seconds: float | None = None
+) -> HTMLResponse:
+    """The part of a report that changes while messages go out.
+
+    ``gone``, ``seconds``: so many messages had gone so long ago, for the rate.
+    """
+    before = None
+    if gone is not None and seconds is not None and 0 < seconds < MAX_SECONDS:
+        before = campaign_progress.Before(gone, timedelta(seconds=seconds))
+    return HTMLResponse(campaign_progress.progress(engine, window, before))
 
 
 @router.get("/run", dependencies=SEE)
@@ -73,7 +139,8 @@ def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_
     if run is None:
         raise RunError(f"There is no such run of {DAG_ID}.")
     window = window_of(run, (run.conf or {}).get("window_start"), airflow_now())
-    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, in_run=True))
+    facts = _facts(engine, session, window)
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, in_run=True, run=facts))
 
 
 @router.get("/counts.csv", dependencies=SEE)
@@ -90,8 +157,28 @@ def go_on(wanted: GoOn, session: SessionDep, user: GetUserDep, now: DatabaseNow)
     window = window_named(wanted.window_start)
     late = lateness.is_late(window, engage_web_variables.lateness_settings(session), now)
     # a run has the time of Airflow's own clock, or the scheduler would let it wait
-    run_id = engage_web_runs.start_run(session, window, send_late=late, user=user.get_name(), now=airflow_now())
+    conf: dict[str, object] = {"send_late": True} if late else {}
+    run_id = engage_web_runs.start_run(session, window, conf, user=user.get_name(), now=airflow_now())
     return JSONResponse({"detail": f"Started: {run_id}."})
+
+
+@router.post("/start-run", dependencies=[*TRIGGER, logged("start_run")])
+def start_run(wanted: StartRun, session: SessionDep, user: GetUserDep) -> JSONResponse:
+    """Trigger a run of a window with the parameters that the user chose."""
+    window = window_named(wanted.window_start)
+    conf: dict[str, object] = {
+        name: True for name in ("dry_run", "send_late", "ignore_guard", "seed") if getattr(wanted, name)
+    }
+    if wanted.seed:
+        numbers = {"customers": wanted.customers, "rng_seed": wanted.rng_seed}
+        conf |= {name: _plain(parsing.number(text.strip())) for name, text in numbers.items() if text.strip()}
+    run_id = engage_web_runs.start_run(session, window, conf, user=user.get_name(), now=airflow_now())
+    return JSONResponse({"detail": f"Started: {run_id}. Its campaign is in the list once the task extract is done."})
+
+
+def _plain(number: Decimal) -> int | float:
+    """The number for the DAG, which decides whether it has to be a whole one."""
+    return int(number) if number == number.to_integral_value() else float(number)
 
 
 @router.post("/halt", dependencies=[*HALT, logged("halt")])

@@ -35,3 +35,14 @@ def eligibility_settings(session: Session) -> settings.Settings:
         return settings.from_variables(lambda key: value(session, key.removeprefix(PREFIX)), *names)
     except SettingsError:
         return settings.Settings()
+
+
+def current(session: Session) -> settings.Settings:
+    """The settings that a run would take now.
+
+    Raises:
+        SettingsError: names each wrong Variable, its value, and what is allowed.
+    """
+    keys = [PREFIX + name for name in settings.Settings.model_fields]
+    stored = {found.key: found.val for found in session.scalars(sa.select(Variable).where(Variable.key.in_(keys)))}
+    return settings.from_variables(stored.get)

@@ -9,6 +9,8 @@ import typer
 from rich.text import Text
 
 from engage.cli.common import console, database, print_table, table_of
+from engage.currency import currency
+from engage.formats import money
 from engage.reports.campaign_list import ListedCampaign, listed
 
 SHOWN = 13
@@ -48,9 +50,13 @@ def _cells(one: ListedCampaign) -> tuple[str, ...]:
         NOT_COMPUTED if one.customers is None else f"{one.customers:,}",
         _counts(one.buckets) or NOT_COMPUTED,
         _counts(one.messages.by_status) or "none",
-        f"{charged:,}\nsegments" if charged else "none",
+        "\n".join(filter(None, (_money(one), f"{charged:,}\nsegments"))) if charged else "none",
         thresholds.format(**one.thresholds) if one.thresholds else NOT_COMPUTED,
     )
+
+
+def _money(one: ListedCampaign) -> str:
+    return "" if one.cost is None else money(one.cost, currency())
 
 
 def _counts(counts: dict[str, int]) -> str:

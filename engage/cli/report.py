@@ -6,6 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
+from engage.currency import currency
+from engage.formats import counted, money
 from engage.reports import report as reports
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
@@ -31,6 +33,9 @@ def print_report(found: Report) -> None:
     console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({found.status.label})")
     console.print(_buckets(found))
     console.print(_messages(found))
+    if found.cost is not None:
+        charged = found.messages["charged_segments"]
+        console.print(f"Cost: {money(found.cost, currency())}, {counted(charged, 'SMS segment')}")
     for entry in found.messages["unknown"]:
         since = f"{entry['phone']}, {entry['sending_at'][:16]}"
         console.print(plain(f"Unknown: customer {entry['customer_id']}, phone {since}: {entry['error']}"))

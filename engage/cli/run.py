@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from engage import settings
+from engage import formats, settings
 from engage.campaigns.run_options import CLI_RUN_ID, RunOptions
 from engage.cli import completion
 from engage.cli.common import AsJson, WindowStart, console, database, print_json, window_data, window_named
 from engage.cli.report import print_report
 from engage.clock import now
+from engage.currency import currency
 from engage.errors import InputError, NoCustomers
 from engage.reports.report import report
 from engage.sending.ledger import MessageSummary, Preview
@@ -102,6 +103,8 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
     for reason, count in skipped.items():
         table.add_row(f"skipped: {reason}", f"{count:,}", "")
     console.print(table)
+    if preview.cost is not None:
+        console.print(f"About {formats.money(preview.cost, currency())} at the price of a segment.")
     if SkipReason.TOO_LATE in skipped:
         console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")
 

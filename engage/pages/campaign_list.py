@@ -1,38 +1,162 @@
-"""The page *Campaigns*: one row for each campaign, newest first."""
+"""The page *Campaigns*: what needs a person, four figures, a chart, and a row for each campaign, newest first."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
+from engage import formats
 from engage.campaigns import watchdog
+from engage.campaigns.status import StatusKey
+from engage.pages import campaign_figures, campaign_trend, message_outcome
+from engage.pages.campaign_trend import Trend
+from engage.pages.message_outcome import Part
 from engage.pages.render import html
+from engage.pages.run_form import RunForm
+from engage.pages.runs import RunFacts, words
 from engage.pages.viewer import Viewer
-from engage.reports.campaign_list import listed
+from engage.reports.attention import Attention, attention
+from engage.reports.campaign_list import ListedCampaign, listed
 from engage.settings import Settings
 from engage.window import Window
 
 SHOWN = 10
 """Campaigns on one page of the list."""
+MOST = 400
+"""Campaigns that the page knows of: sixty years."""
+
+Facts = Callable[[Collection[str | None]], Mapping[str, RunFacts]]
+"""Gives what Airflow knows of runs, by their ids."""
+
+
+class Show(StrEnum):
+    """Which campaigns the list shows."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+    SENT = "sent"
+    NOT_SENT = "not-sent"
+
+
+_LABELS = {
+    Show.ALL: "All",
+    Show.ATTENTION: "Needs attention",
+    Show.SENT: "Sent",
+    Show.NOT_SENT: "Not sent",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a user looks at: which campaigns, from which one on, and which chart."""
+
+    show: Show = Show.ALL
+    trend: Trend = Trend.SEGMENTS
+    before: Window | None = None
+
+    def address(self, **other: str | None) -> str:
+        """The address of the page with other values."""
+        before = self.before and formats.iso_day(self.before.start)
+        values = {"show": self.show, "trend": self.trend, "before": before} | other
+        usual = {"show": Show.ALL, "trend": Trend.SEGMENTS}
+        query = urlencode({name: value for name, value in values.items() if value and value != usual.get(name)})
+        return f"campaigns?{query}" if query else "campaigns"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One campaign of the list, as the page shows it."""
+
+    found: ListedCampaign
+    run: str
+    """How it came to be computed, in words."""
+    outcome: list[Part]
+    bar: list[tuple[str, int, str]]
+    skipped: int
+    changed: frozenset[str]
+    """Thresholds that are not those of the campaign before."""
 
 
 def campaign_list(
-    engine: sa.Engine, viewer: Viewer, settings: Settings, *, before: Window | None = None, as_of: datetime
+    engine: sa.Engine,
+    viewer: Viewer,
+    settings: Settings,
+    *,
+    before: Window | None = None,
+    as_of: datetime,
+    show: Show = Show.ALL,
+    trend: Trend = Trend.SEGMENTS,
+    facts: Facts = lambda _: {},
+    settings_error: str | None = None,
 ) -> str:
     """The HTML of the list, or of its part that is older than the window ``before``.
 
-    Above its first part stand the windows that need the operator. ``settings`` are those of the moment.
+    Above its first part stand the windows that need a person. A window is late by ``settings``, those of the moment;
+    ``settings_error`` says what is wrong with them.
     """
+    look = Look(show, trend, before)
     with engine.begin() as conn:
-        campaigns = listed(conn, before=before, limit=SHOWN + 1)
-        findings = [] if before else watchdog.findings(conn, settings, as_of=as_of)
-    older = campaigns[SHOWN - 1].window if len(campaigns) > SHOWN else None
+        campaigns = listed(conn, limit=MOST)
+        needs = attention(campaigns, watchdog.findings(conn, settings, as_of=as_of))
+        chart = campaign_trend.chart(conn, trend, campaigns) if campaigns else None
+        figures = campaign_figures.figures(conn, campaigns, as_of=as_of) if campaigns else None
+    kept = {name: [one for one in campaigns if _fits(one, name, needs)] for name in Show}
+    rest = [one for one in kept[show] if before is None or one.window < before]
+    shown, older = rest[:SHOWN], rest[SHOWN - 1].window if len(rest) > SHOWN else None
     return html(
         "campaign_list.html",
         viewer=viewer,
-        campaigns=campaigns[:SHOWN],
-        findings=findings,
-        older=older,
-        newer=before,
+        rows=_rows(shown, campaigns, facts),
+        needs=needs if before is None else [],
+        as_of=as_of,
+        total=len(kept[show]),
+        first=len(kept[show]) - len(rest) + 1,
+        newer=look.address(before=None) if before else None,
+        older=look.address(before=formats.iso_day(older.start)) if older else None,
+        filters=[
+            (f"{_LABELS[one]} {len(kept[one])}", look.address(show=one, before=None), one is show) for one in Show
+        ],
+        trends=[(one.label, look.address(trend=one) + "#over-time", one is trend) for one in Trend],
+        chart=chart,
+        figures=figures,
+        settings_error=settings_error,
+        form=RunForm.of(campaigns, as_of) if viewer.may_trigger else None,
+        empty=not campaigns,
     )
+
+
+def _fits(one: ListedCampaign, show: Show, needs: Sequence[Attention]) -> bool:
+    sent = one.status.key is StatusKey.SENT
+    if show is Show.ATTENTION:
+        return any(one.window == other.window for other in needs)
+    return {Show.ALL: True, Show.SENT: sent, Show.NOT_SENT: not sent}[show]
+
+
+def _rows(shown: Sequence[ListedCampaign], campaigns: Sequence[ListedCampaign], facts: Facts) -> list[Row]:
+    runs = facts([one.run_id for one in shown])
+    earlier: dict[Window, Mapping[str, Any]] = {}
+    known: Mapping[str, Any] = {}
+    for one in reversed(campaigns):
+        earlier[one.window] = known
+        known = one.thresholds or known
+    return [
+        Row(
+            one,
+            words(one.run_id, runs.get(one.run_id or "")),
+            message_outcome.outcome(one.messages, one.window),
+            message_outcome.bar(one.messages, one.window),
+            one.messages.total - one.messages.eligible,
+            frozenset(
+                name
+                for name, value in one.thresholds.items()
+                if earlier[one.window] and earlier[one.window].get(name) != value
+            ),
+        )
+        for one in shown
+    ]

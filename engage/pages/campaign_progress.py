@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from engage.campaigns.status import StatusKey
 from engage.formats import duration
 from engage.pages import campaign_stepper
-from engage.pages.message_outcome import NO_RECEIPT, NOT_DELIVERED, outcome
+from engage.pages.message_outcome import NO_RECEIPT, NOT_DELIVERED, bar, outcome
 from engage.pages.render import html
 from engage.reports import opt_outs, report
 from engage.reports.report import Report
@@ -56,7 +56,7 @@ def shown(conn: sa.Connection, found: Report, before: Before | None = None) -> d
         "real": settings.real if settings else False,
         "price": settings.price_per_segment if settings else None,
         "cost": found.record.cost(counts) if counts else None,
-        "parts": outcome(counts, window) if counts else [],
+        "parts": bar(counts, window) if counts else [],
         "no_receipt": outcome(counts, window, *NO_RECEIPT) if counts else [],
         "not_delivered": outcome(counts, window, *NOT_DELIVERED) if counts else [],
         "unknown": outcome(counts, window, MessageStatus.UNKNOWN) if counts else [],

@@ -36,11 +36,6 @@ class Part:
     address: str | None
     """The list of these messages; None if they are not in the ledger."""
 
-    @property
-    def bar(self) -> tuple[str, int, str]:
-        """The part as the macro ``bar`` takes it."""
-        return self.name, self.count, self.tone
-
 
 def outcome(counts: MessageCounts, window: Window, *statuses: MessageStatus) -> list[Part]:
     """The messages that are not skipped, by status, or those in ``statuses``. Empty parts are left out."""
@@ -50,6 +45,12 @@ def outcome(counts: MessageCounts, window: Window, *statuses: MessageStatus) -> 
         for status, count in found
         if count
     ]
+
+
+def bar(counts: MessageCounts, window: Window) -> list[tuple[str, int, str]]:
+    """The messages that are no longer waiting, as the macro ``bar`` takes them; its whole is ``counts.eligible``."""
+    gone = [status for status in ORDER if status is not MessageStatus.QUEUED]
+    return [(part.name, part.count, part.tone) for part in outcome(counts, window, *gone)]
 
 
 def skipped(counts: MessageCounts, window: Window) -> list[Part]:

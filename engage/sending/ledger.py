@@ -25,6 +25,8 @@ class Preview:
     messages: dict[str, int]
     segments: dict[str, int]
     """SMS segments, estimated with names of usual length."""
+    cost: str | None = None
+    """What the segments cost, as digits in the installation's currency; None without a price."""
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ def _replace(
     summary = MessageSummary.of(counts)
     step.save(mode=options.mode(step.window, step.settings, as_of))
     if options.dry_run:
-        waiting = _waiting(counts)
-        summary = replace(summary, preview=Preview(waiting, estimated_segments(step.settings, waiting)))
+        messages = waiting(counts)
+        summary = replace(summary, preview=_preview(step.settings, messages))
         partitions.discard(step.conn, schema.message, step.window)
         partitions.clear(step.conn, schema.message, step.window)
         message_counts.keep(step.conn, step.window, MessageCounts())
@@ -197,17 +197,24 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
     """How many of the window's messages wait to be sent, for each texted bucket that has any."""
-    return _waiting(message_counts.of(conn, window))
+    return waiting(message_counts.of(conn, window))
 
 
-def _waiting(counts: MessageCounts) -> dict[str, int]:
-    waiting = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in TEXTED}
-    return {name: count for name, count in waiting.items() if count}
+def waiting(counts: MessageCounts) -> dict[str, int]:
+    """How many of these messages wait to be sent, for each texted bucket that has any."""
+    found = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in TEXTED}
+    return {name: count for name, count in found.items() if count}
 
 
 def estimated_segments(settings: Settings, messages: Mapping[str, int]) -> dict[str, int]:
     """SMS segments of so many messages, by bucket, with names of usual length."""
     return {name: count * Template.parse(settings.message(name)).typical_segments() for name, count in messages.items()}
+
+
+def _preview(settings: Settings, messages: dict[str, int]) -> Preview:
+    segments = estimated_segments(settings, messages)
+    cost = settings.cost(sum(segments.values()))
+    return Preview(messages, segments, None if cost is None else f"{cost:f}")
 
 
 def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:

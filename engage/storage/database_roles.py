@@ -59,6 +59,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         # a message of unknown outcome is settled
         schema.message: f"SELECT, UPDATE ({_SETTLE}, {_ERASE_MESSAGE})",
         schema.message_count: _RECORD,
+        schema.intake_batch: "SELECT (accepted_at)",  # when events arrived last
         schema.alert: _ADD,
     },
     ALERTS: {

@@ -31,6 +31,11 @@ def engage_web():
     return engage_web
 
 
+def a_session():
+    """Airflow's database, without a Variable or a run."""
+    return SimpleNamespace(scalar=lambda query: None, scalars=lambda query: [], execute=lambda query: [])
+
+
 @pytest.fixture
 def client(engage_web, engine, monkeypatch):
     """A user who may do all, on an api-server whose clock is 3 hours ahead; there is one campaign."""
@@ -43,7 +48,7 @@ def client(engage_web, engine, monkeypatch):
     blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         conn.execute(sa.insert(campaign_table).values(window_start=WINDOW.start, opened_at=WINDOW.end, **blank))
-    user, session = SimpleNamespace(get_name=lambda: "ada"), SimpleNamespace(scalar=lambda query: None)
+    user, session = SimpleNamespace(get_name=lambda: "ada"), a_session()
     checks = [dependency.dependency for route in engage_web.app.routes for dependency in route.dependencies]
     given = dict.fromkeys(checks, lambda: None) | {
         get_user: lambda: user,
@@ -104,6 +109,6 @@ def test_whether_a_window_is_late_goes_by_the_databases_time(client, engine, mon
 
     seen = []
     monkeypatch.setattr(routes.lateness, "is_late", lambda window, settings, as_of: seen.append(as_of) or True)
-    monkeypatch.setattr(routes.engage_web_runs, "start_run", lambda *args, send_late, **rest: f"late: {send_late}")
-    assert client.post("/go-on", json=NAMED).json() == {"detail": "Started: late: True."}
+    monkeypatch.setattr(routes.engage_web_runs, "start_run", lambda *args, **rest: f"late: {args[2]}")
+    assert client.post("/go-on", json=NAMED).json() == {"detail": "Started: late: {'send_late': True}."}
     assert is_now(engine, *seen)

@@ -1,0 +1,59 @@
+"""The windows that need a person: campaigns that wait for one, and what the watchdog has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.watchdog import Finding
+from engage.reports.campaign_list import ListedCampaign
+from engage.sending import queue
+from engage.settings import Settings
+from engage.window import Window
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One window that needs a person."""
+
+    window: Window
+    campaign: ListedCampaign | None
+    """Its campaign, if that waits for a person by its status."""
+    findings: tuple[Finding, ...]
+    """What the watchdog has found."""
+
+    @property
+    def go_on(self) -> Finding | None:
+        """A finding that a new run of the window ends, if there is one."""
+        return next((one for one in self.findings if one.go_on), None)
+
+    @property
+    def until(self) -> datetime | None:
+        """When the last question about the list rejects itself."""
+        if self.campaign is None:
+            return None
+        asked = self.campaign.campaign.approval.asked.values()
+        return max((one.until for one in asked if one.until), default=None)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """About what the waiting messages cost; None without a price."""
+        return expected_cost(self.campaign.campaign.settings, self.campaign.messages) if self.campaign else None
+
+
+def expected_cost(settings: Settings | None, counts: MessageCounts) -> Decimal | None:
+    """What the waiting messages cost, with names of usual length; None without a price."""
+    return settings.cost(sum(queue.estimated_segments(settings, queue.waiting(counts)).values())) if settings else None
+
+
+def attention(campaigns: Sequence[ListedCampaign], findings: Sequence[Finding]) -> list[Attention]:
+    """The windows that need a person, newest first."""
+    waiting = {one.window: one for one in campaigns if one.status.needs_person}
+    windows = sorted({*waiting, *(one.window for one in findings)}, reverse=True)
+    return [
+        Attention(window, waiting.get(window), tuple(one for one in findings if one.window == window))
+        for window in windows
+    ]
