@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import engage_web_approval
 import engage_web_campaigns
 import engage_web_customers
 import engage_web_errors
@@ -21,6 +22,7 @@ engage_web_headers.install(app)
 for page in (
     engage_web_shell,
     engage_web_campaigns,
+    engage_web_approval,
     engage_web_messages,
     engage_web_customers,
     engage_web_what_if,

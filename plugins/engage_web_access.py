@@ -76,6 +76,7 @@ _run_access = requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID)
 _run_change = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
 
 _run_trigger = requires_access_dag("POST", DagAccessEntity.RUN, DAG_ID)
+_answer = requires_access_dag("PUT", DagAccessEntity.HITL_DETAIL, DAG_ID)
 
 SEE = [Depends(_run_access)]
 """For a user who may see the DAG's runs."""
@@ -83,6 +84,8 @@ HALT = [Depends(_same_origin), *SEE, Depends(_run_change)]
 """For a user who may change the DAG's runs."""
 TRIGGER = [Depends(_same_origin), *SEE, Depends(_run_trigger)]
 """For a user who may trigger runs of the DAG."""
+ANSWER = [Depends(_same_origin), *SEE, Depends(_answer)]
+"""For a user who may answer questions of the DAG's tasks, by the check of Airflow's own route."""
 SEARCH = [Depends(_same_origin), *SEE]
 """For a user who may see the DAG's runs, and who sends what no address may show."""
 SET_THRESHOLDS = [Depends(_same_origin), *SEE, Depends(_requires_variables)]
@@ -92,8 +95,12 @@ PHONES = [Depends(_same_origin), *SEE, Depends(_requires_connection)]
 
 
 def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:
+    return _may(user, method, DagAccessEntity.RUN)
+
+
+def _may(user: BaseUser, method: Literal["POST", "PUT"], entity: DagAccessEntity) -> bool:
     allowed: bool = get_auth_manager().is_authorized_dag(
-        method=method, access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
+        method=method, access_entity=entity, details=DagDetails(id=DAG_ID), user=user
     )
     return allowed
 
@@ -125,6 +132,7 @@ def _viewer(user: GetUserDep, next_run: Annotated[NextRun, Depends(_next_run)]) 
         airflow=airflow_path(),
         may_halt=_may_on_runs(user, "PUT"),
         may_trigger=_may_on_runs(user, "POST"),
+        may_answer=_may(user, "PUT", DagAccessEntity.HITL_DETAIL),
         may_set_thresholds=_may_set_thresholds(user),
         may_see_phones=may_see_phones(user),
         next_run=next_run,

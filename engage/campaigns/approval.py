@@ -79,6 +79,11 @@ class Approval:
             return f"Its messages were {self.state} on {at}: no answer came in time."
         return f"Its messages were {self.state} by {self.by} on {at}."
 
+    @property
+    def asking_runs(self) -> list[str]:
+        """The runs that have asked about the present list, by id."""
+        return [run_id for run_id, asking in self.asked.items() if asking.about == self._list]
+
     # --- the moves
 
     def requested(self, as_of: datetime) -> Approval:

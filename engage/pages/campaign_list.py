@@ -122,7 +122,7 @@ def campaign_list(
         filters=[
             (f"{_LABELS[one]} {len(kept[one])}", look.address(show=one, before=None), one is show) for one in Show
         ],
-        trends=[(one.label, look.address(trend=one) + "#over-time", one is trend) for one in Trend],
+        trends=[(one.label, look.address(trend=one, before=None) + "#over-time", one is trend) for one in Trend],
         chart=chart,
         figures=figures,
         settings_error=settings_error,

@@ -33,6 +33,8 @@ class Viewer:
     """The path before those of Airflow's own pages."""
     may_halt: bool = False
     may_trigger: bool = False
+    may_answer: bool = False
+    """Whether the user may answer questions of the DAG's tasks, such as the approval of a list."""
     may_set_thresholds: bool = False
     may_see_phones: bool = False
     """Whether the user may read full phone numbers, and forget a customer."""

@@ -14,6 +14,7 @@ from engage.campaigns.segments import TEXTED
 from engage.settings import Settings
 from engage.storage.schema import customer, customer_bucket, message
 from engage.texts import sms_preview, template
+from engage.texts.phone import masked
 from engage.texts.sms_preview import SmsPreview
 from engage.texts.template import Template
 from engage.window import Window
@@ -29,6 +30,18 @@ class Example:
     sms: SmsPreview
     cost: Decimal | None
     """What the provider charges for it; None without a price."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A customer whose message is not skipped, with the numbers that decided the bucket. The phone is masked."""
+
+    customer_id: int
+    bucket: str
+    name: str | None
+    phone: str
+    total_spend_cents: int
+    avg_weekly_sessions: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ def _text_to(settings: Settings, counts: MessageCounts, bucket: str, rows: Seque
     filled_in = [
         (row.customer_id, template.values(row.name, row.total_spend_cents, row.avg_weekly_sessions)) for row in rows
     ]
+    if not parsed.placeholders:  # all customers read the same
+        filled_in = filled_in[:1]
     previews = [(one, sms_preview.preview(parsed, values)) for one, values in filled_in or [_MADE_UP]]
     return TextTo(
         bucket=bucket,
@@ -88,12 +103,18 @@ def _text_to(settings: Settings, counts: MessageCounts, bucket: str, rows: Seque
 def _customers(conn: sa.Connection, window: Window, bucket: str, limit: int, after: int) -> list[sa.Row[Any]]:
     """The first customers after an id whose message is not skipped; from the start again where there is none."""
     found = list(
-        conn.execute(recipients(window).where(message.c.bucket == bucket, message.c.customer_id > after).limit(limit))
+        conn.execute(_recipients(window).where(message.c.bucket == bucket, message.c.customer_id > after).limit(limit))
     )
     return found or (_customers(conn, window, bucket, limit, 0) if after else [])
 
 
-def recipients(window: Window) -> sa.Select[tuple[object, ...]]:
+def recipients(conn: sa.Connection, window: Window, *, limit: int) -> list[Recipient]:
+    """The first customers of the list, by id."""
+    rows = conn.execute(_recipients(window).limit(limit)).mappings()
+    return [Recipient(**(dict(row) | {"phone": masked(row["phone"])})) for row in rows]
+
+
+def _recipients(window: Window) -> sa.Select[tuple[object, ...]]:
     """The query for the customers whose message is not skipped, by id, with the numbers that decided their bucket."""
     same = sa.and_(
         customer_bucket.c.customer_id == message.c.customer_id, customer_bucket.c.window_start == window.start

@@ -1,0 +1,133 @@
+"""The page *Approval*: a campaign's list before it goes out, for the approver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage import formats
+from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.segments import TEXTED
+from engage.pages import addresses, campaign_stepper, message_outcome
+from engage.pages.render import html
+from engage.pages.viewer import Viewer
+from engage.reports import message_texts, report
+from engage.reports.approval_checks import checks
+from engage.reports.attention import expected_cost
+from engage.reports.campaign_list import comparable
+from engage.reports.report import Report
+from engage.sending import queue
+from engage.settings import Settings
+from engage.statuses import ApprovalState, SkipReason
+from engage.storage import connection
+from engage.window import Window
+
+EXAMPLES = 3
+"""Customers of each segment whose texts are shown."""
+SHOWN = 10
+"""Customers of the list that are shown."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A run's question about the list, as Airflow has it."""
+
+    run_id: str
+    open: bool
+    answered_by: str | None = None
+    approved: bool | None = None
+    """The answer, which the run has yet to record; None without one."""
+
+
+def approval_page(
+    engine: sa.Engine,
+    viewer: Viewer,
+    window: Window,
+    *,
+    question: Question | None = None,
+    rate: float | None = None,
+    after: int = 0,
+    as_of: datetime,
+) -> str:
+    """The HTML of the page about the window's list.
+
+    ``rate``: messages a second, as set at the moment. ``after``: the texts are those to customers with greater ids.
+
+    Raises:
+        NotReady: the window has no campaign.
+    """
+    with engine.begin() as conn:
+        connection.tune(conn)
+        found = report.of(conn, window, unknown=False)
+        settings, counts = found.record.settings, found.counts
+        texts, people, last = [], [], None
+        if settings and counts and counts.eligible:
+            texts = message_texts.texts(conn, window, settings, counts, examples=EXAMPLES, after=after)
+            people = message_texts.recipients(conn, window, limit=SHOWN)
+            against = comparable(conn, window).default
+            last = report.of(conn, against, unknown=False) if against else None
+    return html(
+        "approval.html",
+        viewer=viewer,
+        report=found,
+        record=found.record,
+        window=window,
+        question=question if found.record.approval.state is ApprovalState.REQUESTED else None,
+        list=formats.iso(found.record.frozen_at) if found.record.frozen_at else None,
+        as_of=as_of,
+        until=_until(found, question),
+        texts=texts,
+        next_example=_next_example(window, texts),
+        people=people,
+        **_figures(found, settings, counts or MessageCounts(), rate, last),
+        checks=checks(found.record, as_of=as_of) if settings else [],
+    )
+
+
+def _figures(
+    found: Report, settings: Settings | None, counts: MessageCounts, rate: float | None, last: Report | None
+) -> dict[str, Any]:
+    """The figures at the top."""
+    window = found.record.window
+    waiting = queue.waiting(counts)
+    messages = sum(waiting.values())
+    left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
+    return {
+        "waiting": waiting,
+        "messages": messages,
+        "rejected": counts.count(reason=SkipReason.REJECTED),
+        "eligible": counts.eligible,
+        "segments": sum(queue.estimated_segments(settings, waiting).values()) if settings else 0,
+        "cost": expected_cost(settings, counts),
+        "left_out": left_out,
+        "hours": settings.sending_hours if settings and settings.strict else None,
+        "rate": campaign_stepper.rate_in_words(rate) if rate else None,
+        "takes": timedelta(seconds=round(messages / rate)) if rate else None,
+        "last": last,
+        "shares": _shares(found, last),
+    }
+
+
+def _shares(found: Report, last: Report | None) -> Mapping[str, str]:
+    """How the share of each segment differs from the last campaign that was sent."""
+    if last is None or not (found.buckets and last.buckets and found.customers and last.customers):
+        return {}
+    return {
+        name: formats.points(100 * last.buckets[name] / last.customers, 100 * found.buckets[name] / found.customers)
+        for name in TEXTED
+    }
+
+
+def _until(found: Report, question: Question | None) -> datetime | None:
+    asked = found.record.approval.asked
+    return asked[question.run_id].until if question and question.run_id in asked else None
+
+
+def _next_example(window: Window, texts: list[message_texts.TextTo]) -> str | None:
+    """The address of the page with texts to other customers; None where all texts are the same."""
+    ids = [one.customer_id for text in texts for one in text.examples if one.customer_id]
+    return addresses.approval(window, after=str(max(ids))) + "#texts" if ids else None

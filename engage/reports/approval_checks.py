@@ -1,0 +1,81 @@
+"""What an approver should know before a list goes out, as checks in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from engage.campaigns import lateness
+from engage.campaigns.campaign import Campaign
+from engage.campaigns.segments import TEXTED
+from engage.formats import counted
+from engage.settings import Settings
+from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
+from engage.texts.template import Template
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``good`` or not, in words. ``notes`` are its single findings."""
+
+    name: str
+    good: bool
+    words: str
+    notes: tuple[str, ...] = ()
+
+
+def checks(found: Campaign, *, as_of: datetime) -> list[Check]:
+    """The checks of a campaign's list."""
+    settings = found.require_settings()
+    return [
+        _guard(found),
+        _opt_out(settings),
+        *_texts(settings),
+        _provider(settings),
+        _late(found, as_of),
+        _cap(settings),
+    ]
+
+
+def _guard(found: Campaign) -> Check:
+    guard = found.guard
+    if not guard.findings:
+        return Check("Guard", good=True, words="nothing odd")
+    by = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
+    sentences = tuple(one.sentence for one in guard.findings)
+    return Check("Guard", good=False, words=counted(len(sentences), "finding") + by, notes=sentences)
+
+
+def _opt_out(settings: Settings) -> Check:
+    silent = [name for name in TEXTED if not says_how_to_opt_out(settings.message(name))]
+    if not silent:
+        return Check("Opt-out", good=True, words="both texts say how to opt out")
+    return Check("Opt-out", good=True, words=f"Engage adds “{OPT_OUT_LINE}” to {' and '.join(silent)}")
+
+
+def _texts(settings: Settings) -> Iterator[Check]:
+    warnings = tuple(f"{name}: {one}" for name in TEXTED for one in settings.text_warnings(name))
+    segments = {name: Template.parse(settings.message(name)).typical_segments() for name in TEXTED}
+    words = ", ".join(f"{name} takes {counted(count, 'segment')}" for name, count in segments.items())
+    yield Check("Texts", good=not warnings, words=f"{words} with a long name", notes=warnings)
+
+
+def _provider(settings: Settings) -> Check:
+    if not settings.real:
+        return Check("Provider", good=True, words="sandbox: no customer is really texted")
+    return Check("Provider", good=True, words=f"{settings.sms_provider.capitalize()} texts real customers")
+
+
+def _late(found: Campaign, as_of: datetime) -> Check:
+    settings = found.require_settings()
+    days = counted((as_of - found.window.end).days, "day")
+    late = lateness.is_late(found.window, settings, as_of)
+    limit = f", and engage_send_within_days is {settings.send_within_days}; the run says send late" if late else ""
+    return Check("Lateness", good=not late, words=f"the window ended {days} ago{limit}")
+
+
+def _cap(settings: Settings) -> Check:
+    most = settings.max_messages_per_run
+    words = f"a run sends at most {counted(most, 'message')}" if most else "no limit of messages is set"
+    return Check("Cap", good=True, words=words)

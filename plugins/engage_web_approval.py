@@ -1,0 +1,129 @@
+"""The page on which a campaign's list is approved. The answer goes to Airflow's own question, the task ``approve``."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Literal
+
+import engage_web_variables
+import sqlalchemy as sa
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
+from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.utils.state import TaskInstanceState
+from engage_web_access import ANSWER, SEE, TheViewer, logged
+from engage_web_database import Database, DatabaseNow, TheWindow, window_named
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from engage import formats
+from engage.airflow_names import DAG_ID
+from engage.campaigns import campaign
+from engage.errors import SettingsError
+from engage.pages import addresses, approval_page
+from engage.pages.approval_page import Question
+from engage.statuses import ApprovalState
+from engage.window import Window
+
+TASK_ID = "approve"
+OPTIONS = {"approve": ApprovalOperator.APPROVE, "reject": ApprovalOperator.REJECT}
+ANSWERED = "The question was answered in the meantime, or its time is up. Reload the page to see where it stands."
+
+router = APIRouter()
+
+
+class Answer(BaseModel):
+    """The answer to a run's question about a list. ``list``: when that was frozen, as the page knew it.
+
+    ``dag_id``, ``run_id`` and ``task_id`` name the question in Airflow's audit log.
+    """
+
+    window_start: str
+    list: str
+    answer: Literal["approve", "reject"]
+    run_id: str
+    dag_id: Literal["customer_engagement"]
+    task_id: Literal["approve"]
+
+
+@router.get("/approval", dependencies=SEE)
+def approval(
+    *, engine: Database, viewer: TheViewer, session: SessionDep, window: TheWindow, now: DatabaseNow, after: int = 0
+) -> HTMLResponse:
+    """The page about a window's list, with texts to customers whose ids are greater than ``after``."""
+    page = approval_page.approval_page(
+        engine,
+        viewer,
+        window,
+        question=_question(session, _asking_runs(engine, window)),
+        rate=_rate(session),
+        after=after,
+        as_of=now,
+    )
+    return HTMLResponse(page)
+
+
+@router.post("/answer", dependencies=[*ANSWER, logged("answer")])
+def answer(wanted: Answer, engine: Database, session: SessionDep, user: GetUserDep) -> JSONResponse:
+    """Answer the question of the task ``approve`` as Airflow's own page does. The run goes on, and records it."""
+    window = window_named(wanted.window_start)
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+    known = found and found.frozen_at and formats.iso(found.frozen_at)
+    waits = found and found.approval.state is ApprovalState.REQUESTED and wanted.run_id in found.approval.asking_runs
+    if not waits or known != wanted.list:
+        raise HTTPException(HTTPStatus.CONFLICT, ANSWERED)
+    question = _question(session, [wanted.run_id])
+    if question is None or not question.open:
+        raise HTTPException(HTTPStatus.CONFLICT, ANSWERED)
+    update_hitl_detail(
+        dag_id=DAG_ID,
+        dag_run_id=wanted.run_id,
+        task_id=TASK_ID,
+        update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[OPTIONS[wanted.answer]], params_input={}),
+        user=user,
+        session=session,
+    )
+    done = "Approved. The messages go out." if wanted.answer == "approve" else "Rejected. No message goes out."
+    return JSONResponse({"detail": done, "go": addresses.report(window)})
+
+
+def _asking_runs(engine: sa.Engine, window: Window) -> list[str]:
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+    return found.approval.asking_runs if found else []
+
+
+def _question(session: Session, run_ids: list[str]) -> Question | None:
+    """The question of these runs that is open, else one that was answered; None if Airflow has none."""
+    query = (
+        sa.select(TaskInstance.run_id, TaskInstance.state, HITLDetail.responded_at, HITLDetail.responded_by,
+                  HITLDetail.chosen_options)
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .where(TaskInstance.dag_id == DAG_ID, TaskInstance.task_id == TASK_ID, TaskInstance.run_id.in_(run_ids))
+    )  # fmt: skip
+    found = [
+        Question(
+            run_id=row.run_id,
+            # before this state Airflow loses an answer: the process that asks has not ended
+            open=row.state == TaskInstanceState.AWAITING_INPUT and row.responded_at is None,
+            answered_by=row.responded_by["name"] if row.responded_by else None,
+            approved=row.chosen_options == [OPTIONS["approve"]] if row.responded_at else None,
+        )
+        for row in (session.execute(query) if run_ids else [])
+    ]
+    return next((one for one in found if one.open), found[-1] if found else None)
+
+
+def _rate(session: Session) -> float | None:
+    """The sending rate of the moment; None if a Variable is wrong."""
+    try:
+        return float(engage_web_variables.current(session).messages_per_second)
+    except SettingsError:
+        return None
