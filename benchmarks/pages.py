@@ -26,8 +26,11 @@ from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
+from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
+from engage.pages.campaign_progress import progress
 from engage.pages.campaign_report import campaign_report
+from engage.pages.campaign_trend import Trend
 from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import messages_page
 from engage.pages.viewer import Viewer
@@ -47,6 +50,10 @@ from engage.window import Window
 REPETITIONS = 7
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
+OPTED_OUT = """UPDATE customer SET opted_out_at = '{}'::timestamptz + random() * interval '700 days'
+    WHERE mod(customer_id, 50) = 3"""
+SUPPRESSED = """INSERT INTO suppression SELECT phone_hash, 'stop', 'benchmark',
+    '{}'::timestamptz + random() * interval '700 days' FROM customer WHERE mod(customer_id, 50) = 7"""
 CUSTOMERS = """INSERT INTO customer (customer_id, registered_at, name, phone, phone_hash, consent_at, consent_source)
     SELECT n, '2024-01-01', 'Ada Diaz ' || mod(n, 50000), '+999' || lpad(n::text, 9, '0'),
            decode(md5(n::text), 'hex'), '2024-01-01', 'benchmark'
@@ -78,6 +85,8 @@ def seed(world: World, windows: list[Window], say: Callable[[str], None]) -> Non
             f"UPDATE campaign SET status = '{status}', frozen_at = opened_at, finished_at = {finished} "
             f"WHERE window_start = '{window.start.isoformat()}'"
         )
+    for opt_outs in (OPTED_OUT, SUPPRESSED):
+        world.run(opt_outs.format(windows[0].start.isoformat()))
     world.warm()
 
 
@@ -126,6 +135,9 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
 
     tasks: dict[str, Callable[[], object]] = {
         "campaigns": lambda: campaign_list(engine, viewer, settings, as_of=as_of),
+        "campaigns, opt-outs": lambda: campaign_list(engine, viewer, settings, trend=Trend.OPT_OUTS, as_of=as_of),
+        "approval": lambda: approval_page(engine, viewer, windows[-1], as_of=as_of),
+        "report, progress": lambda: progress(engine, windows[-1]),
         "report, sent": lambda: campaign_report(engine, viewer, before),
         "report, being sent": lambda: campaign_report(engine, viewer, windows[-1]),
         "customer": lambda: customer_page(engine, viewer, "4711", settings, as_of=as_of),

@@ -46,7 +46,7 @@ def progress(engine: sa.Engine, window: Window, before: Before | None = None) ->
 def shown(conn: sa.Connection, found: Report, before: Before | None = None) -> dict[str, Any]:
     """What the template ``campaign_report/progress.html`` shows."""
     window, settings, counts = found.record.window, found.record.settings, found.counts
-    gone_out = counts if counts and counts.taken else None
+    begun = counts.first_claim_at if counts and counts.taken else None
     return {
         "report": found,
         "window": window,
@@ -60,7 +60,7 @@ def shown(conn: sa.Connection, found: Report, before: Before | None = None) -> d
         "no_receipt": outcome(counts, window, *NO_RECEIPT) if counts else [],
         "not_delivered": outcome(counts, window, *NOT_DELIVERED) if counts else [],
         "unknown": outcome(counts, window, MessageStatus.UNKNOWN) if counts else [],
-        "opted_out": opt_outs.of_texted(conn, window) if gone_out else None,
+        "opted_out": opt_outs.of_texted(conn, window, begun) if begun else None,
     }
 
 
