@@ -55,7 +55,7 @@ def _extracted(found: Report) -> Iterator[Event]:
     guard = found.record.guard
     if guard.findings:
         ignored = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
-        yield Event(None, "Guard", f"found {counted(len(guard.findings), 'fault')}{ignored}", "warning")
+        yield Event(None, "Guard", f"had {counted(len(guard.findings), 'finding')}{ignored}", "warning")
 
 
 def _approval(found: Report) -> Iterator[Event]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.segments import BUCKETS
 from engage.currency import currency
-from engage.formats import NOTHING, change, number, points, share, threshold
+from engage.formats import NOTHING, change, money, number, points, share, threshold
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
 
@@ -37,6 +38,7 @@ def lines(before: Report, now: Report) -> list[Line]:
         _of_messages("Messages", before, now, lambda counts: counts.total),
         _of_messages("Skipped", before, now, lambda counts: counts.count(status=MessageStatus.SKIPPED)),
         _of_messages("Segments", before, now, lambda counts: counts.segments),
+        *_cost(before, now),
         _threshold("Low spend below", "low_spend_threshold", partial(threshold, currency=currency()), before, now),
         _threshold("High activity above", "high_activity_threshold", number, before, now),
     ]
@@ -50,6 +52,14 @@ def _count(name: str, before: int | None, now: int | None) -> Line:
 def _of_messages(name: str, before: Report, now: Report, number_of: Callable[[MessageCounts], int]) -> Line:
     then, at_last = (None if found.counts is None else number_of(found.counts) for found in (before, now))
     return _count(name, then, at_last)
+
+
+def _cost(before: Report, now: Report) -> list[Line]:
+    """The cost, if either campaign has one."""
+    if before.cost is None and now.cost is None:
+        return []
+    then, at_last = (None if found.cost is None else Decimal(found.cost) for found in (before, now))
+    return [Line("Cost", money(then, currency()), money(at_last, currency()), change(then, at_last))]
 
 
 def _share(name: str, before: float | None, now: float | None) -> Line:

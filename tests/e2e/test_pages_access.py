@@ -24,6 +24,8 @@ ADDRESSES = {
     "/": "/",
     "/campaigns": "/campaigns",
     "/report": f"/report?window_start={START}",
+    "/report-progress": f"/report-progress?window_start={START}&gone=1&seconds=2",
+    "/approval": f"/approval?window_start={START}",
     "/run": "/run?dag_id={dag}&run_id={run}",
     "/counts.csv": f"/counts.csv?window_start={START}",
     "/what-if": f"/what-if?window_start={START}",
@@ -36,6 +38,14 @@ ADDRESSES = {
     "/static/{name}": f"/{static_files.address('page.css')}",
 }
 BODIES = {
+    "/answer": {
+        "window_start": WAITS,
+        "list": "another",
+        "answer": "approve",
+        "run_id": "x",
+        "dag_id": DAG_ID,
+        "task_id": "approve",
+    },
     "/find-customer": {"text": "1"},
     "/settle-message": {"window_start": SENT, "customer_id": "1", "status": "delivered", "why": "a test"},
     "/reconcile-messages": {"window_start": SENT},
@@ -45,9 +55,17 @@ BODIES = {
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
+    "/start-run": {"window_start": "2025-01-07"},
     "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
 }
-ANSWERS = {"/go-on": 400, "/settle-message": 404, "/opt-out": 404, "/forget-customer": 400}
+ANSWERS = {
+    "/answer": 409,
+    "/forget-customer": 400,
+    "/go-on": 400,
+    "/opt-out": 404,
+    "/settle-message": 404,
+    "/start-run": 400,
+}
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {"/find-customer"}
 """POSTs that change nothing."""
@@ -244,3 +262,4 @@ def test_what_a_person_changes_is_in_the_audit_log(
     logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
     assert logged >= {"engage.halt", "engage.resume", "engage.thresholds", "engage.settle_message"}
     assert logged >= {"engage.opt_out", "engage.forget_customer", "engage.reconcile_messages", "engage.export_messages"}
+    assert logged >= {"engage.answer", "engage.start_run"}

@@ -17,7 +17,9 @@ from tests.e2e.support import Airflow, Run
 
 PAGES = {
     "campaigns": 200,
+    "campaigns?show=sent&trend=delivery": 200,
     f"report?window_start={START}": 200,
+    f"approval?window_start={START}": 200,
     "what-if": 200,
     "customer": 200,
     "customer?customer_id=1": 200,
@@ -64,7 +66,14 @@ def test_axe_finds_nothing_on_any_page(themed: Watched, address: str) -> None:
 
 def test_axe_finds_nothing_in_any_dialog(themed: Watched) -> None:
     page = themed.page
-    for address in ("gallery", "what-if", f"report?window_start={START}", "messages", "customer?customer_id=1"):
+    for address in (
+        "campaigns",
+        "gallery",
+        "what-if",
+        f"report?window_start={START}",
+        "messages",
+        "customer?customer_id=1",
+    ):
         page.goto(f"{themed.home.url}/engage/{address}")
         for opener in page.locator("[data-opens]:enabled").all():
             opener.click()

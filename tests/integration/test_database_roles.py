@@ -9,7 +9,9 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure, profile
+from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
+from engage.pages.campaign_progress import progress
 from engage.pages.campaign_report import campaign_report
 from engage.pages.csv_download import counts_csv, messages_csv
 from engage.pages.customer_page import customer_page, results
@@ -95,6 +97,11 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert "Sent" in campaigns
     assert "1 accepted" in campaigns
     assert "BOOST" in campaign_report(pages, viewer, sent.window)
+    sent.execute(sa.text("UPDATE campaign SET distribution = NULL"))
+    assert "BOOST" in campaign_report(pages, viewer, sent.window)
+    assert sent.value("SELECT distribution FROM campaign") is not None
+    assert "Opted out since" in progress(pages, sent.window)
+    assert "The list of" in approval_page(pages, viewer, sent.window, as_of=sent.now)
     assert b"BOOST" in counts_csv(pages, sent.window).encode()
     assert "BOOST" in what_if_page(pages, viewer, sent.window, {}, dict.fromkeys(THRESHOLDS, "5"))
     assert "BOOST" in counts(pages, sent.window, {"low_spend_threshold": "2"})

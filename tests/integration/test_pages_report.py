@@ -117,7 +117,7 @@ def sending(runs, world):
 def test_the_rate_and_the_time_left_are_those_since_the_last_look(sending):
     before = Before(gone=3, age=timedelta(seconds=2))
     text = text_of(campaign_progress.progress(sending.engine, sending.window, before))
-    assert "Sending 35% 7 of 20 messages gone 2 a second about 6 s left" in text  # 13 messages left
+    assert "Sending 35% · 7 of 20 messages gone · 2 a second · about 6 s left" in text  # 13 messages left
     still = text_of(campaign_progress.progress(sending.engine, sending.window, Before(7, timedelta(seconds=2))))
     assert "7 of 20 messages gone" in still
     assert "left" not in still.partition("gone")[2].partition("Texted")[0]
@@ -126,7 +126,7 @@ def test_the_rate_and_the_time_left_are_those_since_the_last_look(sending):
 def test_the_first_look_has_the_average_since_the_first_message(sending):
     sending.execute(sa.text("UPDATE message SET sending_at = sending_at - interval '14 seconds' WHERE customer_id = 1"))
     text = text_of(campaign_progress.progress(sending.engine, sending.window))
-    assert "30 a minute about 26 s left" in text
+    assert "30 a minute · about 26 s left" in text
 
 
 def test_messages_that_wait_for_the_morning_have_no_rate(runs, world):
@@ -247,6 +247,7 @@ def test_another_campaign_can_be_chosen_to_compare_with(done, in_window):
     dates = days(earlier.window.start, earlier.window.end)
     assert f"{dates}, the last one sent" in text_of(page)
     assert ("option", {"value": f"{earlier.window.start:%Y-%m-%d}", "selected": None}) in Tags(page).tags
+    assert "Cost – $0.01 –" in text_of(page)
     in_run = page_of(done, in_run=True)
     assert f"Compared with the campaign of {dates}" in text_of(in_run)
     assert "<select" not in in_run
