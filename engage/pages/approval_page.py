@@ -15,12 +15,10 @@ from engage.campaigns.segments import TEXTED
 from engage.pages import addresses, campaign_stepper, message_outcome
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.reports import message_texts, report
+from engage.reports import attention, message_texts, report
 from engage.reports.approval_checks import checks
-from engage.reports.attention import expected_cost
 from engage.reports.campaign_list import comparable
 from engage.reports.report import Report
-from engage.sending import queue
 from engage.settings import Settings
 from engage.statuses import ApprovalState, SkipReason
 from engage.storage import connection
@@ -93,7 +91,7 @@ def _figures(
 ) -> dict[str, Any]:
     """The figures at the top."""
     window = found.record.window
-    waiting = queue.waiting(counts)
+    waiting = attention.waiting(counts)
     messages = sum(waiting.values())
     left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
     return {
@@ -101,8 +99,8 @@ def _figures(
         "messages": messages,
         "rejected": counts.count(reason=SkipReason.REJECTED),
         "eligible": counts.eligible,
-        "segments": sum(queue.estimated_segments(settings, waiting).values()) if settings else 0,
-        "cost": expected_cost(settings, counts),
+        "segments": attention.expected_segments(settings, counts) if settings else 0,
+        "cost": attention.expected_cost(settings, counts),
         "left_out": left_out,
         "hours": settings.sending_hours if settings and settings.strict else None,
         "rate": campaign_stepper.rate_in_words(rate) if rate else None,

@@ -44,9 +44,19 @@ class Attention:
         return expected_cost(self.campaign.campaign.settings, self.campaign.messages) if self.campaign else None
 
 
+def expected_segments(settings: Settings, counts: MessageCounts) -> int:
+    """The SMS segments of the waiting messages, with names of usual length."""
+    return sum(queue.estimated_segments(settings, queue.waiting(counts)).values())
+
+
 def expected_cost(settings: Settings | None, counts: MessageCounts) -> Decimal | None:
     """What the waiting messages cost, with names of usual length; None without a price."""
-    return settings.cost(sum(queue.estimated_segments(settings, queue.waiting(counts)).values())) if settings else None
+    return settings.cost(expected_segments(settings, counts)) if settings else None
+
+
+def waiting(counts: MessageCounts) -> dict[str, int]:
+    """How many messages wait, for each texted segment that has any."""
+    return queue.waiting(counts)
 
 
 def attention(campaigns: Sequence[ListedCampaign], findings: Sequence[Finding]) -> list[Attention]:
