@@ -97,7 +97,7 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
     try:
         engage_web_variables.change(session, changes)
     except engage_web_variables.Outdated as exc:
-        return _outdated(exc.current, changes)
+        return outdated(exc.current, changes)
     reset = [one.name for one in changes if one.value is None]
     engage_web_audit.record(
         session, user, "settings", set=[one.name for one in changes if one.name not in reset], reset=reset
@@ -119,7 +119,8 @@ def _names(changes: list[Change]) -> str:
     return ", ".join(f"“{LABELS[one.name]}”" for one in changes)
 
 
-def _outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:
-    names = _names([one for one in changes if one.was != current[one.name]])
+def outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:
+    """The answer to changes that another user was faster to make: nothing was saved."""
+    names = _names([one for one in changes if (one.was or None) != (current[one.name] or None)])
     detail = f"Nothing was saved: another user has changed {names} meanwhile. Look at the new values, then save again."
     return JSONResponse({"detail": detail, "current": current}, HTTPStatus.CONFLICT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engage import formats
+from engage.campaigns.segments import BUCKETS
 from engage.pages.happenings import Happening, Kind
 from engage.reports.activity import CampaignEvent, Occurrence
 
@@ -21,6 +22,7 @@ def of_occurrence(one: Occurrence) -> Happening:
         why=_outcome(one) if one.event is CampaignEvent.OPENED else one.why,
         window=one.window,
         run_id=one.campaign.run_id,
+        messages=one.counts.total > 0 and one.event is not CampaignEvent.OPENED,
     )
 
 
@@ -51,7 +53,8 @@ def _eligible(one: Occurrence) -> str:
 
 
 def _outcome(one: Occurrence) -> str | None:
-    if not one.campaign.buckets:
+    buckets = one.campaign.buckets
+    if not buckets:
         return None
-    parts = (f"{formats.number(count)} in {name}" for name, count in one.campaign.buckets.items())
+    parts = (f"{formats.number(buckets.get(name, 0))} in {name}" for name in BUCKETS)
     return f"{formats.counted(one.campaign.customers, 'customer')}: {', '.join(parts)}"

@@ -34,3 +34,5 @@ class Happening:
     run_id: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings by name: ``set`` or ``reset``."""
+    messages: bool = False
+    """Whether the campaign has messages to look at."""
