@@ -121,6 +121,6 @@ def _names(changes: list[Change]) -> str:
 
 def outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:
     """The answer to changes that another user was faster to make: nothing was saved."""
-    names = _names([one for one in changes if (one.was or None) != (current[one.name] or None)])
+    names = _names([one for one in changes if one.was != current[one.name]])
     detail = f"Nothing was saved: another user has changed {names} meanwhile. Look at the new values, then save again."
     return JSONResponse({"detail": detail, "current": current}, HTTPStatus.CONFLICT)

@@ -65,7 +65,7 @@ def change(session: Session, changes: Sequence[Change]) -> None:
     names = [one.name for one in changes]
     stored = _rows(session, names, lock=True)
     current = {name: stored[name].val if name in stored else None for name in names}
-    if any((one.was or None) != (current[one.name] or None) for one in changes):
+    if any(one.was != current[one.name] for one in changes):
         raise Outdated(current)
     for one in changes:
         found = stored.get(one.name)

@@ -78,7 +78,8 @@ def set_thresholds(wanted: Thresholds, user: GetUserDep, session: SessionDep) ->
     stored = engage_web_variables.values(session)
     seen = dict(zip(THRESHOLDS, (wanted.low_was, wanted.high_was), strict=True))
     changes = [
-        Change(name, value, stored.get(name) if seen[name] is None else seen[name]) for name, value in values.items()
+        Change(name, value, stored.get(name) if seen[name] is None else seen[name] or None)
+        for name, value in values.items()
     ]
     try:
         engage_web_variables.change(session, changes)
