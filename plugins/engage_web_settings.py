@@ -89,6 +89,8 @@ def check(wanted: Changes, engine: Database, editor: TheEditor) -> JSONResponse:
 def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionDep) -> JSONResponse:
     """Set and delete Variables, all or none, and leave an entry in the audit log with their names."""
     changes = wanted.settings()
+    if not changes:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "There is nothing to save.")
     if any(one.name not in editor.editable for one in changes):
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
     if errors := refusals(editor.stored, changes):

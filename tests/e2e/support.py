@@ -27,8 +27,8 @@ from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 
 STOPS_WITHIN = 40
-VIEWER = "vera"
-"""Somebody who may look and not act."""
+VIEWER, USER, OP = "vera", "uma", "olga"
+"""Users by role: a viewer looks, a user also triggers and halts, and an op also edits Variables."""
 
 
 def past_window(number: int) -> Window:

@@ -29,6 +29,8 @@ ADDRESSES = {
     "/what-if": f"/what-if?window_start={START}",
     "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
     "/customer": "/customer?customer_id=1",
+    "/settings": "/settings",
+    "/activity": "/activity",
     "/gallery": "/gallery",
     "/static/{name}": f"/{static_files.address('page.css')}",
 }
@@ -37,6 +39,8 @@ BODIES = {
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
+    "/settings-check": {"changes": []},
+    "/settings-save": {"changes": [{"name": "holdout_percent", "value": "0.0", "was": "0.0"}]},
     "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
 }
 ANSWERS = {"/go-on": 400}
@@ -230,4 +234,4 @@ def test_what_a_person_changes_is_in_the_audit_log(
         asked(clients[ADMIN], "POST", path, computed)
     query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
     logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
-    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds"}
+    assert logged >= {"engage.halt", "engage.resume", "engage.settings", "engage.thresholds"}

@@ -21,6 +21,8 @@ PAGES = {
     "what-if": 200,
     "customer": 200,
     "customer?customer_id=1": 200,
+    "settings": 200,
+    "activity": 200,
     "gallery": 200,
     "no-such-page": 404,
     "report?window_start=2025-01-07": 400,
@@ -62,7 +64,7 @@ def test_axe_finds_nothing_on_any_page(themed: Watched, address: str) -> None:
 
 def test_axe_finds_nothing_in_any_dialog(themed: Watched) -> None:
     page = themed.page
-    for address in ("gallery", "what-if", f"report?window_start={START}"):
+    for address in ("gallery", "what-if?low=1", "settings", f"report?window_start={START}"):
         page.goto(f"{themed.home.url}/engage/{address}")
         for opener in page.locator("[data-opens]:enabled").all():
             opener.click()

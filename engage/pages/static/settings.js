@@ -125,7 +125,7 @@
     asking = new AbortController();
     const { signal } = asking;
     const answer = await engage.post(form.action, { changes: changes() });
-    if (signal.aborted) return;
+    if (signal.aborted || !form.isConnected) return;
     if (answer.errors) {
       showErrors(answer.errors);
       showPreviews(answer.previews);
@@ -238,8 +238,28 @@
     dialog.querySelector("output").textContent = answer.text;
   }
 
-  function leave(event) {
-    if (!leaving && changes().length) event.preventDefault();
+  // --- leaving. A dialog of ours asks before a link is followed: while the browser asks, links.js shows an outline.
+
+  const unsaved = () => !leaving && form.isConnected && changes().length;
+
+  function warn(event) {
+    if (unsaved()) event.preventDefault();
+  }
+
+  function follow(event) {
+    const link = event.target.closest("a[href]");
+    const sameTab = !(event.button || event.ctrlKey || event.metaKey || event.shiftKey);
+    if (!link || link.getAttribute("href").startsWith("#") || !sameTab || !unsaved()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    byId("history")?.close();
+    const count = changes().length;
+    byId("leave-count").textContent = `${count} ${count === 1 ? "change is" : "changes are"} not saved.`;
+    byId("leave-now").onclick = () => {
+      leaving = true;
+      link.click();
+    };
+    byId("leave-dialog").showModal();
   }
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -253,7 +273,13 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     if (!editable) return;
     byId("save-dialog").querySelector("form").addEventListener("submit", save);
-    window.addEventListener("beforeunload", leave);
+    document.addEventListener("click", follow, true);
+    if (engage.frame) { // whose own question the sandbox forbids
+      window.parent.addEventListener("beforeunload", warn);
+      window.addEventListener("pagehide", () => window.parent.removeEventListener("beforeunload", warn));
+    } else {
+      window.addEventListener("beforeunload", warn);
+    }
     mark();
     if (changes().length) later(); // the browser has kept what was typed before a reload
   });

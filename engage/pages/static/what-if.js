@@ -44,7 +44,9 @@
     try {
       const answer = await fetch(`what-if-counts?by_field=true&${query}`, { signal: asking.signal });
       if (!answer.ok) throw new Error(`Airflow answered ${answer.status}.`);
-      show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const text = await answer.text();
+      if (!field("what-if")) return; // the user has left
+      show(new DOMParser().parseFromString(text, "text/html"));
     } catch (error) {
       if (error.name === "AbortError") return;
       engage.toast(error instanceof TypeError ? "Airflow does not answer. Move a threshold to ask again." : error.message, { tone: "failed" });
