@@ -122,6 +122,9 @@ def test_a_setting_is_reset_to_its_default_and_back(
     airflow.set_variable("engage_approval_hours", "7")
     page = opened(watched, "settings#approval")
     expect(page.get_by_label("Text for BOOST", exact=True)).not_to_be_visible()
+    marks = {name: page.locator(f"[data-setting={name}] [data-mark=default]") for name in Settings.model_fields}
+    assert marks["approval_hours"].get_attribute("hidden") is not None
+    assert marks["guard_min_volume_percent"].get_attribute("hidden") is None  # its Variable is 50.0, and the default 50
     page.get_by_role("button", name="Reset to the default, 48 for Hours to wait").click()
     expect(page.get_by_label("Hours to wait for the approver")).to_have_value("48")
     page.get_by_label("Ask an approver before messages go out").check()

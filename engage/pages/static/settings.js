@@ -31,9 +31,13 @@
   const saved = (one) => (one.stored === NO_VARIABLE ? one.default : one.stored);
   const asShown = (one, text) => (isSwitch(one) ? switchText(text) : text.replaceAll("\r\n", "\n"));
 
-  function isChanged(one) {
-    return one.reset ? one.stored !== NO_VARIABLE : shown(one) !== asShown(one, saved(one));
+  // Whether the field shows this value: 50 is 50.0.
+  function shows(one, text) {
+    const [now, then] = [shown(one), asShown(one, text)];
+    return now === then || (one.field.type === "number" && now !== "" && Number(now) === Number(then));
   }
+
+  const isChanged = (one) => (one.reset ? one.stored !== NO_VARIABLE : !shows(one, saved(one)));
 
   function put(one, text) {
     if (isSwitch(one)) one.field.checked = switchText(text) === "true";
@@ -69,7 +73,7 @@
     all.forEach((one) => {
       const changed = isChanged(one);
       const marks = Object.fromEntries([...one.box.querySelectorAll("[data-mark]")].map((pill) => [pill.dataset.mark, pill]));
-      const isDefault = one.reset || shown(one) === asShown(one, one.default);
+      const isDefault = one.reset || shows(one, one.default);
       marks.changed.hidden = !changed;
       marks.default.hidden = changed || !isDefault;
       const [reset, revert] = [one.box.querySelector("[data-reset]"), one.box.querySelector("[data-revert]")];
