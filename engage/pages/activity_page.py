@@ -129,7 +129,7 @@ def _is_told_by(campaign: Occurrence, entry: AuditEntry, happening: Happening) -
         return False
     if entry.event == "engage.halt":
         return campaign.event is CampaignEvent.HALTED and campaign.window == happening.window
-    return entry.event == "update_hitl_detail" and campaign.event in _ANSWERED
+    return entry.event in {"update_hitl_detail", "engage.answer"} and campaign.event in _ANSWERED
 
 
 def _position(at: datetime, source: int, number: int) -> Position:

@@ -12,6 +12,7 @@ from engage.errors import EngageError
 from engage.pages.audit_log import SETTING_EVENTS, THRESHOLDS_EVENT, AuditEntry, changed_settings
 from engage.pages.happenings import Happening, Kind
 from engage.parsing import day, number
+from engage.statuses import MessageStatus
 from engage.window import Window
 
 
@@ -39,9 +40,25 @@ def _marked(what: str, key: str) -> Callable[[Mapping[str, Any]], str]:
     return did
 
 
+def _started(details: Mapping[str, Any]) -> str:
+    options = [name.replace("_", " ") for name in ("dry_run", "send_late", "ignore_guard", "seed") if details.get(name)]
+    return "started a run" + (f" ({', '.join(options)})" if options else "")
+
+
+def _settled(details: Mapping[str, Any]) -> str:
+    status = details.get("status")
+    return "settled a message of unknown outcome" + (f" as {status}" if status in [*MessageStatus] else "")
+
+
+def _exported(details: Mapping[str, Any]) -> str:
+    rows = details.get("rows")
+    what = formats.counted(rows, "message") if isinstance(rows, int) else "messages"
+    return f"exported {what} with phone numbers"
+
+
 def _answered(details: Mapping[str, Any]) -> str:
-    options = details.get("chosen_options")
-    answer = ", ".join(map(str, options)) if isinstance(options, list) else ""
+    options = details.get("chosen_options") or details.get("answer")
+    answer = ", ".join(map(str, options)) if isinstance(options, list) else str(options or "").capitalize()
     return f"answered the question of a run: {answer}" if answer else "answered the question of a run"
 
 
@@ -73,11 +90,14 @@ WORDS = {
     "cancel_backfill": _Words(Kind.RUNS, "none", _always("cancelled a backfill")),
     "update_hitl_detail": _Words(Kind.CAMPAIGNS, "awaiting_input", _answered),
     "patch_dag": _Words(Kind.RUNS, "none", _paused),
-    "engage.settle": _Words(Kind.MESSAGES, "info", _always("settled a message of unknown outcome")),
-    "engage.reconcile": _Words(Kind.MESSAGES, "info", _always("asked the provider about messages of unknown outcome")),
-    "engage.export": _Words(Kind.MESSAGES, "warning", _always("exported messages")),
+    "engage.answer": _Words(Kind.CAMPAIGNS, "awaiting_input", _answered),
+    "engage.start_run": _Words(Kind.RUNS, "queued", _started),
+    "engage.settle_message": _Words(Kind.MESSAGES, "info", _settled),
+    "engage.reconcile_messages": _Words(Kind.MESSAGES, "info", _always("asked the provider about unknown outcomes")),
+    "engage.exported_messages": _Words(Kind.MESSAGES, "warning", _exported),
+    "engage.search_by_phone": _Words(Kind.CUSTOMERS, "none", _always("searched for a customer by phone")),
     "engage.opt_out": _Words(Kind.CUSTOMERS, "skipped", _always("opted a customer out")),
-    "engage.forget": _Words(Kind.CUSTOMERS, "failed", _always("had a customer forgotten")),
+    "engage.forget_customer": _Words(Kind.CUSTOMERS, "failed", _always("had a customer forgotten")),
     **dict.fromkeys(SETTING_EVENTS, _Words(Kind.SETTINGS, "info", _always("changed"))),
     THRESHOLDS_EVENT: _Words(Kind.SETTINGS, "info", _thresholds),
 }

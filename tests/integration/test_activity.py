@@ -110,11 +110,17 @@ def test_older_pages_have_each_happening_once(sent):
     with sent.engine.connect() as conn:
         times = [one.at for one in occurrences(conn)]
     whole = [
-        entry(sent, n, at=times[0] + (n // 7) * MINUTE, user=f"user{n}", **({"key": "engage_x"} if n % 5 == 0 else {}))
+        entry(
+            sent,
+            n,
+            at=times[0] + (n // 7 - 12) * MINUTE,
+            user=f"user{n}",
+            **({"key": "engage_x"} if n % 5 == 0 else {}),
+        )
         for n in range(130, 0, -1)
     ]
     whole.sort(key=lambda one: (one.at, one.entry_id), reverse=True)
-    seen, before, pages = [], None, 0
+    seen, before, pages, finished = [], None, 0, 0
     while True:
         place = before.in_log if before else None
         left = [one for one in whole if place is None or (one.at, one.entry_id) < (place.at, place.below)]
@@ -122,11 +128,12 @@ def test_older_pages_have_each_happening_once(sent):
         text = text_of(page)
         seen += [f"user{n}" for n in range(1, 131) if f"user{n} changed" in text]
         pages += 1
+        finished += text.count("The campaign was finished")
         if "before=" not in page:
             break
         before = Position.parse(page.split("before=")[1].split('"')[0])
     assert sorted(seen) == sorted(f"user{n}" for n in range(1, 131) if n % 5)
-    assert pages == 3
+    assert (pages, finished) == (3, 1)
 
 
 def test_a_place_that_is_none_is_refused():
