@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import engage_web_activity
 import engage_web_approval
 import engage_web_campaigns
 import engage_web_customers
 import engage_web_errors
 import engage_web_headers
 import engage_web_messages
+import engage_web_settings
 import engage_web_shell
 import engage_web_what_if
 from airflow.api_fastapi.core_api.security import get_user
@@ -19,12 +21,15 @@ from fastapi import Depends, FastAPI
 app = FastAPI(title="Engage", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 engage_web_errors.install(app)
 engage_web_headers.install(app)
-for page in (
+PAGES = (
     engage_web_shell,
     engage_web_campaigns,
     engage_web_approval,
     engage_web_messages,
     engage_web_customers,
     engage_web_what_if,
-):
+    engage_web_settings,
+    engage_web_activity,
+)
+for page in PAGES:
     app.include_router(page.router)

@@ -1,14 +1,28 @@
-"""Airflow's Variables, as the pages read them."""
+"""Airflow's Variables, as the pages read and change them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import VariableDetails
 from airflow.models.variable import Variable
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engage import settings
 from engage.errors import SettingsError
-from engage.settings import PREFIX
+from engage.settings import PREFIX, Change, Settings, descriptions
+
+
+class Outdated(Exception):
+    """Other changes came first. ``current``: the Variables' values now, by setting."""
+
+    def __init__(self, current: dict[str, str | None]) -> None:
+        super().__init__()
+        self.current = current
 
 
 def variable(session: Session, name: str) -> Variable | None:
@@ -21,6 +35,53 @@ def value(session: Session, name: str) -> str | None:
     """The text of a setting's Variable; None if it has its default."""
     found = variable(session, name)
     return None if found is None else found.val
+
+
+def values(session: Session) -> dict[str, str]:
+    """The texts of all Variables of settings, by setting. A setting without one has its default."""
+    return {name: one.val for name, one in _rows(session, list(Settings.model_fields)).items()}
+
+
+def may_read(user: BaseUser, name: str) -> bool:
+    """Whether Airflow lets the user see the setting's Variable."""
+    asked: bool = get_auth_manager().is_authorized_variable(
+        method="GET", details=VariableDetails(key=PREFIX + name), user=user
+    )
+    return asked
+
+
+def may_edit(user: BaseUser, name: str) -> bool:
+    """Whether Airflow lets the user make, change and delete the setting's Variable."""
+    ask = get_auth_manager().is_authorized_variable
+    details = VariableDetails(key=PREFIX + name)
+    return all(ask(method=method, details=details, user=user) for method in ("GET", "POST", "PUT", "DELETE"))
+
+
+def change(session: Session, changes: Sequence[Change]) -> None:
+    """Set and delete Variables, all or none.
+
+    Raises:
+        Outdated: a Variable has another value than the user saw.
+    """
+    names = [one.name for one in changes]
+    stored = _rows(session, names, lock=True)
+    current = {name: stored[name].val if name in stored else None for name in names}
+    if any(one.was != current[one.name] for one in changes):
+        raise Outdated(current)
+    for one in changes:
+        found = stored.get(one.name)
+        if one.value is None:
+            if found is not None:
+                session.delete(found)
+        elif found is not None:
+            found.set_val(one.value)
+        else:
+            session.add(Variable(PREFIX + one.name, one.value, descriptions()[one.name]))
+    try:
+        session.flush()
+    except IntegrityError:  # another user has made one of them at the same time
+        session.rollback()
+        raise Outdated({name: value(session, name) for name in names}) from None
 
 
 def lateness_settings(session: Session) -> settings.Settings:
@@ -43,6 +104,10 @@ def current(session: Session) -> settings.Settings:
     Raises:
         SettingsError: names each wrong Variable, its value, and what is allowed.
     """
-    keys = [PREFIX + name for name in settings.Settings.model_fields]
-    stored = {found.key: found.val for found in session.scalars(sa.select(Variable).where(Variable.key.in_(keys)))}
-    return settings.from_variables(stored.get)
+    return settings.from_variables({PREFIX + name: text for name, text in values(session).items()}.get)
+
+
+def _rows(session: Session, names: Sequence[str], *, lock: bool = False) -> dict[str, Variable]:
+    query = sa.select(Variable).where(Variable.key.in_([PREFIX + name for name in names]))
+    found = session.scalars(query.with_for_update() if lock else query)
+    return {one.key.removeprefix(PREFIX): one for one in found}

@@ -144,6 +144,16 @@ def by_campaign(title: str, points: Sequence[Point], *, money: bool = False, thr
     return Chart(title, frame.draw(words, [*_stacks(frame, bins), *lines]), spec, table, rows)
 
 
+def spread_of(spread: Distribution) -> dict[str, Any]:
+    """The customers by bin, from which ``what-if.js`` colours both histograms anew: cells, and each axis's spans."""
+    return {
+        "spend": [spread.spend.span(n) for n in range(spread.spend.bins)],
+        "sessions": [spread.sessions.span(n) for n in range(spread.sessions.bins)],
+        "cells": [(*cell, customers) for cell, customers in sorted(spread.cells.items())],
+        "tones": TONES,
+    }
+
+
 def histogram(
     title: str, axis: Axis, counts: Mapping[str, Sequence[int]], *, money: bool = False, threshold: str
 ) -> Chart:

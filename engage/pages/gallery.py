@@ -8,8 +8,10 @@ from math import exp
 from engage.campaigns.distribution import Axis, Distribution
 from engage.campaigns.segments import BUCKETS
 from engage.pages import charts
+from engage.pages.happenings import Happening, Kind
 from engage.pages.render import html
 from engage.pages.viewer import NextRun, Viewer
+from engage.settings import LABELS
 from engage.window import ANCHOR, Window
 
 AT = datetime(2026, 11, 26, 14, 8, 2, tzinfo=UTC)
@@ -28,6 +30,11 @@ def gallery(viewer: Viewer) -> str:
         at=AT,
         window=Window(ANCHOR).next(),
         tones=TONES,
+        happenings=(
+            Happening(AT, Kind.SETTINGS, "info", "changed", "ada", settings={"message_boost": "set"}),
+            Happening(AT, Kind.CAMPAIGNS, "failed", "halted the campaign", "ada", "a typo", Window(ANCHOR)),
+        ),
+        labels=LABELS,
         next_runs=(
             NextRun(AT + timedelta(days=38), AT),
             NextRun(AT, AT),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -53,6 +54,15 @@ class WhatIf:
         """SMS segments of ``messages``, with the campaign's texts and a longish name."""
         sizes = {name: Template.parse(self.computed.message(name)).typical_segments() for name in TEXTED}
         return sum(buckets[name] * sizes[name] for name in TEXTED)
+
+    def cost(self, buckets: Mapping[str, int]) -> Decimal | None:
+        """The most that ``messages`` cost, at the campaign's price; None without a price."""
+        return self.computed.cost(self.segments(buckets))
+
+    def seconds(self, buckets: Mapping[str, int]) -> float | None:
+        """How long ``messages`` take at the campaign's rate; None without one."""
+        rate = float(self.computed.messages_per_second)
+        return self.messages(buckets) / rate if rate else None
 
 
 def what_if(conn: sa.Connection, window: Window, thresholds: Mapping[str, str]) -> WhatIf:

@@ -151,6 +151,11 @@ class Settings(BaseModel):
         return self.real or self.sandbox_strict
 
     @property
+    def thresholds(self) -> tuple[Decimal, Decimal]:
+        """The low spend, and the high activity in sessions a week."""
+        return self.low_spend_threshold, self.high_activity_threshold
+
+    @property
     def low_spend_cents(self) -> int:
         return int(self.low_spend_threshold * 100)
 

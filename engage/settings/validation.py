@@ -23,14 +23,33 @@ def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) ->
     Raises:
         SettingsError: names every wrong value, and what is allowed.
     """
+    if wrong := problems(values, label=label):
+        raise SettingsError("; ".join(wrong.values()) + ".")
+    return Settings.model_validate(dict(values), context=EDITED)
+
+
+def problems(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> dict[str, str]:
+    """What is wrong with raw values: a sentence without its full stop for each wrong setting, by name.
+
+    A text that takes more segments than ``max_segments`` is wrong, too.
+    """
+    wrong = {name: _explain(name, values[name], error, label) for name, error in _errors(values).items()}
+    return wrong if "max_segments" in wrong else _long_messages(usable(values), label) | wrong
+
+
+def usable(values: Mapping[str, Any]) -> Settings:
+    """Settings from raw values, with the default in place of each wrong one."""
+    wrong = _errors(values)
+    right = {name: value for name, value in values.items() if name not in wrong}
+    return Settings.model_validate(right, context=EDITED)
+
+
+def _errors(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     try:
-        settings = Settings.model_validate(dict(values), context=EDITED)
+        Settings.model_validate(dict(values), context=EDITED)
     except ValidationError as exc:
-        wrong = {str(error["loc"][0]): error for error in exc.errors()}
-    else:
-        _refuse_long_messages(settings, label)
-        return settings
-    raise SettingsError("; ".join(_explain(name, values[name], wrong[name], label) for name in wrong) + ".")
+        return {str(error["loc"][0]): error for error in exc.errors()}
+    return {}
 
 
 def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
@@ -49,16 +68,19 @@ def _meant(name: str, label: Callable[[str], str]) -> str:
     return f" (did you mean {label(close[0])}?)" if close else ""
 
 
-def _refuse_long_messages(settings: Settings, label: Callable[[str], str]) -> None:
+def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
+    found = {}
     for name in ("message_boost", "message_reward"):
         text = getattr(settings, name)
         needed = Template.parse(text).typical_segments()
         if needed > settings.max_segments:
-            raise SettingsError(
+            sentence = (
                 f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
                 f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with any "
-                f"other, such as an emoji. {costly_characters(text)}".rstrip()
+                f"other, such as an emoji. {costly_characters(text)}"
             )
+            found[name] = sentence.rstrip(" .")
+    return found
 
 
 def _shorten(text: str) -> str:

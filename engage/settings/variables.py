@@ -39,12 +39,19 @@ def default_variables() -> str:
     defaults = Settings().model_dump()
     values = {name: _text(value) if isinstance(value, bool) else value for name, value in defaults.items()}
     return json.dumps(
-        {
-            PREFIX + name: {"value": values[name], "description": f"{field.description} Allowed: {field.title}."}
-            for name, field in Settings.model_fields.items()
-        },
+        {PREFIX + name: {"value": values[name], "description": words} for name, words in descriptions().items()},
         indent=2,
     )
+
+
+def descriptions() -> dict[str, str]:
+    """The description of each setting's Variable in Airflow."""
+    return {name: f"{field.description} Allowed: {field.title}." for name, field in Settings.model_fields.items()}
+
+
+def texts(settings: Settings) -> dict[str, str]:
+    """Each setting's value as an Airflow Variable holds it."""
+    return {name: _text(value) for name, value in settings}
 
 
 def markdown_table() -> str:

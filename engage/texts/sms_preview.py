@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engage.texts.sms_segments import is_plain, segments
+from engage.texts.sms_segments import Fill, fill, is_plain
 from engage.texts.template import Template, values
 
 LONGEST_NAME = "Maximilian Wolfeschlegelsteinhausenberg"
@@ -38,7 +38,12 @@ class SmsPreview:
     @property
     def segments(self) -> int:
         """SMS segments, which the provider charges for."""
-        return segments(self.text)
+        return self.fill.segments
+
+    @property
+    def fill(self) -> Fill:
+        """How full the last segment is."""
+        return fill(self.text)
 
     @property
     def plain(self) -> bool:

@@ -7,6 +7,7 @@ UCS-2, with 70 or 67 UTF-16 units (3GPP TS 23.038, sections 4 and 6.2; TS 23.040
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 _BASIC = frozenset(
@@ -22,22 +23,43 @@ def is_plain(character: str) -> bool:
     return character in _BASIC or character in _EXTENDED
 
 
+@dataclass(frozen=True)
+class Fill:
+    """How a text fills its SMS segments, in GSM-7 characters or in UTF-16 units."""
+
+    segments: int
+    used: int
+    """Of the last segment."""
+    holds: int
+    """What the last segment holds. One segment alone holds more than each of several."""
+
+    @property
+    def left(self) -> int:
+        """Plain characters that the text can grow by without another segment."""
+        return self.holds - self.used
+
+
 @lru_cache(maxsize=1000)
+def fill(text: str) -> Fill:
+    """How ``text`` fills its segments. An empty text takes one."""
+    if set(text) <= _BASIC | _EXTENDED:
+        return _filled((2 if character in _EXTENDED else 1 for character in text), alone=160, several=153)
+    return _filled((2 if ord(character) > 0xFFFF else 1 for character in text), alone=70, several=67)
+
+
 def segments(text: str) -> int:
     """How many SMS segments ``text`` takes."""
-    if set(text) <= _BASIC | _EXTENDED:
-        return _count((2 if character in _EXTENDED else 1 for character in text), alone=160, several=153)
-    return _count((2 if ord(character) > 0xFFFF else 1 for character in text), alone=70, several=67)
+    return fill(text).segments
 
 
-def _count(sizes: Iterable[int], *, alone: int, several: int) -> int:
+def _filled(sizes: Iterable[int], *, alone: int, several: int) -> Fill:
     """Fill segment after segment; no character is split."""
     sizes = list(sizes)
     if sum(sizes) <= alone:
-        return 1
+        return Fill(1, sum(sizes), alone)
     count, used = 1, 0
     for size in sizes:
         if used + size > several:
             count, used = count + 1, 0
         used += size
-    return count
+    return Fill(count, used, several)

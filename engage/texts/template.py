@@ -38,6 +38,8 @@ class Template:
     """A parsed template: text and names of placeholders alternate, as in ``("Hi ", "first_name", "!")``."""
 
     parts: tuple[str, ...]
+    opt_out_added: bool = False
+    """Whether ``parse`` has added the sentence on how to opt out."""
 
     @classmethod
     def parse(cls, text: str) -> Template:
@@ -52,9 +54,10 @@ class Template:
                 parts[-1] += value
             else:
                 parts += [value, ""]
-        if not any(map(says_how_to_opt_out, parts[::2])):
+        added = not any(map(says_how_to_opt_out, parts[::2]))
+        if added:
             parts[-1] = f"{parts[-1].rstrip()} {OPT_OUT_LINE}" if parts[-1].strip() or len(parts) > 1 else OPT_OUT_LINE
-        return cls(tuple(parts))
+        return cls(tuple(parts), added)
 
     @property
     def placeholders(self) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ ADDRESSES = {
     "/messages": f"/messages?window_start={SENT}",
     "/message": f"/message?window_start={SENT}&customer_id=1",
     "/messages.csv": f"/messages.csv?window_start={SENT}",
+    "/settings": "/settings",
+    "/activity": "/activity",
     "/gallery": "/gallery",
     "/static/{name}": f"/{static_files.address('page.css')}",
 }
@@ -56,6 +58,8 @@ BODIES = {
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
     "/start-run": {"window_start": "2025-01-07"},
+    "/settings-check": {"changes": []},
+    "/settings-save": {"changes": [{"name": "holdout_percent", "value": "0.0", "was": "0.0"}]},
     "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
 }
 ANSWERS = {
@@ -260,6 +264,6 @@ def test_what_a_person_changes_is_in_the_audit_log(
         asked(clients[ADMIN], "POST", path, computed)
     query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
     logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
-    assert logged >= {"engage.halt", "engage.resume", "engage.thresholds", "engage.settle_message"}
+    assert logged >= {"engage.halt", "engage.resume", "engage.settings", "engage.thresholds", "engage.settle_message"}
     assert logged >= {"engage.opt_out", "engage.forget_customer", "engage.reconcile_messages", "engage.export_messages"}
     assert logged >= {"engage.answer", "engage.start_run"}

@@ -70,7 +70,9 @@ def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_th
     watched.open_campaigns()
     frame = watched.frame
     frame.get_by_role("link", name="What if", exact=True).click()
-    frame.get_by_role("combobox", name="Window").select_option(START)
+    expect(frame.get_by_role("heading", name="What if")).to_be_visible()
+    with watched.page.expect_event("framenavigated"):
+        frame.get_by_role("combobox", name="Customers and spending of").select_option(START)
     frame.get_by_role("slider", name="Low spend").press("ArrowRight")
     expect(frame.get_by_role("spinbutton", name="Low spend")).to_have_value("101")
     frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
@@ -82,14 +84,16 @@ def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_th
 
     frame.get_by_role("button", name="Copy the values").click()
     expect(frame.get_by_text("Copied.")).to_be_visible()
-    frame.get_by_role("button", name="Set them for the next campaign").click()
+    frame.get_by_role("button", name="Set $180.50 and 4.25 for the next campaign").click()
     dialog = frame.get_by_role("dialog")
     expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
     set_variable("low_spend_threshold", "100.0")  # so that the end of the test brings both back
     set_variable("high_activity_threshold", "5.0")
     dialog.get_by_role("button", name="Set").click()
     toast = frame.get_by_role("region", name="Notifications")
-    expect(toast).to_contain_text("engage_high_activity_threshold is 4.25. The next campaign takes them.")
+    expect(toast).to_contain_text(
+        "Set: BOOST below $180.50 and REWARD above 4.25 sessions a week. The next campaign takes them."
+    )
     expect(dialog).not_to_be_visible()
 
     run = airflow.run(window_start=START, dry_run=True)
@@ -133,11 +137,20 @@ def test_a_finished_campaign_is_not_offered_the_brake(watched: Watched) -> None:
 
 def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watched) -> None:
     watched.page.goto(f"{watched.home.url}/engage/what-if?window_start={START}")
-    watched.page.get_by_role("spinbutton", name="Low spend").fill("1.005")
-    expect(watched.page.get_by_role("alert")).to_contain_text("it takes a number from 0 to 1000000000")
-    watched.page.get_by_role("spinbutton", name="Low spend").fill("1")
+    field = watched.page.get_by_role("spinbutton", name="Low spend")
+    counts = watched.page.locator("#counts").inner_text()
+    field.fill("1.005")
+    expect(field).to_have_accessible_description(
+        "“Low spend: below this is BOOST” is '1.005', which is not allowed: it takes a number from 0 to 1000000000 "
+        "with at most 2 decimals."
+    )
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(watched.page.get_by_role("button", name="for the next campaign")).to_be_disabled()
+    assert watched.page.locator("#counts").inner_text() == counts
+    field.fill("1")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
     expect(watched.page.locator("#counts")).to_contain_text("would be in another bucket")
-    watched.errors.clear()  # the browser counts the answer of 400 as one
+    expect(watched.page.get_by_role("button", name="Set $1 and")).to_be_enabled()
 
 
 def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) -> None:

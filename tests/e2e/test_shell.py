@@ -25,6 +25,8 @@ PAGES = {
     "customer?customer_id=1": 200,
     "messages": 200,
     f"message?window_start={SENT}&customer_id=1": 200,
+    "settings": 200,
+    "activity": 200,
     "gallery": 200,
     "no-such-page": 404,
     "report?window_start=2025-01-07": 400,
@@ -69,7 +71,8 @@ def test_axe_finds_nothing_in_any_dialog(themed: Watched) -> None:
     for address in (
         "campaigns",
         "gallery",
-        "what-if",
+        "what-if?low=1",
+        "settings",
         f"report?window_start={START}",
         "messages",
         "customer?customer_id=1",

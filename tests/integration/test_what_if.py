@@ -11,7 +11,7 @@ from engage.pages.viewer import Viewer
 from engage.reports.what_if import what_if
 from engage.steps.seed import seed
 from tests.integration.conftest import KEY
-from tests.integration.test_pages_campaigns import EVIL, assert_inert
+from tests.integration.test_pages_campaigns import EVIL, Tags, assert_inert, text_of
 
 CASES = [
     ("100", "5"),
@@ -112,7 +112,65 @@ def test_only_who_may_set_the_variables_is_offered_to(seeded):
     assert_inert(page)
 
 
-def test_the_part_that_the_thresholds_change_is_the_same_as_on_the_page(seeded):
+def test_the_parts_that_the_thresholds_change_are_the_same_as_on_the_page(seeded):
     chosen = {"low_spend_threshold": "150", "high_activity_threshold": "4"}
-    part = pages.counts(seeded.engine, seeded.window, chosen)
-    assert part.strip() in pages.what_if_page(seeded.engine, Viewer(), seeded.window, chosen, {})
+    parts = pages.counts(seeded.engine, seeded.window, chosen)
+    page = pages.what_if_page(seeded.engine, Viewer(), seeded.window, chosen, {})
+    then, counts = parts.split('<div id="counts">')
+    assert then.strip() in page
+    assert counts.strip() in page
+
+
+def test_it_says_what_the_campaign_would_cost_and_how_far_a_bucket_moves(world):
+    world.purchase(world.customer(), 50_00)
+    world.purchase(world.customer(), 150_00)
+    world.computed(price_per_segment="0.01", messages_per_second="0.5")
+    found = asked(world, "200", "5")
+    assert (found.messages(found.before), found.messages(found.after)) == (1, 2)
+    assert (str(found.cost(found.after)), found.seconds(found.after)) == ("0.02", 4.0)
+    text = text_of(pages.counts(world.engine, world.window, {"low_spend_threshold": "200"}))
+    assert "text at most 2 +1 · +100.0%" in text
+    assert "cost at most $0.02 +$0.01" in text
+    assert "send in 4 s instead of 2 s" in text
+    assert "BOOST moves by 50.0 points." in text
+
+
+def test_without_a_price_no_cost_is_shown(seeded):
+    assert asked(seeded, "100", "5").cost({"BOOST": 1, "REWARD": 0, "NONE": 0}) is None
+    assert "cost" not in text_of(pages.counts(seeded.engine, seeded.window, {}))
+
+
+def test_wrong_thresholds_are_sentences_for_their_fields(seeded):
+    wrong = pages.wrong_thresholds({"low_spend_threshold": "1.005", "high_activity_threshold": EVIL})
+    assert [tag for tag in Tags(wrong).tags if tag[0] == "li"] == [
+        ("li", {"data-for": "low"}),
+        ("li", {"data-for": "high"}),
+    ]
+    assert "“Low spend: below this is BOOST” is '1.005', which is not allowed" in text_of(wrong)
+    assert "<script" not in wrong
+    assert pages.wrong_thresholds({"low_spend_threshold": "100"}) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "variables", "nothing"),
+    [
+        ({"low_spend_threshold": "100"}, {"low_spend_threshold": "100.00", "high_activity_threshold": None}, True),
+        ({"low_spend_threshold": "101"}, {"low_spend_threshold": "100.00", "high_activity_threshold": None}, False),
+        ({"low_spend_threshold": "101"}, {"low_spend_threshold": "101", "high_activity_threshold": "5"}, True),
+        ({}, {"low_spend_threshold": "abc", "high_activity_threshold": "5"}, True),
+    ],
+    ids=str,
+)
+def test_nothing_can_be_set_while_nothing_would_change(seeded, chosen, variables, nothing):
+    page = pages.what_if_page(seeded.engine, Viewer(may_set_thresholds=True), None, chosen, variables)
+    [opener] = [attributes for tag, attributes in Tags(page).tags if attributes.get("data-opens") == "set"]
+    assert ("disabled" in opener) == nothing
+    assert ("data-nothing" in pages.counts(seeded.engine, seeded.window, chosen, variables)) == nothing
+
+
+def test_a_band_is_drawn_for_each_move(seeded):
+    found = asked(seeded, "180", "4.5")
+    text = pages.counts(seeded.engine, seeded.window, {"low_spend_threshold": "180", "high_activity_threshold": "4.5"})
+    moves = sum(1 for (now, then), customers in found.moves.items() if now != then and customers)
+    assert text.count("<path ") == moves > 0
+    assert "each customer stays in the same bucket" in text_of(pages.counts(seeded.engine, seeded.window, {}))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engage.texts.sms_segments import segments
+from engage.texts.sms_segments import fill, segments
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,23 @@ from engage.texts.sms_segments import segments
 )
 def test_a_text_takes_this_many_parts(text, count):
     assert segments(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("", 160),
+        ("a" * 93, 67),
+        ("a" * 160, 0),
+        ("a" * 161, 306 - 161),
+        ("€" * 10, 140),
+        ("a" * 152 + "€" + "a" * 8, 153 - 10),  # the euro sign went into the second segment
+        ("ê" * 10, 60),
+        ("😀" * 34, 2),
+        ("😀" * 36, 67 - 6),  # 33 in the first segment
+    ],
+)
+def test_room_is_left_in_the_last_segment(text, left):
+    assert fill(text).left == left
+    assert segments(text + ("a" if set(text) <= set("a€") else "ê") * left) == segments(text)
+    assert segments(text + "ê" * (left + 1)) > segments(text)

@@ -161,3 +161,8 @@ def test_whatever_the_name_it_is_one_short_line_of_visible_characters(name):
     assert shown == " ".join(shown.split())
     assert all(c in "\u200c\u200d" or unicodedata.category(c)[0] != "C" for c in shown)
     assert clean(shown) == shown
+
+
+def test_a_template_says_whether_the_opt_out_line_was_added():
+    assert Template.parse("Hi!").opt_out_added
+    assert not Template.parse("Hi! Reply STOP to opt out.").opt_out_added

@@ -1,0 +1,85 @@
+"""The settings in groups, each with its name for people, in the order of the page *Texts and settings*."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings about one subject. ``labels``: the name for people of each setting."""
+
+    name: str
+    labels: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """The group's name in an address."""
+        return self.name.lower().replace(" ", "-")
+
+
+GROUPS = (
+    Group(
+        "Texts",
+        {
+            "message_boost": "Text for BOOST",
+            "message_reward": "Text for REWARD",
+            "max_segments": "Longest text",
+        },
+    ),
+    Group(
+        "Thresholds",
+        {
+            "low_spend_threshold": "Low spend: below this is BOOST",
+            "high_activity_threshold": "High activity: more sessions a week is REWARD",
+        },
+    ),
+    Group(
+        "Recipients and hours",
+        {
+            "sending_hours": "Sending hours",
+            "send_within_days": "Days to send within",
+            "min_days_between_messages": "Days between messages",
+            "holdout_percent": "Holdout",
+        },
+    ),
+    Group(
+        "Pace and cost",
+        {
+            "messages_per_second": "Messages a second",
+            "send_concurrency": "Messages at the same time",
+            "max_messages_per_run": "Most messages in a run",
+            "price_per_segment": "Price of a segment",
+        },
+    ),
+    Group(
+        "Approval",
+        {
+            "require_approval": "Ask an approver before messages go out",
+            "approval_hours": "Hours to wait for the approver",
+        },
+    ),
+    Group(
+        "Guard",
+        {
+            "guard_min_volume_percent": "Least events, in percent of the last window",
+            "guard_max_quiet_days": "Most days without an event at the end",
+            "guard_max_shift_points": "Most points by which a bucket may move",
+            "max_filtered_percent": "Most filtered messages, in percent",
+            "max_undelivered_percent": "Most failed messages, in percent",
+        },
+    ),
+    Group(
+        "Provider and alerts",
+        {
+            "sms_provider": "Provider",
+            "sandbox_strict": "Check phones and hours in the sandbox, too",
+            "alert_emails": "Addresses for alerts",
+            "keep_windows": "Windows to keep",
+        },
+    ),
+)
+
+LABELS = {name: label for group in GROUPS for name, label in group.labels.items()}
+"""The name for people of each setting."""

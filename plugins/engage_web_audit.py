@@ -1,0 +1,66 @@
+"""Airflow's audit log, as Engage's pages read it and add to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.models.log import Log
+from sqlalchemy.orm import Session
+
+from engage.airflow_names import DAG_ID
+from engage.pages.audit_log import RUN_EVENTS, VARIABLE_EVENTS, AuditEntry, Place
+from engage.settings import PREFIX
+
+
+def may_read(user: BaseUser) -> bool:
+    """Whether the user may read the audit log: the DAG's entries, and those without a DAG."""
+    ask = get_auth_manager().is_authorized_dag
+    return all(
+        ask(method="GET", access_entity=DagAccessEntity.AUDIT_LOG, details=details, user=user)
+        for details in (DagDetails(id=DAG_ID), None)
+    )
+
+
+def record(session: Session, user: BaseUser, event: str, **details: object) -> None:
+    """Add an entry in the transaction of the change, so that a refused change leaves none."""
+    name = user.get_name()
+    session.add(Log(f"engage.{event}", owner=name, owner_display_name=name, extra=json.dumps(details)))
+
+
+def entries(
+    session: Session, events: Sequence[str], *, user: str | None = None, before: Place | None = None, limit: int
+) -> list[AuditEntry]:
+    """The newest entries of these events that are about Engage, or the newest before a place in the log."""
+    ours = sa.or_(
+        sa.and_(Log.event.in_(VARIABLE_EVENTS), Log.extra.contains(PREFIX, autoescape=True)),
+        sa.and_(Log.event.in_(RUN_EVENTS), Log.dag_id == DAG_ID),
+        Log.event.notin_((*VARIABLE_EVENTS, *RUN_EVENTS)),
+    )
+    query = (
+        sa.select(Log.id, Log.dttm, Log.owner, Log.event, Log.run_id, Log.extra)
+        .where(Log.event.in_(events), ours, Log.dttm.is_not(None))
+        .order_by(Log.dttm.desc(), Log.id.desc())
+        .limit(limit)
+    )
+    if user is not None:
+        query = query.where(Log.owner == user)
+    if before is not None:
+        earlier = sa.and_(Log.dttm == before.at, Log.id < before.below)
+        query = query.where(sa.or_(Log.dttm < before.at, earlier))
+    return [
+        AuditEntry(row.id, row.dttm, row.owner or "", row.event, row.run_id, _details(row.extra))
+        for row in session.execute(query)
+    ]
+
+
+def _details(extra: str | None) -> dict[str, object]:
+    try:
+        found = json.loads(extra or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

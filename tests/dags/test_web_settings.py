@@ -1,0 +1,350 @@
+"""The settings' Variables as Engage's pages change them, and Airflow's audit log as they read it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from engage.pages.audit_log import SETTING_EVENTS, Place
+from engage.pages.audit_words import events_of
+from engage.pages.happenings import Kind
+from engage.pages.viewer import Viewer
+from engage.settings import Change, Settings
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
+
+AT = datetime(2026, 11, 26, 14, tzinfo=UTC)
+EVENTS = events_of(None)
+ADA = SimpleNamespace(get_name=lambda: "ada")
+OLD = [{"name": "approval_hours", "value": "3", "was": None}]
+
+
+class Permissions:
+    """Airflow's auth manager: which methods the user may use on a Variable, and whether the audit log may be read."""
+
+    def __init__(self) -> None:
+        self.methods = {"GET", "POST", "PUT", "DELETE"}
+        self.hidden: set[str] = set()
+        self.audit_log = True
+
+    def is_authorized_variable(self, *, method, details, user):
+        return method in self.methods and details.key not in self.hidden
+
+    def is_authorized_dag(self, *, method, access_entity, details, user):
+        return self.audit_log
+
+
+@pytest.fixture
+def airflow_tables(engine):
+    """Airflow's tables of Variables and of the audit log."""
+    from airflow.models.log import Log
+    from airflow.models.team import Team
+    from airflow.models.variable import Variable
+
+    tables = [Team.__table__, Variable.__table__, Log.__table__]
+    Variable.metadata.create_all(engine, tables=tables)
+    return engine
+
+
+@pytest.fixture
+def session(airflow_tables):
+    with Session(airflow_tables) as found:
+        yield found
+
+
+@pytest.fixture
+def permissions(monkeypatch):
+    import engage_web_audit
+    import engage_web_variables
+
+    found = Permissions()
+    for module in (engage_web_audit, engage_web_variables):
+        monkeypatch.setattr(module, "get_auth_manager", lambda: found)
+    return found
+
+
+@pytest.fixture
+def client(airflow_tables, permissions, monkeypatch):
+    """A user with the permissions, from a page of ours."""
+    import engage_web
+    import engage_web_access
+    import engage_web_database
+    from airflow.api_fastapi.common.db.common import SessionDep
+    from airflow.api_fastapi.core_api.security import get_user
+    from engage_web_access import TheViewer
+    from fastapi.testclient import TestClient
+
+    def a_session():
+        with Session(airflow_tables) as found, found.begin():
+            yield found
+
+    access = [engage_web_access._run_access, engage_web_access._same_origin, engage_web_access._requires_variables]
+    given = dict.fromkeys(access, lambda: None) | {
+        get_user: lambda: ADA,
+        SessionDep.__metadata__[0].dependency: a_session,
+        engage_web_database.engine: lambda: airflow_tables,
+        TheViewer.__metadata__[0].dependency: lambda: Viewer(may_set_thresholds=True),
+    }
+    monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
+    return TestClient(engage_web.app)
+
+
+def variables(engine):
+    from airflow.models.variable import Variable
+
+    with Session(engine) as session:
+        return {one.key: one.val for one in session.scalars(sa.select(Variable))}
+
+
+def put(engine, **values):
+    from airflow.models.variable import Variable
+
+    with Session(engine) as session, session.begin():
+        for name, value in values.items():
+            session.add(Variable(f"engage_{name}", value, "its description"))
+
+
+def log(engine):
+    """The audit log's entries: event, user, details."""
+    from airflow.models.log import Log
+
+    with Session(engine) as session:
+        rows = session.execute(sa.select(Log.event, Log.owner, Log.extra).order_by(Log.id)).all()
+    return [(row.event, row.owner, json.loads(row.extra)) for row in rows]
+
+
+# --- saving
+
+
+def test_changes_are_saved_with_an_entry_that_names_them_and_no_value(client, engine):
+    put(engine, alert_emails="old@example.com", max_segments="2")
+    changes = [
+        {"name": "alert_emails", "value": "new@example.com", "was": "old@example.com"},
+        {"name": "max_segments", "value": None, "was": "2"},
+        {"name": "holdout_percent", "value": "5", "was": None},
+    ]
+    answer = client.post("/settings-save", json={"changes": changes})
+    assert answer.status_code == 200
+    assert answer.json()["detail"] == (
+        "Saved: “Addresses for alerts”, “Longest text”, “Holdout”. The next campaign takes them."
+    )
+    assert variables(engine) == {"engage_alert_emails": "new@example.com", "engage_holdout_percent": "5"}
+    [entry] = log(engine)
+    assert entry == ("engage.settings", "ada", {"set": ["alert_emails", "holdout_percent"], "reset": ["max_segments"]})
+
+
+def test_a_new_variable_has_its_description_and_an_old_one_keeps_its_own(client, engine):
+    from airflow.models.variable import Variable
+
+    put(engine, max_segments="2")
+    changes = [{"name": "max_segments", "value": "4", "was": "2"}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
+    with Session(engine) as session:
+        found = {one.key: one.description for one in session.scalars(sa.select(Variable))}
+    assert found["engage_max_segments"] == "its description"
+    assert found["engage_approval_hours"].startswith("How long a run waits for the approver.")
+
+
+def test_saving_can_be_taken_back(client, engine):
+    put(engine, max_segments="2")
+    changes = [{"name": "max_segments", "value": None, "was": "2"}, *OLD]
+    undo = client.post("/settings-save", json={"changes": changes}).json()["undo"]
+    assert undo["action"] == "settings-save"
+    answer = client.post("/settings-save", json=undo["body"])
+    assert answer.json() == {"detail": "Taken back: “Longest text”, “Hours to wait for the approver”."}
+    assert variables(engine) == {"engage_max_segments": "2"}
+
+
+def test_what_another_user_has_changed_meanwhile_is_not_overwritten(client, engine):
+    put(engine, max_segments="5")
+    changes = [{"name": "max_segments", "value": "4", "was": "3"}, *OLD]
+    answer = client.post("/settings-save", json={"changes": changes})
+    assert answer.status_code == 409
+    assert "another user has changed “Longest text” meanwhile" in answer.json()["detail"]
+    assert answer.json()["current"] == {"max_segments": "5", "approval_hours": None}
+    assert variables(engine) == {"engage_max_segments": "5"}
+    assert log(engine) == []
+
+
+@pytest.mark.parametrize(("was", "stored"), [("3", None), (None, "3")])
+def test_a_variable_that_was_made_or_deleted_meanwhile_is_a_change(client, engine, was, stored):
+    put(engine, **({"max_segments": stored} if stored else {}))
+    changes = [{"name": "max_segments", "value": "4", "was": was}]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 409
+
+
+def test_two_users_who_make_the_same_variable_at_once_do_not_overwrite_each_other(session, airflow_tables, monkeypatch):
+    import engage_web_variables
+
+    rows = engine_rows = engage_web_variables._rows
+
+    def and_then_another_user(session, names, *, lock=False):
+        found = rows(session, names, lock=lock)
+        put(airflow_tables, approval_hours="9")
+        monkeypatch.setattr(engage_web_variables, "_rows", engine_rows)
+        return found
+
+    monkeypatch.setattr(engage_web_variables, "_rows", and_then_another_user)
+    with pytest.raises(engage_web_variables.Outdated) as refused:
+        engage_web_variables.change(session, [Change("approval_hours", "3", None)])
+    assert refused.value.current == {"approval_hours": "9"}
+
+
+def test_a_wrong_value_changes_nothing_and_is_an_error_at_its_field(client, engine):
+    changes = [{"name": "max_segments", "value": "0", "was": None}, *OLD]
+    answer = client.post("/settings-save", json={"changes": changes})
+    assert answer.status_code == 400
+    assert answer.json()["errors"].keys() == {"max_segments"}
+    assert (variables(engine), log(engine)) == ({}, [])
+
+
+@pytest.mark.parametrize("missing", ["POST", "PUT", "DELETE"])
+def test_a_user_who_may_not_edit_changes_nothing(client, engine, permissions, missing):
+    permissions.methods -= {missing}
+    assert client.post("/settings-save", json={"changes": OLD}).status_code == 403
+    assert (variables(engine), log(engine)) == ({}, [])
+
+
+def test_a_user_who_may_not_edit_one_of_them_changes_none(client, engine, permissions):
+    permissions.hidden = set()
+    permissions.is_authorized_variable = lambda *, method, details, user: (
+        method == "GET" or details.key != "engage_sms_provider"
+    )
+    changes = [{"name": "sms_provider", "value": "twilio", "was": None}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 403
+    assert client.post("/settings-save", json={"changes": OLD}).status_code == 200
+
+
+def test_a_check_needs_the_permission_to_see_all_variables(client, permissions):
+    assert client.post("/settings-check", json={"changes": OLD}).status_code == 200
+    permissions.hidden = {"engage_alert_emails"}
+    assert client.post("/settings-check", json={"changes": OLD}).status_code == 403
+    permissions.methods = set()
+    assert client.post("/settings-check", json={"changes": []}).status_code == 403
+
+
+def test_a_user_without_the_permission_sees_no_value_of_a_variable(client, engine, permissions):
+    put(engine, alert_emails="ops@example.com", approval_hours="719")
+    assert "ops@example.com" in client.get("/settings").text
+    permissions.methods = set()
+    page = client.get("/settings").text
+    assert "ops@example.com" not in page
+    assert '719"' not in page
+
+
+def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engine):
+    body = {"changes": [{"name": "no_such", "value": "1", "was": None}, *OLD]}
+    assert client.post("/settings-save", json=body).status_code == 200
+    assert variables(engine) == {"engage_approval_hours": "3"}
+    body = {"changes": [{"name": "message_boost", "value": "x" * 4001, "was": None}]}
+    assert client.post("/settings-save", json=body).status_code == 422
+
+
+# --- thresholds
+
+
+def test_thresholds_are_set_and_taken_back(client, engine):
+    put(engine, low_spend_threshold="100.00")
+    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
+    answer = client.post("/thresholds", json=body)
+    assert answer.json()["detail"] == (
+        "Set: BOOST below $120.50 and REWARD above 4 sessions a week. The next campaign takes them."
+    )
+    assert variables(engine) == {"engage_low_spend_threshold": "120.5", "engage_high_activity_threshold": "4"}
+    assert [event for event, *_ in log(engine)] == ["engage.thresholds"]
+    assert client.post("/settings-save", json=answer.json()["undo"]["body"]).status_code == 200
+    assert variables(engine)["engage_low_spend_threshold"] == "100.00"
+
+
+def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
+    put(engine, low_spend_threshold="90")
+    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
+    answer = client.post("/thresholds", json=body)
+    assert answer.status_code == 409
+    assert "“Low spend: below this is BOOST”" in answer.json()["detail"]
+    assert variables(engine) == {"engage_low_spend_threshold": "90"}
+    assert log(engine) == []
+
+
+# --- the audit log
+
+
+def written(engine, event, minutes=0, *, dag_id=None, owner="ada", extra=None):
+    from airflow.models.log import Log
+
+    with Session(engine) as session, session.begin():
+        one = Log(event, owner=owner, dag_id=dag_id, extra=json.dumps(extra or {}))
+        one.dttm = AT + timedelta(minutes=minutes)
+        session.add(one)
+
+
+def read(session, events=EVENTS, **wanted):
+    import engage_web_audit
+
+    return [(one.event, one.user) for one in engage_web_audit.entries(session, events, **{"limit": 100, **wanted})]
+
+
+def test_only_what_is_about_engage_is_read_newest_first(session, airflow_tables):
+    written(airflow_tables, "patch_variable", 1, extra={"key": "engage_max_segments"})
+    written(airflow_tables, "patch_variable", 2, extra={"key": "engagement"})
+    written(airflow_tables, "trigger_dag_run", 3, dag_id="customer_engagement")
+    written(airflow_tables, "trigger_dag_run", 4, dag_id="another_dag")
+    written(airflow_tables, "engage.halt", 5, owner="ben")
+    written(airflow_tables, "success", 6, dag_id="customer_engagement")
+    assert read(session) == [("engage.halt", "ben"), ("trigger_dag_run", "ada"), ("patch_variable", "ada")]
+    assert read(session, user="ben") == [("engage.halt", "ben")]
+    assert read(session, SETTING_EVENTS) == [("patch_variable", "ada")]
+    assert read(session, events_of(Kind.RUNS)) == [("trigger_dag_run", "ada")]
+    assert read(session, limit=1) == [("engage.halt", "ben")]
+
+
+def test_a_page_goes_on_where_the_last_one_ended_also_within_one_moment(session, airflow_tables):
+    import engage_web_audit
+
+    for n in range(5):
+        written(airflow_tables, "engage.halt", 0, owner=f"user{n}")
+    seen, before = [], None
+    for _ in range(3):
+        found = engage_web_audit.entries(session, ["engage.halt"], before=before, limit=2)
+        seen += [one.user for one in found]
+        before = Place(found[-1].at, found[-1].entry_id)
+    assert seen == ["user4", "user3", "user2", "user1", "user0"]
+
+
+def test_an_entry_whose_details_cannot_be_read_is_no_error(session, airflow_tables):
+    from airflow.models.log import Log
+
+    for extra in ("engage_ {", "[1]", None, '"engage_"'):
+        session.add(Log("patch_variable", owner=None, extra=extra))
+        session.add(Log("engage.halt", owner=None, extra=extra))
+    session.flush()
+    assert ("engage.halt", "") in read(session)
+
+
+def test_the_pages_say_which_user_changed_which_setting_to_users_who_may_know(client, engine, permissions):
+    client.post("/settings-save", json={"changes": OLD})
+    for address in ("/settings", "/activity", "/activity?kind=settings", "/activity?by=ada"):
+        assert '<strong>ada</strong> changed <a href="settings#approval_hours">' in client.get(address).text
+    assert "<strong>ada</strong>" not in client.get("/activity?by=ben").text
+    permissions.audit_log = False
+    assert "History</button>" not in client.get("/settings").text
+    assert "<strong>ada</strong>" not in client.get("/activity").text
+    assert "Only the campaigns&#39; own records are shown" in client.get("/activity").text.replace("'", "&#39;")
+
+
+def test_an_address_of_the_activity_that_is_wrong_says_so(client):
+    assert client.get("/activity?kind=gossip").status_code == 400
+    assert client.get("/activity?before=x").status_code == 400
+    assert client.get("/activity?before=1-1-1").status_code == 200
+
+
+def test_every_setting_can_be_saved_by_its_name(client, engine):
+    defaults = Settings().model_dump()
+    changes = [{"name": name, "value": str(value), "was": None} for name, value in defaults.items()]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
+    assert len(variables(engine)) == len(defaults)
