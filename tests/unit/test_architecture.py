@@ -42,8 +42,7 @@ ROOMS = {
     "reports": "errors parsing formats window statuses texts settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing currency formats window airflow_names statuses texts settings storage campaigns sending"
-    " reports",
+    "pages": "errors parsing currency formats window airflow_names statuses texts settings storage campaigns reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts settings storage customers"
     " campaigns sending steps maintenance reports local service",
 }
