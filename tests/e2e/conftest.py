@@ -136,7 +136,8 @@ def set_variable(airflow: Airflow) -> Iterator[Callable[[str, str], None]]:
     yield edit
     defaults = Settings().model_dump()
     for setting in edited:
-        airflow.set_variable(f"engage_{setting}", str(defaults[setting]))
+        value = defaults[setting]
+        airflow.set_variable(f"engage_{setting}", str(value).lower() if isinstance(value, bool) else str(value))
 
 
 @pytest.fixture

@@ -155,6 +155,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "rejected",
         "buckets",
         "messages",
+        "cost",
         "settings",
         "timings",
         "guard",
