@@ -228,9 +228,7 @@ def test_the_ledger_the_brake_and_the_ways_to_settle_from_the_command_line(engag
     engine = connection.connect(empty_url)
     with engine.begin() as conn:
         conn.execute(sa.text("ALTER TABLE message DISABLE TRIGGER message_move"))
-        conn.execute(
-            sa.text(f"UPDATE message SET status = 'unknown', unknown_at = sending_at WHERE customer_id = {customer_id}")
-        )
+        conn.execute(sa.text(f"UPDATE message SET status = 'unknown' WHERE customer_id = {customer_id}"))
     unknown = engage("messages", "--status", "unknown")
     assert customer_id in unknown.stdout
     assert f"Unknown: customer {customer_id}, phone …" in engage("report").stdout
