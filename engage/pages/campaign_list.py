@@ -144,7 +144,7 @@ def _rows(shown: Sequence[ListedCampaign], campaigns: Sequence[ListedCampaign], 
     known: Mapping[str, Any] = {}
     for one in reversed(campaigns):
         earlier[one.window] = known
-        known = one.thresholds or known
+        known = one.thresholds
     return [
         Row(
             one,

@@ -201,6 +201,11 @@ def test_each_loss_has_its_reason_and_leads_to_its_messages(done):
     assert f"messages?window_start={start}&segment=BOOST" in links(page)
 
 
+def test_the_sandbox_has_no_last_stage(done):
+    funnel = page_of(done).partition('id="funnel"')[2].partition("</section>")[0]
+    assert "Delivered – – the sandbox reports no receipts" in text_of(funnel)
+
+
 def test_messages_that_wait_are_a_loss_before_the_provider(world):
     world.sessions(world.customer())
     world.computed()
