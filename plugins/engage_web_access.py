@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -20,9 +19,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.api_fastapi.logging.decorators import action_logging
-from airflow.models import Log
 from airflow.models.dag import DagModel
-from airflow.utils.session import create_session
 from engage_links import airflow_path, airflow_url
 from engage_steps import CONNECTION
 from fastapi import Depends, HTTPException, Request
@@ -36,13 +33,6 @@ from engage.settings import PREFIX
 def logged(action: str) -> Any:
     """A dependency that leaves an entry in Airflow's audit log."""
     return Depends(action_logging(f"engage.{action}"))
-
-
-def record(action: str, user: BaseUser, **extra: object) -> None:
-    """Leave an entry in Airflow's audit log at once, for what ``logged`` cannot know, such as a number of rows."""
-    name = user.get_name()
-    with create_session() as session:
-        session.add(Log(event=f"engage.{action}", owner=name, owner_display_name=name, extra=json.dumps(extra)))
 
 
 def _same_origin(request: Request) -> None:

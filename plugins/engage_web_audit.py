@@ -10,6 +10,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.models.log import Log
+from airflow.utils.session import create_session
 from sqlalchemy.orm import Session
 
 from engage.airflow_names import DAG_ID
@@ -30,6 +31,12 @@ def record(session: Session, user: BaseUser, event: str, **details: object) -> N
     """Add an entry in the transaction of the change, so that a refused change leaves none."""
     name = user.get_name()
     session.add(Log(f"engage.{event}", owner=name, owner_display_name=name, extra=json.dumps(details)))
+
+
+def record_now(user: BaseUser, event: str, **details: object) -> None:
+    """Add an entry at once, for what changes nothing in Airflow's database, such as an export."""
+    with create_session() as session:
+        record(session, user, event, **details)
 
 
 def entries(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import engage_web_audit
 import engage_web_variables
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from engage_web_access import HALT, PHONES, SEARCH, SEE, TheViewer, logged, may_see_phones, record
+from engage_web_access import HALT, PHONES, SEARCH, SEE, TheViewer, logged, may_see_phones
 from engage_web_database import Database, DatabaseNow
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -59,7 +60,7 @@ def find_customer(wanted: Search, engine: Database, user: GetUserDep) -> JSONRes
     """
     full_phone = may_see_phones(user)
     if full_phone and customer_search.has_full_phone(wanted.text):
-        record("search_by_phone", user)
+        engage_web_audit.record_now(user, "search_by_phone")
     found, several = customer_page.results(engine, wanted.text, full_phone=full_phone)
     return JSONResponse({"detail": "", "html": several} | ({"go": f"customer?customer_id={found}"} if found else {}))
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Annotated
 
+import engage_web_audit
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.exceptions import AirflowNotFoundException
 from airflow.sdk import BaseHook
 from engage_steps import SMS_CONNECTION
-from engage_web_access import HALT, PHONES, SEE, TheViewer, logged, record
+from engage_web_access import HALT, PHONES, SEE, TheViewer, logged
 from engage_web_database import Database, DatabaseNow, TheWindow, window_named
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -108,7 +109,7 @@ def export_messages(wanted: Export, engine: Database, user: GetUserDep) -> Strea
                 yield part
             complete = True
         finally:
-            record("exported_messages", user, **extra, rows=max(rows, 0), complete=complete)
+            engage_web_audit.record_now(user, "exported_messages", **extra, rows=max(rows, 0), complete=complete)
 
     return _download(recorded(), f"messages-{window.start:%Y-%m-%d}-phones.csv")
 

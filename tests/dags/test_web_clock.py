@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -11,24 +10,16 @@ import sqlalchemy as sa
 import time_machine
 
 from engage.campaigns import message_counts
-from engage.pages.viewer import Viewer
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import message
 from engage.window import ANCHOR, Window
+from tests.dags.web_client import every_check, web_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
 WINDOW = Window(ANCHOR)
 NAMED = {"window_start": f"{WINDOW.start:%Y-%m-%d}"}
-
-
-@pytest.fixture
-def engage_web():
-    """The module, which warns of a library of its own when it is imported."""
-    import engage_web
-
-    return engage_web
 
 
 def a_session():
@@ -37,28 +28,15 @@ def a_session():
 
 
 @pytest.fixture
-def client(engage_web, engine, monkeypatch):
+def client(engine, monkeypatch):
     """A user who may do all, on an api-server whose clock is 3 hours ahead; there is one campaign."""
-    import engage_web_database
-    from airflow.api_fastapi.common.db.common import SessionDep
-    from airflow.api_fastapi.core_api.security import get_user
-    from engage_web_access import TheViewer
-    from fastapi.testclient import TestClient
-
     blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         conn.execute(sa.insert(campaign_table).values(window_start=WINDOW.start, opened_at=WINDOW.end, **blank))
     user, session = SimpleNamespace(get_name=lambda: "ada"), a_session()
-    checks = [dependency.dependency for route in engage_web.app.routes for dependency in route.dependencies]
-    given = dict.fromkeys(checks, lambda: None) | {
-        get_user: lambda: user,
-        SessionDep.__metadata__[0].dependency: lambda: session,
-        engage_web_database.engine: lambda: engine,
-        TheViewer.__metadata__[0].dependency: partial(Viewer),
-    }
-    monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
+    found = web_client(monkeypatch, engine, user=user, session=lambda: session, without=every_check())
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=3)):
-        yield TestClient(engage_web.app)
+        yield found
 
 
 def true_now(engine):

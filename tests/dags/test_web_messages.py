@@ -5,30 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 from datetime import timedelta
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
-from engage.pages.viewer import Viewer
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer, message
 from engage.window import ANCHOR, Window
+from tests.dags.web_client import every_check, web_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
 WINDOW = Window(ANCHOR)
 NAMED = {"window_start": f"{WINDOW.start:%Y-%m-%d}"}
 PHONE = "+12025550187"
-
-
-@pytest.fixture
-def engage_web():
-    """The module, which warns of a library of its own when it is imported."""
-    import engage_web
-
-    return engage_web
 
 
 @pytest.fixture
@@ -39,29 +30,22 @@ def user():
 @pytest.fixture
 def log(monkeypatch):
     """What the audit log gets beside the requests themselves."""
+    import engage_web_audit
     import engage_web_customers
-    import engage_web_messages
 
     entries = []
 
-    def record(action, user, **extra):
-        entries.append((action, user.get_name(), extra))
+    def record_now(user, event, **extra):
+        entries.append((event, user.get_name(), extra))
 
-    monkeypatch.setattr(engage_web_messages, "record", record)
-    monkeypatch.setattr(engage_web_customers, "record", record)
+    monkeypatch.setattr(engage_web_audit, "record_now", record_now)
     monkeypatch.setattr(engage_web_customers, "may_see_phones", lambda user: user.may_see_phones)
     return entries
 
 
 @pytest.fixture
-def client(engage_web, engine, monkeypatch, log, user):
+def client(engine, monkeypatch, log, user):
     """A user who may do all. There is a campaign with three messages: one unknown, one delivered, one queued."""
-    import engage_web_database
-    from airflow.api_fastapi.common.db.common import SessionDep
-    from airflow.api_fastapi.core_api.security import get_user
-    from engage_web_access import TheViewer
-    from fastapi.testclient import TestClient
-
     blank = {"window_end": WINDOW.end, "status": "sending", "settings": {}, "events": {}, "rejected": {}}
     with engine.begin() as conn:
         conn.execute(sa.insert(campaign_table).values(window_start=WINDOW.start, opened_at=WINDOW.end, **blank))
@@ -78,15 +62,7 @@ def client(engage_web, engine, monkeypatch, log, user):
             row |= {"provider": "twilio", "body": "Hello", "phone_hash": hashed}
             conn.execute(sa.insert(message).values(window_start=WINDOW.start, customer_id=number, **row))
     session = SimpleNamespace(scalar=lambda query: None)
-    checks = [dependency.dependency for route in engage_web.app.routes for dependency in route.dependencies]
-    given = dict.fromkeys(checks, lambda: None) | {
-        get_user: lambda: user,
-        SessionDep.__metadata__[0].dependency: lambda: session,
-        engage_web_database.engine: lambda: engine,
-        TheViewer.__metadata__[0].dependency: partial(Viewer),
-    }
-    monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
-    return TestClient(engage_web.app)
+    return web_client(monkeypatch, engine, user=user, session=lambda: session, without=every_check())
 
 
 def row_of(engine, customer_id, *columns):
@@ -148,7 +124,7 @@ def test_the_audit_log_keeps_how_many_rows_with_phones_have_left(client, log):
     assert log[1][2] == {"window_start": "2025-01-06", "status": "queued", "rows": 1, "complete": True}
 
 
-def test_a_download_that_breaks_off_is_recorded_with_the_rows_that_have_left(engage_web, engine, client, log, user):
+def test_a_download_that_breaks_off_is_recorded_with_the_rows_that_have_left(engine, client, log, user):
     import engage_web_messages
 
     async def two_parts():

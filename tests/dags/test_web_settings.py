@@ -15,6 +15,7 @@ from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
 from engage.pages.viewer import Viewer
 from engage.settings import Change, Settings
+from tests.dags.web_client import web_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
@@ -71,27 +72,21 @@ def permissions(monkeypatch):
 @pytest.fixture
 def client(airflow_tables, permissions, monkeypatch):
     """A user with the permissions, from a page of ours."""
-    import engage_web
     import engage_web_access
-    import engage_web_database
-    from airflow.api_fastapi.common.db.common import SessionDep
-    from airflow.api_fastapi.core_api.security import get_user
-    from engage_web_access import TheViewer
-    from fastapi.testclient import TestClient
 
     def a_session():
         with Session(airflow_tables) as found, found.begin():
             yield found
 
     access = [engage_web_access._run_access, engage_web_access._same_origin, engage_web_access._requires_variables]
-    given = dict.fromkeys(access, lambda: None) | {
-        get_user: lambda: ADA,
-        SessionDep.__metadata__[0].dependency: a_session,
-        engage_web_database.engine: lambda: airflow_tables,
-        TheViewer.__metadata__[0].dependency: lambda: Viewer(may_set_thresholds=True),
-    }
-    monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
-    return TestClient(engage_web.app)
+    return web_client(
+        monkeypatch,
+        airflow_tables,
+        user=ADA,
+        session=a_session,
+        without=access,
+        viewer=Viewer(may_set_thresholds=True),
+    )
 
 
 def variables(engine):

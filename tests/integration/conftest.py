@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
@@ -126,6 +127,21 @@ def engine(url: str) -> Iterator[sa.Engine]:
     engine = connection.connect(url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def command(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a command prints, on the test's database."""
+    from engage.cli import main
+
+    monkeypatch.setenv("ENGAGE_DATABASE_URL", url)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(main.app, arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
 
 
 @pytest.fixture

@@ -3,22 +3,6 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
-
-from engage.cli import main
-
-
-@pytest.fixture
-def command(url, monkeypatch):
-    """What a command prints."""
-    monkeypatch.setenv("ENGAGE_DATABASE_URL", url)
-
-    def run(*arguments):
-        done = CliRunner().invoke(main.app, arguments)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    return run
 
 
 @pytest.fixture

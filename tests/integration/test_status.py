@@ -5,12 +5,10 @@ import re
 from contextlib import suppress
 
 import pytest
-from typer.testing import CliRunner
 
 from engage.campaigns import campaign, message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.status import StatusKey, tally
-from engage.cli import main
 from engage.errors import GuardStop, NothingToHalt, TooManyMessages
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
@@ -123,19 +121,6 @@ class Runs:
 @pytest.fixture
 def runs(world):
     return Runs(world)
-
-
-@pytest.fixture
-def command(url, monkeypatch):
-    """What a command prints."""
-    monkeypatch.setenv("ENGAGE_DATABASE_URL", url)
-
-    def run(*arguments):
-        done = CliRunner().invoke(main.app, arguments)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    return run
 
 
 def make(runs, key):
