@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import engage_web_variables
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -14,7 +15,6 @@ from airflow.api_fastapi.auth.managers.models.resource_details import (
     ConnectionDetails,
     DagAccessEntity,
     DagDetails,
-    VariableDetails,
 )
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
@@ -27,7 +27,6 @@ from fastapi import Depends, HTTPException, Request
 from engage.airflow_names import DAG_ID
 from engage.pages.viewer import NextRun, Viewer
 from engage.reports.what_if import THRESHOLDS
-from engage.settings import PREFIX
 
 
 def logged(action: str) -> Any:
@@ -96,8 +95,7 @@ def _may(user: BaseUser, method: Literal["POST", "PUT"], entity: DagAccessEntity
 
 
 def _may_set_thresholds(user: BaseUser) -> bool:
-    ask = get_auth_manager().is_authorized_variable
-    return all(ask(method="PUT", details=VariableDetails(key=PREFIX + name), user=user) for name in THRESHOLDS)
+    return all(engage_web_variables.may_edit(user, name) for name in THRESHOLDS)
 
 
 def may_see_phones(user: BaseUser) -> bool:

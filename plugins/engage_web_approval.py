@@ -22,7 +22,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from engage import formats
+from engage import formats, parsing
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.errors import SettingsError
@@ -54,16 +54,23 @@ class Answer(BaseModel):
 
 @router.get("/approval", dependencies=SEE)
 def approval(
-    *, engine: Database, viewer: TheViewer, session: SessionDep, window: TheWindow, now: DatabaseNow, after: int = 0
+    *,
+    engine: Database,
+    viewer: TheViewer,
+    session: SessionDep,
+    window: TheWindow,
+    now: DatabaseNow,
+    after: str | None = None,
 ) -> HTMLResponse:
     """The page about a window's list, with texts to customers whose ids are greater than ``after``."""
+    later = parsing.customer_id(after) if after else 0
     page = approval_page.approval_page(
         engine,
         viewer,
         window,
         question=_question(session, _asking_runs(engine, window)),
         rate=_rate(session),
-        after=after,
+        after=later,
         as_of=now,
     )
     return HTMLResponse(page)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import engage_web_audit
 import engage_web_variables
+import sqlalchemy as sa
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from engage_web_access import HALT, PHONES, SEARCH, SEE, TheViewer, logged, may_see_phones
-from engage_web_database import Database, DatabaseNow
+from engage_web_database import Database, DatabaseNow, window_named
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
@@ -16,8 +18,9 @@ from engage import parsing
 from engage.customers import erasure, profile
 from engage.errors import InputError
 from engage.formats import counted
-from engage.pages import customer_page
+from engage.pages import customer_page, messages_page
 from engage.reports import customer_search
+from engage.reports.message_list import Filters
 
 router = APIRouter()
 
@@ -26,6 +29,12 @@ class Search(BaseModel):
     """What the user typed: an id, a name, or digits of a phone."""
 
     text: str = Field(max_length=100)
+
+
+class SearchOfMessages(Search):
+    """The campaign, and what the user typed to find a customer."""
+
+    window_start: str
 
 
 class OptOut(BaseModel):
@@ -58,11 +67,26 @@ def find_customer(wanted: Search, engine: Database, user: GetUserDep) -> JSONRes
     What the user typed may be a phone number. So it stays out of addresses, logs and errors. The audit log has that a
     user searched by a full phone number, without the number.
     """
-    full_phone = may_see_phones(user)
-    if full_phone and customer_search.has_full_phone(wanted.text):
-        engage_web_audit.record_now(user, "search_by_phone")
-    found, several = customer_page.results(engine, wanted.text, full_phone=full_phone)
+    found, several = search(engine, user, wanted.text)
     return JSONResponse({"detail": "", "html": several} | ({"go": f"customer?customer_id={found}"} if found else {}))
+
+
+@router.post("/find-message", dependencies=SEARCH)
+def find_message(wanted: SearchOfMessages, engine: Database, user: GetUserDep) -> JSONResponse:
+    """The address of a campaign's message to the customer who was searched for."""
+    window = window_named(wanted.window_start)
+    found, _ = search(engine, user, wanted.text)
+    if found is None:
+        raise InputError("Several customers match. Type the id; the page Customers lists them.")
+    return JSONResponse({"detail": "", "go": messages_page.address(window, Filters(customer_id=found))})
+
+
+def search(engine: sa.Engine, user: BaseUser, text: str) -> tuple[int | None, str]:
+    """The id of the only customer whom a typed text means, or the HTML of several."""
+    full_phone = may_see_phones(user)
+    if full_phone and customer_search.has_full_phone(text):
+        engage_web_audit.record_now(user, "search_by_phone")
+    return customer_page.results(engine, text, full_phone=full_phone)
 
 
 @router.post("/opt-out", dependencies=[*HALT, logged("opt_out")])

@@ -50,6 +50,11 @@ def may_read(user: BaseUser, name: str) -> bool:
     return asked
 
 
+def may_read_all(user: BaseUser) -> bool:
+    """Whether Airflow lets the user see the Variables of all settings."""
+    return all(may_read(user, name) for name in Settings.model_fields)
+
+
 def may_edit(user: BaseUser, name: str) -> bool:
     """Whether Airflow lets the user make, change and delete the setting's Variable."""
     ask = get_auth_manager().is_authorized_variable

@@ -91,20 +91,19 @@ def _figures(
 ) -> dict[str, Any]:
     """The figures at the top."""
     window = found.record.window
-    waiting = attention.waiting(counts)
-    messages = sum(waiting.values())
+    listed = {name: count for name in TEXTED if (count := counts.count(bucket=name, reason=None))}
+    segments = attention.expected_segments(settings, listed) if settings else 0
     left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
     return {
-        "waiting": waiting,
-        "messages": messages,
+        "listed": listed,
+        "messages": counts.eligible,
         "rejected": counts.count(reason=SkipReason.REJECTED),
-        "eligible": counts.eligible,
-        "segments": attention.expected_segments(settings, counts) if settings else 0,
-        "cost": attention.expected_cost(settings, counts),
+        "segments": segments,
+        "cost": settings.cost(segments) if settings else None,
         "left_out": left_out,
         "hours": settings.sending_hours if settings and settings.strict else None,
         "rate": campaign_stepper.rate_in_words(rate) if rate else None,
-        "takes": timedelta(seconds=round(messages / rate)) if rate else None,
+        "takes": timedelta(seconds=round(counts.eligible / rate)) if rate else None,
         "last": last,
         "shares": _shares(found, last),
     }

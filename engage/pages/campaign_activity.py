@@ -46,7 +46,8 @@ def _run(found: Report, run: RunFacts | None) -> Iterator[Event]:
             run_id=run_id,
         )
     else:
-        yield Event(run.started_at, "Run", f"started by the schedule{options}", run_id=run_id)
+        by = "started by the schedule" if run.kind == "scheduled" else "started"
+        yield Event(run.started_at, "Run", f"{by}{options}", run_id=run_id)
 
 
 def _extracted(found: Report) -> Iterator[Event]:

@@ -10,6 +10,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage import formats
+from engage.campaigns import campaign
+from engage.errors import NotReady
 from engage.reports import message_export, report
 from engage.reports.message_list import Filters
 from engage.window import Window
@@ -43,7 +45,18 @@ def safe_cell(value: object) -> object:
 
 
 def messages_csv(engine: sa.Engine, window: Window, filters: Filters, *, phones: bool = False) -> Iterator[str]:
-    """The text of the file with the messages of a window, a part at a time. Times are ISO 8601 in UTC."""
+    """The text of the file with the messages of a window, a part at a time. Times are ISO 8601 in UTC.
+
+    Raises:
+        NotReady: the window has no campaign; before the first part.
+    """
+    with engine.connect() as conn:
+        if campaign.find(conn, window) is None:
+            raise NotReady(f"There is no campaign for the window {window}, and so there is no message.")
+    return _parts(engine, window, filters, phones=phones)
+
+
+def _parts(engine: sa.Engine, window: Window, filters: Filters, *, phones: bool) -> Iterator[str]:
     yield _lines([("window_start", *message_export.COLUMNS)])
     start = formats.iso_day(window.start)
     for rows in message_export.batches(engine, window, filters, phones=phones):

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign
-from engage.campaigns.distribution import Distribution, distribution
+from engage.campaigns import campaign, distribution
+from engage.campaigns.distribution import Distribution
 from engage.campaigns.segments import BOOST, BUCKETS, REWARD
 from engage.currency import currency
 from engage.errors import NotReady
@@ -51,7 +51,7 @@ def what_if_page(
             raise NotReady(f"No campaign has put customers in buckets yet: trigger a run of {DAG_ID} first.")
         window = window or windows[0]
         found = what_if(conn, window, chosen)
-        spread = distribution(conn, window, found.computed)
+        spread = distribution.of(conn, window, found.computed)
     return html(
         "what_if.html",
         viewer=viewer,

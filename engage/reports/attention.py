@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.watchdog import Finding
 from engage.reports.campaign_list import ListedCampaign
 from engage.sending import queue
@@ -41,22 +40,15 @@ class Attention:
     @property
     def cost(self) -> Decimal | None:
         """About what the waiting messages cost; None without a price."""
-        return expected_cost(self.campaign.campaign.settings, self.campaign.messages) if self.campaign else None
+        settings = self.campaign.campaign.settings if self.campaign else None
+        if self.campaign is None or settings is None:
+            return None
+        return settings.cost(expected_segments(settings, queue.waiting(self.campaign.messages)))
 
 
-def expected_segments(settings: Settings, counts: MessageCounts) -> int:
-    """The SMS segments of the waiting messages, with names of usual length."""
-    return sum(queue.estimated_segments(settings, queue.waiting(counts)).values())
-
-
-def expected_cost(settings: Settings | None, counts: MessageCounts) -> Decimal | None:
-    """What the waiting messages cost, with names of usual length; None without a price."""
-    return settings.cost(expected_segments(settings, counts)) if settings else None
-
-
-def waiting(counts: MessageCounts) -> dict[str, int]:
-    """How many messages wait, for each texted segment that has any."""
-    return queue.waiting(counts)
+def expected_segments(settings: Settings, messages: Mapping[str, int]) -> int:
+    """The SMS segments of so many messages by bucket, with names of usual length."""
+    return sum(queue.estimated_segments(settings, messages).values())
 
 
 def attention(campaigns: Sequence[ListedCampaign], findings: Sequence[Finding]) -> list[Attention]:

@@ -75,7 +75,7 @@ def _by_number(conn: sa.Connection, text: str, *, full_phone: bool) -> Found:
     digits = _digits(text)
     by_phone = len(digits) >= LEAST_DIGITS and (full_phone or len(digits) <= MOST_DIGITS)
     by_id = _with_id(conn, text)
-    rows = conn.execute(with_digits(digits)).all() if by_phone else []
+    rows = conn.execute(with_digits(digits)).all() if by_phone and digits.strip("0") else []
     known = {row.customer_id for row in by_id}
     found = _rows(by_id, "id") + [one for one in _rows(rows, "phone") if one.customer_id not in known]
     if found:

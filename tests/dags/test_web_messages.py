@@ -221,3 +221,26 @@ def test_a_text_that_is_too_long_is_refused_without_repeating_it(client):
     answer = client.post("/find-customer", json={"text": PHONE * 20})
     assert answer.status_code == 422
     assert PHONE not in answer.text
+
+
+def test_a_message_is_searched_for_without_the_text_in_an_address(client, log):
+    answer = client.post("/find-message", json=NAMED | {"text": PHONE[:-1] + "2"})
+    assert answer.json()["go"] == "messages?window_start=2025-01-06&customer_id=2"
+    assert log == [("search_by_phone", "ada", {})]
+    several = client.post("/find-message", json=NAMED | {"text": PHONE[-5:-1]})
+    assert (several.status_code, PHONE[-5:-1] in several.text) == (404, False)
+
+
+def test_a_window_without_a_campaign_has_no_file(client):
+    for answer in (
+        client.get("/messages.csv?window_start=2025-03-03"),
+        client.post("/export-messages", json={"window_start": "2025-03-03"}),
+    ):
+        assert answer.status_code == 404
+        assert "There is no campaign for the window" in answer.text
+
+
+def test_an_id_beyond_all_ids_is_refused_on_the_approval_page(client):
+    answer = client.get(f"/approval?window_start=2025-01-06&after={10**20}")
+    assert answer.status_code == 400
+    assert "which is a whole number such as 4711" in answer.text

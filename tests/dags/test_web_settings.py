@@ -15,6 +15,8 @@ from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
 from engage.pages.viewer import Viewer
 from engage.settings import Change, Settings
+from engage.storage.schema import campaign as campaign_table
+from engage.window import ANCHOR, LENGTH
 from tests.dags.web_client import web_client
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
@@ -343,3 +345,24 @@ def test_every_setting_can_be_saved_by_its_name(client, engine):
     changes = [{"name": name, "value": str(value), "was": None} for name, value in defaults.items()]
     assert client.post("/settings-save", json={"changes": changes}).status_code == 200
     assert len(variables(engine)) == len(defaults)
+
+
+def test_a_wrong_setting_is_quoted_only_to_a_user_who_may_read_it(client, airflow_tables, permissions):
+    put(airflow_tables, low_spend_threshold="a secret")
+    blank = {"window_end": ANCHOR + LENGTH, "status": "bucketed", "settings": {}, "events": {}, "rejected": {}}
+    with airflow_tables.begin() as conn:
+        conn.execute(sa.insert(campaign_table).values(window_start=ANCHOR, opened_at=ANCHOR + LENGTH, **blank))
+    assert "a secret" in client.get("/campaigns").text
+    permissions.hidden = {"engage_low_spend_threshold"}
+    page = client.get("/campaigns").text
+    assert "a secret" not in page
+    assert "settings are not valid" in page
+
+
+@pytest.mark.parametrize("missing", ["GET", "POST", "PUT", "DELETE"])
+def test_thresholds_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
+    import engage_web_access
+
+    assert engage_web_access._may_set_thresholds(ADA)
+    permissions.methods -= {missing}
+    assert not engage_web_access._may_set_thresholds(ADA)

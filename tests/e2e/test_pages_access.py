@@ -49,6 +49,7 @@ BODIES = {
         "task_id": "approve",
     },
     "/find-customer": {"text": "1"},
+    "/find-message": {"text": "1", "window_start": WAITS},
     "/settle-message": {"window_start": SENT, "customer_id": "1", "status": "delivered", "why": "a test"},
     "/reconcile-messages": {"window_start": SENT},
     "/export-messages": {"window_start": SENT},
@@ -71,7 +72,7 @@ ANSWERS = {
     "/start-run": 400,
 }
 """What an administrator's POST is answered with, where that is not 200."""
-LOOKS = {"/find-customer"}
+LOOKS = {"/find-customer", "/find-message"}
 """POSTs that change nothing."""
 FOREIGN = [
     {"Origin": "https://elsewhere.example"},

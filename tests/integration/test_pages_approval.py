@@ -199,3 +199,11 @@ def test_what_people_have_written_stays_text(world):
     world.computed(message_boost="Hi {{ name }}! Reply STOP to opt out.", **SETTINGS)
     ask(world, run_id=evil)
     assert_inert(page_of(world, question=Question(evil, open=True)))
+
+
+def test_the_figures_of_a_list_stay_once_its_messages_have_gone(asked):
+    answer(asked, approved=True)
+    asked.message()
+    text = text_of(page_of(asked, question=None))
+    assert "Messages 5 5 BOOST" in text
+    assert "Cost, about $2.50 5 segments" in text

@@ -226,6 +226,11 @@ def test_a_full_phone_is_searched_only_for_users_who_may_read_phones(known, text
         ids(known, text)
 
 
+def test_zeros_alone_are_the_digits_of_no_phone(known):
+    with pytest.raises(NoSuchCustomer):
+        ids(known, "0000000", full_phone=True)
+
+
 def test_the_full_phone_of_no_customer_is_not_in_the_error(known):
     for full_phone in (False, True):
         with pytest.raises(NoSuchCustomer) as failed:

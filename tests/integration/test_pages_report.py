@@ -282,6 +282,14 @@ def test_the_activity_tells_what_happened_newest_first(unapproved):
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(("kind", "words"), [("scheduled", "Run started by the schedule"), ("manual", "Run started"),
+                                             ("operator_triggered", "Run started")])  # fmt: skip
+def test_only_a_scheduled_run_is_the_schedules(sending, kind, words):
+    told = events(page_of(sending, run=RunFacts(kind, None, sending.now - timedelta(hours=3))))
+    assert words in told
+    assert ("by the schedule" in told) == (kind == "scheduled")
+
+
 def test_a_halt_and_its_end_are_in_the_activity(sending):
     with sending.engine.begin() as conn:
         campaign.halt(conn, sending.window, by="ada", why="a typo", as_of=sending.now + timedelta(hours=1))
