@@ -216,7 +216,7 @@ def test_each_role_opens_each_page_and_does_what_it_may(
 
     page.goto(f"{stack.airflow_url}/engage/what-if?window_start={START}")
     if users[user] in ("Viewer", "User"):
-        expect(page.get_by_role("button", name="Set them for the next campaign")).to_have_count(0)
+        expect(page.get_by_role("button", name="for the next campaign")).to_have_count(0)
         assert posted(stack, user, "thresholds", low_spend_threshold="1", high_activity_threshold="1") == 403
     else:
         set_thresholds(page, stack)
@@ -235,12 +235,20 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     assert download.value.suggested_filename == f"campaign-{START}.csv"
     frame.get_by_role("navigation").get_by_role("link", name="What if").click()
     frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
-    expect(frame.locator("#counts")).to_contain_text("would be in another bucket")
-    frame.get_by_role("navigation").get_by_role("link", name="Customer").click()
-    frame.get_by_label("Customer's id").fill(stack.value("engage", "SELECT max(customer_id) FROM customer_bucket"))
-    frame.get_by_label("Customer's id").press("Enter")
-    expect(frame.get_by_role("heading", name="In the campaigns")).to_be_visible()
+    expect(frame.locator("#then")).not_to_contain_text("as it did")
+    tabs = frame.get_by_role("navigation", name="Engage")
+    tabs.get_by_role("link", name="Customers").click()
+    search = frame.get_by_label("Id, name, or last digits of the phone")
+    search.fill(stack.value("engage", "SELECT max(customer_id) FROM customer_bucket"))
+    search.press("Enter")
+    expect(frame.get_by_role("heading", name="What happened")).to_be_visible()
     expect(frame.get_by_role("link", name=DATES)).to_be_visible()
+    tabs.get_by_role("link", name="Messages").click()
+    expect(frame.get_by_role("table", name="Messages by customer id").get_by_role("row").nth(1)).to_be_visible()
+    tabs.get_by_role("link", name="Texts and settings").click()
+    expect(frame.get_by_role("heading", name="Texts and settings")).to_be_visible()
+    tabs.get_by_role("link", name="Activity").click()
+    expect(frame.get_by_role("heading", name="Activity", exact=True)).to_be_visible()
 
 
 def halt_and_resume(frame: FrameLocator, stack: Stack, user: str, start: str) -> None:
@@ -261,7 +269,7 @@ def halt_and_resume(frame: FrameLocator, stack: Stack, user: str, start: str) ->
 def set_thresholds(page: Page, stack: Stack) -> None:
     """Set other thresholds on the page, and the default ones again over REST."""
     page.get_by_role("spinbutton", name="Low spend").fill("180.5")
-    page.get_by_role("button", name="Set them for the next campaign").click()
+    page.get_by_role("button", name="Set $180.50 and 5 for the next campaign").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
     dialog.get_by_role("button", name="Set").click()
