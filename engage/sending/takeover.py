@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic, sleep
 
 import sqlalchemy as sa
 
@@ -21,6 +22,11 @@ from engage.sending.providers import SmsProvider
 from engage.settings import Settings
 from engage.statuses import CampaignStatus
 from engage.window import Window
+
+PATIENCE = timedelta(minutes=1)
+"""How long a sender that was superseded waits for the other one to finish, before it gives up."""
+PACE = timedelta(seconds=0.5)
+"""How often it looks meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,19 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
         )
     found.approval.enforce()
     return found, found.settings
+
+
+def finished_by_another(engine: sa.Engine, window: Window) -> bool:
+    """Wait up to ``PATIENCE`` for the sender that has taken over, and say whether it left no message to send."""
+    deadline = monotonic() + PATIENCE.total_seconds()
+    while True:
+        with engine.connect() as conn:
+            found = campaign.find(conn, window)
+            if not (found and found.has_ledger and message_counts.of(conn, window).unsettled):
+                return found is not None and found.has_ledger
+        if found.halted_at or found.resume_at or monotonic() > deadline:
+            return False
+        sleep(PACE.total_seconds())
 
 
 def superseded(window: Window) -> Superseded:

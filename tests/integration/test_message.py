@@ -1,12 +1,16 @@
+import threading
 from datetime import timedelta
+from time import sleep
 
 import pytest
 import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
-from engage.errors import NotReady, TooLate
-from engage.sending import queue, sender
+from engage.errors import EngageError, NotReady, TooLate
+from engage.sending import queue, sender, takeover
 from engage.sending.ledger import Preview
+from engage.sending.providers.sandbox import SandboxProvider
+from engage.steps.message import message
 
 ACCEPTED = {"accepted": 1}
 
@@ -295,3 +299,51 @@ def test_the_database_refuses_two_messages_to_one_phone(world, ada):
                 "SELECT window_start, 99, bucket, 'queued', phone_hash, queued_at FROM message"
             )
         )
+
+
+class Slow(SandboxProvider):
+    """A provider that takes a moment for each message."""
+
+    claim_size = 2
+
+    def send(self, sms):
+        sleep(0.05)
+        return super().send(sms)
+
+
+def messages_of_two_runs(world, provider):
+    """What two tasks of one window that start at the same time return or raise."""
+    ended = []
+    context = sender.SendingContext(lambda: world.now, lambda name: provider)
+
+    def work():
+        try:
+            ended.append(message(world.engine, world.window, options=RunOptions(), context=context))
+        except EngageError as exc:
+            ended.append(exc)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ended
+
+
+def test_two_tasks_that_send_at_the_same_time_both_succeed(world):
+    for _ in range(40):
+        world.purchase(world.customer(), 100)
+    world.computed(send_concurrency="2")
+    ended = messages_of_two_runs(world, Slow())
+    assert [type(one).__name__ for one in ended] == ["MessageSummary"] * 2
+    assert list(world.ledger().values()) == ["accepted"] * 40
+
+
+def test_a_sender_that_was_stopped_gives_up_on_one_that_goes_on(world, monkeypatch):
+    monkeypatch.setattr(takeover, "PATIENCE", timedelta(seconds=0.1))
+    monkeypatch.setattr(takeover, "PACE", timedelta(seconds=0.1))
+    for _ in range(40):
+        world.purchase(world.customer(), 100)
+    world.computed(send_concurrency="1")
+    ended = messages_of_two_runs(world, Slow())
+    assert sorted(type(one).__name__ for one in ended) == ["MessageSummary", "Superseded"]
