@@ -180,6 +180,7 @@ def test_a_reload_with_unsaved_changes_asks_first(watched: Watched, framed: bool
     page = watched.frame if framed else watched.page
     page.get_by_role("link", name="Approval").click()
     page.get_by_label("Hours to wait for the approver").fill("5")
+    expect(page.get_by_role("button", name="Save 1 change")).to_be_enabled()  # the script has seen it
     asked: list[str] = []
 
     def answer(dialog: Dialog) -> None:
