@@ -1,0 +1,25 @@
+"""Segments: the rules that put each customer in a segment. No other room knows how a rule is written or decided.
+
+``rules`` reads them, ``fields`` says what they may compare, ``sql`` and ``matching`` decide, and ``words`` says why.
+"""
+
+from engage.segments.fields import FIELDS, Field, Unit
+from engage.segments.matching import matches, segment_of
+from engage.segments.reading import parse
+from engage.segments.rules import DEFAULT, AnyOf, Condition, Not, Operator, Rules, Segment
+
+__all__ = [
+    "DEFAULT",
+    "FIELDS",
+    "AnyOf",
+    "Condition",
+    "Field",
+    "Not",
+    "Operator",
+    "Rules",
+    "Segment",
+    "Unit",
+    "matches",
+    "parse",
+    "segment_of",
+]

@@ -1,0 +1,188 @@
+"""Reads rules as an operator writes them: JSON of segments, each condition one short line.
+
+The author of a rule may be anyone who can edit an Airflow Variable, so everything is bounded: the length of the text,
+the number of segments and conditions, the depth, and the size of a number.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from engage.segments.fields import FIELDS, Field, Unit
+from engage.segments.rules import AnyOf, Condition, Node, Not, Operator, Rules, Segment
+
+MAX_TEXT = 20_000
+MAX_SEGMENTS = 20
+MAX_CONDITIONS = 20
+"""Most conditions of one segment, at all depths together."""
+MAX_DEPTH = 3
+LARGEST = Decimal(10) ** 9
+NAME_FORM = "a name of 1 to 30 capital letters, digits and _ that starts with a letter, such as LAPSING"
+
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
+_LINE = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*(\S+)\s*")
+_NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,6})?")
+_THRESHOLD = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
+_EXAMPLE = '{"segments": [{"name": "BOOST", "when": ["total_spend < low_spend_threshold"]}], "otherwise": "NONE"}'
+_OPERATORS = ", ".join(Operator)
+
+
+def parse(text: str) -> Rules:
+    """The rules in a JSON text.
+
+    Raises:
+        ValueError: names the segment and the line that is wrong, and what is allowed.
+    """
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it has {len(text):,} characters, and {MAX_TEXT:,} are allowed")
+    try:
+        found = json.loads(
+            text, object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_int=str, parse_float=str
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"it is no JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from None
+    return read(found)
+
+
+def read(found: object) -> Rules:
+    """The rules in parsed JSON, as ``parse`` reads them."""
+    if not isinstance(found, dict) or set(found) - {"segments", "otherwise"} or "segments" not in found:
+        raise ValueError(f"it is an object of segments and otherwise, such as {_EXAMPLE}")
+    listed, otherwise = found["segments"], found.get("otherwise", "NONE")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_SEGMENTS:
+        many = f"{len(listed):,}" if isinstance(listed, list) else "no list"
+        raise ValueError(f'"segments" is a list of 1 to {MAX_SEGMENTS} segments, and it has {many}')
+    segments = tuple(_segment(one, number) for number, one in enumerate(listed, 1))
+    _require_name(otherwise, '"otherwise"')
+    _require_unique([*(segment.name for segment in segments), otherwise])
+    return Rules(segments=segments, otherwise=otherwise)
+
+
+def condition(line: str) -> Condition:
+    """One comparison, written ``field operator value``.
+
+    Raises:
+        ValueError: what is wrong with the line, and what is allowed.
+    """
+    parts = _LINE.fullmatch(line)
+    if not parts:
+        raise ValueError("a condition is a field, an operator and a value, such as liked > 0")
+    name, sign, value = parts.groups()
+    if name not in FIELDS:
+        raise ValueError(f"{_cut(name)} is no field{_meant(name, FIELDS)}; the fields are {', '.join(FIELDS)}")
+    if sign not in set(Operator):
+        raise ValueError(f"{_cut(sign)} is no operator; the operators are {_OPERATORS}")
+    field, operator = FIELDS[name], Operator(sign)
+    if not field.ordered and operator not in {Operator.EQUAL, Operator.UNEQUAL}:
+        raise ValueError(f"{name} is a name, and takes = or !=")
+    return Condition(field=name, operator=operator, value=_value(field, value))
+
+
+def _value(field: Field, text: str) -> Decimal | str:
+    if field.unit is Unit.SEGMENT:
+        if not _NAME.fullmatch(text):
+            raise ValueError(f"{_cut(text)} is not the name of a segment, which is {NAME_FORM}")
+        return text
+    if _THRESHOLD.fullmatch(text):
+        return text
+    if not _NUMBER.fullmatch(text) or abs(Decimal(text)) > LARGEST:
+        raise ValueError(
+            f"{_cut(text)} is neither a number nor a threshold; a value is a plain number from -1000000000 to "
+            "1000000000 with at most 6 decimals, or a name that ends in _threshold, such as low_spend_threshold"
+        )
+    return Decimal(text)
+
+
+def _segment(found: object, number: int) -> Segment:
+    where = f"segment {number}"
+    if not isinstance(found, dict) or set(found) != {"name", "when"}:
+        raise ValueError(f'{where} is an object of name and when, such as {{"name": "BOOST", "when": ["liked > 0"]}}')
+    name = found["name"]
+    _require_name(name, where)
+    if not isinstance(found["when"], list):
+        raise ValueError(f'segment {name}: "when" is a list of conditions')
+    when = _Reader(f"segment {name}").nodes(found["when"], 0)
+    return Segment(name=name, when=when)
+
+
+class _Reader:
+    """Reads one segment's conditions, and counts them."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._count = 0
+
+    def nodes(self, found: object, depth: int) -> tuple[Node, ...]:
+        listed = found if isinstance(found, list) else [found]
+        if not listed:
+            self._refuse('it has no condition; for all customers write "sessions >= 0"')
+        return tuple(self._node(one, depth) for one in listed)
+
+    def _node(self, found: object, depth: int) -> Node:
+        if isinstance(found, str):
+            return self._condition(found)
+        if not isinstance(found, dict) or len(found) != 1 or not set(found) <= {"any", "not"}:
+            self._refuse(
+                f'{_cut(json.dumps(found))} is no condition; allowed are a line such as "liked > 0", '
+                '{"any": [...]} and {"not": [...]}'
+            )
+        if depth == MAX_DEPTH:
+            self._refuse(f"its conditions are nested deeper than {MAX_DEPTH}")
+        [(kind, inner)] = found.items()
+        return (AnyOf if kind == "any" else Not)(conditions=self.nodes(inner, depth + 1))
+
+    def _condition(self, line: str) -> Condition:
+        self._count += 1
+        if self._count > MAX_CONDITIONS:
+            self._refuse(f"it has more than {MAX_CONDITIONS} conditions")
+        try:
+            return condition(line)
+        except ValueError as exc:
+            self._refuse(f"condition {self._count} ({_cut(line)!r}): {exc}")
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise ValueError(f"{self._where}: {why}")
+
+
+def _require_name(name: object, where: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"the name of {where} is {_cut(json.dumps(name))}, and it takes {NAME_FORM}")
+
+
+def _require_unique(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two segments have the name {name}; each needs a name of its own")
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no value")
+
+
+_AS_TEXT: dict[str, Any] = {"parse_int": str, "parse_float": str, "parse_constant": _no_constant}
+"""How JSON's numbers are read: no rule has a number outside of a line."""
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {_cut(twin)!r} stands twice in one object")
+    return found
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,153 @@
+"""The tree that the rules of a campaign are kept in: segments in order, each with conditions that must all hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Operator(StrEnum):
+    """How a condition compares."""
+
+    BELOW = "<"
+    AT_MOST = "<="
+    ABOVE = ">"
+    AT_LEAST = ">="
+    EQUAL = "="
+    UNEQUAL = "!="
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Condition(_Frozen):
+    """One comparison. ``value`` is a number, the name of a threshold, or the name of a segment."""
+
+    field: str
+    operator: Operator
+    value: Decimal | str
+
+    @property
+    def line(self) -> str:
+        """The condition as an operator writes it."""
+        shown = f"{self.value:f}" if isinstance(self.value, Decimal) else self.value
+        return f"{self.field} {self.operator} {shown}"
+
+    @property
+    def threshold(self) -> str | None:
+        """The setting that holds the value, if one does."""
+        named = isinstance(self.value, str) and self.value.endswith("_threshold")
+        return str(self.value) if named else None
+
+    def to_json(self) -> str:
+        return self.line
+
+
+class AnyOf(_Frozen):
+    """Holds if at least one of its conditions does."""
+
+    conditions: tuple[Node, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"any": [node.to_json() for node in self.conditions]}
+
+
+class Not(_Frozen):
+    """Holds unless all of its conditions do."""
+
+    conditions: tuple[Node, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"not": [node.to_json() for node in self.conditions]}
+
+
+Node = Condition | AnyOf | Not
+AnyOf.model_rebuild()
+Not.model_rebuild()
+
+
+class Segment(_Frozen):
+    """A segment: the customers for whom all conditions hold, and who are in no segment before it."""
+
+    name: str
+    when: tuple[Node, ...]
+
+    def conditions(self) -> Iterator[Condition]:
+        """All comparisons, at every depth, in order."""
+        return _conditions(self.when)
+
+
+class Rules(_Frozen):
+    """All segments, in order: the first that fits has the customer, and ``otherwise`` all customers who are left."""
+
+    segments: tuple[Segment, ...]
+    otherwise: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all segments in order, ``otherwise`` last."""
+        return (*self.named, self.otherwise)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of the segments that may have a text: all but ``otherwise``."""
+        return tuple(segment.name for segment in self.segments)
+
+    @property
+    def thresholds(self) -> tuple[str, ...]:
+        """The thresholds that the conditions name, each once, in order."""
+        named = (one.threshold for segment in self.segments for one in segment.conditions())
+        return tuple(dict.fromkeys(name for name in named if name))
+
+    def resolved(self, thresholds: Mapping[str, Decimal]) -> Rules:
+        """The rules with a number in place of each threshold.
+
+        Raises:
+            KeyError: ``thresholds`` lacks one.
+        """
+        segments = (Segment(name=one.name, when=_resolved(one.when, thresholds)) for one in self.segments)
+        return Rules(segments=tuple(segments), otherwise=self.otherwise)
+
+    def to_json(self) -> dict[str, Any]:
+        """The rules in the form that ``reading.parse`` takes."""
+        segments = [{"name": one.name, "when": [node.to_json() for node in one.when]} for one in self.segments]
+        return {"segments": segments, "otherwise": self.otherwise}
+
+
+def _conditions(nodes: tuple[Node, ...]) -> Iterator[Condition]:
+    for node in nodes:
+        if isinstance(node, Condition):
+            yield node
+        else:
+            yield from _conditions(node.conditions)
+
+
+def _resolved(nodes: tuple[Node, ...], thresholds: Mapping[str, Decimal]) -> tuple[Node, ...]:
+    return tuple(_with_number(node, thresholds) for node in nodes)
+
+
+def _with_number(node: Node, thresholds: Mapping[str, Decimal]) -> Node:
+    if isinstance(node, Condition):
+        return node if node.threshold is None else node.model_copy(update={"value": thresholds[node.threshold]})
+    return node.model_copy(update={"conditions": _resolved(node.conditions, thresholds)})
+
+
+DEFAULT = Rules(
+    segments=(
+        Segment(
+            name="BOOST",
+            when=(Condition(field="total_spend", operator=Operator.BELOW, value="low_spend_threshold"),),
+        ),
+        Segment(
+            name="REWARD",
+            when=(Condition(field="avg_weekly_sessions", operator=Operator.ABOVE, value="high_activity_threshold"),),
+        ),
+    ),
+    otherwise="NONE",
+)
+"""The rule without a Variable ``engage_segments``."""
