@@ -1,14 +1,16 @@
-"""Reads numbers, ids, times and time zones from outside: one strict form each, on every version of Python.
+"""Reads numbers, ids, times, zones and JSON from outside: one strict form each, on every version of Python.
 
 Python's own parsers take more, and each version takes something else: digits of other scripts, ``1_000``, an hour 24.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
 from engage.errors import InputError
@@ -51,6 +53,38 @@ def number(text: str) -> Decimal:
     if _NUMBER.fullmatch(text):
         return Decimal(text)
     raise InputError(f"{text[:40]!r} is not a number in plain digits, such as 120 or 99.95.")
+
+
+def json_text(text: str, most: int) -> Any:
+    """What a JSON text of at most ``most`` characters holds. Its numbers are read as text.
+
+    Raises:
+        InputError: it is longer, no JSON, nested too deeply, or has a key twice in one object.
+    """
+    if len(text) > most:
+        raise InputError(f"it has {len(text):,} characters, and {most:,} are allowed")
+    try:
+        return json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant, **_AS_TEXT)
+    except RecursionError:
+        raise InputError("it is nested too deeply") from None
+    except json.JSONDecodeError as exc:
+        raise InputError(f"it is no JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from None
+
+
+_AS_TEXT: dict[str, Any] = {"parse_int": str, "parse_float": str}
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise InputError(f"{text} is no value")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the key {twin[:40]!r} stands twice in one object")
+    return found
 
 
 def instant(text: str) -> datetime:

@@ -1,6 +1,6 @@
 """The distribution of spend and activity over a campaign's customers, counted in bins.
 
-A threshold is always a border between two bins. So all customers in one bin of spend and sessions are in one bucket.
+A number that the rules compare with spend or sessions is a border between two bins, if it is the first of its kind.
 
 The step ``bucket`` keeps the distribution in the campaign's row. ``extract`` and ``aggregate`` take the buckets away,
 and a trigger then takes the distribution away (migration 0017), so it is always that of the present numbers.
@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor, log10
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.campaigns.segments import BOOST, BUCKETS, NONE, REWARD
 from engage.settings import Settings
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
-from engage.storage.schema import customer_activity
+from engage.storage.schema import customer_bucket
 from engage.window import WEEKS, Window
 
 BINS = 40
@@ -78,11 +77,11 @@ def sessions_axis(border: int, width: int, below: int, bins: int, *, in_view: bo
     return Axis(border, width, below, bins, closed=True, unit=WEEKS, in_view=in_view)
 
 
-def axis(threshold: int, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
+def axis(threshold: int | None, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
     """Bins from 0 up to where few customers are left, and up to the threshold if that is near."""
     reach = max(1.0, min(float(largest), mean + 3 * deviation))
-    in_view = threshold <= 2 * reach
-    border = threshold if in_view else 0
+    in_view = threshold is not None and threshold <= 2 * reach
+    border = threshold if threshold is not None and in_view else 0
     reach = max(reach, 1.25 * border)
     width = _round_number(reach / BINS)
     below = -(-(border + int(closed)) // width)
@@ -99,34 +98,27 @@ def _round_number(least: float) -> int:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Customers by bin of spend and bin of sessions, without the empty bins."""
+    """Customers by bin of spend, bin of sessions, and segment, without the empty ones."""
 
     spend: Axis
     sessions: Axis
-    cells: dict[tuple[int, int], int]
+    cells: dict[tuple[int, int, str], int]
 
     def by_spend(self) -> list[int]:
         """Customers in each bin of spend."""
-        return _sums(self.spend_by_bucket())
+        return _sums(self.spend_by_bucket(), self.spend.bins)
 
     def by_sessions(self) -> list[int]:
         """Customers in each bin of sessions."""
-        return _sums(self.sessions_by_bucket())
+        return _sums(self.sessions_by_bucket(), self.sessions.bins)
 
     def spend_by_bucket(self) -> dict[str, list[int]]:
-        """Customers of each bucket in each bin of spend."""
+        """Customers of each segment in each bin of spend."""
         return self._along(0, self.spend.bins)
 
     def sessions_by_bucket(self) -> dict[str, list[int]]:
-        """Customers of each bucket in each bin of sessions."""
+        """Customers of each segment in each bin of sessions."""
         return self._along(1, self.sessions.bins)
-
-    def bucket(self, cell: tuple[int, int]) -> str:
-        """The bucket of the customers in a cell. A threshold out of view lies beyond all bins."""
-        spend, sessions = cell
-        if not self.spend.in_view or spend < self.spend.below:
-            return BOOST
-        return REWARD if self.sessions.in_view and sessions >= self.sessions.below else NONE
 
     def to_json(self) -> dict[str, Any]:
         """The distribution as the campaign's row keeps it."""
@@ -136,18 +128,18 @@ class Distribution:
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Distribution:
         """Read what a campaign's row keeps."""
-        cells = {(spend, sessions): customers for spend, sessions, customers in kept["cells"]}
+        cells = {(spend, sessions, name): customers for spend, sessions, name, customers in kept["cells"]}
         return cls(spend_axis(**kept["spend"]), sessions_axis(**kept["sessions"]), cells)
 
-    def _along(self, side: int, bins: int) -> dict[str, list[int]]:
-        counts = {name: [0] * bins for name in BUCKETS}
+    def _along(self, side: Literal[0, 1], bins: int) -> dict[str, list[int]]:
+        counts: dict[str, list[int]] = {}
         for cell, customers in self.cells.items():
-            counts[self.bucket(cell)][cell[side]] += customers
+            counts.setdefault(cell[2], [0] * bins)[cell[side]] += customers
         return counts
 
 
-def _sums(counts: dict[str, list[int]]) -> list[int]:
-    return [sum(bins) for bins in zip(*counts.values(), strict=True)]
+def _sums(counts: dict[str, list[int]], bins: int) -> list[int]:
+    return [sum(each[number] for each in counts.values()) for number in range(bins)]
 
 
 def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
@@ -169,17 +161,24 @@ def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
 
 
 def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
-    """Count the window's ``customer_activity``. The caller makes sure that it exists."""
-    rows = partitions.of(customer_activity, window)
-    spread = conn.execute(sa.select(*_spread(rows.c.total_spend_cents), *_spread(rows.c.sessions))).one()
-    most_sessions_not_high = floor(settings.high_activity_threshold * Decimal(WEEKS))
-    spend = _axis(settings.low_spend_cents, spread[:3], closed=False, unit=100)
-    sessions = _axis(most_sessions_not_high, spread[3:], closed=True, unit=WEEKS)
+    """Count the window's ``customer_bucket``. The caller makes sure that it exists."""
+    rows = partitions.of(customer_bucket, window)
+    opened = sa.cast(rows.c.avg_weekly_sessions * sa.literal(float(WEEKS), sa.Double), sa.BigInteger)
+    spread = conn.execute(sa.select(*_spread(rows.c.total_spend_cents), *_spread(opened))).one()
+    spend = _axis(_border(settings, "total_spend", 100), spread[:3], closed=False, unit=100)
+    sessions = _axis(_border(settings, "avg_weekly_sessions", WEEKS), spread[3:], closed=True, unit=WEEKS)
     bins = sa.select(
-        spend.bin_of(rows.c.total_spend_cents).label("spend"), sessions.bin_of(rows.c.sessions).label("sessions")
+        spend.bin_of(rows.c.total_spend_cents).label("spend"), sessions.bin_of(opened).label("sessions"), rows.c.bucket
     ).subquery("bins")
-    query = sa.select(bins.c.spend, bins.c.sessions, sa.func.count()).group_by(bins.c.spend, bins.c.sessions)
-    return Distribution(spend, sessions, {(row[0], row[1]): row[2] for row in conn.execute(query)})
+    query = sa.select(*bins.c, sa.func.count()).group_by(*bins.c)
+    return Distribution(spend, sessions, {(row[0], row[1], row[2]): row[3] for row in conn.execute(query)})
+
+
+def _border(settings: Settings, field: str, unit: int) -> int | None:
+    """The first number that the rules compare with a field, in the axis's whole numbers; None if there is none."""
+    compared = (one for segment in settings.rules.segments for one in segment.conditions() if one.field == field)
+    first = next((one.value for one in compared if isinstance(one.value, Decimal)), None)
+    return None if first is None else max(0, floor(first * unit))
 
 
 def _spread(column: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[float], ...]:
@@ -188,6 +187,6 @@ def _spread(column: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[float], ...
     return tuple(sa.func.coalesce(function(value), 0) for function in functions)
 
 
-def _axis(threshold: int, spread: tuple[float, ...], *, closed: bool, unit: int) -> Axis:
+def _axis(threshold: int | None, spread: tuple[float, ...], *, closed: bool, unit: int) -> Axis:
     mean, deviation, largest = spread
     return axis(threshold, closed=closed, unit=unit, mean=mean, deviation=deviation, largest=int(largest))

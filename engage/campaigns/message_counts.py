@@ -51,6 +51,11 @@ class MessageCounts:
         return self.count()
 
     @property
+    def buckets(self) -> list[str]:
+        """The segments that have messages, by name."""
+        return sorted({group.bucket for group in self.groups})
+
+    @property
     def by_status(self) -> dict[str, int]:
         """Messages by status, in the order of ``MessageStatus``."""
         counts = self._by("status")

@@ -8,11 +8,9 @@ from datetime import datetime
 
 from engage.campaigns import lateness
 from engage.campaigns.campaign import Campaign
-from engage.campaigns.segments import TEXTED
 from engage.formats import counted
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
-from engage.texts.template import Template
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,18 @@ def _guard(found: Campaign) -> Check:
 
 
 def _opt_out(settings: Settings) -> Check:
-    silent = [name for name in TEXTED if not says_how_to_opt_out(settings.message(name))]
+    silent = [
+        name for name in settings.texted if not all(map(says_how_to_opt_out, settings.message_texts(name).values()))
+    ]
     if not silent:
-        return Check("Opt-out", good=True, words="both texts say how to opt out")
+        every = {1: "the text says", 2: "both texts say"}.get(len(settings.texted), "all texts say")
+        return Check("Opt-out", good=True, words=f"{every} how to opt out")
     return Check("Opt-out", good=True, words=f"Engage adds “{OPT_OUT_LINE}” to {' and '.join(silent)}")
 
 
 def _texts(settings: Settings) -> Iterator[Check]:
-    warnings = tuple(f"{name}: {one}" for name in TEXTED for one in settings.text_warnings(name))
-    segments = {name: Template.parse(settings.message(name)).typical_segments() for name in TEXTED}
+    warnings = tuple(f"{name}: {one}" for name in settings.texted for one in settings.text_warnings(name))
+    segments = {name: settings.typical_segments(name) for name in settings.texted}
     words = ", ".join(f"{name} takes {counted(count, 'segment')}" for name, count in segments.items())
     yield Check("Texts", good=not warnings, words=f"{words} with a long name", notes=warnings)
 

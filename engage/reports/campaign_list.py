@@ -13,9 +13,7 @@ from engage.campaigns import campaign, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import BUCKETS
 from engage.campaigns.status import Status, StatusKey
-from engage.reports.what_if import THRESHOLDS
 from engage.window import Window
 
 
@@ -50,7 +48,7 @@ class ListedCampaign:
     @property
     def buckets(self) -> dict[str, int]:
         """Customers by bucket; empty if they were not computed."""
-        return in_order(self.campaign.buckets)
+        return in_order(self.campaign)
 
     @property
     def cost(self) -> Decimal | None:
@@ -59,9 +57,9 @@ class ListedCampaign:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """The two thresholds that it was computed with; empty before ``extract``."""
+        """The thresholds that its rules name; empty before ``extract``."""
         settings = self.campaign.settings
-        return {name: settings.snapshot()[name] for name in THRESHOLDS} if settings else {}
+        return {name: float(value) for name, value in settings.thresholds.items()} if settings else {}
 
     def to_dict(self) -> dict[str, Any]:
         """The campaign for JSON. Times are ISO 8601 in UTC."""
@@ -77,9 +75,11 @@ class ListedCampaign:
         }
 
 
-def in_order(buckets: dict[str, int] | None) -> dict[str, int]:
-    """Customers by bucket in the order of the buckets; empty if they were not computed."""
-    return {name: buckets.get(name, 0) for name in BUCKETS} if buckets else {}
+def in_order(found: Campaign) -> dict[str, int]:
+    """Customers by segment in the order of the campaign's rules; empty if they were not computed."""
+    buckets = found.buckets or {}
+    names = found.settings.segments.names if found.settings else ()
+    return {name: buckets.get(name, 0) for name in names} if buckets else {}
 
 
 def amount(cost: Decimal | None) -> str | None:

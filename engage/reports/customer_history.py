@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, segments, status
+from engage.campaigns import campaign, status
 from engage.campaigns.status import Status
 from engage.customers.profile import no_such_customer
+from engage.segments.words import Words, Writer
 from engage.settings import Settings
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer, customer_activity, customer_bucket, message, suppression
@@ -62,6 +64,13 @@ class InCampaign:
     message_status: str | None
     """None: the customer has no message."""
     message_reason: str | None
+    values: Mapping[str, Any]
+    """The row of ``customer_activity``, by which the rules decided."""
+
+    def why(self, *, amount: Writer = "{:.2f}".format, number: Writer = "{:f}".format) -> str:
+        """Why the customer is in the bucket, in words. ``amount`` and ``number`` write values."""
+        words = Words(self.values, self.window.end, amount=amount, number=number)
+        return " ".join(words.why(self.settings.rules))
 
     def to_dict(self) -> dict[str, Any]:
         """The customer in the campaign for JSON. The spend is text with two decimals."""
@@ -75,7 +84,7 @@ class InCampaign:
             "total_spend": f"{self.total_spend_cents // 100}.{self.total_spend_cents % 100:02}",
             "avg_weekly_sessions": self.avg_weekly_sessions,
             "bucket": self.bucket,
-            "why": segments.why(self.bucket, self.settings),
+            "why": self.why(),
             "message": self.message_status and {"status": self.message_status, "reason": self.message_reason},
         }
 
@@ -92,15 +101,14 @@ def history(conn: sa.Connection, customer_id: int, *, limit: int) -> list[InCamp
     )
     texted = sa.and_(message.c.customer_id == theirs.c.customer_id, message.c.window_start == theirs.c.window_start)
     query = (
-        sa.select(theirs, customer_activity.c.sessions, customer_activity.c.purchases, message.c.status,
-                  message.c.reason)
+        sa.select(customer_activity, theirs.c.bucket, message.c.status, message.c.reason)
         .join(customer_activity, same)
         .join(campaign_table, campaign_table.c.window_start == theirs.c.window_start)
         .join(message, texted, isouter=True)
         .where(theirs.c.customer_id == customer_id, campaign.has_buckets())
         .order_by(theirs.c.window_start.desc())
         .limit(limit)
-    )  # fmt: skip
+    )
     rows = {Window(row.window_start): row for row in conn.execute(query)}
     found = campaign.find_all(conn, rows)
     return [
@@ -122,4 +130,5 @@ def _in_campaign(row: sa.Row[Any], window: Window, its_status: Status, settings:
         bucket=row.bucket,
         message_status=row.status,
         message_reason=row.reason,
+        values=row._asdict(),
     )

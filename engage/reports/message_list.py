@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from engage import parsing
 from engage.campaigns.message_counts import Group, MessageCounts
-from engage.campaigns.segments import TEXTED
 from engage.errors import InputError
 from engage.reports import message_words
+from engage.segments import SEGMENT_NAME
 from engage.statuses import MessageStatus, ProviderFact, SkipReason
 from engage.storage.schema import customer, message
 from engage.texts.phone import masked
@@ -45,8 +45,8 @@ class Filters:
         """
         text = {name: value.strip() for name, value in given.items() if value and value.strip()}
         segment = text.get("segment")
-        if segment is not None and segment not in TEXTED:
-            raise InputError(f"There is no segment {segment[:40]!r} with messages; there are {', '.join(TEXTED)}.")
+        if segment is not None and not SEGMENT_NAME.fullmatch(segment):
+            raise InputError(f"{segment[:40]!r} is not the name of a segment, which is one such as BOOST.")
         return cls(
             status=_one_of(MessageStatus, "status", text.get("status")),
             reason=_one_of(SkipReason, "reason", text.get("reason")),

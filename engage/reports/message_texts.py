@@ -10,16 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import TEXTED
-from engage.settings import Settings
-from engage.storage.schema import customer, customer_bucket, message
-from engage.texts import sms_preview, template
+from engage.sending import personal
+from engage.settings import Settings, languages
+from engage.storage.schema import customer, customer_activity, message
+from engage.texts import sms_preview
 from engage.texts.phone import masked
 from engage.texts.sms_preview import SmsPreview
 from engage.texts.template import Template
 from engage.window import Window
-
-_MADE_UP = (None, template.values("Ada Diaz", 123_45, 5.1))
 
 
 @dataclass(frozen=True)
@@ -73,22 +71,26 @@ def texts(
     """The text to each texted segment, filled in for ``examples`` customers whose ids are greater than ``after``."""
     found = counts or MessageCounts()
     return [
-        _text_to(settings, found, name, _customers(conn, window, name, examples, after) if customers else [])
-        for name in TEXTED
+        _text_to(settings, window, found, name, _customers(conn, window, name, examples, after) if customers else [])
+        for name in settings.texted
         for customers in [found.count(bucket=name, reason=None)]
     ]
 
 
-def _text_to(settings: Settings, counts: MessageCounts, bucket: str, rows: Sequence[sa.Row[Any]]) -> TextTo:
-    parsed = Template.parse(settings.message(bucket))
+def _text_to(
+    settings: Settings, window: Window, counts: MessageCounts, bucket: str, rows: Sequence[sa.Row[Any]]
+) -> TextTo:
+    parsed = {language: Template.parse(text) for language, text in settings.message_texts(bucket).items()}
     groups = [group for group in counts.groups if group.bucket == bucket]
     charged = sum(group.segments for group in groups if group.taken)
     filled_in = [
-        (row.customer_id, template.values(row.name, row.total_spend_cents, row.avg_weekly_sessions)) for row in rows
+        (row.customer_id, languages.chosen(parsed, row.locale) or parsed[""], personal.values(row, window))
+        for row in rows
     ]
-    if not parsed.placeholders:  # all customers read the same
+    if len(parsed) == 1 and not parsed[""].placeholders:  # all customers read the same
         filled_in = filled_in[:1]
-    previews = [(one, sms_preview.preview(parsed, values)) for one, values in filled_in or [_MADE_UP]]
+    made_up = (None, parsed[""], sms_preview.made_up("Ada Diaz"))
+    previews = [(one, sms_preview.preview(text, values)) for one, text, values in filled_in or [made_up]]
     return TextTo(
         bucket=bucket,
         customers=counts.count(bucket=bucket, reason=None),
@@ -96,7 +98,7 @@ def _text_to(settings: Settings, counts: MessageCounts, bucket: str, rows: Seque
         cost=settings.cost(charged) if charged else None,
         examples=tuple(Example(one, sms, settings.cost(sms.segments)) for one, sms in previews),
         warnings=settings.text_warnings(bucket),
-        most_segments=parsed.typical_segments(),
+        most_segments=settings.typical_segments(bucket),
     )
 
 
@@ -110,25 +112,29 @@ def _customers(conn: sa.Connection, window: Window, bucket: str, limit: int, aft
 
 def recipients(conn: sa.Connection, window: Window, *, limit: int) -> list[Recipient]:
     """The first customers of the list, by id."""
-    rows = conn.execute(_recipients(window).limit(limit)).mappings()
-    return [Recipient(**(dict(row) | {"phone": masked(row["phone"])})) for row in rows]
+    rows = conn.execute(_recipients(window).limit(limit))
+    return [
+        Recipient(
+            row.customer_id, row.bucket, row.name, masked(row.phone), row.total_spend_cents, row.avg_weekly_sessions
+        )
+        for row in rows
+    ]
 
 
 def _recipients(window: Window) -> sa.Select[tuple[object, ...]]:
     """The query for the customers whose message is not skipped, by id, with the numbers that decided their bucket."""
     same = sa.and_(
-        customer_bucket.c.customer_id == message.c.customer_id, customer_bucket.c.window_start == window.start
+        customer_activity.c.customer_id == message.c.customer_id, customer_activity.c.window_start == window.start
     )
     return (
         sa.select(
             message.c.customer_id,
             message.c.bucket,
-            customer.c.name,
             customer.c.phone,
-            customer_bucket.c.total_spend_cents,
-            customer_bucket.c.avg_weekly_sessions,
+            customer.c.locale,
+            *personal.COLUMNS,
         )
-        .join(customer_bucket, same)
+        .join(customer_activity, same)
         .join(customer, customer.c.customer_id == message.c.customer_id)
         .where(message.c.window_start == window.start, message.c.reason.is_(None))
         .order_by(message.c.customer_id)

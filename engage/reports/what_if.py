@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.campaigns.segments import BUCKETS, TEXTED, rule
 from engage.errors import NotReady
+from engage.segments import sql
 from engage.settings import Settings, validate
 from engage.storage import partitions
-from engage.storage.schema import customer_bucket
-from engage.texts.template import Template
+from engage.storage.schema import customer_activity
 from engage.window import Window
 
 THRESHOLDS = ("low_spend_threshold", "high_activity_threshold")
@@ -34,12 +33,18 @@ class WhatIf:
     @property
     def before(self) -> dict[str, int]:
         """Customers by bucket, as computed."""
-        return {name: sum(self.moves.get((name, then), 0) for then in BUCKETS) for name in BUCKETS}
+        return {
+            name: sum(self.moves.get((name, then), 0) for then in self.settings.segments.names)
+            for name in self.computed.segments.names
+        }
 
     @property
     def after(self) -> dict[str, int]:
         """Customers by bucket, with ``settings``."""
-        return {name: sum(self.moves.get((now, name), 0) for now in BUCKETS) for name in BUCKETS}
+        return {
+            name: sum(self.moves.get((now, name), 0) for now in self.computed.segments.names)
+            for name in self.settings.segments.names
+        }
 
     @property
     def moved(self) -> int:
@@ -48,12 +53,11 @@ class WhatIf:
 
     def messages(self, buckets: Mapping[str, int]) -> int:
         """The most messages for these counts. Some customers may turn out to be ineligible."""
-        return sum(buckets[name] for name in TEXTED)
+        return sum(buckets.get(name, 0) for name in self.settings.texted)
 
     def segments(self, buckets: Mapping[str, int]) -> int:
         """SMS segments of ``messages``, with the campaign's texts and a longish name."""
-        sizes = {name: Template.parse(self.computed.message(name)).typical_segments() for name in TEXTED}
-        return sum(buckets[name] * sizes[name] for name in TEXTED)
+        return sum(buckets.get(name, 0) * self.settings.typical_segments(name) for name in self.settings.texted)
 
     def cost(self, buckets: Mapping[str, int]) -> Decimal | None:
         """The most that ``messages`` cost, at the campaign's price; None without a price."""
@@ -63,6 +67,11 @@ class WhatIf:
         """How long ``messages`` take at the campaign's rate; None without one."""
         rate = float(self.computed.messages_per_second)
         return self.messages(buckets) / rate if rate else None
+
+
+def _by(names: Sequence[str], moves: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Customers by the first name of a move, in the order of ``names``."""
+    return {name: sum(count for (first, _), count in moves.items() if first == name) for name in names}
 
 
 def what_if(conn: sa.Connection, window: Window, thresholds: Mapping[str, str]) -> WhatIf:
@@ -76,7 +85,10 @@ def what_if(conn: sa.Connection, window: Window, thresholds: Mapping[str, str]) 
     if found is None or found.settings is None or found.buckets is None:
         raise NotReady(f"The customers of the window {window} are in no buckets yet: run its bucket step first.")
     settings = validate(found.settings.snapshot() | dict(thresholds))
-    rows = partitions.of(customer_bucket, window)
-    both = sa.select(rows.c.bucket, rule(settings, rows).label("then")).subquery("both")
-    query = sa.select(both.c.bucket, both.c.then, sa.func.count()).group_by(both.c.bucket, both.c.then)
+    rows = partitions.of(customer_activity, window)
+    both = sa.select(
+        sql.segment(found.settings.rules, rows, window.end).label("now"),
+        sql.segment(settings.rules, rows, window.end).label("then"),
+    ).subquery("both")
+    query = sa.select(both.c.now, both.c.then, sa.func.count()).group_by(both.c.now, both.c.then)
     return WhatIf(found.settings, settings, {(row[0], row[1]): row[2] for row in conn.execute(query)})

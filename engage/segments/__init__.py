@@ -5,12 +5,13 @@
 
 from engage.segments.fields import FIELDS, Field, Unit
 from engage.segments.matching import matches, segment_of
-from engage.segments.reading import parse
+from engage.segments.reading import SEGMENT_NAME, parse, read
 from engage.segments.rules import DEFAULT, AnyOf, Condition, Not, Operator, Rules, Segment
 
 __all__ = [
     "DEFAULT",
     "FIELDS",
+    "SEGMENT_NAME",
     "AnyOf",
     "Condition",
     "Field",
@@ -21,5 +22,6 @@ __all__ = [
     "Unit",
     "matches",
     "parse",
+    "read",
     "segment_of",
 ]

@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from engage import parsing
 from engage.segments.fields import FIELDS, Field, Unit
 from engage.segments.rules import AnyOf, Condition, Node, Not, Operator, Rules, Segment
 
@@ -24,7 +25,7 @@ MAX_DEPTH = 3
 LARGEST = Decimal(10) ** 9
 NAME_FORM = "a name of 1 to 30 capital letters, digits and _ that starts with a letter, such as LAPSING"
 
-_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
+SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
 _LINE = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*(\S+)\s*")
 _NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,6})?")
 _THRESHOLD = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
@@ -38,17 +39,7 @@ def parse(text: str) -> Rules:
     Raises:
         ValueError: names the segment and the line that is wrong, and what is allowed.
     """
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"it has {len(text):,} characters, and {MAX_TEXT:,} are allowed")
-    try:
-        found = json.loads(
-            text, object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_int=str, parse_float=str
-        )
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except json.JSONDecodeError as exc:
-        raise ValueError(f"it is no JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from None
-    return read(found)
+    return read(parsing.json_text(text, MAX_TEXT))
 
 
 def read(found: object) -> Rules:
@@ -87,7 +78,7 @@ def condition(line: str) -> Condition:
 
 def _value(field: Field, text: str) -> Decimal | str:
     if field.unit is Unit.SEGMENT:
-        if not _NAME.fullmatch(text):
+        if not SEGMENT_NAME.fullmatch(text):
             raise ValueError(f"{_cut(text)} is not the name of a segment, which is {NAME_FORM}")
         return text
     if _THRESHOLD.fullmatch(text):
@@ -152,7 +143,7 @@ class _Reader:
 
 
 def _require_name(name: object, where: str) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not SEGMENT_NAME.fullmatch(name):
         raise ValueError(f"the name of {where} is {_cut(json.dumps(name))}, and it takes {NAME_FORM}")
 
 
@@ -160,23 +151,6 @@ def _require_unique(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two segments have the name {name}; each needs a name of its own")
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no value")
-
-
-_AS_TEXT: dict[str, Any] = {"parse_int": str, "parse_float": str, "parse_constant": _no_constant}
-"""How JSON's numbers are read: no rule has a number outside of a line."""
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {_cut(twin)!r} stands twice in one object")
-    return found
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

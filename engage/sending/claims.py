@@ -11,12 +11,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.sending import bulk_update, eligibility, outcomes, takeover
+from engage.sending import bulk_update, eligibility, outcomes, personal, takeover
 from engage.sending.compose import Composed
 from engage.sending.providers import OutgoingSms
 from engage.sending.takeover import Ownership
 from engage.statuses import MessageStatus, SkipReason
-from engage.storage.schema import campaign, customer, customer_bucket, message
+from engage.storage.schema import campaign, customer, customer_activity, message
 from engage.texts.sms_segments import segments
 from engage.window import Window
 
@@ -126,13 +126,14 @@ def _recipients(
     changed = customer.c.phone_hash.is_distinct_from(message.c.phone_hash)
     reasons = [eligibility.ineligible(owned.settings, cap), _reason_if(changed, SkipReason.PHONE_CHANGED)]
     if owned.composer.personal:
-        reasons.append(_reason_if(customer_bucket.c.customer_id.is_(None), SkipReason.NO_BUCKET))
+        reasons.append(_reason_if(customer_activity.c.customer_id.is_(None), SkipReason.NO_BUCKET))
     query = (
         sa.select(
             message.c.customer_id,
             message.c.bucket,
             customer.c.phone,
             customer.c.time_zone,
+            customer.c.locale,
             sa.func.coalesce(*reasons).label("reason"),
         )
         .join(customer, _same_and_in(customer.c.customer_id, wanted), isouter=True)
@@ -144,10 +145,9 @@ def _recipients(
         .with_for_update(of=message)
     )
     if owned.composer.personal:
-        named = customer.c.name, customer_bucket.c.total_spend_cents, customer_bucket.c.avg_weekly_sessions
-        same = _same_and_in(customer_bucket.c.customer_id, wanted)
-        of_window = customer_bucket.c.window_start == owned.window.start
-        query = query.add_columns(*named).join(customer_bucket, sa.and_(same, of_window), isouter=True)
+        same = _same_and_in(customer_activity.c.customer_id, wanted)
+        of_window = customer_activity.c.window_start == owned.window.start
+        query = query.add_columns(*personal.COLUMNS).join(customer_activity, sa.and_(same, of_window), isouter=True)
     return query
 
 

@@ -17,7 +17,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engage.campaigns import campaign, lateness, message_counts
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
-from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady
 from engage.sending import eligibility, holdout, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
@@ -27,7 +26,6 @@ from engage.statuses import CampaignStatus, MessageStatus, SkipReason
 from engage.storage import partitions, schema
 from engage.storage.schema import customer, customer_bucket
 from engage.texts import phone
-from engage.texts.template import Template
 from engage.window import Window
 
 BATCH = 10_000
@@ -113,7 +111,8 @@ def _new_rows(
 ) -> sa.Select[tuple[object, ...]]:
     """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 
-    A customer in NONE gets no message and so no row. ``skip_reason`` is for customers who have no reason of their own.
+    A customer in a segment without a text gets no message and so no row. ``skip_reason`` is for customers who have no
+    reason of their own.
     """
     reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(settings, cap)]
     if settings.holdout_percent:
@@ -131,7 +130,7 @@ def _new_rows(
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id, isouter=True)
         .where(
             customer_bucket.c.window_start == window.start,
-            customer_bucket.c.bucket == sa.any_(sa.literal(list(TEXTED), ARRAY(sa.Text))),
+            customer_bucket.c.bucket == sa.any_(sa.literal(list(settings.texted), ARRAY(sa.Text))),
         )
         .order_by(customer_bucket.c.customer_id)
         .offset(0)  # keeps Postgres from computing the reason once for each column that depends on it
@@ -196,19 +195,19 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
 
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
-    """How many of the window's messages wait to be sent, for each texted bucket that has any."""
+    """How many of the window's messages wait to be sent, for each segment that has any."""
     return waiting(message_counts.of(conn, window))
 
 
 def waiting(counts: MessageCounts) -> dict[str, int]:
-    """How many of these messages wait to be sent, for each texted bucket that has any."""
-    found = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in TEXTED}
+    """How many of these messages wait to be sent, for each segment that has any."""
+    found = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in counts.buckets}
     return {name: count for name, count in found.items() if count}
 
 
 def estimated_segments(settings: Settings, messages: Mapping[str, int]) -> dict[str, int]:
-    """SMS segments of so many messages, by bucket, with names of usual length."""
-    return {name: count * Template.parse(settings.message(name)).typical_segments() for name, count in messages.items()}
+    """The most SMS segments of so many messages, by segment, with names of usual length."""
+    return {name: count * settings.typical_segments(name) for name, count in messages.items()}
 
 
 def _preview(settings: Settings, messages: dict[str, int]) -> Preview:

@@ -4,12 +4,14 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 """
 
 from engage.settings.changes import Change, applied, in_words, refusals
-from engage.settings.groups import GROUPS, LABELS
-from engage.settings.model import Settings
+from engage.settings.custom import custom, message_name
+from engage.settings.groups import GROUPS, LABELS, label
+from engage.settings.model import Settings, description, is_setting, title
 from engage.settings.validation import problems, usable, validate
 from engage.settings.variables import (
     PREFIX,
     default_variables,
+    described,
     descriptions,
     for_lateness,
     from_variables,
@@ -24,15 +26,22 @@ __all__ = [
     "Change",
     "Settings",
     "applied",
+    "custom",
     "default_variables",
+    "described",
+    "description",
     "descriptions",
     "for_lateness",
     "from_variables",
     "in_words",
+    "is_setting",
+    "label",
     "markdown_table",
+    "message_name",
     "problems",
     "refusals",
     "texts",
+    "title",
     "usable",
     "validate",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from engage.settings.groups import LABELS
+from engage.settings.groups import label
 from engage.settings.validation import problems
 
 
@@ -45,4 +45,4 @@ def in_words(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _quoted(name: str) -> str:
-    return f"“{LABELS.get(name, name)}”"
+    return f"“{label(name)}”"

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from engage import alert, parsing
+from engage import alert, parsing, segments
 from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
 from engage.texts.template import Template
@@ -70,3 +70,15 @@ MessageText = Annotated[
 ]
 Hours = Annotated[str, _read_by(SendingHours.parse)]
 Emails = Annotated[str, _read_by(alert.addresses)]
+
+
+def _rules(value: object) -> object:
+    if isinstance(value, segments.Rules):
+        return value
+    try:
+        return segments.parse(value) if isinstance(value, str) else segments.read(value)
+    except ValueError as exc:
+        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(exc)}) from None
+
+
+SegmentRules = Annotated[segments.Rules, BeforeValidator(_rules), PlainSerializer(segments.Rules.to_json)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engage.settings.custom import custom
+
 
 @dataclass(frozen=True)
 class Group:
@@ -25,12 +27,14 @@ GROUPS = (
         {
             "message_boost": "Text for BOOST",
             "message_reward": "Text for REWARD",
+            "messages": "Texts in other languages",
             "max_segments": "Longest text",
         },
     ),
     Group(
-        "Thresholds",
+        "Segments and thresholds",
         {
+            "segments": "Segments and their rules",
             "low_spend_threshold": "Low spend: below this is BOOST",
             "high_activity_threshold": "High activity: more sessions a week is REWARD",
         },
@@ -82,4 +86,10 @@ GROUPS = (
 )
 
 LABELS = {name: label for group in GROUPS for name, label in group.labels.items()}
-"""The name for people of each setting."""
+"""The name for people of each fixed setting."""
+
+
+def label(name: str) -> str:
+    """The name for people of a setting, also of one whose name the staff chose; else the name itself."""
+    kind = custom(name)
+    return LABELS.get(name, kind.label if kind else name)

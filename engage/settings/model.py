@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, edited_from
+from engage.segments import DEFAULT, Rules
+from engage.settings import languages
+from engage.settings.custom import A_TEXT, custom, message_name
+from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, edited_from
 from engage.texts import text_warnings
-
-_A_TEXT = "a text of 1 to 1000 characters"
+from engage.texts.template import Template
 
 
 class Settings(BaseModel):
-    """One campaign's settings, validated and frozen."""
+    """One campaign's settings, validated and frozen. Settings with names that the staff choose are extra fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     low_spend_threshold: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
         Decimal("100.00"),
@@ -29,6 +31,11 @@ class Settings(BaseModel):
         title="a number from 0 to 1000000 with at most 15 digits",
         description="Other customers with more sessions a week than this, on average, are in REWARD.",
     )
+    segments: SegmentRules = Field(
+        DEFAULT,
+        title="JSON of segments in order and a name for all other customers, as docs/segments.md shows",
+        description="The rules that put each customer in a segment. The first one that fits counts.",
+    )
     send_within_days: Annotated[Count, Field(ge=0, le=3650), edited_from(1)] = Field(
         7,
         title="a whole number of days from 1 to 3650",
@@ -36,13 +43,18 @@ class Settings(BaseModel):
     )
     message_boost: MessageText = Field(
         "We miss you! Show this text at the counter for 10% off your next meal. Reply STOP to opt out.",
-        title=_A_TEXT,
+        title=A_TEXT,
         description="The text message for BOOST.",
     )
     message_reward: MessageText = Field(
         "Thank you for being a regular! Your next dessert is on us. Reply STOP to opt out.",
-        title=_A_TEXT,
+        title=A_TEXT,
         description="The text message for REWARD.",
+    )
+    messages: languages.Languages = Field(
+        {},
+        title='JSON of texts by segment and language, such as {"REWARD": {"es": "…"}}',
+        description="Texts in other languages, chosen by the customer's locale; all others read the segment's text.",
     )
     max_segments: Annotated[Count, Field(ge=1, le=10)] = Field(
         3,
@@ -140,6 +152,16 @@ class Settings(BaseModel):
         description="Complete windows whose events are kept. Older events are deleted once their campaign is complete.",
     )
 
+    @model_validator(mode="after")
+    def _read_custom(self, info: ValidationInfo) -> Settings:
+        extra = self.__pydantic_extra__ or {}
+        for name, value in extra.items():
+            kind = custom(name)
+            if kind is None:
+                raise ValueError(f"{name} is not a setting")
+            extra[name] = kind.adapter.validate_python(value, context=info.context)
+        return self
+
     @property
     def real(self) -> bool:
         """Whether messages reach customers' phones."""
@@ -151,31 +173,99 @@ class Settings(BaseModel):
         return self.real or self.sandbox_strict
 
     @property
-    def thresholds(self) -> tuple[Decimal, Decimal]:
-        """The low spend, and the high activity in sessions a week."""
-        return self.low_spend_threshold, self.high_activity_threshold
-
-    @property
     def low_spend_cents(self) -> int:
         return int(self.low_spend_threshold * 100)
+
+    def threshold(self, name: str) -> Decimal:
+        """The number of a threshold.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        found = getattr(self, name, None)
+        if not isinstance(found, Decimal):
+            raise KeyError(name)
+        return found
+
+    @property
+    def thresholds(self) -> dict[str, Decimal]:
+        """The thresholds that the rules name, by setting, in order."""
+        return {name: self.threshold(name) for name in self.segments.thresholds}
+
+    @property
+    def rules(self) -> Rules:
+        """The rules with a number in place of each threshold."""
+        return self.segments.resolved(self.thresholds)
+
+    @property
+    def texted(self) -> tuple[str, ...]:
+        """The segments that have a text, in order."""
+        return tuple(name for name in self.segments.named if self._own_text(name) is not None)
 
     def cost(self, segments: int) -> Decimal | None:
         """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
         return segments * self.price_per_segment if self.price_per_segment else None
 
-    def message(self, bucket: str) -> str:
-        """The template for ``bucket``, which must be one of the texted buckets."""
-        return str(getattr(self, f"message_{bucket.lower()}"))
+    def message(self, segment: str, locale: str | None = None) -> str:
+        """The template for a segment with a text, in the language of a customer's locale.
 
-    def text_warnings(self, bucket: str) -> tuple[str, ...]:
-        """What the operator should know of the text to ``bucket`` before it goes out."""
-        return text_warnings.warnings(self.message(bucket))
+        Raises:
+            KeyError: the segment has no text.
+        """
+        own = self._own_text(segment)
+        if own is None:
+            raise KeyError(segment)
+        return languages.chosen(self.messages.get(segment, {}), locale) or own
+
+    def message_texts(self, segment: str) -> dict[str, str]:
+        """The templates of a segment with a text, by language; the empty language is for all others."""
+        return {"": self.message(segment), **self.messages.get(segment, {})}
+
+    def uses(self, placeholder: str) -> bool:
+        """Whether a text names a placeholder."""
+        texts = (text for segment in self.texted for text in self.message_texts(segment).values())
+        return any(placeholder in Template.parse(text).placeholders for text in texts)
+
+    def typical_segments(self, segment: str) -> int:
+        """SMS segments of a segment's longest text, with a longish name."""
+        return max(Template.parse(text).typical_segments() for text in self.message_texts(segment).values())
+
+    def _own_text(self, segment: str) -> str | None:
+        return getattr(self, message_name(segment), None)
+
+    def text_warnings(self, segment: str) -> tuple[str, ...]:
+        """What the operator should know of a segment's texts before they go out."""
+        return tuple(
+            f"{language + ': ' if language else ''}{warning}"
+            for language, text in self.message_texts(segment).items()
+            for warning in text_warnings.warnings(text)
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values for the campaign; ``from_snapshot`` reads them back. Alert addresses stay out of it."""
-        return self.model_dump(exclude={"alert_emails"})
+        kept = self.model_dump(exclude={"alert_emails"})
+        return {name: float(value) if isinstance(value, Decimal) else value for name, value in kept.items()}
 
     @classmethod
     def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
         """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
-        return cls.model_validate({name: value for name, value in snapshot.items() if name in cls.model_fields})
+        return cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+
+
+def is_setting(name: str) -> bool:
+    """Whether a setting may have this name: one of the fixed ones, or one that staff choose."""
+    return name in Settings.model_fields or custom(name) is not None
+
+
+def title(name: str) -> str:
+    """What a setting allows, for people."""
+    kind = custom(name)
+    return (Settings.model_fields[name].title or "") if name in Settings.model_fields or kind is None else kind.title
+
+
+def description(name: str) -> str:
+    """What a setting means, for people."""
+    kind = custom(name)
+    if name in Settings.model_fields or kind is None:
+        return Settings.model_fields[name].description or ""
+    return kind.description

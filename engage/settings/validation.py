@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from engage.errors import SettingsError
+from engage.segments import DEFAULT, Rules
+from engage.settings.custom import custom, message_name
 from engage.settings.field_types import EDITED
-from engage.settings.model import Settings
+from engage.settings.model import Settings, title
 from engage.texts.template import Template
 from engage.texts.text_warnings import costly_characters
 
@@ -45,20 +47,59 @@ def usable(values: Mapping[str, Any]) -> Settings:
 
 
 def _errors(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The first error of each wrong setting, by name."""
+    wrong: dict[str, Mapping[str, Any]] = {}
+    for name in [name for name in values if name not in Settings.model_fields]:
+        if error := _custom_error(name, values[name]):
+            wrong[name] = error
+    fixed = {name: value for name, value in values.items() if name in Settings.model_fields}
     try:
-        Settings.model_validate(dict(values), context=EDITED)
+        rules = Settings.model_validate(fixed, context=EDITED).segments
     except ValidationError as exc:
-        return {str(error["loc"][0]): error for error in exc.errors()}
-    return {}
+        wrong |= {str(error["loc"][0]): error for error in exc.errors()}
+        rules = _rules_alone(fixed) if "segments" not in wrong else DEFAULT
+    missing = [name for name in rules.thresholds if name not in Settings.model_fields and name not in values]
+    return wrong | ({"segments": _missing(missing[0], rules)} if missing else {})
+
+
+def _rules_alone(fixed: Mapping[str, Any]) -> Rules:
+    return Settings.model_validate({name: fixed[name] for name in ("segments",) if name in fixed}).segments
+
+
+def _custom_error(name: str, value: Any) -> Mapping[str, Any] | None:
+    kind = custom(name)
+    if kind is None:
+        return {"type": "unknown"}
+    try:
+        kind.adapter.validate_python(value, context=EDITED)
+    except ValidationError as exc:
+        return exc.errors()[0]
+    return None
+
+
+def _missing(threshold: str, rules: Rules) -> Mapping[str, Any]:
+    """The error of rules that name a threshold without a setting."""
+    segment, line = next(
+        (segment.name, one.line)
+        for segment in rules.segments
+        for one in segment.conditions()
+        if one.threshold == threshold
+    )
+    why = f"segment {segment}: {line!r} needs the setting {threshold}, and there is none. Add it, or write a number"
+    return {"type": "unreadable", "msg": why}
 
 
 def _explain(name: str, value: object, error: Mapping[str, Any], label: Callable[[str], str]) -> str:
-    field = Settings.model_fields.get(name)
-    if field is None:
+    if error["type"] == "unknown":
         names = ", ".join(map(label, Settings.model_fields))
-        return f"{label(name)} is not a setting{_meant(name, label)}; the settings are {names}"
+        chosen = f"{label('<name>_threshold')} and {label('message_<segment>')}"
+        return f"{label(name)} is not a setting{_meant(name, label)}; the settings are {names}, {chosen}"
     why = f"{error['msg']}; it takes" if error["type"] == "unreadable" else "it takes"
-    return f"{label(name)} is {_shorten(repr(value))}, which is not allowed: {why} {field.title}"
+    return f"{label(name)} is {_shorten(_shown(value))}, which is not allowed: {why} {title(name)}"
+
+
+def _shown(value: object) -> str:
+    return repr(value.to_json()) if isinstance(value, Rules) else repr(value)
 
 
 def _meant(name: str, label: Callable[[str], str]) -> str:
@@ -70,16 +111,18 @@ def _meant(name: str, label: Callable[[str], str]) -> str:
 
 def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
     found = {}
-    for name in ("message_boost", "message_reward"):
-        text = getattr(settings, name)
-        needed = Template.parse(text).typical_segments()
-        if needed > settings.max_segments:
-            sentence = (
-                f"{label(name)} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
-                f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with any "
-                f"other, such as an emoji. {costly_characters(text)}"
-            )
-            found[name] = sentence.rstrip(" .")
+    for segment in settings.texted:
+        for language, text in settings.message_texts(segment).items():
+            needed = Template.parse(text).typical_segments()
+            if needed > settings.max_segments:
+                name = "messages" if language else message_name(segment)
+                which = f"{label(name)}: {segment} in {language}" if language else label(name)
+                sentence = (
+                    f"{which} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
+                    f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with "
+                    f"any other, such as an emoji. {costly_characters(text)}"
+                )
+                found[name] = sentence.rstrip(" .")
     return found
 
 

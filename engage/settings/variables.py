@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from engage import segments
 from engage.errors import SettingsError
-from engage.settings.model import Settings
+from engage.settings.custom import names_of
+from engage.settings.model import Settings, description, title
 from engage.settings.validation import validate
 
 PREFIX = "engage_"
@@ -22,8 +25,18 @@ def from_variables(read: Callable[[str], str | None], *names: str) -> Settings:
         SettingsError: names each wrong Variable, its value, and what is allowed.
     """
     stored = {name: read(PREFIX + name) for name in names or Settings.model_fields}
+    if not names:
+        stored |= {name: read(PREFIX + name) for name in _of_rules(stored["segments"]) if name not in stored}
     present = {name: value for name, value in stored.items() if value is not None}
     return validate(present, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
+
+
+def _of_rules(text: str | None) -> Iterable[str]:
+    """The names that rules give to settings; none if the rules are wrong, as their error is the one to report."""
+    try:
+        return names_of(segments.parse(text) if text is not None else segments.DEFAULT)
+    except ValueError:
+        return ()
 
 
 def for_lateness(read: Callable[[str], str | None]) -> Settings:
@@ -36,8 +49,7 @@ def for_lateness(read: Callable[[str], str | None]) -> Settings:
 
 def default_variables() -> str:
     """The defaults as a JSON file for ``airflow variables import``, each with its description."""
-    defaults = Settings().model_dump()
-    values = {name: _text(value) if isinstance(value, bool) else value for name, value in defaults.items()}
+    values = {name: _imported(value) for name, value in Settings().model_dump().items()}
     return json.dumps(
         {PREFIX + name: {"value": values[name], "description": words} for name, words in descriptions().items()},
         indent=2,
@@ -45,8 +57,13 @@ def default_variables() -> str:
 
 
 def descriptions() -> dict[str, str]:
-    """The description of each setting's Variable in Airflow."""
-    return {name: f"{field.description} Allowed: {field.title}." for name, field in Settings.model_fields.items()}
+    """The description of each fixed setting's Variable in Airflow."""
+    return {name: described(name) for name in Settings.model_fields}
+
+
+def described(name: str) -> str:
+    """The description of a setting's Variable in Airflow."""
+    return f"{description(name)} Allowed: {title(name)}."
 
 
 def texts(settings: Settings) -> dict[str, str]:
@@ -63,6 +80,14 @@ def markdown_table() -> str:
     return "\n".join(lines)
 
 
+def _imported(value: Any) -> Any:
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else _text(value)
+
+
 def _text(value: object) -> str:
     """A value as an Airflow Variable holds it."""
+    if isinstance(value, segments.Rules):
+        return json.dumps(value.to_json())
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     return str(value).lower() if isinstance(value, bool) else str(value)

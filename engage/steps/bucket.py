@@ -1,4 +1,4 @@
-"""Step 4: put every customer in a bucket, by the rule of ``campaigns.segments``."""
+"""Step 4: put every customer in a bucket, which is the segment that the campaign's rules give."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard
 from engage.campaigns.distribution import distribution
-from engage.campaigns.segments import BUCKETS, rule
 from engage.errors import NotReady
+from engage.segments import sql
 from engage.settings import Settings
 from engage.statuses import CampaignStatus
 from engage.storage import partitions
@@ -39,7 +39,7 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         if found.customers is None:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
-        buckets = dict.fromkeys(BUCKETS, 0) | _customers_by_bucket(step.conn, window)
+        buckets = dict.fromkeys(step.settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
         checked = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
         counted = distribution(step.conn, window, step.settings)
         step.save(
@@ -53,7 +53,7 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
     return sa.select(
         customer_activity.c.window_start,
         customer_activity.c.customer_id,
-        sa.cast(rule(settings), sa.Text).label("bucket"),
+        sql.segment(settings.rules, customer_activity, window.end).label("bucket"),
         customer_activity.c.total_spend_cents,
         customer_activity.c.avg_weekly_sessions,
     ).where(customer_activity.c.window_start == window.start)

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard, valid_events
 from engage.campaigns.run_options import RunOptions
-from engage.campaigns.segments import TEXTED
 from engage.errors import NoCustomers, NoValidEvents
+from engage.segments.warnings import warnings
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, RejectReason
 from engage.storage import partitions
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 class ExtractSummary:
     """Valid events by kind, and rejected ones by reason.
 
-    ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty. ``warnings``: about the texts.
+    ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty. ``warnings``: about the rules
+    and the texts.
     """
 
     events: dict[str, int]
@@ -77,8 +78,9 @@ def extract(
 
 
 def _warnings(settings: Settings) -> list[str]:
-    """Log what is odd about the texts, and return it."""
-    found = [f"{bucket}: {warning}" for bucket in TEXTED for warning in settings.text_warnings(bucket)]
+    """Log what is odd about the rules and the texts, and return it."""
+    found = warnings(settings.rules)
+    found += [f"{name}: {warning}" for name in settings.texted for warning in settings.text_warnings(name)]
     for warning in found:
         log.warning("%s", warning)
     return found

@@ -65,4 +65,16 @@ def preview(template: Template, filled_in: Mapping[str, str]) -> SmsPreview:
 def examples(template: Template) -> dict[str, SmsPreview]:
     """The text to a customer with a usual name, with the longest name, and without a name."""
     names = {"Ada": "Ada Diaz", "Longest name": LONGEST_NAME, "No name": None}
-    return {label: preview(template, values(name, 12345, 5.1)) for label, name in names.items()}
+    return {label: preview(template, made_up(name)) for label, name in names.items()}
+
+
+def made_up(name: str | None) -> dict[str, str]:
+    """The values of a made-up customer."""
+    return values(
+        name,
+        total_spend_cents=123_45,
+        avg_weekly_sessions=5.1,
+        purchases=3,
+        days_since_last_purchase=34,
+        favourite_item="Chicken Quesadilla",
+    )

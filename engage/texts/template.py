@@ -25,12 +25,24 @@ PLACEHOLDERS = {
     "first_name": "the name up to its first space",
     "total_spend": "the customer's spend in the window, such as 123.45",
     "weekly_sessions": "the customer's sessions a week, such as 5.1",
+    "purchases": "the customer's purchases in the window, such as 3",
+    "days_since_last_purchase": "whole days from the last purchase to the window's end, such as 34",
+    "favourite_item": "the item that the customer viewed or liked most in the window",
 }
 NAMELESS = "there"
 """Replaces a missing name: Hi there."""
+NEVER_BOUGHT = "many"
+"""Replaces the days since the last purchase of a customer who never bought: many days."""
+NO_FAVOURITE = "your favourite"
+"""Replaces a missing favourite item."""
 
 _JOINERS = "\u200c\u200d"  # spelling in several scripts, and emoji, need them
-_SAMPLE = {"name": "Maximiliane Mustermann", "first_name": "Maximiliane", "total_spend": "1234.56"}
+_SAMPLE = {
+    "name": "Maximiliane Mustermann",
+    "first_name": "Maximiliane",
+    "total_spend": "1234.56",
+    "favourite_item": "Chicken Quesadilla",
+}
 
 
 @dataclass(frozen=True)
@@ -72,17 +84,32 @@ class Template:
         return segments(self.render({**dict.fromkeys(PLACEHOLDERS, "12.5"), **_SAMPLE}))
 
 
-def values(name: str | None, total_spend_cents: int, avg_weekly_sessions: float) -> dict[str, str]:
+def values(
+    name: str | None,
+    *,
+    total_spend_cents: int,
+    avg_weekly_sessions: float,
+    purchases: int,
+    days_since_last_purchase: int | None,
+    favourite_item: str | None,
+) -> dict[str, str]:
     """Each placeholder's value for one customer. A name that reads as a link or a phone number counts as missing."""
-    shown = clean(name or "")
-    if reads_as_contact(shown):
-        shown = ""
+    shown, favourite = _inoffensive(name), _inoffensive(favourite_item)
+    never = days_since_last_purchase is None
     return {
         "name": shown or NAMELESS,
         "first_name": shown.split(" ")[0] or NAMELESS,
         "total_spend": f"{Decimal(total_spend_cents) / 100:.2f}",
         "weekly_sessions": f"{avg_weekly_sessions:.1f}",
+        "purchases": f"{purchases}",
+        "days_since_last_purchase": NEVER_BOUGHT if never else f"{days_since_last_purchase}",
+        "favourite_item": favourite or NO_FAVOURITE,
     }
+
+
+def _inoffensive(value: str | None) -> str:
+    shown = clean(value or "")
+    return "" if reads_as_contact(shown) else shown
 
 
 def clean(value: str) -> str:

@@ -31,7 +31,7 @@ ROOMS = {
     "alert": "statuses",
     "process_signals": "",
     "texts": "errors statuses",
-    "segments": "window",
+    "segments": "parsing window",
     "settings": "errors parsing alert texts segments",
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",

@@ -164,14 +164,14 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         settings.validate({"low_spend": "1"}, label=lambda name: f"--set {name}")
     assert str(raised.value) == (
         "--set low_spend is not a setting (did you mean --set low_spend_threshold?); the settings are "
-        "--set low_spend_threshold, --set high_activity_threshold, "
-        "--set send_within_days, --set message_boost, --set message_reward, --set max_segments, "
+        "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
+        "--set send_within_days, --set message_boost, --set message_reward, --set messages, --set max_segments, "
         "--set price_per_segment, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
         "--set require_approval, --set approval_hours, --set sms_provider, --set sandbox_strict, --set alert_emails, "
-        "--set keep_windows."
+        "--set keep_windows, --set <name>_threshold and --set message_<segment>."
     )
 
 

@@ -1,0 +1,36 @@
+"""What a personal text says of its recipient: the columns to read, and the placeholders' values."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage.storage.schema import customer, customer_activity, item
+from engage.texts import template
+from engage.window import Window
+
+_ITEM_NAME = sa.select(item.c.name).where(item.c.item_id == customer_activity.c.favourite_item).scalar_subquery()
+COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
+    customer.c.name,
+    customer_activity.c.total_spend_cents,
+    customer_activity.c.avg_weekly_sessions,
+    customer_activity.c.purchases,
+    customer_activity.c.last_purchase_at,
+    sa.func.coalesce(_ITEM_NAME, customer_activity.c.favourite_item).label("favourite_item"),
+)
+"""Of a customer joined with the window's row of ``customer_activity``."""
+
+
+def values(row: Any, window: Window) -> dict[str, str]:
+    """Each placeholder's value for a row with ``COLUMNS``."""
+    last = row.last_purchase_at
+    return template.values(
+        row.name,
+        total_spend_cents=row.total_spend_cents,
+        avg_weekly_sessions=row.avg_weekly_sessions,
+        purchases=row.purchases,
+        days_since_last_purchase=None if last is None else (window.end - last) // timedelta(days=1),
+        favourite_item=row.favourite_item,
+    )

@@ -1,0 +1,61 @@
+"""The settings whose names the staff choose: each threshold that a rule names, and each segment's text.
+
+They are Airflow Variables like the fixed ones: ``engage_lapsing_days_threshold``, ``engage_message_lapsing``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from engage.segments import Rules
+from engage.settings.field_types import MessageText, Number
+
+A_TEXT = "a text of 1 to 1000 characters"
+A_THRESHOLD = "a number from -1000000000 to 1000000000 with at most 6 decimals and 15 digits"
+_LIMITS = Field(ge=-(10**9), le=10**9, decimal_places=6, max_digits=15)
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A kind of setting. ``title`` says what is allowed, as the titles of fixed settings do."""
+
+    name: str
+    title: str
+    description: str
+    label: str
+    adapter: TypeAdapter[Any]
+
+
+_THRESHOLD: TypeAdapter[Decimal] = TypeAdapter(Annotated[Number, _LIMITS])
+_MESSAGE: TypeAdapter[str] = TypeAdapter(MessageText)
+_THRESHOLD_NAME = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
+_MESSAGE_NAME = re.compile(r"message_([a-z][a-z0-9_]{0,29})")
+
+
+def custom(name: str) -> Custom | None:
+    """What the setting ``name`` is, if staff may choose that name."""
+    if _THRESHOLD_NAME.fullmatch(name):
+        words = name.removesuffix("_threshold").replace("_", " ")
+        return Custom(
+            name, A_THRESHOLD, f"The number that rules name {name}.", f"{words.capitalize()} threshold", _THRESHOLD
+        )
+    if found := _MESSAGE_NAME.fullmatch(name):
+        segment = found[1].upper()
+        return Custom(name, A_TEXT, f"The text message for {segment}.", f"Text for {segment}", _MESSAGE)
+    return None
+
+
+def message_name(segment: str) -> str:
+    """The setting that holds a segment's text."""
+    return f"message_{segment.lower()}"
+
+
+def names_of(rules: Rules) -> Iterable[str]:
+    """The settings that rules need or may have: their thresholds, and their segments' texts."""
+    return (*rules.thresholds, *map(message_name, rules.named))
