@@ -56,7 +56,7 @@ def number(text: str) -> Decimal:
 
 
 def json_text(text: str, most: int) -> Any:
-    """What a JSON text of at most ``most`` characters holds. Its numbers are floats, as one with many digits is refused otherwise.
+    """What a JSON text of at most ``most`` characters holds. Its numbers are floats, which may have any number of digits.
 
     Raises:
         InputError: it is longer, no JSON, nested too deeply, or has a key twice in one object.

@@ -136,6 +136,13 @@ FIELDS = {
 }
 
 
+def markdown_table() -> str:
+    """The fields as a table for docs/segments.md."""
+    lines = ["| field | what it is | without a value |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | {one.label} | {one.missing} |" for one in FIELDS.values()]
+    return "\n".join(lines)
+
+
 def value(field: Field, row: Mapping[str, Any], window_end: datetime) -> Fraction | str | None:
     """A field's value for one row of ``customer_activity``; None if the customer has none."""
     match field.name:
