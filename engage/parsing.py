@@ -56,7 +56,7 @@ def number(text: str) -> Decimal:
 
 
 def json_text(text: str, most: int) -> Any:
-    """What a JSON text of at most ``most`` characters holds. Its numbers are floats, which may have any number of digits.
+    """What a JSON text of at most ``most`` characters holds. Its numbers are floats, however many digits they have.
 
     Raises:
         InputError: it is longer, no JSON, nested too deeply, or has a key twice in one object.
