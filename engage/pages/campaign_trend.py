@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum, auto
 
 import sqlalchemy as sa
 
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import BUCKETS, TEXTED
 from engage.campaigns.status import StatusKey
 from engage.formats import NOTHING, days, number, share
 from engage.pages import charts
 from engage.pages.charts import Chart, Series
 from engage.pages.message_outcome import NO_RECEIPT, NOT_DELIVERED
+from engage.pages.segment_tones import tones
 from engage.reports import opt_outs
 from engage.reports.campaign_list import ListedCampaign
 from engage.statuses import MessageStatus
@@ -49,30 +49,43 @@ def chart(conn: sa.Connection, trend: Trend, campaigns: Sequence[ListedCampaign]
     return drawn[trend](shown) if trend in drawn else _opt_outs(conn, shown)
 
 
+def tones_of(campaigns: Iterable[ListedCampaign]) -> dict[str, str]:
+    """The tones of all segments of the campaigns, which are the newest first."""
+    known = (one.campaign.settings for one in campaigns if one.buckets)
+    return tones(*(settings.segments.names for settings in known if settings))
+
+
 def _segments(campaigns: Sequence[ListedCampaign]) -> Chart:
     series = [
         Series(
             name,
-            charts.TONES[name],
-            [100 * one.buckets[name] / one.customers if one.buckets and one.customers else None for one in campaigns],
+            tone,
             [
-                f"{number(one.buckets[name])} ({share(one.buckets[name], one.customers)})"
-                if one.buckets
-                else "not computed"
+                100 * one.buckets.get(name, 0) / one.customers if one.buckets and one.customers else None
                 for one in campaigns
             ],
+            [_in_segment(one, name) for one in campaigns],
         )
-        for name in BUCKETS
+        for name, tone in tones_of(reversed(campaigns)).items()
     ]
     gaps = {n: _why_empty(one) for n, one in enumerate(campaigns) if not one.buckets}
     return charts.columns("Customers by segment", _names(campaigns), series, percent=True, gaps=gaps)
+
+
+def _in_segment(one: ListedCampaign, name: str) -> str:
+    if not one.buckets:
+        return "not computed"
+    if name not in one.buckets:
+        return NOTHING
+    return f"{number(one.buckets[name])} ({share(one.buckets[name], one.customers)})"
 
 
 def _messages(campaigns: Sequence[ListedCampaign]) -> Chart:
     def taken(name: str) -> Callable[[MessageCounts], int]:
         return lambda counts: counts.count(bucket=name, taken=True)
 
-    kinds = [(name, charts.TONES[name], taken(name)) for name in TEXTED]
+    texted = {name for one in campaigns for name in one.messages.buckets}
+    kinds = [(name, tone, taken(name)) for name, tone in tones_of(reversed(campaigns)).items() if name in texted]
     return _of_messages("Messages that the provider accepted", campaigns, kinds, percent=False)
 
 
