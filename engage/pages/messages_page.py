@@ -100,9 +100,11 @@ def message_page(engine: sa.Engine, viewer: Viewer, window: Window, customer_id:
     """
     with engine.begin() as conn:
         found = message_detail.message_to(conn, window, customer_id)
+        names = _segments(campaign.find(conn, window), MessageCounts())
     return html(
         "message.html",
         viewer=viewer,
+        tones=segment_tones.tones(names),
         message=found,
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": customer_id},
