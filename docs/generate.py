@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engage import settings
+from engage.segments import fields
+from engage.texts import template
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/operations.md": {"settings": settings.markdown_table},
+    "docs/segments.md": {"fields": fields.markdown_table, "placeholders": template.markdown_table},
 }
 """For each page, its generated parts by name, and the function that writes each."""
 

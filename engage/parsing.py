@@ -56,7 +56,7 @@ def number(text: str) -> Decimal:
 
 
 def json_text(text: str, most: int) -> Any:
-    """What a JSON text of at most ``most`` characters holds. Its numbers are read as text.
+    """What a JSON text of at most ``most`` characters holds. Its numbers are floats, however many digits they have.
 
     Raises:
         InputError: it is longer, no JSON, nested too deeply, or has a key twice in one object.
@@ -64,14 +64,11 @@ def json_text(text: str, most: int) -> Any:
     if len(text) > most:
         raise InputError(f"it has {len(text):,} characters, and {most:,} are allowed")
     try:
-        return json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant, **_AS_TEXT)
+        return json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_int=float)
     except RecursionError:
         raise InputError("it is nested too deeply") from None
     except json.JSONDecodeError as exc:
         raise InputError(f"it is no JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from None
-
-
-_AS_TEXT: dict[str, Any] = {"parse_int": str, "parse_float": str}
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -84,8 +84,9 @@ def favourite_items(window: Window) -> sa.Subquery:
     best_first = (by_item.c.events.desc(), by_item.c.liked.desc(), by_item.c.item_id)
     place = sa.func.row_number().over(partition_by=by_item.c.customer_id, order_by=best_first)
     placed = sa.select(by_item.c.customer_id, by_item.c.item_id, place.label("place")).subquery("placed")
+    as_its_column = sa.collate(placed.c.item_id, "default")  # else the partition cannot be attached
     return (
-        sa.select(placed.c.customer_id, placed.c.item_id.label("favourite_item"))
+        sa.select(placed.c.customer_id, as_its_column.label("favourite_item"))
         .where(placed.c.place == 1)
         .subquery("favourite_items")
     )

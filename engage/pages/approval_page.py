@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import TEXTED
 from engage.pages import addresses, campaign_stepper, message_outcome
 from engage.pages.render import html
+from engage.pages.segment_tones import tones
 from engage.pages.viewer import Viewer
 from engage.reports import attention, message_texts, report
 from engage.reports.approval_checks import checks
@@ -78,6 +78,7 @@ def approval_page(
         list=formats.iso(found.record.frozen_at) if found.record.frozen_at else None,
         as_of=as_of,
         until=_until(found, question),
+        tones=tones(settings.segments.names if settings else ()),
         texts=texts,
         next_example=_next_example(window, texts),
         people=people,
@@ -91,7 +92,8 @@ def _figures(
 ) -> dict[str, Any]:
     """The figures at the top."""
     window = found.record.window
-    listed = {name: count for name in TEXTED if (count := counts.count(bucket=name, reason=None))}
+    texted = settings.texted if settings else ()
+    listed = {name: count for name in texted if (count := counts.count(bucket=name, reason=None))}
     segments = attention.expected_segments(settings, listed) if settings else 0
     left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
     return {
@@ -115,7 +117,8 @@ def _shares(found: Report, last: Report | None) -> Mapping[str, str]:
         return {}
     return {
         name: formats.points(100 * last.buckets[name] / last.customers, 100 * found.buckets[name] / found.customers)
-        for name in TEXTED
+        for name in found.buckets
+        if name in last.buckets
     }
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
-from typing import Any
 
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import BUCKETS
 from engage.currency import currency
-from engage.formats import NOTHING, change, money, number, points, share, threshold
+from engage.formats import NOTHING, change, money, number, points, share
+from engage.pages.segment_tones import tones
+from engage.pages.threshold_words import Threshold, thresholds
 from engage.reports.report import Report
+from engage.settings import Settings
 from engage.statuses import MessageStatus
 
 NOT_COMPUTED = "not computed"
@@ -33,14 +33,13 @@ def lines(before: Report, now: Report) -> list[Line]:
     events = ("sessions", "purchases")
     return [
         _count("Customers", before.customers, now.customers),
-        *(_share(f"{bucket}, of all customers", _percent(before, bucket), _percent(now, bucket)) for bucket in BUCKETS),
+        *(_share(f"{name}, of all customers", name, before, now) for name in tones(*_names(now), *_names(before))),
         *(_count(kind.title(), before.events.get(kind, 0), now.events.get(kind, 0)) for kind in events),
         _of_messages("Messages", before, now, lambda counts: counts.total),
         _of_messages("Skipped", before, now, lambda counts: counts.count(status=MessageStatus.SKIPPED)),
-        _of_messages("Segments", before, now, lambda counts: counts.segments),
+        _of_messages("SMS segments", before, now, lambda counts: counts.segments),
         *_cost(before, now),
-        _threshold("Low spend below", "low_spend_threshold", partial(threshold, currency=currency()), before, now),
-        _threshold("High activity above", "high_activity_threshold", number, before, now),
+        *_thresholds(before, now),
     ]
 
 
@@ -62,15 +61,33 @@ def _cost(before: Report, now: Report) -> list[Line]:
     return [Line("Cost", money(then, currency()), money(at_last, currency()), change(then, at_last))]
 
 
-def _share(name: str, before: float | None, now: float | None) -> Line:
-    then, at_last = (NOT_COMPUTED if part is None else share(part, 100) for part in (before, now))
-    return Line(name, then, at_last, points(before, now))
+def _names(found: Report) -> list[Sequence[str]]:
+    settings = found.record.settings
+    return [settings.segments.names] if settings else []
 
 
-def _percent(found: Report, bucket: str) -> float | None:
-    return 100 * found.buckets[bucket] / found.customers if found.buckets and found.customers else None
+def _share(words: str, segment: str, before: Report, now: Report) -> Line:
+    """The share of a segment. A campaign whose rules lack the segment has none."""
+    then, at_last = (
+        (NOTHING if found.buckets else NOT_COMPUTED) if part is None else share(part, 100)
+        for found, part in ((before, _percent(before, segment)), (now, _percent(now, segment)))
+    )
+    return Line(words, then, at_last, points(_percent(before, segment), _percent(now, segment)))
 
 
-def _threshold(name: str, setting: str, form: Callable[[Any], str], before: Report, now: Report) -> Line:
-    then, at_last = (form(found.settings.get(setting)) for found in (before, now))
-    return Line(name, then, at_last)
+def _percent(found: Report, segment: str) -> float | None:
+    if segment not in found.buckets or not found.customers:
+        return None
+    return 100 * found.buckets[segment] / found.customers
+
+
+def _thresholds(before: Report, now: Report) -> Iterator[Line]:
+    """The thresholds that the rules of either campaign name."""
+    then, at_last = (_by_setting(found.record.settings) for found in (before, now))
+    for setting, one in (at_last | then).items():
+        name = at_last.get(setting, one).name
+        yield Line(name, *(found[setting].value if setting in found else NOTHING for found in (then, at_last)))
+
+
+def _by_setting(settings: Settings | None) -> dict[str, Threshold]:
+    return {one.setting: one for one in thresholds(settings)} if settings else {}

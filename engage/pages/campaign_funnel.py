@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engage.campaigns.segments import NONE
 from engage.pages.message_outcome import NO_RECEIPT, NOT_DELIVERED, Part, outcome, skipped
+from engage.pages.segment_tones import tones
 from engage.reports.funnel import funnel
 from engage.reports.report import Report
 from engage.statuses import MessageStatus
@@ -39,7 +39,7 @@ def stages(found: Report) -> list[Stage]:
 
 def _losses(found: Report) -> tuple[list[Part], ...]:
     """The customers who were lost before each stage."""
-    none = [Part(f"in {NONE}", found.buckets[NONE], "rest", None)] if found.buckets.get(NONE) else []
+    none = _untexted(found)
     if found.counts is None:
         return [], none, [], [], []
     window, counts = found.record.window, found.counts
@@ -53,6 +53,15 @@ def _losses(found: Report) -> tuple[list[Part], ...]:
     ]
     no_receipt = [replace(part, name=f"{part.name}, no receipt yet") for part in outcome(counts, window, *NO_RECEIPT)]
     return [], none, skipped(counts, window), not_taken, [*undelivered, *no_receipt]
+
+
+def _untexted(found: Report) -> list[Part]:
+    """The customers in segments without a text."""
+    if (settings := found.record.settings) is None:
+        return []
+    colours = tones(settings.segments.names)
+    rest = (name for name in settings.segments.names if name not in settings.texted)
+    return [Part(f"in {name}", count, colours[name], None) for name in rest if (count := found.buckets.get(name))]
 
 
 def _untaken(found: Report) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,6 @@ import sqlalchemy as sa
 from engage import formats
 from engage.campaigns import distribution
 from engage.campaigns.distribution import Distribution
-from engage.campaigns.segments import BOOST, REWARD
 from engage.currency import currency
 from engage.pages import (
     addresses,
@@ -19,10 +19,13 @@ from engage.pages import (
     campaign_funnel,
     campaign_progress,
     charts,
+    heat_map,
     message_outcome,
 )
 from engage.pages.render import html
 from engage.pages.runs import RunFacts, words
+from engage.pages.segment_tones import tones
+from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
 from engage.reports import message_texts, report
 from engage.reports.campaign_list import Comparable, comparable
@@ -78,6 +81,7 @@ def campaign_report(
         stages=campaign_funnel.stages(found),
         unsettled=counts.unsettled if counts else 0,
         skipped=message_outcome.skipped(counts, window) if counts else [],
+        tones=tones(settings.segments.names),
         charts=_charts(spread, settings) if spread else None,
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
@@ -113,18 +117,16 @@ def _choice(others: Comparable, chosen: Window | None) -> Choice:
 
 
 def _charts(spread: Distribution, settings: Settings) -> dict[str, Any]:
-    low = formats.threshold(settings.low_spend_threshold, currency())
-    high = formats.number(settings.high_activity_threshold)
+    low, high = rule_line(settings, SPEND), rule_line(settings, SESSIONS)
+    colours = tones(settings.segments.names)
+    below = low.words(partial(formats.threshold, currency=currency())) if low else None
+    above = high.words(formats.number) if high else None
     spend, sessions = spread.spend_by_bucket(), spread.sessions_by_bucket()
     return {
-        "spend": charts.histogram(
-            "Spend over the 8 weeks", spread.spend, spend, money=True, threshold=f"{BOOST} below {low}"
-        ),
-        "sessions": charts.histogram("Sessions a week", spread.sessions, sessions, threshold=f"{REWARD} above {high}"),
-        "both": charts.heat_map(spread, low, high),
+        "spend": charts.histogram("Spend over the 8 weeks", spread.spend, spend, colours, money=True, threshold=below),
+        "sessions": charts.histogram("Sessions a week", spread.sessions, sessions, colours, threshold=above),
+        "both": heat_map.heat_map(spread, colours, low, high, regions=default(settings)),
         "unseen": [
-            name
-            for name, axis in ((f"low spend, {low}", spread.spend), (f"high activity, {high}", spread.sessions))
-            if not axis.in_view
+            words for words, axis in ((below, spread.spend), (above, spread.sessions)) if words and not axis.in_view
         ],
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engage import formats
-from engage.campaigns.segments import BUCKETS
 from engage.pages.happenings import Happening, Kind
 from engage.reports.activity import CampaignEvent, Occurrence
+from engage.reports.campaign_list import in_order
 
 
 def of_occurrence(one: Occurrence) -> Happening:
@@ -53,8 +53,8 @@ def _eligible(one: Occurrence) -> str:
 
 
 def _outcome(one: Occurrence) -> str | None:
-    buckets = one.campaign.buckets
+    buckets = in_order(one.campaign)
     if not buckets:
         return None
-    parts = (f"{formats.number(buckets.get(name, 0))} in {name}" for name in BUCKETS)
+    parts = (f"{formats.number(count)} in {name}" for name, count in buckets.items())
     return f"{formats.counted(one.campaign.customers, 'customer')}: {', '.join(parts)}"

@@ -16,33 +16,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
-from math import ceil, floor, log10, sqrt
+from math import ceil, floor, log10
 from typing import Any
 
 from markupsafe import Markup
 
 from engage import formats
 from engage.campaigns.distribution import Axis, Distribution
-from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.currency import currency
-from engage.pages.chart_svg import BOTTOM, TOP, Frame, Scale, Tick
+from engage.pages.chart_svg import Frame, Scale, Tick
 
-TONES = {BOOST: "boost", REWARD: "reward", NONE: "rest"}
-LOW, HIGH = 256, 400
-"""Heights in pixels."""
+LOW = 256
+"""Height in pixels."""
 TICKS = 8
 """Most numbers across."""
 UP = 5
 """Most steps between numbers at the left."""
 WORD_TICKS = 7
 """Most names below columns, for a phone."""
-FAINTEST = 0.15
 COLUMN_GAP = 0.15
 """Half the room between two columns, of a column's own room."""
-CORNERS = {"left": "start", "right": "end"}
 
 Columns = Sequence[str | tuple[str, str]]
+Place = tuple[int, int]
+"""A column and a row of the heat map."""
+Tones = Mapping[str, str]
+"""The tone of each segment, in order, as ``segment_tones.tones`` gives them."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Point:
     name: str
     value: float
     bucket: str
-    threshold: float
+    threshold: float | None
+    """None if the campaign's rules have no such threshold."""
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,21 @@ def columns(
         }
         for n, (_, long) in enumerate(names)
     ]
-    spec = _spec("columns", frame) | {"bins": bins}
-    spec["x"]["ticks"] = places  # the script leaves out those that have no room
+    described = spec("columns", frame) | {"bins": bins}
+    described["x"]["ticks"] = places  # the script leaves out those that have no room
     rows = [[long, *(one.texts[n] for one in series)] for n, (_, long) in enumerate(names)]
     table: Columns = ["Campaign", *((one.name, "number") for one in series)]
-    return Chart(title, frame.draw(title, _stacks(frame, bins)), spec, table, rows)
+    return Chart(title, frame.draw(title, _stacks(frame, bins)), described, table, rows)
 
 
-def by_campaign(title: str, points: Sequence[Point], *, money: bool = False, threshold: str) -> Chart:
+def by_campaign(
+    title: str, points: Sequence[Point], tones: Tones, *, money: bool = False, threshold: str | None
+) -> Chart:
     """A customer's value in each campaign, in the colour of the bucket, with a line at each campaign's threshold.
 
-    ``threshold``: what the lines mean, such as *BOOST below*.
+    ``threshold``: what the lines mean, such as *BOOST below*; None if there is no line.
     """
-    most = max((max(one.value, one.threshold) for one in points), default=0)
+    most = max((max(one.value, one.threshold or 0) for one in points), default=0)
     ticks = [(value, _short(value, money=money)) for value, _ in _number_ticks(most)]
     every = max(1, ceil(len(points) / WORD_TICKS))
     places = [(n + 0.5, one.short) for n, one in enumerate(points)]
@@ -130,127 +134,91 @@ def by_campaign(title: str, points: Sequence[Point], *, money: bool = False, thr
             "to": n + 1 - COLUMN_GAP,
             "name": one.name,
             "gap": None,
-            "parts": [{"name": one.bucket, "tone": TONES[one.bucket], "value": one.value, "text": texts[n]}],
+            "parts": [{"name": one.bucket, "tone": tones[one.bucket], "value": one.value, "text": texts[n]}],
         }
         for n, one in enumerate(points)
     ]
-    levels = [{"from": n, "to": n + 1, "y": one.threshold} for n, one in enumerate(points)]
+    levels = [{"from": n, "to": n + 1, "y": one.threshold} for n, one in enumerate(points) if one.threshold is not None]
     lines = [frame.level(one["y"], one["from"], one["to"]) for one in levels]
-    spec = _spec("columns", frame) | {"bins": bins, "levels": levels}
-    spec["x"]["ticks"] = places
-    rows = [[one.name, texts[n], _short(one.threshold, money=money), one.bucket] for n, one in enumerate(points)]
-    table: Columns = ["Campaign", (title, "number"), (threshold, "number"), "Bucket"]
-    words = f"{title} in {formats.counted(len(points), 'campaign')}, with a line at {threshold}."
-    return Chart(title, frame.draw(words, [*_stacks(frame, bins), *lines]), spec, table, rows)
+    described = spec("columns", frame) | {"bins": bins, "levels": levels}
+    described["x"]["ticks"] = places
+    rows = [[one.name, texts[n], *_limit(one, threshold, money=money), one.bucket] for n, one in enumerate(points)]
+    limit = [(threshold, "number")] if threshold else []
+    table: Columns = ["Campaign", (title, "number"), *limit, "Segment"]
+    lines_at = f", with a line at {threshold}" if threshold else ""
+    words = f"{title} in {formats.counted(len(points), 'campaign')}{lines_at}."
+    return Chart(title, frame.draw(words, [*_stacks(frame, bins), *lines]), described, table, rows)
 
 
-def spread_of(spread: Distribution) -> dict[str, Any]:
+def _limit(point: Point, threshold: str | None, *, money: bool) -> list[str]:
+    """The cell of the table with a campaign's threshold, if the table has such cells."""
+    if threshold is None:
+        return []
+    return [formats.NOTHING if point.threshold is None else _short(point.threshold, money=money)]
+
+
+def spread_of(spread: Distribution, tones: Tones) -> dict[str, Any]:
     """The customers by bin, from which ``what-if.js`` colours both histograms anew: cells, and each axis's spans."""
     return {
         "spend": [spread.spend.span(n) for n in range(spread.spend.bins)],
         "sessions": [spread.sessions.span(n) for n in range(spread.sessions.bins)],
-        "cells": [(*cell, customers) for cell, customers in sorted(spread.cells.items())],
-        "tones": TONES,
+        "cells": [(*place, sum(parts.values())) for place, parts in sorted(places(spread).items())],
+        "tones": tones,
     }
 
 
 def histogram(
-    title: str, axis: Axis, counts: Mapping[str, Sequence[int]], *, money: bool = False, threshold: str
+    title: str,
+    axis: Axis,
+    customers: Mapping[str, Sequence[int]],
+    tones: Tones,
+    *,
+    money: bool = False,
+    threshold: str | None = None,
 ) -> Chart:
-    """Customers by bin in the colours of their buckets, with a line at the threshold.
+    """Customers by bin in the colours of their segments, with a line at the threshold.
 
-    ``counts``: customers in each bin, by bucket. ``threshold``: the label of the line, such as *BOOST below $100*.
+    ``customers``: in each bin, by segment. ``threshold``: the label of the line, such as *BOOST below $100*; None if
+    the rules have no such threshold.
     """
+    counts = {name: customers.get(name, [0] * axis.bins) for name in tones}
     totals = [sum(one[n] for one in counts.values()) for n in range(axis.bins)]
-    names, most = _bin_names(axis, money=money), max(totals, default=0)
+    names, most = bin_names(axis, money=money), max(totals, default=0)
     ticks = _number_ticks(most)
-    frame = Frame(LOW, _across(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
+    frame = Frame(LOW, axis_scale(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
     bins = [
         {
             "from": axis.span(n)[0],
             "to": axis.span(n)[1],
             "name": names[n],
-            "parts": [_customers(name, one[n]) for name, one in counts.items() if one[n]],
+            "parts": [_customers(name, tones[name], one[n]) for name, one in counts.items() if one[n]],
         }
         for n in range(axis.bins)
     ]
     shapes = _stacks(frame, bins)
     words = f"{title}, of {formats.counted(sum(totals), 'customer')}. Most in one bin: {formats.number(most)}."
     thresholds: dict[str, Any] = {}
-    if axis.in_view:
+    if threshold and axis.in_view:
         thresholds = {"x": axis.edge(axis.below), "label": threshold}
         shapes.append(frame.upright(thresholds["x"], threshold))
         below = sum(totals[: axis.below])
         words += f" {threshold}: {formats.number(below)} up to the line, {formats.number(sum(totals) - below)} beyond."
     rows = [[names[n], *(formats.number(one[n]) for one in counts.values())] for n in range(axis.bins) if totals[n]]
     table: Columns = [title, *((name, "number") for name in counts)]
-    spec = _spec("histogram", frame) | {"bins": bins, "thresholds": thresholds}
-    return Chart(title, frame.draw(words, shapes), spec, table, rows)
+    described = spec("histogram", frame) | {"bins": bins, "thresholds": thresholds}
+    return Chart(title, frame.draw(words, shapes), described, table, rows)
 
 
-def heat_map(spread: Distribution, low: str, high: str) -> Chart:
-    """Customers by spend and sessions in the colours of their buckets: a stronger colour means more customers.
-
-    ``low``, ``high``: the thresholds as text.
-    """
-    across = _across("Spend over the 8 weeks", spread.spend, money=True)
-    frame = Frame(HIGH, across, _across("Sessions a week", spread.sessions, money=False))
-    most = max(spread.cells.values(), default=0)
-    spend, sessions = _bin_names(spread.spend, money=True), _bin_names(spread.sessions, money=False)
-    cells = [_cell(spread, cell, most, f"{spend[cell[0]]}, {sessions[cell[1]]}") for cell in sorted(spread.cells)]
-    shapes = [frame.box(one["tone"], one["x"], one["y"], one["name"], opacity=one["strength"]) for one in cells]
-    thresholds, regions = _lines(spread)
-    if "x" in thresholds:
-        shapes.append(frame.upright(thresholds["x"], thresholds["label"]))
-    if "y" in thresholds:
-        shapes.append(frame.level(thresholds["y"], thresholds["from"]))
-    for region in regions:
-        edge, side = region["at"].split()
-        y = TOP + 14 if edge == "top" else HIGH - BOTTOM - 8
-        shapes.append(frame.label(100 if side == "right" else 0, y, region["name"], CORNERS[side]))
-    words = (
-        f"Customers by spend and weekly sessions. Left of a spend of {low} is BOOST; right of it, above {high} "
-        "sessions a week is REWARD, and the rest is NONE."
-    )
-    rows = [
-        [spend[cell[0]], sessions[cell[1]], spread.bucket(cell), formats.number(spread.cells[cell])]
-        for cell in sorted(spread.cells)
-    ]
-    table: Columns = ["Spend", "Sessions a week", "Bucket", ("Customers", "number")]
-    spec = _spec("heat", frame) | {"cells": cells, "thresholds": thresholds, "regions": regions}
-    return Chart("Customers by spend and weekly sessions", frame.draw(words, shapes), spec, table, rows, tall=True)
+def places(spread: Distribution) -> dict[Place, dict[str, int]]:
+    """Customers by segment in each place of the heat map."""
+    places: dict[Place, dict[str, int]] = {}
+    for (column, row, name), customers in spread.cells.items():
+        places.setdefault((column, row), {})[name] = customers
+    return places
 
 
-def _cell(spread: Distribution, cell: tuple[int, int], most: int, place: str) -> dict[str, Any]:
-    column, row = cell
-    customers = spread.cells[cell]
-    bucket = spread.bucket(cell)
-    return {
-        "x": spread.spend.span(column),
-        "y": spread.sessions.span(row),
-        "column": column,
-        "row": row,
-        "tone": TONES[bucket],
-        "strength": round(FAINTEST + (1 - FAINTEST) * sqrt(customers / most), 3),
-        "name": f"{formats.counted(customers, 'customer')} in {bucket}\n{place} sessions a week",
-    }
-
-
-def _lines(spread: Distribution) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """The thresholds in view, and where the names of the buckets stand."""
-    spend, sessions = spread.spend, spread.sessions
-    if not spend.in_view:
-        return {}, [{"name": BOOST, "at": "bottom left"}]
-    at = spend.edge(spend.below)
-    lines: dict[str, Any] = {"x": at, "label": formats.threshold(at, currency())}
-    regions = [{"name": BOOST, "at": "bottom left"}, {"name": NONE, "at": "bottom right"}]
-    if sessions.in_view:
-        lines |= {"y": sessions.edge(sessions.below), "from": at}
-        regions.append({"name": REWARD, "at": "top right"})
-    return lines, regions
-
-
-def _spec(kind: str, frame: Frame) -> dict[str, Any]:
+def spec(kind: str, frame: Frame) -> dict[str, Any]:
+    """The description of a chart's kind and scales."""
     return {"kind": kind, "x": _scale(frame.across), "y": _scale(frame.up)}
 
 
@@ -258,8 +226,8 @@ def _scale(scale: Scale) -> dict[str, Any]:
     return {"title": scale.title, "least": scale.least, "most": scale.most, "ticks": list(scale.ticks)}
 
 
-def _customers(bucket: str, count: int) -> dict[str, Any]:
-    return {"name": bucket, "tone": TONES[bucket], "value": count, "text": formats.number(count)}
+def _customers(name: str, tone: str, count: int) -> dict[str, Any]:
+    return {"name": name, "tone": tone, "value": count, "text": formats.number(count)}
 
 
 def _part(series: Series, n: int) -> dict[str, Any]:
@@ -278,7 +246,8 @@ def _stacks(frame: Frame, bins: Sequence[Mapping[str, Any]]) -> list[Markup]:
     return shapes
 
 
-def _across(title: str, axis: Axis, *, money: bool) -> Scale:
+def axis_scale(title: str, axis: Axis, *, money: bool) -> Scale:
+    """The scale of an axis of bins."""
     most = axis.edge(axis.bins)
     step = round_step(most / TICKS)
     values = [n * step for n in range(floor(most / step) + 1)]
@@ -297,11 +266,17 @@ def round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
+def amount(value: float | Decimal) -> str:
+    """An amount as a scale shows it."""
+    return formats.threshold(value, currency())
+
+
 def _short(value: float, *, money: bool) -> str:
-    return formats.threshold(value, currency()) if money else formats.number(value)
+    return amount(value) if money else formats.number(value)
 
 
-def _bin_names(axis: Axis, *, money: bool) -> list[str]:
+def bin_names(axis: Axis, *, money: bool) -> list[str]:
+    """The names of an axis's bins, such as *$25 – $50*."""
     edges = [_short(axis.edge(n), money=money) for n in range(axis.bins + 1)]
     names = [low if low == high else f"{low} – {high}" for low, high in pairwise(edges)]
     return [*names[:-1], f"{edges[-2]} and more"]

@@ -9,12 +9,12 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from engage import formats, parsing
-from engage.campaigns import segments
-from engage.campaigns.segments import BOOST, REWARD
 from engage.currency import currency
 from engage.pages import charts
-from engage.pages.charts import Chart, Point
+from engage.pages.charts import Chart, Point, Tones
 from engage.pages.render import html
+from engage.pages.segment_tones import tones
+from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
 from engage.reports import customer_history, customer_overview, customer_search
 from engage.reports.customer_history import InCampaign
@@ -22,6 +22,10 @@ from engage.settings import Settings
 
 SHOWN = 26
 """Campaigns on the page: four years."""
+_USUAL = {
+    SPEND: "The dashed line: BOOST is below it.",
+    SESSIONS: "The dashed line: REWARD is above it, unless the spend is low.",
+}
 
 
 def customer_page(
@@ -41,6 +45,7 @@ def customer_page(
         overview = customer_overview.overview(conn, wanted, settings, as_of=as_of)
         campaigns = customer_history.history(conn, wanted, limit=SHOWN)
         messages = customer_overview.texts(conn, wanted, limit=SHOWN)
+    colours = tones(*(one.settings.segments.names for one in campaigns))
     return html(
         "customer.html",
         viewer=viewer,
@@ -49,7 +54,10 @@ def customer_page(
         campaigns=campaigns,
         messages=messages,
         why=_why,
-        charts=_charts(campaigns[::-1]) if campaigns else (),
+        tones=colours,
+        legend=[(name, tone) for name, tone in colours.items() if any(name == one.bucket for one in campaigns)],
+        charts=_charts(campaigns[::-1], colours) if campaigns else (),
+        captions=[_caption(campaigns, field) for field in (SPEND, SESSIONS)],
     )
 
 
@@ -70,23 +78,40 @@ def results(engine: sa.Engine, text: str, *, full_phone: bool) -> tuple[int | No
 
 
 def _why(one: InCampaign) -> str:
-    return segments.why(one.bucket, one.settings, amount=_amount, number=formats.number)
+    return one.why(amount=_amount, number=formats.number)
 
 
 def _amount(value: Decimal) -> str:
     return formats.threshold(value, currency())
 
 
-def _charts(campaigns: Sequence[InCampaign]) -> tuple[Chart, Chart]:
+def _charts(campaigns: Sequence[InCampaign], colours: Tones) -> tuple[Chart, Chart]:
     """Spend and activity over the campaigns, oldest first, against each campaign's thresholds."""
-    spend = [_point(one, one.total_spend_cents / 100, float(one.settings.low_spend_threshold)) for one in campaigns]
-    sessions = [_point(one, one.avg_weekly_sessions, float(one.settings.high_activity_threshold)) for one in campaigns]
+    spend = [_point(one, one.total_spend_cents / 100, SPEND) for one in campaigns]
+    sessions = [_point(one, one.avg_weekly_sessions, SESSIONS) for one in campaigns]
     return (
-        charts.by_campaign("Spend", spend, money=True, threshold=f"{BOOST} below"),
-        charts.by_campaign("Sessions a week", sessions, threshold=f"{REWARD} above"),
+        charts.by_campaign("Spend", spend, colours, money=True, threshold=_line(campaigns, SPEND)),
+        charts.by_campaign("Sessions a week", sessions, colours, threshold=_line(campaigns, SESSIONS)),
     )
 
 
-def _point(one: InCampaign, value: float, threshold: float) -> Point:
+def _point(one: InCampaign, value: float, field: str) -> Point:
     name = formats.days(one.window.start, one.window.end)
-    return Point(f"{one.window.start.day} {one.window.start:%b}", name, value, one.bucket, threshold)
+    line = rule_line(one.settings, field)
+    short = f"{one.window.start.day} {one.window.start:%b}"
+    return Point(short, name, value, one.bucket, float(line.value) if line else None)
+
+
+def _caption(campaigns: Sequence[InCampaign], field: str) -> str | None:
+    """What the dashed line of a chart means."""
+    if (name := _line(campaigns, field)) is None:
+        return None
+    if all(default(one.settings) for one in campaigns):
+        return _USUAL[field]
+    return f"The dashed line: {name}. The rules may name further conditions."
+
+
+def _line(campaigns: Sequence[InCampaign], field: str) -> str | None:
+    """What the lines mean, if all campaigns agree; None without a line."""
+    names = {line.name for one in campaigns if (line := rule_line(one.settings, field))}
+    return next(iter(names)) if len(names) == 1 else ("Threshold" if names else None)

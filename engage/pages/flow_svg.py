@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from engage import formats
-from engage.pages.charts import TONES
+from engage.pages.segment_tones import tones
 
 WIDTH, HEIGHT, BAR, GAP = 300, 190, 9, 14
 LEFT, RIGHT = 62, WIDTH - 62 - BAR
@@ -23,7 +23,10 @@ def flows(buckets: Sequence[str], moves: Moves, words: str) -> Markup:
     """The drawing of ``moves``: customers by their bucket now and then. Only those who move have a band."""
     scale = (HEIGHT - TOP - GAP * len(buckets)) / max(1, sum(moves.values()))
     sides = (_tops(buckets, moves, 0, scale), _tops(buckets, moves, 1, scale))
-    shapes = [_bar(x, name, *side[name]) for x, side in ((LEFT, sides[0]), (RIGHT, sides[1])) for name in buckets]
+    colours = tones(buckets)
+    shapes = [
+        _bar(x, colours[name], *side[name]) for x, side in ((LEFT, sides[0]), (RIGHT, sides[1])) for name in buckets
+    ]
     shapes += [_name(LEFT - 6, sides[0][name], name, "end") for name in buckets]
     shapes += [_name(RIGHT + BAR + 6, sides[1][name], name, "start") for name in buckets]
     at = [{name: side[name][0] for name in buckets} for side in sides]
@@ -34,7 +37,9 @@ def flows(buckets: Sequence[str], moves: Moves, words: str) -> Markup:
             if now == then or not customers:
                 continue
             height = customers * scale
-            shapes.append(_band(at[0][now], at[1][then], height, then, f"{now} to {then}: {formats.number(customers)}"))
+            shapes.append(
+                _band(at[0][now], at[1][then], height, colours[then], f"{now} to {then}: {formats.number(customers)}")
+            )
             labels.append(_count((at[0][now] + at[1][then] + height) / 2, customers))
             at[0][now] += height
             at[1][then] += height
@@ -55,9 +60,9 @@ def _tops(buckets: Sequence[str], moves: Moves, side: int, scale: float) -> dict
     return found
 
 
-def _bar(x: float, name: str, top: float, height: float) -> Markup:
+def _bar(x: float, tone: str, top: float, height: float) -> Markup:
     return Markup('<rect class="fill tone-{}" x="{}" y="{:.1f}" width="{}" height="{:.1f}"/>').format(
-        TONES[name], x, top, BAR, height
+        tone, x, top, BAR, height
     )
 
 
@@ -70,14 +75,14 @@ def _head(x: float, text: str) -> Markup:
     return Markup('<text x="{}" y="11" text-anchor="middle">{}</text>').format(x, text)
 
 
-def _band(left: float, right: float, height: float, then: str, words: str) -> Markup:
+def _band(left: float, right: float, height: float, tone: str, words: str) -> Markup:
     start, end = LEFT + BAR, RIGHT
     middle = (start + end) / 2
     path = (
         f"M{start} {left:.1f}C{middle} {left:.1f} {middle} {right:.1f} {end} {right:.1f}v{height:.1f}"
         f"C{middle} {right + height:.1f} {middle} {left + height:.1f} {start} {left + height:.1f}z"
     )
-    return Markup('<path class="fill tone-{}" d="{}"><title>{}</title></path>').format(TONES[then], path, words)
+    return Markup('<path class="fill tone-{}" d="{}"><title>{}</title></path>').format(tone, path, words)
 
 
 def _count(y: float, customers: int) -> Markup:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import exp
 
 from engage.campaigns.distribution import Axis, Distribution
-from engage.campaigns.segments import BUCKETS
-from engage.pages import charts
+from engage.pages import charts, heat_map
 from engage.pages.happenings import Happening, Kind
 from engage.pages.render import html
+from engage.pages.segment_tones import FURTHER, tones
+from engage.pages.threshold_words import RuleLine
 from engage.pages.viewer import NextRun, Viewer
+from engage.segments import DEFAULT
 from engage.settings import LABELS
 from engage.window import ANCHOR, Window
 
 AT = datetime(2026, 11, 26, 14, 8, 2, tzinfo=UTC)
 TONES = ("success", "running", "queued", "awaiting_input", "warning", "upstream_failed", "up_for_retry", "failed",
-         "skipped", "deferred", "info", "none", "boost", "reward", "rest")  # fmt: skip
+         "skipped", "deferred", "info", "none")  # fmt: skip
+COLOURS = tones(DEFAULT.names)
+MANY = tones((*DEFAULT.named, *(f"SEGMENT_{n}" for n in range(1, len(FURTHER) + 1)), DEFAULT.otherwise))
+"""As many segments as there are colours."""
 SHARES = ((570, 910), (2160, 3660), (990, 4190), (1850, 3760), (2410, 6140), (980, 4080), None, (955, 4150))
 """Customers in BOOST and REWARD of each campaign, of 10,000. None: the campaign was not computed."""
 
@@ -29,7 +35,9 @@ def gallery(viewer: Viewer) -> str:
         viewer=viewer,
         at=AT,
         window=Window(ANCHOR).next(),
-        tones=TONES,
+        pills=TONES,
+        tones=MANY,
+        many={name: 100 + 40 * (n % 4) for n, name in enumerate(MANY)},
         happenings=(
             Happening(AT, Kind.SETTINGS, "info", "changed", "ada", settings={"message_boost": "set"}),
             Happening(AT, Kind.CAMPAIGNS, "failed", "halted the campaign", "ada", "a typo", Window(ANCHOR)),
@@ -47,13 +55,20 @@ def gallery(viewer: Viewer) -> str:
                 "Spend over the 8 weeks",
                 spread.spend,
                 spread.spend_by_bucket(),
+                COLOURS,
                 money=True,
                 threshold="BOOST below $100",
             ),
             charts.histogram(
-                "Sessions a week", spread.sessions, spread.sessions_by_bucket(), threshold="REWARD above 5"
+                "Sessions a week", spread.sessions, spread.sessions_by_bucket(), COLOURS, threshold="REWARD above 5"
             ),
-            charts.heat_map(spread, "$100", "5"),
+            heat_map.heat_map(
+                spread,
+                COLOURS,
+                RuleLine("BOOST below", Decimal(100)),
+                RuleLine("REWARD above", Decimal(5)),
+                regions=True,
+            ),
         ),
     )
 
@@ -63,15 +78,15 @@ def _columns() -> charts.Chart:
     windows = [Window(ANCHOR)]
     for _ in SHARES[1:]:
         windows.append(windows[-1].next())
-    customers = [dict(zip(BUCKETS, (*one, 10_000 - sum(one)), strict=True)) if one else None for one in SHARES]
+    customers = [dict(zip(COLOURS, (*one, 10_000 - sum(one)), strict=True)) if one else None for one in SHARES]
     series = [
         charts.Series(
             name,
-            charts.TONES[name],
+            tone,
             [one[name] / 100 if one else None for one in customers],
             [f"{one[name]:,} ({one[name] / 100:.1f}%)" if one else "not computed" for one in customers],
         )
-        for name in BUCKETS
+        for name, tone in COLOURS.items()
     ]
     names = [(f"{window.start.day} {window.start:%b}", str(window)) for window in windows]
     return charts.columns("Customers by bucket", names, series, percent=True, gaps={SHARES.index(None): "guard"})
@@ -82,7 +97,7 @@ def _spread() -> Distribution:
     spend = Axis(border=100_00, width=25_00, below=4, bins=32, closed=False, unit=100)
     sessions = Axis(border=40, width=2, below=21, bins=36, closed=True, unit=8)
     cells = {
-        (x, y): count
+        (x, y, "BOOST" if x < spend.below else "REWARD" if y >= sessions.below else "NONE"): count
         for x in range(spend.bins)
         for y in range(sessions.bins)
         if (count := round(90 * exp(-(((x - 9) / 7) ** 2) - ((y - 20) / 5) ** 2)))

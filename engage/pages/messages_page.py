@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.campaigns import campaign, status
+from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
-from engage.campaigns.segments import TEXTED
 from engage.errors import NotReady
+from engage.pages import segment_tones
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports import message_detail, message_list, message_words
@@ -61,11 +62,13 @@ def messages_page(
         if window is None:
             return html("messages.html", viewer=viewer, window=None)
         kept = counts[window]
+        found = campaign.find(conn, window)
         total = filters.counted(kept)
         nothing = message_list.Page([], None, None)
         page = (
             nothing if total == 0 else message_list.page(conn, window, filters, limit=SHOWN, after=after, before=before)
         )
+    names = _segments(found, kept)
     return html(
         "messages.html",
         viewer=viewer,
@@ -80,7 +83,8 @@ def messages_page(
         chips=_chips(window, filters, kept),
         reasons=_options(filters, kept, "reason", message_words.REASONS),
         facts=_options(filters, kept, "fact", message_words.FACTS),
-        segments=_options(filters, kept, "segment", {name: name for name in TEXTED}),
+        tones=segment_tones.tones(names),
+        segments=_options(filters, kept, "segment", {name: name for name in names}),
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": ""},
         export={"window_start": formats.iso_day(window.start)} | filters.query(),
@@ -96,9 +100,11 @@ def message_page(engine: sa.Engine, viewer: Viewer, window: Window, customer_id:
     """
     with engine.begin() as conn:
         found = message_detail.message_to(conn, window, customer_id)
+        names = _segments(campaign.find(conn, window), MessageCounts())
     return html(
         "message.html",
         viewer=viewer,
+        tones=segment_tones.tones(names),
         message=found,
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": customer_id},
@@ -121,6 +127,12 @@ def _windows(conn: sa.Connection, wanted: Window | None) -> dict[Window, Message
     both = zip(found, status.counts_of(conn, list(found.values())), strict=True)
     counts = {window: its for window, its in both if its.total or window == wanted}
     return dict(sorted(counts.items(), key=lambda one: one[0], reverse=True))
+
+
+def _segments(found: Campaign | None, counts: MessageCounts) -> list[str]:
+    """The segments of the window's campaign in order, and those that only its messages have."""
+    known = found.settings.segments.names if found and found.settings else ()
+    return [*(name for name in counts.buckets if name not in known), *known]
 
 
 def _named(window: Window, counts: MessageCounts) -> str:

@@ -11,11 +11,11 @@ from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, distribution
 from engage.campaigns.distribution import Distribution
-from engage.campaigns.segments import BOOST, BUCKETS, REWARD
 from engage.currency import currency
 from engage.errors import NotReady
 from engage.pages import charts, flow_svg
 from engage.pages.render import html
+from engage.pages.segment_tones import tones
 from engage.pages.viewer import Viewer
 from engage.reports.what_if import THRESHOLDS, WhatIf, what_if
 from engage.settings import PREFIX, Settings, in_words, usable
@@ -59,7 +59,7 @@ def what_if_page(
         windows=windows if window in windows else [window, *windows],
         reach=_reach(spread),
         charts=_charts(spread, found),
-        spread=charts.spread_of(spread),
+        spread=charts.spread_of(spread, tones(found.computed.segments.names)),
         prefix=PREFIX,
         **_shown(found, variables),
     )
@@ -88,23 +88,24 @@ def wrong_thresholds(chosen: Mapping[str, str]) -> str | None:
 
 def threshold_words(settings: Settings) -> str:
     """The thresholds of settings, in words."""
-    low, high = settings.thresholds
+    low, high = settings.low_spend_threshold, settings.high_activity_threshold
     spend = formats.threshold(low, currency())
-    return f"{BOOST} below {spend} and {REWARD} above {formats.number(high)} sessions a week"
+    return f"BOOST below {spend} and REWARD above {formats.number(high)} sessions a week"
 
 
 def _shown(found: WhatIf, variables: Mapping[str, str | None]) -> dict[str, object]:
-    moved = {name: _points(found.before, found.after, name) for name in BUCKETS}
+    names = found.settings.segments.names
+    moved = {name: _points(found.before, found.after, name) for name in names}
     furthest = max(moved, key=lambda name: abs(moved[name]))
     return {
         "found": found,
-        "buckets": BUCKETS,
+        "buckets": names,
         "names": THRESHOLDS,
         "before": found.before,
         "after": found.after,
         "furthest": furthest,
         "shift": moved[furthest],
-        "flows": flow_svg.flows(BUCKETS, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),
+        "flows": flow_svg.flows(names, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),
         "variables": variables,
         "changes_nothing": _set_to(variables) == found.settings.thresholds,
     }
@@ -116,26 +117,29 @@ def _points(before: Mapping[str, int], after: Mapping[str, int], name: str) -> f
     return 100 * (after[name] - before[name]) / everyone if everyone else 0.0
 
 
-def _set_to(variables: Mapping[str, str | None]) -> tuple[Decimal, Decimal]:
+def _set_to(variables: Mapping[str, str | None]) -> dict[str, Decimal]:
     """The thresholds that the next campaign takes. A wrong Variable stands for its default here."""
     return usable({name: value for name, value in variables.items() if value is not None}).thresholds
 
 
 def _charts(spread: Distribution, found: WhatIf) -> dict[str, charts.Chart]:
-    low, high = found.computed.thresholds
+    low, high = found.computed.low_spend_threshold, found.computed.high_activity_threshold
+    colours = tones(found.computed.segments.names)
     return {
         "low": charts.histogram(
             "Spend over the 8 weeks",
             spread.spend,
             spread.spend_by_bucket(),
+            colours,
             money=True,
-            threshold=f"{BOOST} below {formats.threshold(low, currency())}",
+            threshold=f"BOOST below {formats.threshold(low, currency())}",
         ),
         "high": charts.histogram(
             "Sessions a week",
             spread.sessions,
             spread.sessions_by_bucket(),
-            threshold=f"{REWARD} above {formats.number(high)}",
+            colours,
+            threshold=f"REWARD above {formats.number(high)}",
         ),
     }
 

@@ -46,6 +46,8 @@ class Field:
     missing: str = ""
     """What it means that a customer has no such value, for the docs and pages; empty if each customer has one."""
     never: str = ""
+    one: str = ""
+    """How a sentence names a number of 1."""
 
     @property
     def ordered(self) -> bool:
@@ -60,9 +62,11 @@ FIELDS = {
     field.name: field
     for field in (
         Field("total_spend", "Spend", "spend", Unit.AMOUNT, "total_spend_cents"),
-        Field("avg_weekly_sessions", "Sessions a week", "sessions a week", Unit.NUMBER, "sessions"),
-        Field("sessions", "Sessions", "sessions", Unit.NUMBER, "sessions"),
-        Field("purchases", "Purchases", "purchases", Unit.NUMBER, "purchases"),
+        Field(
+            "avg_weekly_sessions", "Sessions a week", "sessions a week", Unit.NUMBER, "sessions", one="session a week"
+        ),
+        Field("sessions", "Sessions", "sessions", Unit.NUMBER, "sessions", one="session"),
+        Field("purchases", "Purchases", "purchases", Unit.NUMBER, "purchases", one="purchase"),
         Field(
             "average_purchase",
             "Average purchase",
@@ -106,9 +110,16 @@ FIELDS = {
             missing=f"computed by an earlier version: {_NEVER}",
             never="registration unknown",
         ),
-        Field("viewed", "Items viewed", "views", Unit.NUMBER, "viewed"),
-        Field("liked", "Items liked", "likes", Unit.NUMBER, "liked"),
-        Field("added_to_basket", "Items put in the basket", "items put in the basket", Unit.NUMBER, "added_to_basket"),
+        Field("viewed", "Items viewed", "views", Unit.NUMBER, "viewed", one="view"),
+        Field("liked", "Items liked", "likes", Unit.NUMBER, "liked", one="like"),
+        Field(
+            "added_to_basket",
+            "Items put in the basket",
+            "items put in the basket",
+            Unit.NUMBER,
+            "added_to_basket",
+            one="item put in the basket",
+        ),
         Field(
             "previous_segment",
             "Segment of the window before",
@@ -134,6 +145,13 @@ FIELDS = {
         ),
     )
 }
+
+
+def markdown_table() -> str:
+    """The fields as a table for docs/segments.md."""
+    lines = ["| field | what it is | without a value |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | {one.label} | {one.missing} |" for one in FIELDS.values()]
+    return "\n".join(lines)
 
 
 def value(field: Field, row: Mapping[str, Any], window_end: datetime) -> Fraction | str | None:

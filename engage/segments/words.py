@@ -93,7 +93,8 @@ class Words:
         if found == NEVER and field.unit is Unit.DAYS:
             return f"{field.never}, so longer ago than {limit} days"
         than = holds if self._holds(one) else not_so
-        return f"{self._subject(field, found)} is {than} {limit}"
+        verb = "are" if field.unit is Unit.NUMBER and found != 1 else "is"
+        return f"{self._subject(field, found)} {verb} {than} {limit}"
 
     def _subject(self, field: Field, found: Fraction | str) -> str:
         if isinstance(found, str):
@@ -102,11 +103,8 @@ class Words:
             days = int(found)
             return f"{field.words} {days} {'day' if days == 1 else 'days'} before the window's end"
         if field.unit is Unit.NUMBER:
-            return f"{self._shown(found)} {field.words}"
+            return f"{self._number(_decimal(found))} {field.one if found == 1 else field.words}"
         return f"{field.words} {self._limit(field, _decimal(found))}"
-
-    def _shown(self, found: Fraction) -> str:
-        return self._number(_decimal(found))
 
     def _limit(self, field: Field, limit: Decimal | str) -> str:
         if isinstance(limit, str):

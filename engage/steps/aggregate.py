@@ -45,7 +45,8 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         campaign.hold_results(step.conn, window.previous())
         before = partitions.find(step.conn, customer_bucket, window.previous())
-        every_id = partitions.build(step.conn, customer_activity, window, activity(window, before))
+        wanted = activity(window, before, favourite_items=step.settings.uses("favourite_item"))
+        every_id = partitions.build(step.conn, customer_activity, window, wanted)
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids

@@ -54,7 +54,7 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
     return sa.select(
         rows.c.window_start,
         rows.c.customer_id,
-        sql.segment(settings.rules, rows, window.end).label("bucket"),
+        sa.cast(sql.segment(settings.rules, rows, window.end), sa.Text).label("bucket"),
         rows.c.total_spend_cents,
         rows.c.avg_weekly_sessions,
         rows.c.last_session_at,

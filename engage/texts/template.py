@@ -112,6 +112,12 @@ def _inoffensive(value: str | None) -> str:
     return "" if reads_as_contact(shown) else shown
 
 
+def markdown_table() -> str:
+    """The placeholders as a table for docs/segments.md."""
+    lines = ["| a text may say | for |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{{{{ {name} }}}}` | {words} |" for name, words in PLACEHOLDERS.items())])
+
+
 def clean(value: str) -> str:
     """A value cut and cleaned to fit one line: no control, bidirectional or other invisible characters."""
     spaced = "".join(

@@ -257,7 +257,7 @@ def halt_and_resume(frame: FrameLocator, stack: Stack, user: str, start: str) ->
     dialog = frame.get_by_role("dialog", name="Stop sending the campaign?")
     dialog.get_by_label("Why").fill("a typo in the text")
     dialog.get_by_role("button", name="Halt").click()
-    expect(frame.get_by_text(f"by {user}: a typo in the text")).to_be_visible()
+    expect(frame.get_by_text(f"by {user}: a typo in the text").first).to_be_visible()
     halted = f"SELECT halted_by || ': ' || halted_why FROM campaign WHERE window_start = '{start}T00:00:00Z'"
     assert stack.value("engage", halted) == f"{user}: a typo in the text"
     frame.get_by_role("button", name="Resume").click()

@@ -10,9 +10,9 @@ from engage.campaigns import campaign
 from engage.campaigns import distribution as distribution_module
 from engage.campaigns.distribution import BINS, Distribution, axis, distribution
 from engage.campaigns.distribution import of as distribution_of
-from engage.campaigns.segments import BOOST, NONE, REWARD
 from engage.reports import report
 from engage.reports.funnel import funnel
+from engage.segments import DEFAULT
 from engage.settings import validate
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
@@ -61,10 +61,11 @@ def test_no_bin_lies_in_two_buckets(world, customers, low, high):
     counts = world.computed(**settings).buckets
     with world.engine.begin() as conn:
         found = distribution(conn, world.window, validate(settings))
-    sums = dict.fromkeys((BOOST, REWARD, NONE), 0)
-    for (spend, sessions), number in found.cells.items():
-        high_activity = REWARD if sessions >= found.sessions.below else NONE
-        sums[BOOST if spend < found.spend.below else high_activity] += number
+    sums = dict.fromkeys(DEFAULT.names, 0)
+    for (spend, sessions, segment), number in found.cells.items():
+        high_activity = "REWARD" if sessions >= found.sessions.below else "NONE"
+        assert segment == ("BOOST" if spend < found.spend.below else high_activity)
+        sums[segment] += number
     assert sums == counts
 
 

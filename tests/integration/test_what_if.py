@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns.segments import BUCKETS
 from engage.errors import NotReady, SettingsError
 from engage.pages import what_if as pages
 from engage.pages.viewer import Viewer
 from engage.reports.what_if import what_if
+from engage.segments import DEFAULT
 from engage.steps.seed import seed
 from tests.integration.conftest import KEY
 from tests.integration.test_pages_campaigns import EVIL, Tags, assert_inert, text_of
@@ -44,7 +44,7 @@ def test_it_is_what_a_run_with_these_thresholds_makes(seeded, low, high):
     fresh = seeded.computed(low_spend_threshold=low, high_activity_threshold=high).buckets
     after = pd.read_sql(query, seeded.engine).bucket
     assert found.after == fresh
-    assert found.before == before.value_counts().reindex(BUCKETS, fill_value=0).to_dict()
+    assert found.before == before.value_counts().reindex(DEFAULT.names, fill_value=0).to_dict()
     assert found.moves == pd.Series(zip(before, after, strict=True)).value_counts().to_dict()
     assert found.moved == int((before != after).sum())
     assert found.messages(found.after) == int((after != "NONE").sum())

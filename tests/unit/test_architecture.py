@@ -36,16 +36,17 @@ ROOMS = {
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
-    "campaigns": "errors window statuses segments settings storage alert_outbox",
+    "campaigns": "errors window statuses settings storage alert_outbox",
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
     "steps": "errors window statuses segments settings storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
     "reports": "errors parsing formats window statuses texts segments settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing currency formats window airflow_names statuses texts segments settings storage campaigns reports",
-    "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage customers"
-    " campaigns sending steps maintenance reports local service",
+    "pages": "errors parsing currency formats window airflow_names statuses texts segments settings storage campaigns"
+    " reports",
+    "cli": "errors parsing currency formats window clock statuses process_signals texts settings storage"
+    " customers campaigns sending steps maintenance reports local service",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")
