@@ -34,8 +34,6 @@ from engage.pages.campaign_trend import Trend
 from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import messages_page
 from engage.pages.viewer import Viewer
-from engage.pages.what_if import counts as what_if_counts
-from engage.pages.what_if import what_if_page
 from engage.reports import customer_history
 from engage.reports.campaign_list import listed
 from engage.reports.message_list import Filters

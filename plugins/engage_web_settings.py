@@ -20,12 +20,14 @@ from engage.pages import settings_page
 from engage.pages.audit_log import SETTING_EVENTS
 from engage.pages.audit_words import of_entry
 from engage.pages.settings_page import Editor
-from engage.settings import LABELS, PREFIX, Change, Settings, refusals
+from engage.settings import PREFIX, Change, Settings, is_setting, label, refusals
 
 router = APIRouter()
+CHANGES = 500
+"""Most changes at once."""
 SHOWN = 20
 """Changes in the history on the page."""
-TEXT = 4000
+TEXT = 60_000
 """Characters of a value. Those of an allowed one are fewer."""
 
 
@@ -40,20 +42,20 @@ class Wanted(BaseModel):
 class Changes(BaseModel):
     """The changed settings, as the user typed them."""
 
-    changes: list[Wanted] = Field(max_length=len(Settings.model_fields))
+    changes: list[Wanted] = Field(max_length=CHANGES)
     back: bool = False
     """Whether they take earlier ones back."""
 
     def settings(self) -> list[Change]:
         """The changes of known settings, one for each."""
-        known = {one.name: one for one in self.changes if one.name in Settings.model_fields}
+        known = {one.name: one for one in self.changes if is_setting(one.name)}
         return [Change(one.name, one.value, one.was) for one in known.values()]
 
 
 def _editor(user: GetUserDep, session: SessionDep) -> Editor:
-    readable = {name for name in Settings.model_fields if engage_web_variables.may_read(user, name)}
+    stored = engage_web_variables.values(session)
+    readable = {name for name in (*Settings.model_fields, *stored) if engage_web_variables.may_read(user, name)}
     editable = {name for name in readable if engage_web_variables.may_edit(user, name)}
-    stored = engage_web_variables.values(session) if readable else {}
     overridden = {name for name in readable if f"AIRFLOW_VAR_{PREFIX}{name}".upper() in os.environ}
     seen = {name: value for name, value in stored.items() if name in readable}
     return Editor(seen, readable, editable, overridden)
@@ -91,7 +93,7 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
     changes = wanted.settings()
     if not changes:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "There is nothing to save.")
-    if any(one.name not in editor.editable for one in changes):
+    if not all(engage_web_variables.may_edit(user, one.name) for one in changes):
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
     if errors := refusals(editor.stored, changes):
         detail = "Nothing was saved. " + " ".join(errors.values())
@@ -118,7 +120,7 @@ def undo(changes: list[Change]) -> dict[str, object]:
 
 
 def _names(changes: list[Change]) -> str:
-    return ", ".join(f"“{LABELS[one.name]}”" for one in changes)
+    return ", ".join(f"“{label(one.name)}”" for one in changes)
 
 
 def outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:

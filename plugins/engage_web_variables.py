@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from engage import settings
 from engage.errors import SettingsError
-from engage.settings import PREFIX, Change, Settings, descriptions
+from engage.settings import PREFIX, Change, Settings, described, is_setting
 
 
 class Outdated(Exception):
@@ -39,7 +39,9 @@ def value(session: Session, name: str) -> str | None:
 
 def values(session: Session) -> dict[str, str]:
     """The texts of all Variables of settings, by setting. A setting without one has its default."""
-    return {name: one.val for name, one in _rows(session, list(Settings.model_fields)).items()}
+    found = session.scalars(sa.select(Variable).where(Variable.key.startswith(PREFIX, autoescape=True)))
+    named = {one.key.removeprefix(PREFIX): one for one in found}
+    return {name: one.val for name, one in named.items() if is_setting(name)}
 
 
 def may_read(user: BaseUser, name: str) -> bool:
@@ -81,7 +83,7 @@ def change(session: Session, changes: Sequence[Change]) -> None:
         elif found is not None:
             found.set_val(one.value)
         else:
-            session.add(Variable(PREFIX + one.name, one.value, descriptions()[one.name]))
+            session.add(Variable(PREFIX + one.name, one.value, described(one.name)))
     try:
         session.flush()
     except IntegrityError:  # another user has made one of them at the same time

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from engage import parsing
-from engage.segments import DEFAULT, parse
+from engage.segments import DEFAULT, Rules, parse
 from engage.segments.mistakes import Mistakes, mistakes
 from engage.segments.reading import MAX_TEXT
 from engage.segments.words import phrase
@@ -28,6 +28,15 @@ from engage.settings import (
 )
 
 DEFAULTS = texts(Settings())
+
+
+def read_rules(text: str) -> Rules:
+    """The rules that a user has pasted.
+
+    Raises:
+        ValueError: names the segment and the line that is wrong, and what is allowed.
+    """
+    return parse(text)
 
 
 def belongs(name: str) -> bool:

@@ -25,7 +25,7 @@ from engage.reports.segment_reach import reach
 from engage.reports.segment_recipients import recipients
 from engage.segments import FIELDS, Unit
 from engage.segments.warnings import warnings
-from engage.segments.words import HOLDS
+from engage.segments.words import HOLDS, phrase
 from engage.settings import PREFIX, Change, Settings, label, message_name, texts
 from engage.storage import connection
 from engage.window import Window
@@ -51,18 +51,25 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
         reaches = reach(conn, window, found.all)
-        read = {name: text_of(conn, window, draft.settings, name, ids) for name, ids in found.examples.items()}
+        read = {
+            name: text_of(conn, window, draft.settings, name, found.examples.get(name, ()))
+            for name in draft.settings.texted
+        }
+    counted = _counted(found)
+    previews = {name: html("segment_text.html", text=text) for name, text in read.items() if text}
     return html(
         "segments.html",
         viewer=viewer,
         editor=editor,
         window=window,
         windows=windows if window in windows else [window, *windows],
-        state=_state(draft, reaches, found),
+        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews},
+        counted=counted,
+        texts=previews,
+        phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
+        threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
         draft=draft,
         settings=draft.settings,
-        counted=_counted(found),
-        texts={name: html("segment_text.html", text=text) for name, text in read.items() if text},
         prefix=PREFIX,
         **_shown(found),
     )
@@ -190,6 +197,10 @@ def _counted(found: SegmentPreview) -> list[dict[str, Any]]:
     ]
 
 
+def _bar(customers: Mapping[str, int], tones: Mapping[str, str]) -> list[tuple[str, int, str]]:
+    return [(name, count, tones[name]) for name, count in customers.items()]
+
+
 def _said(found: SegmentPreview) -> str:
     """The counts for a screen reader."""
     sizes = ", ".join(f"{name} {formats.number(count)}" for name, count in found.after.items())
@@ -198,7 +209,8 @@ def _said(found: SegmentPreview) -> str:
 
 
 def _shown(found: SegmentPreview) -> dict[str, Any]:
-    names, tones = found.names, segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
+    tones = segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
+    names = tuple(tones)
     then, now = found.after, found.before
     furthest = max(names, key=lambda name: abs(then.get(name, 0) - now.get(name, 0)))
     return {
@@ -213,5 +225,6 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "seconds": segment_preview.seconds(found.draft, then),
         "furthest": furthest,
         "shift": 100 * (then.get(furthest, 0) - now.get(furthest, 0)) / found.all if found.all else 0.0,
-        "flows": flow_svg.flows(names, found.moves, f"{formats.counted(found.moved, 'customer')} would move.", tones),
+        "bars": [_bar(side, tones) for side in (now, then)],
+        "flows": flow_svg.flows(tones, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),
     }

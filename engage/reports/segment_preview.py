@@ -54,11 +54,6 @@ class SegmentPreview:
         """Customers who would be in another segment."""
         return sum(customers for (now, then), customers in self.moves.items() if now != then)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The segments of the draft, and those of the campaign that the draft lacks."""
-        return tuple(dict.fromkeys((*self.draft.segments.names, *self.computed.segments.names)))
-
     def _by(self, side: int, settings: Settings) -> dict[str, int]:
         found = dict.fromkeys(settings.segments.names, 0)
         for move, customers in self.moves.items():

@@ -82,9 +82,9 @@ def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: date
 def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap | None) -> sa.Subquery:
     """The customers of segments with a text, each with the reason why no message is queued, or null."""
     rows = partitions.of(customer_activity, window)
-    placed = sa.select(
-        rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")
-    ).subquery("placed")
+    placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery(
+        "placed"
+    )
     return (
         sa.select(
             placed.c.customer_id,

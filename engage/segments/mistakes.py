@@ -44,8 +44,7 @@ def mistakes(found: object, thresholds: Collection[str]) -> Mistakes:
     otherwise = found.get("otherwise", "NONE")
     segments = tuple(
         SegmentMistakes(
-            _name(one["name"], [*names[:number], otherwise]),
-            **_conditions(one["when"], thresholds),
+            _name(one["name"], [*names[:number], otherwise]), *_conditions(one["when"], thresholds)
         )
         for number, one in enumerate(found["segments"])
     )
@@ -75,15 +74,16 @@ def _name(name: object, others: Collection[object]) -> str:
     return f"Two segments have the name {name}. Each needs a name of its own." if name in others else ""
 
 
-def _conditions(when: list[object], thresholds: Collection[str]) -> dict[str, object]:
+def _conditions(when: list[object], thresholds: Collection[str]) -> tuple[str, dict[int, str]]:
+    """What is wrong with a segment's conditions as a whole, or else with single rows."""
     rows = {row: why for row, line in enumerate(_lines(when)) if (why := _row(line, thresholds))}
     if rows:
-        return {"rows": rows}
+        return "", rows
     try:
         read({"segments": [{"name": "A", "when": when}], "otherwise": "B"})
     except ValueError as exc:
-        return {"when": _sentence(str(exc).removeprefix("segment A: "))}
-    return {}
+        return _sentence(str(exc).removeprefix("segment A: ")), {}
+    return "", {}
 
 
 def _lines(nodes: object, depth: int = 0) -> Iterator[str]:

@@ -17,9 +17,7 @@ from engage.pages.csv_download import counts_csv, messages_csv
 from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import message_page, messages_page
 from engage.pages.viewer import Viewer
-from engage.pages.what_if import counts, what_if_page
 from engage.reports.message_list import Filters
-from engage.reports.what_if import THRESHOLDS
 from engage.sending import ledger, queue
 from engage.sending.delivery_health import ReceiptJudge
 from engage.sending.providers.sandbox import SandboxProvider
@@ -92,7 +90,7 @@ def waiting(world):
 
 
 def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent, pages):
-    viewer = Viewer(may_halt=True, may_set_thresholds=True)
+    viewer = Viewer(may_halt=True, may_set_segments=True)
     campaigns = campaign_list(pages, viewer, Settings(), as_of=sent.now)
     assert "Sent" in campaigns
     assert "1 accepted" in campaigns

@@ -215,8 +215,9 @@
   async function useJson(event) {
     event.preventDefault();
     const answer = await engage.post("segments-read", { text: byId("json").value });
-    mark(byId("json"), byId("json-error"), answer.ok ? "" : answer.text);
-    if (!answer.ok) return;
+    const wrong = answer.ok ? answer.wrong : answer.text;
+    mark(byId("json"), byId("json-error"), wrong || "");
+    if (wrong) return;
     byId("json-dialog").close();
     answer.thresholds.forEach((name) => thresholds.add(name, "")); // the user gives each new one its number
     rows.build(answer.rules);
