@@ -26,6 +26,7 @@ from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
+from engage.pages import segments_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_progress import progress
@@ -33,12 +34,13 @@ from engage.pages.campaign_report import campaign_report
 from engage.pages.campaign_trend import Trend
 from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import messages_page
+from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports import customer_history
 from engage.reports.campaign_list import listed
 from engage.reports.message_list import Filters
 from engage.sending import queue
-from engage.settings import validate
+from engage.settings import Change, Settings, validate
 from engage.statuses import MessageStatus
 from engage.steps.bucket import bucket
 from engage.storage import partitions
@@ -46,6 +48,8 @@ from engage.storage.schema import campaign, customer_activity, message
 from engage.window import Window
 
 REPETITIONS = 7
+TRIED = [Change("low_spend_threshold", "120", None)]
+"""A draft of the page *Segments*."""
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
 OPTED_OUT = """UPDATE customer SET opted_out_at = '{}'::timestamptz + random() * interval '700 days'
@@ -119,6 +123,8 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
     viewer, settings, engine, as_of = Viewer(), validate({}), world.engine, now()
     before = windows[-2]
 
+    editor = Editor(readable=Settings.model_fields)
+
     def count_ledger() -> object:
         with engine.begin() as conn:
             return message_counts.counted(conn, partitions.of(message, before))
@@ -143,8 +149,9 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
         "customers, by digits": lambda: results(engine, "4711", full_phone=False),
         "messages": lambda: messages_page(engine, viewer, before, Filters()),
         "messages, 20 of a million": lambda: messages_page(engine, viewer, before, Filters(MessageStatus.UNKNOWN)),
-        "what if": lambda: what_if_page(engine, viewer, before, {}, {}),
-        "what if, counts": lambda: what_if_counts(engine, before, {"low_spend_threshold": "120"}),
+        "segments": lambda: segments_page.segments_page(engine, viewer, editor, before),
+        "segments, counts": lambda: segments_page.counts(engine, editor, before, TRIED),
+        "segments, may be texted": lambda: segments_page.texted(engine, editor, before, TRIED, as_of),
         "engage campaigns": command,
         "a customer's history": history,
         "one ledger, counted": count_ledger,

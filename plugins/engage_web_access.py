@@ -27,7 +27,6 @@ from fastapi import Depends, HTTPException, Request
 from engage.airflow_names import DAG_ID
 from engage.pages.viewer import NextRun, Viewer
 
-
 SEGMENTS = ("segments", "messages", "low_spend_threshold", "high_activity_threshold", "message_boost", "message_reward")
 """The settings that the page *Segments* sets, without those whose names the staff choose."""
 

@@ -204,8 +204,9 @@ def _bar(customers: Mapping[str, int], tones: Mapping[str, str]) -> list[tuple[s
 def _said(found: SegmentPreview) -> str:
     """The counts for a screen reader."""
     sizes = ", ".join(f"{name} {formats.number(count)}" for name, count in found.after.items())
-    most = formats.number(segment_preview.messages(found.draft, found.after))
-    return f"{formats.number(found.moved)} of {formats.counted(found.all, 'customer')} would move. {sizes}. At most {most} messages."
+    most = formats.counted(segment_preview.messages(found.draft, found.after), "message")
+    moved = f"{formats.number(found.moved)} of {formats.counted(found.all, 'customer')} would move."
+    return f"{moved} {sizes}. At most {most}."
 
 
 def _shown(found: SegmentPreview) -> dict[str, Any]:

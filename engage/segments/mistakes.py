@@ -43,9 +43,7 @@ def mistakes(found: object, thresholds: Collection[str]) -> Mistakes:
     names = [one["name"] for one in found["segments"]]
     otherwise = found.get("otherwise", "NONE")
     segments = tuple(
-        SegmentMistakes(
-            _name(one["name"], [*names[:number], otherwise]), *_conditions(one["when"], thresholds)
-        )
+        SegmentMistakes(_name(one["name"], [*names[:number], otherwise]), *_conditions(one["when"], thresholds))
         for number, one in enumerate(found["segments"])
     )
     located = Mistakes(segments, _name(otherwise, ()))

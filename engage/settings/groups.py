@@ -35,8 +35,8 @@ GROUPS = (
         "Segments and thresholds",
         {
             "segments": "Segments and their rules",
-            "low_spend_threshold": "Low spend: below this is BOOST",
-            "high_activity_threshold": "High activity: more sessions a week is REWARD",
+            "low_spend_threshold": "Low spend threshold",
+            "high_activity_threshold": "High activity threshold",
         },
     ),
     Group(

@@ -87,7 +87,7 @@ def client(airflow_tables, permissions, monkeypatch):
         user=ADA,
         session=a_session,
         without=access,
-        viewer=Viewer(may_set_thresholds=True),
+        viewer=Viewer(may_set_segments=True),
     )
 
 
@@ -363,6 +363,6 @@ def test_a_wrong_setting_is_quoted_only_to_a_user_who_may_read_it(client, airflo
 def test_thresholds_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
     import engage_web_access
 
-    assert engage_web_access._may_set_thresholds(ADA)
+    assert engage_web_access._may_set_segments(ADA)
     permissions.methods -= {missing}
-    assert not engage_web_access._may_set_thresholds(ADA)
+    assert not engage_web_access._may_set_segments(ADA)

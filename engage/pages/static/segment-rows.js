@@ -41,15 +41,13 @@
       const thresholds = [...new Set([...Object.keys(state.thresholds), chosen].filter((name) => name && name !== NEW_THRESHOLD))];
       select.replaceChildren(
         option("", "the number", chosen),
-        ...thresholds.map((name) => option(name, state.labels[name] || name, chosen)),
+        ...thresholds.map((name) => option(name, (state.labels[name] || name).replace(/ threshold$/, ""), chosen)),
         option(NEW_THRESHOLD, "make it a threshold…", ""),
       );
     }
     select.dataset.chosen = select.value;
     const isNumber = select.value === "" && !isName(field);
     part(row, "number").hidden = !isNumber;
-    part(row, "unit").textContent = state.units[field.unit] || "";
-    part(row, "unit").hidden = !part(row, "unit").textContent;
     row.title = field.missing;
   }
 

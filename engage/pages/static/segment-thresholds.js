@@ -32,7 +32,7 @@
     part(element, "least").textContent = Number(range.min).toLocaleString("en-US");
     part(element, "most").textContent = Number(range.max).toLocaleString("en-US") + unit;
     const set = state.stored[name] ?? state.defaults[name];
-    part(element, "now").textContent = set === undefined ? "not set yet" : `now set ${set}`;
+    part(element, "now").textContent = set === undefined ? "not set yet" : `now set ${Number(set).toLocaleString("en-US")}`;
   }
 
   function make(name) {
