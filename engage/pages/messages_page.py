@@ -84,7 +84,7 @@ def messages_page(
         reasons=_options(filters, kept, "reason", message_words.REASONS),
         facts=_options(filters, kept, "fact", message_words.FACTS),
         tones=segment_tones.tones(names),
-        segments=_options(filters, kept, "segment", {name: name for name in names}),
+        segments=_options(filters, kept, "segment", {name: name for name in (*names, filters.segment) if name}),
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": ""},
         export={"window_start": formats.iso_day(window.start)} | filters.query(),

@@ -1,287 +1,207 @@
-"""The page *Segments*: its HTML, and what its script is answered."""
+"""The pages with segments that staff have written: names, colours, thresholds, texts and reasons of their own."""
 
 import json
+import re
 
 import pytest
 import sqlalchemy as sa
 
-from engage.errors import NotReady
-from engage.pages import segments_page as pages
-from engage.pages.segment_draft import Draft
-from engage.pages.settings_page import Editor
+from engage.formats import days
+from engage.pages import messages_page
+from engage.pages.approval_page import Question, approval_page
+from engage.pages.campaign_list import campaign_list
+from engage.pages.campaign_report import campaign_report
+from engage.pages.campaign_trend import Trend
+from engage.pages.customer_page import customer_page
 from engage.pages.viewer import Viewer
-from engage.settings import Change, Settings
-from engage.steps.seed import seed
-from tests.integration.conftest import KEY
-from tests.integration.test_pages_campaigns import EVIL, Tags, assert_inert, text_of
+from engage.reports.message_list import Filters
+from engage.settings import Settings
+from tests.integration.approvals import ask
+from tests.integration.test_pages_campaigns import Tags, text_of
 
-LAPSING = {
+VIEWER = Viewer()
+RULES = {
     "segments": [
+        {"name": "VIP", "when": ["total_spend >= vip_spend_threshold", "purchases > 0"]},
+        {"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold", {"any": ["liked > 0"]}]},
         {"name": "BOOST", "when": ["total_spend < low_spend_threshold"]},
-        {
-            "name": "LAPSING",
-            "when": [
-                "days_since_last_purchase > lapsing_days_threshold",
-                {"any": ["liked > 0", "added_to_basket > 0"]},
-            ],
-        },
     ],
-    "otherwise": "NONE",
+    "otherwise": "OTHERS",
 }
-EDITOR = Editor(readable=Settings.model_fields, editable=Settings.model_fields)
+WRITTEN = {
+    "segments": json.dumps(RULES),
+    "vip_spend_threshold": "500",
+    "lapsing_days_threshold": "28",
+    "message_vip": "Hi {{ first_name }}, you are a VIP. Reply STOP to opt out.",
+    "messages": json.dumps({"VIP": {"es": "Gracias, {{ first_name }}. Reply STOP to opt out."}}),
+    "min_days_between_messages": "0",
+}
+USUAL = {"min_days_between_messages": "0"}
 
 
 @pytest.fixture
-def seeded(world):
-    seed(world.engine, world.window, 800, 1, hash_key=KEY)
-    world.computed()
+def written(world):
+    """Ada is in VIP, Ben in LAPSING without a text, Cleo in BOOST, Dan in OTHERS; Eva is in VIP and reads Spanish."""
+    ada, ben, cleo, dan, eva = (world.customer(name=name) for name in ("Ada", "Ben", "Cleo", "Dan", "Eva"))
+    world.execute(_reads_spanish(eva))
+    for customer, cents in ((ada, 600_00), (dan, 200_00), (eva, 700_00)):
+        world.purchase(customer, cents)
+    world.app_event(ben, "liked")
+    world.sessions(cleo, 3)
+    world.computed(**WRITTEN)
     return world
 
 
-def changed(**values):
-    return [Change(name, json.dumps(value) if name == "segments" else value, None) for name, value in values.items()]
+def _reads_spanish(customer_id):
+    return sa.text(f"UPDATE customer SET locale = 'es-MX' WHERE customer_id = {customer_id}")
 
 
-def counted(world, editor=EDITOR, **values):
-    return pages.counts(world.engine, editor, world.window, changed(**values))
+def report_of(world, **options):
+    return campaign_report(world.engine, VIEWER, world.window, **options)
 
 
-def shown(world, viewer=None, editor=EDITOR, window=None):
-    return pages.segments_page(world.engine, viewer or Viewer(), editor, window)
+def listed(world, **options):
+    return campaign_list(world.engine, VIEWER, Settings(), as_of=world.now, **options)
 
 
-def state_of(page):
-    [state] = [attributes["data-state"] for _, attributes in Tags(page).tags if "data-state" in attributes]
-    return json.loads(state)
+def dots(page):
+    """The tone of each name that stands beside a colour."""
+    return {name: tone for tone, name in re.findall(r'class="dot tone-(\w+)"></span>(\w+)', page)}
 
 
-# --- the page
+def test_a_report_names_and_colours_the_campaigns_own_segments(written):
+    page = report_of(written)
+    assert dots(page) == {"VIP": "segment_1", "LAPSING": "segment_2", "BOOST": "boost", "OTHERS": "rest"}
+    assert "VIP 2 40.0%LAPSING 1 20.0%BOOST 1 20.0%OTHERS 1 20.0%" in text_of(page).replace("% ", "%")
+    assert "REWARD" not in text_of(page)
 
 
-def test_it_takes_the_latest_campaign_with_buckets_and_offers_the_others(seeded, in_window):
-    earlier = in_window(seeded.window.previous())
-    earlier.sessions(1)
-    earlier.computed()
-    later = in_window(seeded.window.next())
-    later.sessions(1)
-    later.extract()
-    page = shown(seeded)
-    assert f'<option value="{seeded.window.start:%Y-%m-%d}" selected>' in page
-    assert f'<option value="{earlier.window.start:%Y-%m-%d}">' in page
-    assert f'{later.window.start:%Y-%m-%d}">' not in page
+def test_a_charts_line_is_the_first_number_that_the_rules_compare(written):
+    text = text_of(report_of(written))
+    assert "Vip spend $500" in text
+    assert "BOOST below $100" not in text
+    assert "REWARD above" not in text
+    assert "Segment Customers" in text  # the table behind the heat map
 
 
-def test_without_a_campaign_it_says_what_to_do(engine):
-    with pytest.raises(NotReady, match="trigger a run of customer_engagement first"):
-        pages.segments_page(engine, Viewer(), EDITOR, None)
+def test_the_funnel_loses_each_segment_without_a_text(written):
+    written.message()
+    text = text_of(report_of(written))
+    assert "In VIP or BOOST 3" in text
+    assert "1 in LAPSING" in text
+    assert "1 in OTHERS" in text
 
 
-def test_it_can_be_read_without_a_script(seeded):
-    text = text_of(shown(seeded))
-    boost = seeded.value("SELECT count(*) FROM customer_bucket WHERE bucket = 'BOOST'")
-    assert f"BOOST {boost} customers" in text
-    assert "Spend below low_spend_threshold" in text
-    assert "Sessions a week more than high_activity_threshold" in text
-    assert "NONE" in text
-    assert "All customers who fit no segment above. They get no text." in text
+def test_a_report_has_each_text_in_each_language(written):
+    text = text_of(report_of(written))
+    assert "Hi Ada Diaz, you are a VIP." in text or "Hi Ada, you are a VIP." in text
+    assert "In es Gracias, Ada. Reply STOP to opt out." in text  # a made-up name: no list yet
+    written.message()
+    text = text_of(report_of(written))
+    assert "Hi Ada, you are a VIP. Reply STOP to opt out." in text
+    assert "In es Gracias, Eva. Reply STOP to opt out." in text
+    assert "As customer 5 reads it." in text
 
 
-def test_a_user_who_may_read_the_variables_starts_from_them(seeded):
-    editor = Editor(
-        {"segments": json.dumps(LAPSING), "lapsing_days_threshold": "28", "alert_emails": "a@example.com"},
-        Settings.model_fields,
-        Settings.model_fields,
-    )
-    state = state_of(shown(seeded, editor=editor))
-    assert state["rules"] == LAPSING
-    assert state["stored"] == {"segments": json.dumps(LAPSING), "lapsing_days_threshold": "28"}
-    assert state["thresholds"]["lapsing_days_threshold"] == "28"
+def test_campaigns_with_different_segments_are_compared_by_name(written, in_window):
+    earlier = in_window(written.window.previous())
+    earlier.purchase(1, 1)
+    earlier.computed(**USUAL)
+    text = text_of(report_of(written, against=earlier.window))
+    assert "VIP, of all customers – 40.0% –" in text
+    assert "REWARD, of all customers 0.0% – –" in text
+    assert "BOOST, of all customers 100.0% 20.0% −80.0 points" in text
+    assert "Vip spend from – $500 –" in text
+    assert "Lapsing days above – 28 days –" in text
+    assert "Low spend below $100 $100 –" in text
+    assert "High activity above 5 a week – –" in text
+    assert text.index("VIP, of all") < text.index("BOOST, of all") < text.index("REWARD, of all")
 
 
-def test_other_users_start_from_what_the_campaign_used(seeded):
-    seeded.computed(low_spend_threshold="77")
-    page = shown(seeded, editor=Editor({"low_spend_threshold": "123"}, (), ()))
-    assert state_of(page)["thresholds"]["low_spend_threshold"] == "77.0"
-    assert "These are the rules of the campaign below." in text_of(page)
-
-
-def test_only_a_user_who_may_set_the_variables_is_offered_to(seeded):
-    assert "settings-save" not in shown(seeded)
-    page = shown(seeded, Viewer(may_set_segments=True))
-    assert 'action="settings-save"' in page
-
-
-def test_texts_and_names_are_inert(world):
-    world.purchase(world.customer(name=EVIL), 50_00)
-    world.computed()
-    editor = Editor({"message_boost": f"Hi {{{{ name }}}} {EVIL}"}, Settings.model_fields, Settings.model_fields)
-    page = shown(world, editor=editor)
-    assert_inert(page)
-    [html] = pages.read_texts(world.engine, editor, world.window, [], {"BOOST": [1]}).values()
-    assert {tag for tag, _ in Tags(html).tags} <= {"div", "p", "button", "a", "span", "mark"}
-
-
-def test_a_wrong_variable_is_said_and_stands_at_its_default(seeded):
-    editor = Editor({"segments": '{"segments": []}'}, Settings.model_fields, Settings.model_fields)
-    page = shown(seeded, editor=editor)
-    assert "a list of 1 to 20 segments" in text_of(page)
-    assert [one["name"] for one in state_of(page)["rules"]["segments"]] == ["BOOST", "REWARD"]
-
-
-# --- counts
-
-
-def test_the_counts_of_a_draft_are_those_of_a_fresh_run(seeded):
-    answer = counted(seeded, segments=LAPSING, lapsing_days_threshold="28")
-    fresh = seeded.computed(segments=json.dumps(LAPSING), lapsing_days_threshold="28").buckets
-    assert [(one["name"], one["customers"]) for one in answer["segments"]] == [
-        (name, f"{count} customers" if count != 1 else "1 customer") for name, count in fresh.items()
-    ]
-    assert answer["segments"][1]["messages"] == "not texted"
-    assert answer["errors"] == {}
-    assert answer["may_save"]
-
-
-def test_a_band_is_drawn_for_each_move(seeded):
-    answer = counted(seeded, low_spend_threshold="180", high_activity_threshold="4.5")
-    assert answer["parts"]["counts"].count("<path ") > 0
-    assert "each customer stays in the same segment" in text_of(counted(seeded)["parts"]["counts"])
-
-
-def test_it_says_what_the_campaign_would_cost_and_how_far_a_segment_moves(world):
-    world.purchase(world.customer(), 50_00)
-    world.purchase(world.customer(), 150_00)
-    world.computed()
-    editor = Editor(
-        {"price_per_segment": "0.01", "messages_per_second": "0.5"}, Settings.model_fields, Settings.model_fields
-    )
-    text = text_of(counted(world, editor, low_spend_threshold="200")["parts"]["then"])
-    assert "text at most 2 +1 · +100.0%" in text
-    assert "cost at most $0.02" in text
-    assert "send in 4 s" in text
-    assert "BOOST moves by 50.0 points." in text
-
-
-def test_the_differences_name_each_variable_now_and_then(seeded):
-    answer = counted(seeded, segments=LAPSING, lapsing_days_threshold="28", message_lapsing="Hi. Reply STOP.")
-    text = text_of(answer["parts"]["differences"])
-    assert "Segments and their rules engage_segments BOOST: Spend below low_spend_threshold" in text
-    assert "LAPSING: Days since the last purchase more than lapsing_days_threshold; any of these: Items liked" in text
-    assert "NONE: all others (default)" in text
-    assert "Lapsing days threshold engage_lapsing_days_threshold nothing 28" in text
-    assert "engage_message_lapsing nothing Hi. Reply STOP." in text
-
-
-def test_a_segment_that_is_always_empty_is_warned_of(seeded):
-    rules = {"segments": [{"name": "EMPTY", "when": ["liked > 5", "liked < 2"]}], "otherwise": "NONE"}
-    [empty, _] = counted(seeded, segments=rules)["segments"]
-    assert empty["warnings"] == ["Segment EMPTY is always empty: its conditions exclude each other."]
-
-
-# --- mistakes, each at its place
-
-
-def wrong(world, **values):
-    answer = counted(world, **values)
-    assert not answer["may_save"]
-    assert "parts" not in answer
-    return answer["errors"]
-
-
-def test_a_wrong_condition_is_a_sentence_at_its_row(seeded):
-    rules = {
-        "segments": [
-            {"name": "BOOST", "when": ["total_spend < 5", {"any": ["liked > ", {"not": ["sessions > x"]}]}]},
-            {"name": "b", "when": []},
-        ],
-        "otherwise": "BOOST",
-    }
-    [first, second] = wrong(seeded, segments=rules)["segments"]
-    assert first["rows"].keys() == {1, 2}
-    assert first["rows"][1].startswith("A condition is a field, an operator and a value")
-    assert first["rows"][2].startswith("X is neither a number nor a threshold")
-    assert first["name"] == "Two segments have the name BOOST. Each needs a name of its own."
-    assert second["name"].startswith("It takes a name of 1 to 30 capital letters")
-    assert second["when"].startswith("It has no condition")
-
-
-def test_a_threshold_that_is_missing_is_said_at_its_row(seeded):
-    [_, second] = wrong(seeded, segments=LAPSING)["segments"]
-    assert second["rows"] == {0: "There is no setting lapsing_days_threshold. Add it, or write a number."}
-
-
-def test_a_wrong_threshold_is_said_at_its_field(seeded):
-    errors = wrong(seeded, low_spend_threshold="1.005")
-    assert errors["settings"]["low_spend_threshold"].startswith(
-        "“Low spend threshold” is '1.005', which is not allowed"
-    )
-
-
-def test_a_wrong_text_is_said_at_its_segment(seeded):
-    [first, second] = wrong(seeded, message_boost="Hi {{ nobody }}")["segments"]
-    assert "{{ nobody }} is no placeholder" in first["text"]
-    assert second["text"] == ""
-    [first, second] = wrong(seeded, messages='{"REWARD": {"es": "{{ x }}"}}')["segments"]
-    assert first["text"] == ""
-    assert "{{ x }} is no placeholder" in second["text"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        '{"segments": 5}',
-        '{"segments": [], "segments": []}',
-        '{"segments": [{"when": []}]}',
-        "1" * 30_000,
-    ],
-    ids=lambda text: text[:20],
-)
-def test_what_is_no_list_of_segments_is_said_as_a_whole(text):
-    errors = Draft({}, [Change("segments", text, None)]).errors()
-    assert errors["whole"].endswith(".")
-
-
-# --- recipients and texts
-
-
-def test_it_says_how_many_may_be_texted_and_why_others_may_not(seeded):
-    seeded.execute(sa.text("UPDATE customer SET opted_out_at = now() WHERE customer_id = 1"))
-    values = changed(low_spend_threshold="1000000")
-    answer = pages.texted(seeded.engine, EDITOR, seeded.window, values, seeded.now)
-    assert answer["by_segment"] == {"BOOST": "799 may be texted", "REWARD": "0 may be texted"}
-    assert "Left out: 1 Opted out: 1" in text_of(answer["part"])
-
-
-def test_a_draft_with_a_mistake_has_no_recipients(seeded):
-    assert pages.texted(seeded.engine, EDITOR, seeded.window, changed(low_spend_threshold="x"), seeded.now) == {}
-
-
-def test_three_customers_read_the_drafts_text(world):
-    ids = [world.customer(name=name) for name in ("Ada Diaz", "Kofi Badu", None)]
-    for one in ids:
-        world.purchase(one, 12_50)
-    world.computed()
-    values = changed(message_boost="Hi {{ first_name }} – come back")
-    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": ids}).values()
+def test_the_list_has_all_names_the_newest_campaigns_first_and_few_thresholds(written, in_window):
+    earlier = in_window(written.window.previous())
+    earlier.purchase(1, 1)
+    earlier.computed(**USUAL)
+    page = listed(written)
+    assert list(dots(page)) == ["VIP", "LAPSING", "BOOST", "REWARD", "OTHERS", "NONE"]
+    assert "VIP 40.0%, LAPSING 20.0%, BOOST 20.0%, OTHERS 20.0%" in page
     text = text_of(page)
-    assert "Hi Ada – come back" in text
-    assert "Hi Kofi – come back" in text
-    assert "Hi there – come back" in text
-    assert "Customer 1 spent $12.50, 0.0 sessions a week" in text
-    assert "EN DASH" in text
-    assert "STOP is added" in text
-    assert "+1" not in text
+    assert "Vip spend from $500 changed" in text
+    assert "Lapsing days above 28 days changed" in text
+    assert "Low spend below $100" in text
+    assert "< $100 > 5 a week" in text  # the usual rules
+    assert "more" not in text.partition("Vip spend from")[2].partition("5 a week")[0]
 
 
-def test_a_text_that_cannot_be_read_has_no_preview(seeded):
-    values = changed(message_boost="Hi {{ nobody }}")
-    assert pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": [1]}) == {"BOOST": ""}
+def test_the_list_names_three_thresholds_and_counts_the_others(world):
+    many = [f"liked > t{number}_threshold" for number in range(6)]
+    values = {f"t{number}_threshold": str(number) for number in range(6)}
+    world.sessions(world.customer())
+    world.computed(segments=json.dumps({"segments": [{"name": "A", "when": many}]}), **values)
+    text = text_of(listed(world))
+    assert "T2 above 2 and 3 more" in text
+    assert "T3 above" not in text
 
 
-def test_a_segment_without_customers_shows_made_up_ones(seeded):
-    values = changed(low_spend_threshold="0")
-    [page] = pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": []}).values()
-    assert "A made-up customer" in text_of(page)
+def test_the_trend_has_the_segments_of_all_campaigns(written, in_window):
+    earlier = in_window(written.window.previous())
+    earlier.purchase(1, 1)
+    earlier.computed(**USUAL)
+    text = text_of(listed(written))
+    header = "Campaign VIP LAPSING BOOST REWARD OTHERS NONE"
+    assert header in text
+    [before, now] = [days(world.window.start, world.window.end) for world in (earlier, written)]
+    assert f"{before} – – 5 (100.0%) 0 (0.0%) – 0 (0.0%)" in text
+    assert f"{now} 2 (40.0%) 1 (20.0%) 1 (20.0%) – 1 (20.0%) –" in text
+    written.message()
+    assert "Campaign VIP BOOST" in text_of(listed(written, trend=Trend.MESSAGES))
+
+
+def test_the_approver_reads_every_text_in_every_language(world, written):
+    written.computed(**WRITTEN, require_approval=True)
+    ask(written)
+    question = Question("a run", open=True)
+    page = approval_page(written.engine, Viewer(may_answer=True), written.window, question=question, as_of=written.now)
+    text = text_of(page)
+    assert "2 VIP · 1 BOOST" in text
+    assert "Hi Ada, you are a VIP." in text
+    assert "In es Gracias, Eva." in text
+    assert dots(page)["VIP"] == "segment_1"
+
+
+def test_messages_are_filtered_by_the_windows_own_segments(written):
+    written.message()
+
+    def page_of(**filters):
+        return messages_page.messages_page(written.engine, VIEWER, written.window, Filters(**filters))
+
+    options = [a["value"] for tag, a in Tags(page_of()).tags if tag == "option" and a["value"].isupper()]
+    assert options == ["VIP", "BOOST"]
+    assert dots(page_of()) == {"VIP": "segment_1", "BOOST": "boost"}
+    assert "2 messages" in text_of(page_of(segment="VIP"))
+    gone = page_of(segment="REWARD")
+    assert "REWARD (0)" in text_of(gone)
+    message = messages_page.message_page(written.engine, VIEWER, written.window, 1)
+    assert dots(message) == {"VIP": "segment_1"}
+
+
+def test_a_customers_page_says_why_in_words(written):
+    def page_of(customer):
+        return customer_page(written.engine, VIEWER, str(customer), Settings(), as_of=written.now)
+
+    assert "VIP: spend $600 is at least $500; 1 purchase is more than 0." in text_of(page_of(1))
+    assert "LAPSING: never bought, so longer ago than 28 days; 1 like is more than 0." in text_of(page_of(2))
+    assert "No message: LAPSING is not texted" in text_of(page_of(2))
+    others = text_of(page_of(4))
+    assert "Not VIP: spend $200 is less than $500. Not LAPSING:" in others
+    assert "Sessions a week Segment" in others  # the table of a chart without a line
+    assert "REWARD" not in others
+
+
+def test_a_customers_chart_has_a_line_only_where_the_rules_name_one(written, in_window):
+    earlier = in_window(written.window.previous())
+    earlier.purchase(1, 1)
+    earlier.computed(**USUAL)
+    text = text_of(customer_page(written.engine, VIEWER, "1", Settings(), as_of=written.now))
+    assert "Threshold" in text
+    assert f"{days(written.window.start, written.window.end)} 0 – VIP" in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engage.texts.template import values
+from engage.texts.sms_preview import made_up
 
 CONTACTS = [
     "https://evil.example/x", "http://1.2.3.4", "evil.com", "EVIL.COM", "www.evil.com", "Ada evil.com", "evil.com Ada",
@@ -19,11 +19,11 @@ NAMES = [
 
 @pytest.mark.parametrize("name", CONTACTS)
 def test_a_link_an_address_or_a_phone_number_is_no_name(name):
-    shown = values(name, 0, 0)
+    shown = made_up(name)
     assert (shown["name"], shown["first_name"]) == ("there", "there")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_stays(name):
-    assert values(name, 0, 0)["name"] == name
-    assert values(name, 0, 0)["first_name"] == name.split()[0]
+    assert made_up(name)["name"] == name
+    assert made_up(name)["first_name"] == name.split()[0]

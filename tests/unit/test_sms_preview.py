@@ -8,13 +8,13 @@ GREETING = Template.parse("Hi {{ first_name }}! Reply STOP to opt out.")
 
 
 def test_a_preview_says_what_is_filled_in():
-    seen = sms_preview.preview(GREETING, template.values("Ada Diaz", 100, 1.0))
+    seen = sms_preview.preview(GREETING, sms_preview.made_up("Ada Diaz"))
     assert seen.parts == (Part("Hi "), Part("Ada", filled_in=True), Part("! Reply STOP to opt out."))
     assert (seen.text, seen.characters, seen.segments, seen.plain) == ("Hi Ada! Reply STOP to opt out.", 30, 1, True)
 
 
 def test_one_letter_outside_the_plain_alphabet_is_seen():
-    seen = sms_preview.preview(GREETING, template.values("Zoë", 100, 1.0))
+    seen = sms_preview.preview(GREETING, sms_preview.made_up("Zoë"))
     assert not seen.plain
 
 

@@ -1,6 +1,7 @@
 """What a message template may hold, and how values are cleaned and inserted."""
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,16 +12,38 @@ from engage.errors import SettingsError
 from engage.texts.opt_out_line import OPT_OUT_LINE
 from engage.texts.template import MAX_VALUE, PLACEHOLDERS, Template, clean, values
 
-ADA = values("Ada Lovelace", 12345, 5.125)
+NUMBERS: dict[str, Any] = {
+    "total_spend_cents": 12345,
+    "avg_weekly_sessions": 5.125,
+    "purchases": 3,
+    "days_since_last_purchase": 34,
+    "favourite_item": "Taco al pastor",
+}
+ADA = values("Ada Lovelace", **NUMBERS)
 
 
 def rendered(text: str, name: str | None = "Ada Lovelace") -> str:
-    return Template.parse(text).render(values(name, 12345, 5.125))
+    return Template.parse(text).render(values(name, **NUMBERS))
 
 
 def test_placeholders_are_filled_in():
     text = "Hi {{ first_name }} ({{name}}), {{ total_spend }} in {{weekly_sessions}} visits. STOP ends this"
     assert rendered(text) == "Hi Ada (Ada Lovelace), 123.45 in 5.1 visits. STOP ends this"
+
+
+def test_a_text_names_purchases_days_and_the_favourite_item():
+    text = "{{ purchases }}, {{ days_since_last_purchase }}, {{ favourite_item }}. STOP ends this"
+    assert rendered(text) == "3, 34, Taco al pastor. STOP ends this"
+    nothing = NUMBERS | {"purchases": 0, "days_since_last_purchase": None, "favourite_item": None}
+    assert Template.parse(text).render(values("Ada", **nothing)) == "0, many, your favourite. STOP ends this"
+
+
+@pytest.mark.parametrize("item", ["https://evil.example", "call +1 202 555 0100", "\u202e\u200b"])
+def test_an_item_that_reads_as_a_link_or_a_phone_is_not_named(item):
+    text = "{{ favourite_item }}. STOP ends this"
+    assert (
+        Template.parse(text).render(values("Ada", **(NUMBERS | {"favourite_item": item}))).startswith("your favourite")
+    )
 
 
 def test_text_without_placeholders_is_kept_as_it_is():
@@ -145,7 +168,7 @@ def test_a_value_is_never_a_template():
     ],
 )
 def test_a_name_is_cleaned_of_what_nobody_sees(name, shown):
-    assert values(name, 0, 0)["name"] == shown
+    assert values(name, **NUMBERS)["name"] == shown
 
 
 def test_a_name_is_cut_to_what_a_text_can_bear():
