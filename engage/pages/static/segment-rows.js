@@ -134,7 +134,7 @@
     moves.down.disabled = last;
     label(card.querySelector("[data-removes=segment]"), `Remove ${name}`);
     card.querySelectorAll("[data-adds]").forEach((button) => {
-      const what = { condition: "Add a condition", any: "Add a group of which any holds", not: "Add a group of which not all hold", language: "Add a language" };
+      const what = { condition: "Add a condition", any: "Add an any-of group", not: "Add a not-all group", language: "Add a language" };
       label(button, `${what[button.dataset.adds]} to ${button.closest("[data-group]") ? "a group of " : ""}${name}`);
       const depth = [...card.querySelectorAll("[data-group]")].filter((group) => group.contains(button)).length;
       button.hidden = button.dataset.adds !== "condition" && button.dataset.adds !== "language" && depth >= DEEPEST;
@@ -231,34 +231,45 @@
 
   const place = (card) => `${nameOf(card)} is number ${cards().indexOf(card) + 1} of ${cards().length}.`;
 
-  // --- dragging
+  // --- dragging. The list has the pointer, as a card loses it when it moves.
+
+  const EDGE = 60; // pixels from the window's edge at which it scrolls
+  const SCROLL = 24;
+
+  function drag(card, y) {
+    const over = cards().find((one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return one !== card && top <= y && y <= bottom;
+    });
+    if (over) {
+      const { top, height } = over.getBoundingClientRect();
+      const isBelow = cards().indexOf(over) > cards().indexOf(card);
+      if (isBelow && y > top + height / 2) over.after(card);
+      if (!isBelow && y < top + height / 2) over.before(card);
+    }
+    if (y < EDGE) window.scrollBy(0, -SCROLL);
+    if (y > window.innerHeight - EDGE) window.scrollBy(0, SCROLL);
+  }
 
   function dragging(changed) {
-    let dragged = null;
-    list.addEventListener("dragstart", (event) => {
-      const grip = event.target.closest?.(".grip");
-      if (!grip) return;
-      dragged = grip.closest("[data-segment]");
-      event.dataTransfer.effectAllowed = "move";
-      event.dataTransfer.setData("text/plain", nameOf(dragged));
-      event.dataTransfer.setDragImage(dragged, 10, 10);
-      dragged.classList.add("dragged");
-    });
-    list.addEventListener("dragover", (event) => {
-      const over = event.target.closest("[data-segment], [data-otherwise]");
-      if (!dragged || !over) return;
+    let card = null;
+    let before = 0;
+    list.addEventListener("pointerdown", (event) => {
+      if (!event.target.closest(".grip") || event.button) return;
       event.preventDefault();
-      const { top, height } = over.getBoundingClientRect();
-      const below = event.clientY > top + height / 2 && !("otherwise" in over.dataset);
-      if (over !== dragged) over[below ? "after" : "before"](dragged);
+      card = event.target.closest("[data-segment]");
+      before = cards().indexOf(card);
+      card.classList.add("dragged");
+      list.setPointerCapture(event.pointerId);
     });
-    list.addEventListener("drop", (event) => dragged && event.preventDefault());
-    list.addEventListener("dragend", () => {
-      dragged?.classList.remove("dragged");
-      const card = dragged;
-      dragged = null;
+    list.addEventListener("pointermove", ({ clientY }) => card && drag(card, clientY));
+    list.addEventListener("lostpointercapture", () => {
+      card?.classList.remove("dragged");
+      const moved = card;
+      card = null;
+      if (!moved || cards().indexOf(moved) === before) return;
       refresh();
-      if (card) changed(card);
+      changed(moved);
     });
   }
 
