@@ -14,7 +14,7 @@ from engage.pages.audit_log import SETTING_EVENTS, Place
 from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
 from engage.pages.viewer import Viewer
-from engage.settings import Change, Settings
+from engage.settings import Change, Settings, texts
 from engage.storage.schema import campaign as campaign_table
 from engage.window import ANCHOR, LENGTH
 from tests.dags.web_client import web_client
@@ -24,6 +24,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.te
 AT = datetime(2026, 11, 26, 14, tzinfo=UTC)
 EVENTS = events_of(None)
 ADA = SimpleNamespace(get_name=lambda: "ada")
+RULES = json.dumps(
+    {
+        "segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}],
+        "otherwise": "NONE",
+    }
+)
 OLD = [{"name": "approval_hours", "value": "3", "was": None}]
 
 
@@ -80,7 +86,7 @@ def client(airflow_tables, permissions, monkeypatch):
         with Session(airflow_tables) as found, found.begin():
             yield found
 
-    access = [engage_web_access._run_access, engage_web_access._same_origin, engage_web_access._requires_variables]
+    access = [engage_web_access._run_access, engage_web_access._same_origin]
     return web_client(
         monkeypatch,
         airflow_tables,
@@ -238,34 +244,71 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     body = {"changes": [{"name": "no_such", "value": "1", "was": None}, *OLD]}
     assert client.post("/settings-save", json=body).status_code == 200
     assert variables(engine) == {"engage_approval_hours": "3"}
-    body = {"changes": [{"name": "message_boost", "value": "x" * 4001, "was": None}]}
+    body = {"changes": [{"name": "message_boost", "value": "x" * 60_001, "was": None}]}
     assert client.post("/settings-save", json=body).status_code == 422
 
 
-# --- thresholds
+# --- settings whose names the staff choose
 
 
-def test_thresholds_are_set_and_taken_back(client, engine):
+def test_rules_thresholds_and_texts_are_set_and_taken_back(client, engine):
     put(engine, low_spend_threshold="100.00")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
-    answer = client.post("/thresholds", json=body)
+    changes = [
+        {"name": "segments", "value": RULES, "was": None},
+        {"name": "lapsing_days_threshold", "value": "28", "was": None},
+        {"name": "message_lapsing", "value": "Come back. Reply STOP.", "was": None},
+        {"name": "low_spend_threshold", "value": "120.5", "was": "100.00"},
+    ]
+    answer = client.post("/settings-save", json={"changes": changes})
     assert answer.json()["detail"] == (
-        "Set: BOOST below $120.50 and REWARD above 4 sessions a week. The next campaign takes them."
+        "Saved: “Segments and their rules”, “Lapsing days threshold”, “Text for LAPSING”, “Low spend threshold”. "
+        "The next campaign takes them."
     )
-    assert variables(engine) == {"engage_low_spend_threshold": "120.5", "engage_high_activity_threshold": "4"}
-    assert [event for event, *_ in log(engine)] == ["engage.thresholds"]
+    assert variables(engine) == {
+        "engage_segments": RULES,
+        "engage_lapsing_days_threshold": "28",
+        "engage_message_lapsing": "Come back. Reply STOP.",
+        "engage_low_spend_threshold": "120.5",
+    }
+    [(event, _, details)] = log(engine)
+    assert (event, details["reset"]) == ("engage.settings", [])
     assert client.post("/settings-save", json=answer.json()["undo"]["body"]).status_code == 200
-    assert variables(engine)["engage_low_spend_threshold"] == "100.00"
+    assert variables(engine) == {"engage_low_spend_threshold": "100.00"}
 
 
 def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
-    put(engine, low_spend_threshold="90")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
-    answer = client.post("/thresholds", json=body)
-    assert answer.status_code == 409
-    assert "“Low spend: below this is BOOST”" in answer.json()["detail"]
-    assert variables(engine) == {"engage_low_spend_threshold": "90"}
+    put(engine, low_spend_threshold="90", lapsing_days_threshold="7")
+    for name, seen in (("low_spend_threshold", "100.00"), ("lapsing_days_threshold", None)):
+        answer = client.post("/settings-save", json={"changes": [{"name": name, "value": "120.5", "was": seen}]})
+        assert answer.status_code == 409
+    assert "“Lapsing days threshold”" in answer.json()["detail"]
+    assert variables(engine) == {"engage_low_spend_threshold": "90", "engage_lapsing_days_threshold": "7"}
     assert log(engine) == []
+
+
+def test_a_variable_of_the_staffs_own_has_a_description(client, engine):
+    from airflow.models.variable import Variable
+
+    changes = [{"name": "lapsing_days_threshold", "value": "28", "was": None}]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
+    with Session(engine) as session:
+        [found] = session.scalars(sa.select(Variable)).all()
+    assert found.description.startswith("The number that rules name lapsing_days_threshold.")
+
+
+def test_rules_that_name_a_threshold_without_a_variable_are_not_saved(client, engine):
+    answer = client.post("/settings-save", json={"changes": [{"name": "segments", "value": RULES, "was": None}]})
+    assert answer.status_code == 400
+    assert "needs the setting lapsing_days_threshold" in answer.json()["detail"]
+    assert variables(engine) == {}
+
+
+def test_a_variable_that_is_no_setting_is_not_read(client, engine):
+    put(engine, gossip="secret", lapsing_days_threshold="7")
+    import engage_web_variables
+
+    with Session(engine) as session:
+        assert engage_web_variables.values(session) == {"lapsing_days_threshold": "7"}
 
 
 # --- the audit log
@@ -341,8 +384,8 @@ def test_an_address_of_the_activity_that_is_wrong_says_so(client):
 
 
 def test_every_setting_can_be_saved_by_its_name(client, engine):
-    defaults = Settings().model_dump()
-    changes = [{"name": name, "value": str(value), "was": None} for name, value in defaults.items()]
+    defaults = texts(Settings())
+    changes = [{"name": name, "value": value, "was": None} for name, value in defaults.items()]
     assert client.post("/settings-save", json={"changes": changes}).status_code == 200
     assert len(variables(engine)) == len(defaults)
 
@@ -360,9 +403,47 @@ def test_a_wrong_setting_is_quoted_only_to_a_user_who_may_read_it(client, airflo
 
 
 @pytest.mark.parametrize("missing", ["GET", "POST", "PUT", "DELETE"])
-def test_thresholds_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
+def test_segments_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
     import engage_web_access
 
     assert engage_web_access._may_set_segments(ADA)
     permissions.methods -= {missing}
     assert not engage_web_access._may_set_segments(ADA)
+
+
+# --- the page Segments
+
+
+def test_rules_are_read_from_json_or_said_to_be_wrong(client):
+    answer = client.post("/segments-read", json={"text": RULES}).json()
+    assert answer["rules"] == json.loads(RULES)
+    assert answer["thresholds"] == ["lapsing_days_threshold"]
+    answer = client.post("/segments-read", json={"text": '{"segments": [{"name": "<b>", "when": []}]}'})
+    assert answer.status_code == 200
+    assert answer.json()["wrong"].startswith('The name of segment 1 is "<b>"')
+
+
+def test_a_draft_is_counted_only_over_a_window_with_segments(client):
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": []}
+    for path in ("/segments-counts", "/segments-texted"):
+        answer = client.post(path, json=draft)
+        assert answer.status_code == 404
+        assert "run its bucket step first" in answer.json()["detail"]
+    assert client.post("/segments-counts", json={"window_start": "2025-01-07", "changes": []}).status_code == 400
+    assert client.get("/segments").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"customers": {"BOOST": [-1]}}, {"customers": {"BOOST": [2**63]}}, {"customers": {"BOOST": [1, 2, 3, 4]}}],
+    ids=str,
+)
+def test_customers_of_a_preview_are_few_and_have_ids(client, more):
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": []}
+    assert client.post("/segments-texts", json=draft | more).status_code == 422
+
+
+def test_a_draft_of_any_size_is_refused(client):
+    changes = [{"name": f"t{n}_threshold", "value": "1", "was": None} for n in range(500)]
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": changes}
+    assert client.post("/segments-counts", json=draft).status_code == 422
