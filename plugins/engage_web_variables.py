@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from engage import settings
 from engage.errors import SettingsError
-from engage.settings import PREFIX, Change, Settings, descriptions
+from engage.settings import PREFIX, Change, Settings, described, is_setting
 
 
 class Outdated(Exception):
@@ -38,8 +38,13 @@ def value(session: Session, name: str) -> str | None:
 
 
 def values(session: Session) -> dict[str, str]:
-    """The texts of all Variables of settings, by setting. A setting without one has its default."""
-    return {name: one.val for name, one in _rows(session, list(Settings.model_fields)).items()}
+    """The texts of all Variables of settings, by setting, also of those whose names staff chose.
+
+    A fixed setting without a Variable has its default.
+    """
+    found = session.scalars(sa.select(Variable).where(Variable.key.startswith(PREFIX, autoescape=True)))
+    texts = {one.key.removeprefix(PREFIX): one.val for one in found}
+    return {name: texts[name] for name in sorted(texts) if is_setting(name)}
 
 
 def may_read(user: BaseUser, name: str) -> bool:
@@ -50,9 +55,9 @@ def may_read(user: BaseUser, name: str) -> bool:
     return asked
 
 
-def may_read_all(user: BaseUser) -> bool:
+def may_read_all(user: BaseUser, session: Session) -> bool:
     """Whether Airflow lets the user see the Variables of all settings."""
-    return all(may_read(user, name) for name in Settings.model_fields)
+    return all(may_read(user, name) for name in {*Settings.model_fields, *values(session)})
 
 
 def may_edit(user: BaseUser, name: str) -> bool:
@@ -81,7 +86,7 @@ def change(session: Session, changes: Sequence[Change]) -> None:
         elif found is not None:
             found.set_val(one.value)
         else:
-            session.add(Variable(PREFIX + one.name, one.value, descriptions()[one.name]))
+            session.add(Variable(PREFIX + one.name, one.value, described(one.name)))
     try:
         session.flush()
     except IntegrityError:  # another user has made one of them at the same time
