@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,35 +15,42 @@ from engage_web_access import SEARCH, SEE, TheViewer
 from engage_web_database import Database
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from engage.pages import settings_page
 from engage.pages.audit_log import SETTING_EVENTS
 from engage.pages.audit_words import of_entry
+from engage.pages.setting_fields import CODE
 from engage.pages.settings_page import Editor
 from engage.settings import PREFIX, Change, Settings, is_setting, label, refusals
 
 router = APIRouter()
-CHANGES = 500
-"""Most changes at once."""
 SHOWN = 20
 """Changes in the history on the page."""
-TEXT = 60_000
-"""Characters of a value. Those of an allowed one are fewer."""
+MOST = 200
+"""Settings that are saved at once."""
+TEXT, CODE_TEXT = 4000, 50_000
+"""Characters of a value, and of one that is JSON. Those of an allowed one are not more."""
 
 
 class Wanted(BaseModel):
     """One changed setting; without ``value`` its Variable is deleted."""
 
     name: str
-    value: str | None = Field(max_length=TEXT)
+    value: str | None = Field(max_length=CODE_TEXT)
     was: str | None
+
+    @model_validator(mode="after")
+    def _short(self) -> Wanted:
+        if self.name not in CODE and len(self.value or "") > TEXT:
+            raise ValueError(f"The value has more than {TEXT} characters.")
+        return self
 
 
 class Changes(BaseModel):
     """The changed settings, as the user typed them."""
 
-    changes: list[Wanted] = Field(max_length=CHANGES)
+    changes: list[Wanted] = Field(max_length=MOST)
     back: bool = False
     """Whether they take earlier ones back."""
 
@@ -54,11 +62,12 @@ class Changes(BaseModel):
 
 def _editor(user: GetUserDep, session: SessionDep) -> Editor:
     stored = engage_web_variables.values(session)
-    readable = {name for name in (*Settings.model_fields, *stored) if engage_web_variables.may_read(user, name)}
+    names = {*Settings.model_fields, *stored}
+    readable = {name for name in names if engage_web_variables.may_read(user, name)}
     editable = {name for name in readable if engage_web_variables.may_edit(user, name)}
     overridden = {name for name in readable if f"AIRFLOW_VAR_{PREFIX}{name}".upper() in os.environ}
     seen = {name: value for name, value in stored.items() if name in readable}
-    return Editor(seen, readable, editable, overridden)
+    return Editor(seen, readable, editable, overridden, hidden=stored.keys() - readable)
 
 
 TheEditor = Annotated[Editor, Depends(_editor)]
@@ -77,8 +86,7 @@ def page(engine: Database, viewer: TheViewer, editor: TheEditor, user: GetUserDe
     if engage_web_audit.may_read(user):
         entries = engage_web_audit.entries(session, SETTING_EVENTS, limit=SHOWN)
         history = [one for one in map(of_entry, entries) if one]
-    seen = Editor(editor.stored, editor.readable, editor.editable, editor.overridden, history)
-    return HTMLResponse(settings_page.settings_page(engine, viewer, seen))
+    return HTMLResponse(settings_page.settings_page(engine, viewer, replace(editor, history=history)))
 
 
 @router.post("/settings-check", dependencies=[*SEARCH, Depends(_requires_all)])

@@ -38,10 +38,13 @@ def value(session: Session, name: str) -> str | None:
 
 
 def values(session: Session) -> dict[str, str]:
-    """The texts of all Variables of settings, by setting. A setting without one has its default."""
+    """The texts of all Variables of settings, by setting, also of those whose names staff chose.
+
+    A fixed setting without a Variable has its default.
+    """
     found = session.scalars(sa.select(Variable).where(Variable.key.startswith(PREFIX, autoescape=True)))
-    named = {one.key.removeprefix(PREFIX): one for one in found}
-    return {name: one.val for name, one in named.items() if is_setting(name)}
+    texts = {one.key.removeprefix(PREFIX): one.val for one in found}
+    return {name: texts[name] for name in sorted(texts) if is_setting(name)}
 
 
 def may_read(user: BaseUser, name: str) -> bool:
@@ -52,9 +55,9 @@ def may_read(user: BaseUser, name: str) -> bool:
     return asked
 
 
-def may_read_all(user: BaseUser) -> bool:
+def may_read_all(user: BaseUser, session: Session) -> bool:
     """Whether Airflow lets the user see the Variables of all settings."""
-    return all(may_read(user, name) for name in Settings.model_fields)
+    return all(may_read(user, name) for name in {*Settings.model_fields, *values(session)})
 
 
 def may_edit(user: BaseUser, name: str) -> bool:

@@ -14,7 +14,6 @@ from engage.pages.segment_tones import FURTHER, tones
 from engage.pages.threshold_words import RuleLine
 from engage.pages.viewer import NextRun, Viewer
 from engage.segments import DEFAULT
-from engage.settings import LABELS
 from engage.window import ANCHOR, Window
 
 AT = datetime(2026, 11, 26, 14, 8, 2, tzinfo=UTC)
@@ -42,7 +41,6 @@ def gallery(viewer: Viewer) -> str:
             Happening(AT, Kind.SETTINGS, "info", "changed", "ada", settings={"message_boost": "set"}),
             Happening(AT, Kind.CAMPAIGNS, "failed", "halted the campaign", "ada", "a typo", Window(ANCHOR)),
         ),
-        labels=LABELS,
         next_runs=(
             NextRun(AT + timedelta(days=38), AT),
             NextRun(AT, AT),

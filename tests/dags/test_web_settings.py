@@ -248,32 +248,90 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     assert client.post("/settings-save", json=body).status_code == 422
 
 
-# --- settings whose names the staff choose
+# --- settings whose names staff choose
+
+RULES = {"segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}]}
+WRITTEN = [
+    {"name": "segments", "value": json.dumps(RULES), "was": None},
+    {"name": "lapsing_days_threshold", "value": "28", "was": None},
+    {"name": "message_lapsing", "value": "We miss you. Reply STOP to opt out.", "was": None},
+]
 
 
-def test_rules_thresholds_and_texts_are_set_and_taken_back(client, engine):
-    put(engine, low_spend_threshold="100.00")
-    changes = [
-        {"name": "segments", "value": RULES, "was": None},
-        {"name": "lapsing_days_threshold", "value": "28", "was": None},
-        {"name": "message_lapsing", "value": "Come back. Reply STOP.", "was": None},
-        {"name": "low_spend_threshold", "value": "120.5", "was": "100.00"},
-    ]
-    answer = client.post("/settings-save", json={"changes": changes})
+def test_rules_a_threshold_and_a_text_are_saved_together_taken_back_and_named_in_the_audit_log(client, engine):
+    from airflow.models.variable import Variable
+
+    answer = client.post("/settings-save", json={"changes": WRITTEN})
     assert answer.json()["detail"] == (
-        "Saved: “Segments and their rules”, “Lapsing days threshold”, “Text for LAPSING”, “Low spend threshold”. "
-        "The next campaign takes them."
+        "Saved: “Segments and their rules”, “Lapsing days threshold”, “Text for LAPSING”. The next campaign takes them."
     )
-    assert variables(engine) == {
-        "engage_segments": RULES,
-        "engage_lapsing_days_threshold": "28",
-        "engage_message_lapsing": "Come back. Reply STOP.",
-        "engage_low_spend_threshold": "120.5",
-    }
-    [(event, _, details)] = log(engine)
-    assert (event, details["reset"]) == ("engage.settings", [])
-    assert client.post("/settings-save", json=answer.json()["undo"]["body"]).status_code == 200
-    assert variables(engine) == {"engage_low_spend_threshold": "100.00"}
+    assert variables(engine)["engage_lapsing_days_threshold"] == "28"
+    with Session(engine) as session:
+        found = {one.key: one.description for one in session.scalars(sa.select(Variable))}
+    assert found["engage_message_lapsing"] == "The text message for LAPSING. Allowed: a text of 1 to 1000 characters."
+    assert found["engage_lapsing_days_threshold"].startswith("The number that rules name lapsing_days_threshold.")
+    [(_, _, details)] = log(engine)
+    assert details["set"] == ["segments", "lapsing_days_threshold", "message_lapsing"]
+    page = client.get("/activity?kind=settings").text
+    assert '<a href="settings#lapsing_days_threshold">Lapsing days threshold</a>' in page
+    undone = client.post("/settings-save", json=answer.json()["undo"]["body"])
+    assert undone.status_code == 200
+    assert variables(engine) == {}
+
+
+def test_rules_without_their_threshold_are_refused_and_so_is_a_threshold_that_they_need(client, engine):
+    answer = client.post("/settings-save", json={"changes": WRITTEN[:1]})
+    assert answer.status_code == 400
+    assert "needs the setting lapsing_days_threshold, and there is none" in answer.json()["errors"]["segments"]
+    client.post("/settings-save", json={"changes": WRITTEN})
+    deleted = [{"name": "lapsing_days_threshold", "value": None, "was": "28"}]
+    assert client.post("/settings-save", json={"changes": deleted}).status_code == 400
+    assert variables(engine)["engage_lapsing_days_threshold"] == "28"
+
+
+def test_all_variables_of_settings_are_read_with_one_query(session, airflow_tables):
+    import engage_web_variables
+
+    put(airflow_tables, vip_threshold="1", message_vip="x", max_segments="2", no_such="3", **{"Message_VIP": "4"})
+    queries = []
+    sa.event.listen(airflow_tables, "before_cursor_execute", lambda *call: queries.append(call[2]))
+    assert engage_web_variables.values(session) == {"max_segments": "2", "message_vip": "x", "vip_threshold": "1"}
+    assert len(queries) == 1
+
+
+def test_an_edit_of_a_chosen_variable_in_airflow_is_about_settings(session, airflow_tables, client):
+    written(airflow_tables, "patch_variable", 1, extra={"key": "engage_vip_threshold"})
+    written(airflow_tables, "patch_variable", 2, extra={"key": "engage_vip"})
+    page = client.get("/activity?kind=settings").text
+    assert "settings#vip_threshold" in page
+    assert page.count("<strong>ada</strong>") == 1
+
+
+def test_a_chosen_variable_that_the_user_may_not_see_is_not_shown(client, engine, permissions):
+    put(engine, vip_threshold="717")
+    assert '"717"' in client.get("/settings").text
+    permissions.hidden = {"engage_vip_threshold"}
+    assert '"717"' not in client.get("/settings").text
+    assert client.post("/settings-check", json={"changes": OLD}).status_code == 403
+
+
+def test_a_user_who_may_not_edit_a_new_variable_changes_none(client, engine, permissions):
+    permissions.is_authorized_variable = lambda *, method, details, user: (
+        method == "GET" or details.key != "engage_vip_threshold"
+    )
+    changes = [{"name": "vip_threshold", "value": "5", "was": None}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 403
+    assert variables(engine) == {}
+
+
+def test_json_may_be_longer_than_a_text(client):
+    long = json.dumps(RULES) + " " * 5000
+    changes = [{"name": "segments", "value": long, "was": None}, WRITTEN[1]]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
+    changes = [{"name": "messages", "value": "x" * 50_001, "was": None}]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 422
+
+
 
 
 def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
@@ -284,31 +342,6 @@ def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
     assert "“Lapsing days threshold”" in answer.json()["detail"]
     assert variables(engine) == {"engage_low_spend_threshold": "90", "engage_lapsing_days_threshold": "7"}
     assert log(engine) == []
-
-
-def test_a_variable_of_the_staffs_own_has_a_description(client, engine):
-    from airflow.models.variable import Variable
-
-    changes = [{"name": "lapsing_days_threshold", "value": "28", "was": None}]
-    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
-    with Session(engine) as session:
-        [found] = session.scalars(sa.select(Variable)).all()
-    assert found.description.startswith("The number that rules name lapsing_days_threshold.")
-
-
-def test_rules_that_name_a_threshold_without_a_variable_are_not_saved(client, engine):
-    answer = client.post("/settings-save", json={"changes": [{"name": "segments", "value": RULES, "was": None}]})
-    assert answer.status_code == 400
-    assert "needs the setting lapsing_days_threshold" in answer.json()["detail"]
-    assert variables(engine) == {}
-
-
-def test_a_variable_that_is_no_setting_is_not_read(client, engine):
-    put(engine, gossip="secret", lapsing_days_threshold="7")
-    import engage_web_variables
-
-    with Session(engine) as session:
-        assert engage_web_variables.values(session) == {"lapsing_days_threshold": "7"}
 
 
 # --- the audit log
@@ -415,8 +448,8 @@ def test_segments_are_set_only_by_a_user_who_may_also_take_it_back(permissions, 
 
 
 def test_rules_are_read_from_json_or_said_to_be_wrong(client):
-    answer = client.post("/segments-read", json={"text": RULES}).json()
-    assert answer["rules"] == json.loads(RULES)
+    answer = client.post("/segments-read", json={"text": json.dumps(RULES)}).json()
+    assert answer["rules"] == RULES | {"otherwise": "NONE"}
     assert answer["thresholds"] == ["lapsing_days_threshold"]
     answer = client.post("/segments-read", json={"text": '{"segments": [{"name": "<b>", "when": []}]}'})
     assert answer.status_code == 200
