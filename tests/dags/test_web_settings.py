@@ -24,12 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.te
 AT = datetime(2026, 11, 26, 14, tzinfo=UTC)
 EVENTS = events_of(None)
 ADA = SimpleNamespace(get_name=lambda: "ada")
-RULES = json.dumps(
-    {
-        "segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}],
-        "otherwise": "NONE",
-    }
-)
 OLD = [{"name": "approval_hours", "value": "3", "was": None}]
 
 
@@ -330,8 +324,6 @@ def test_json_may_be_longer_than_a_text(client):
     assert client.post("/settings-save", json={"changes": changes}).status_code == 200
     changes = [{"name": "messages", "value": "x" * 50_001, "was": None}]
     assert client.post("/settings-save", json={"changes": changes}).status_code == 422
-
-
 
 
 def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):

@@ -248,11 +248,16 @@ def test_what_is_no_list_of_segments_is_said_as_a_whole(text):
 
 
 def test_it_says_how_many_may_be_texted_and_why_others_may_not(seeded):
-    seeded.execute(sa.text("UPDATE customer SET opted_out_at = now() WHERE customer_id = 1"))
     values = changed(low_spend_threshold="1000000")
+    seeded.execute(sa.text("UPDATE customer SET opted_out_at = NULL, consent_at = now() WHERE phone IS NOT NULL"))
+    seeded.execute(sa.text("UPDATE customer SET opted_out_at = now() WHERE customer_id <= 30"))
+    with_phone = seeded.value("SELECT count(*) FROM customer WHERE phone IS NOT NULL AND opted_out_at IS NULL")
     answer = pages.texted(seeded.engine, EDITOR, seeded.window, values, seeded.now)
-    assert answer["by_segment"] == {"BOOST": "799 may be texted", "REWARD": "0 may be texted"}
-    assert "Left out: 1 Opted out: 1" in text_of(answer["part"])
+    assert answer["by_segment"] == {"BOOST": f"{with_phone} may be texted", "REWARD": "0 may be texted"}
+    text = text_of(answer["part"])
+    assert f"may be texted {with_phone} {with_phone} SMS segments" in text
+    assert f"Left out: {800 - with_phone}" in text
+    assert "Opted out: 30" in text
 
 
 def test_a_draft_with_a_mistake_has_no_recipients(seeded):
