@@ -148,6 +148,7 @@ def test_an_op_builds_a_segment_with_the_mouse_and_sees_what_a_run_makes_of_it(
     expect(page.locator("[data-then=LAPSING]")).not_to_have_text("0")
     expect(card(page, 0).get_by_text("may be texted")).to_be_visible()
     expect(card(page, 0).locator("[data-example]:visible")).to_contain_text("We miss you, ")
+    expect(page.locator("#counts")).not_to_have_attribute("aria-busy", "true")
     shown = seen(page)
     both_themes(watched.page, "segments", 900)
 
@@ -228,6 +229,9 @@ def test_the_same_segment_is_built_with_the_keyboard_alone(watched: Watched, lik
     page.get_by_role("button", name="Remove LAPSING").focus()
     press("Enter")
     expect(page.get_by_role("button", name="Remove BOOST")).to_be_focused()
+    expect(page.get_by_role("button", name="Take back all changes")).not_to_be_visible()  # nothing is left to take back
+    press("Enter")
+    assert names(page) == ["REWARD"]
     page.get_by_role("button", name="Take back all changes").focus()
     press("Enter")
     assert names(page) == ["BOOST", "REWARD"]

@@ -87,7 +87,6 @@
 
   async function count() {
     latest += 1;
-    byId("counts").setAttribute("aria-busy", "true");
     const answer = await ask("segments-counts");
     if (!answer) return;
     byId("counts").removeAttribute("aria-busy");
@@ -120,6 +119,7 @@
 
   function later() {
     latest += 1; // an answer on its way is of an earlier draft
+    byId("counts").setAttribute("aria-busy", "true");
     if (byId("set")) byId("set").disabled = true; // until the draft is checked
     byId("start-again").hidden = !changes().length;
     clearTimeout(waiting);
