@@ -64,6 +64,7 @@ def variables(airflow: Airflow) -> Iterator[Variables]:
     yield read
     for name in OWN:
         airflow.http.delete(f"/api/v2/variables/engage_{name}")
+    airflow.add_default_variables()
     for name in ("message_boost", "message_reward", "low_spend_threshold", "high_activity_threshold"):
         airflow.set_variable(f"engage_{name}", str(Settings().model_dump()[name]))
 
@@ -171,7 +172,8 @@ def test_an_op_builds_a_segment_with_the_mouse_and_sees_what_a_run_makes_of_it(
 
     toast.get_by_role("button", name="Undo").click()
     expect(toast).to_contain_text("Taken back: ")
-    assert [variables(name) for name in ("segments", "lapsing_days_threshold", "message_lapsing")] == [None] * 3
+    assert json.loads(str(variables("segments"))) == Settings().segments.to_json()
+    assert [variables(name) for name in ("lapsing_days_threshold", "message_lapsing")] == [None, None]
     expect(page.locator("[data-segment]")).to_have_count(2)
 
 

@@ -134,13 +134,21 @@
 
   // --- the user's hand
 
+  // A segment's name as it is allowed.
+  function capitals(field) {
+    const [text, at] = [field.value.toUpperCase().replaceAll(" ", "_"), field.selectionStart];
+    if (text === field.value) return;
+    field.value = text;
+    field.setSelectionRange(at, at);
+  }
+
   function edited({ target }) {
     const { dataset } = target;
     if (target.closest("[data-threshold]")) {
       thresholds.edited(target);
       later();
     } else if (["name", "number", "text", "tag", "languageText"].some((one) => one in dataset)) {
-      if ("name" in dataset) target.value = target.value.toUpperCase().replaceAll(" ", "_");
+      if ("name" in dataset) capitals(target);
       later();
     }
   }
