@@ -151,6 +151,7 @@ def test_an_op_builds_a_segment_with_the_mouse_and_sees_what_a_run_makes_of_it(
     expect(card(page, 0).locator("[data-example]:visible")).to_contain_text("We miss you, ")
     expect(page.locator("#counts")).not_to_have_attribute("aria-busy", "true")
     shown = seen(page)
+    page.get_by_role("heading", name="Segments", level=1).scroll_into_view_if_needed()
     both_themes(watched.page, "segments", 900)
 
     set_button(page).click()
