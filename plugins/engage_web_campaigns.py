@@ -12,7 +12,7 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.dagrun import DagRun
 from engage_steps import window_of
-from engage_web_access import HALT, SEE, TRIGGER, TheViewer, logged
+from engage_web_access import CHANGE_RUNS, SEE, TRIGGER, TheViewer, logged
 from engage_web_database import Database, DatabaseNow, TheWindow, airflow_now, window_named
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -183,7 +183,7 @@ def _plain(number: Decimal) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-@router.post("/halt", dependencies=[*HALT, logged("halt")])
+@router.post("/halt", dependencies=[*CHANGE_RUNS, logged("halt")])
 def halt(wanted: Halt, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Halt a campaign's sender."""
     why = parsing.note(wanted.why, "The reason")
@@ -192,7 +192,7 @@ def halt(wanted: Halt, engine: Database, user: GetUserDep, now: DatabaseNow) -> 
     return JSONResponse({"detail": "Halted. Queued messages wait."})
 
 
-@router.post("/resume", dependencies=[*HALT, logged("resume")])
+@router.post("/resume", dependencies=[*CHANGE_RUNS, logged("resume")])
 def resume(wanted: Resume, engine: Database, now: DatabaseNow) -> JSONResponse:
     """End the halt of a campaign."""
     with engine.begin() as conn:

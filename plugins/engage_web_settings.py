@@ -10,7 +10,7 @@ import engage_web_audit
 import engage_web_variables
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from engage_web_access import SEARCH, SEE, TheViewer
+from engage_web_access import SEE, SEE_BY_POST, TheViewer
 from engage_web_database import Database
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -79,13 +79,13 @@ def page(engine: Database, viewer: TheViewer, editor: TheEditor, user: GetUserDe
     return HTMLResponse(settings_page.settings_page(engine, viewer, seen))
 
 
-@router.post("/settings-check", dependencies=[*SEARCH, Depends(_requires_all)])
+@router.post("/settings-check", dependencies=[*SEE_BY_POST, Depends(_requires_all)])
 def check(wanted: Changes, engine: Database, editor: TheEditor) -> JSONResponse:
     """What the unsaved changes mean: errors by setting, and the previews of the texts. It changes nothing."""
     return JSONResponse({"detail": "", **settings_page.check(engine, editor, wanted.settings())})
 
 
-@router.post("/settings-save", dependencies=[*SEARCH, Depends(_requires_all)])
+@router.post("/settings-save", dependencies=[*SEE_BY_POST, Depends(_requires_all)])
 def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionDep) -> JSONResponse:
     """Set and delete Variables, all or none, and leave an entry in the audit log with their names."""
     changes = wanted.settings()
