@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from http import HTTPStatus
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from engage.pages import settings_page
 from engage.pages.audit_log import SETTING_EVENTS
 from engage.pages.audit_words import of_entry
 from engage.pages.settings_page import Editor
-from engage.settings import LABELS, PREFIX, Change, Settings, refusals
+from engage.settings import LABELS, Change, Settings, refusals
 
 router = APIRouter()
 SHOWN = 20
@@ -54,7 +53,7 @@ def _editor(user: GetUserDep, session: SessionDep) -> Editor:
     readable = {name for name in Settings.model_fields if engage_web_variables.may_read(user, name)}
     editable = {name for name in readable if engage_web_variables.may_edit(user, name)}
     stored = engage_web_variables.values(session) if readable else {}
-    overridden = {name for name in readable if f"AIRFLOW_VAR_{PREFIX}{name}".upper() in os.environ}
+    overridden = readable & engage_web_variables.overriding().keys()
     seen = {name: value for name, value in stored.items() if name in readable}
     return Editor(seen, readable, editable, overridden)
 
@@ -106,9 +105,21 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
     )
     if wanted.back:
         return JSONResponse({"detail": f"Taken back: {_names(changes)}."})
-    takes = "it" if len(changes) == 1 else "them"
-    detail = f"Saved: {_names(changes)}. The next campaign takes {takes}."
+    detail = f"Saved: {_names(changes)}. {next_campaign(changes)}"
     return JSONResponse({"detail": detail, "undo": undo(changes)})
+
+
+def next_campaign(changes: list[Change]) -> str:
+    """Whether the next campaign takes the changes."""
+    overriding = engage_web_variables.overriding()
+    if not (useless := [one for one in changes if one.name in overriding]):
+        return f"The next campaign takes {'it' if len(changes) == 1 else 'them'}."
+    environment = ", ".join(engage_web_variables.environment_name(one.name) for one in useless)
+    return (
+        f"The next campaign does not take {_names(useless)}: Airflow's environment sets "
+        f"{'it, and hides the Variable' if len(useless) == 1 else 'them, and hides the Variables'}. "
+        f"Remove {environment} there first."
+    )
 
 
 def undo(changes: list[Change]) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
@@ -38,8 +39,19 @@ def value(session: Session, name: str) -> str | None:
 
 
 def values(session: Session) -> dict[str, str]:
-    """The texts of all Variables of settings, by setting. A setting without one has its default."""
+    """The texts of the stored Variables, by setting: what a page shows and changes. Others have their default."""
     return {name: one.val for name, one in _rows(session, list(Settings.model_fields)).items()}
+
+
+def overriding() -> dict[str, str]:
+    """The texts of the settings that Airflow's environment sets. A run takes these, whatever the Variables are."""
+    found = {name: os.environ.get(environment_name(name)) for name in Settings.model_fields}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def environment_name(name: str) -> str:
+    """The environment variable that overrides a setting's Variable."""
+    return f"AIRFLOW_VAR_{PREFIX}{name}".upper()
 
 
 def may_read(user: BaseUser, name: str) -> bool:
@@ -91,14 +103,14 @@ def change(session: Session, changes: Sequence[Change]) -> None:
 
 def lateness_settings(session: Session) -> settings.Settings:
     """The setting of the moment by which a window is late."""
-    return settings.for_lateness(lambda key: value(session, key.removeprefix(PREFIX)))
+    return settings.for_lateness(_taken(session))
 
 
 def eligibility_settings(session: Session) -> settings.Settings:
     """The settings of the moment by which a customer may be texted; the defaults if a Variable is wrong."""
     names = ("sms_provider", "sandbox_strict", "sending_hours")
     try:
-        return settings.from_variables(lambda key: value(session, key.removeprefix(PREFIX)), *names)
+        return settings.from_variables(_taken(session), *names)
     except SettingsError:
         return settings.Settings()
 
@@ -109,7 +121,12 @@ def current(session: Session) -> settings.Settings:
     Raises:
         SettingsError: names each wrong Variable, its value, and what is allowed.
     """
-    return settings.from_variables({PREFIX + name: text for name, text in values(session).items()}.get)
+    return settings.from_variables(_taken(session))
+
+
+def _taken(session: Session) -> Callable[[str], str | None]:
+    """Reads the text that a run would take now, by key: the environment's before the Variable's."""
+    return {PREFIX + name: text for name, text in (values(session) | overriding()).items()}.get
 
 
 def _rows(session: Session, names: Sequence[str], *, lock: bool = False) -> dict[str, Variable]:

@@ -86,5 +86,5 @@ def set_thresholds(wanted: Thresholds, user: GetUserDep, session: SessionDep) ->
     except engage_web_variables.Outdated as exc:
         return engage_web_settings.outdated(exc.current, changes)
     engage_web_audit.record(session, user, "thresholds", **values)
-    detail = f"Set: {what_if.threshold_words(chosen)}. The next campaign takes them."
+    detail = f"Set: {what_if.threshold_words(chosen)}. {engage_web_settings.next_campaign(changes)}"
     return JSONResponse({"detail": detail, "undo": engage_web_settings.undo(changes)})

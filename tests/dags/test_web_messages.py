@@ -61,7 +61,7 @@ def client(engine, monkeypatch, log, user):
             row = {"bucket": "BOOST", "status": status, "queued_at": WINDOW.end, "sending_at": WINDOW.end}
             row |= {"provider": "twilio", "body": "Hello", "phone_hash": hashed}
             conn.execute(sa.insert(message).values(window_start=WINDOW.start, customer_id=number, **row))
-    session = SimpleNamespace(scalar=lambda query: None)
+    session = SimpleNamespace(scalars=lambda query: [])
     return web_client(monkeypatch, engine, user=user, session=lambda: session, without=every_check())
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from engage.errors import SettingsError
 from engage.pages.audit_log import SETTING_EVENTS, Place
 from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
@@ -44,13 +45,19 @@ class Permissions:
 
 @pytest.fixture
 def airflow_tables(engine):
-    """Airflow's tables of Variables and of the audit log."""
+    """Airflow's tables of Variables and of the audit log, and the DAG's own row."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
     from airflow.models.log import Log
     from airflow.models.team import Team
     from airflow.models.variable import Variable
 
-    tables = [Team.__table__, Variable.__table__, Log.__table__]
+    tables = [one.__table__ for one in (Team, DagBundleModel, DagModel, Variable, Log)]
     Variable.metadata.create_all(engine, tables=tables)
+    with Session(engine) as session, session.begin():
+        session.add(DagBundleModel(name="dags-folder"))
+        session.flush()
+        session.add(DagModel(dag_id="customer_engagement", bundle_name="dags-folder"))
     return engine
 
 
@@ -104,6 +111,12 @@ def put(engine, **values):
     with Session(engine) as session, session.begin():
         for name, value in values.items():
             session.add(Variable(f"engage_{name}", value, "its description"))
+
+
+@pytest.fixture
+def set_in_environment(monkeypatch):
+    """Sets a setting as an operator of Airflow may: in its environment, which hides the Variable."""
+    return lambda name, value: monkeypatch.setenv(f"AIRFLOW_VAR_ENGAGE_{name}".upper(), value)
 
 
 def log(engine):
@@ -175,7 +188,7 @@ def test_a_variable_that_was_made_or_deleted_meanwhile_is_a_change(client, engin
     assert client.post("/settings-save", json={"changes": changes}).status_code == 409
 
 
-def test_two_users_who_make_the_same_variable_at_once_do_not_overwrite_each_other(session, airflow_tables, monkeypatch):
+def test_a_variable_that_airflows_own_page_makes_at_once_is_not_overwritten(session, airflow_tables, monkeypatch):
     import engage_web_variables
 
     rows = engine_rows = engage_web_variables._rows
@@ -240,6 +253,45 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     assert variables(engine) == {"engage_approval_hours": "3"}
     body = {"changes": [{"name": "message_boost", "value": "x" * 4001, "was": None}]}
     assert client.post("/settings-save", json=body).status_code == 422
+
+
+# --- what Airflow's environment sets
+
+
+def test_the_environment_comes_before_the_variables(session, airflow_tables, set_in_environment):
+    import engage_web_variables
+
+    put(airflow_tables, approval_hours="7", send_within_days="3", sending_hours="09:00-12:00", max_segments="4")
+    set_in_environment("approval_hours", "9")
+    set_in_environment("send_within_days", "5")
+    set_in_environment("sending_hours", "10:00-11:00")
+    current = engage_web_variables.current(session)
+    assert (current.approval_hours, current.max_segments) == (9, 4)
+    assert engage_web_variables.lateness_settings(session).send_within_days == 5
+    assert engage_web_variables.eligibility_settings(session).sending_hours == "10:00-11:00"
+    assert engage_web_variables.values(session)["approval_hours"] == "7"  # what an editor shows and changes
+
+
+def test_a_wrong_value_in_the_environment_is_found(session, set_in_environment):
+    import engage_web_variables
+
+    set_in_environment("approval_hours", "")
+    with pytest.raises(SettingsError, match="engage_approval_hours is '', which is not allowed"):
+        engage_web_variables.current(session)
+
+
+def test_a_change_that_the_environment_hides_says_so(client, engine, set_in_environment):
+    set_in_environment("max_segments", "3")
+    changes = [{"name": "max_segments", "value": "4", "was": None}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).json()["detail"] == (
+        "Saved: “Longest text”, “Hours to wait for the approver”. The next campaign does not take “Longest text”: "
+        "Airflow's environment sets it, and hides the Variable. Remove AIRFLOW_VAR_ENGAGE_MAX_SEGMENTS there first."
+    )
+    set_in_environment("low_spend_threshold", "80")
+    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4"}
+    answer = client.post("/thresholds", json=body).json()["detail"]
+    assert "The next campaign does not take “Low spend: below this is BOOST”" in answer
+    assert variables(engine)["engage_low_spend_threshold"] == "120.5"
 
 
 # --- thresholds
