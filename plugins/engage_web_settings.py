@@ -14,12 +14,13 @@ from engage_web_database import Database
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
 
 from engage.pages import settings_page
 from engage.pages.audit_log import SETTING_EVENTS
 from engage.pages.audit_words import of_entry
 from engage.pages.settings_page import Editor
-from engage.settings import LABELS, Change, Settings, refusals
+from engage.settings import LABELS, Change, Settings
 
 router = APIRouter()
 SHOWN = 20
@@ -92,13 +93,8 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
         raise HTTPException(HTTPStatus.BAD_REQUEST, "There is nothing to save.")
     if any(one.name not in editor.editable for one in changes):
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
-    if errors := refusals(editor.stored, changes):
-        detail = "Nothing was saved. " + " ".join(errors.values())
-        return JSONResponse({"detail": detail, "errors": errors}, HTTPStatus.BAD_REQUEST)
-    try:
-        engage_web_variables.change(session, changes)
-    except engage_web_variables.Outdated as exc:
-        return outdated(exc.current, changes)
+    if refused := store(session, changes):
+        return refused
     reset = [one.name for one in changes if one.value is None]
     engage_web_audit.record(
         session, user, "settings", set=[one.name for one in changes if one.name not in reset], reset=reset
@@ -107,6 +103,18 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
         return JSONResponse({"detail": f"Taken back: {_names(changes)}."})
     detail = f"Saved: {_names(changes)}. {next_campaign(changes)}"
     return JSONResponse({"detail": detail, "undo": undo(changes)})
+
+
+def store(session: Session, changes: list[Change]) -> JSONResponse | None:
+    """Set and delete Variables, all or none. The answer says why nothing was saved; None if all was."""
+    try:
+        engage_web_variables.change(session, changes)
+    except engage_web_variables.Outdated as exc:
+        return _outdated(exc.current, changes)
+    except engage_web_variables.Refused as exc:
+        detail = "Nothing was saved. " + " ".join(exc.errors.values())
+        return JSONResponse({"detail": detail, "errors": exc.errors}, HTTPStatus.BAD_REQUEST)
+    return None
 
 
 def next_campaign(changes: list[Change]) -> str:
@@ -132,7 +140,7 @@ def _names(changes: list[Change]) -> str:
     return ", ".join(f"“{LABELS[one.name]}”" for one in changes)
 
 
-def outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:
+def _outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:
     """The answer to changes that another user was faster to make: nothing was saved."""
     names = _names([one for one in changes if one.was != current[one.name]])
     detail = f"Nothing was saved: another user has changed {names} meanwhile. Look at the new values, then save again."

@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import VariableDetails
+from airflow.models.dag import DagModel
 from airflow.models.variable import Variable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engage import settings
+from engage.airflow_names import DAG_ID
 from engage.errors import SettingsError
-from engage.settings import PREFIX, Change, Settings, descriptions
+from engage.settings import PREFIX, Change, Settings, descriptions, refusals
 
 
 class Outdated(Exception):
@@ -26,21 +28,17 @@ class Outdated(Exception):
         self.current = current
 
 
-def variable(session: Session, name: str) -> Variable | None:
-    """The Variable of a setting; None if it has its default."""
-    found: Variable | None = session.scalar(sa.select(Variable).where(Variable.key == PREFIX + name))
-    return found
+class Refused(Exception):
+    """A run would not take the Variables. ``errors``: sentences by setting, in the words of a page."""
 
-
-def value(session: Session, name: str) -> str | None:
-    """The text of a setting's Variable; None if it has its default."""
-    found = variable(session, name)
-    return None if found is None else found.val
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__()
+        self.errors = errors
 
 
 def values(session: Session) -> dict[str, str]:
     """The texts of the stored Variables, by setting: what a page shows and changes. Others have their default."""
-    return {name: one.val for name, one in _rows(session, list(Settings.model_fields)).items()}
+    return {name: one.val for name, one in _rows(session).items()}
 
 
 def overriding() -> dict[str, str]:
@@ -75,18 +73,22 @@ def may_edit(user: BaseUser, name: str) -> bool:
 
 
 def change(session: Session, changes: Sequence[Change]) -> None:
-    """Set and delete Variables, all or none.
+    """Set and delete Variables, all or none. The session keeps other changes away until its transaction ends.
 
     Raises:
         Outdated: a Variable has another value than the user saw.
+        Refused: a run would not take the Variables.
     """
-    names = [one.name for one in changes]
-    stored = _rows(session, names, lock=True)
-    current = {name: stored[name].val if name in stored else None for name in names}
+    _one_at_a_time(session)
+    rows = _rows(session, lock=True)
+    stored = {name: one.val for name, one in rows.items()}
+    current = {one.name: stored.get(one.name) for one in changes}
     if any(one.was != current[one.name] for one in changes):
         raise Outdated(current)
+    if errors := refusals(stored, changes):
+        raise Refused(errors)
     for one in changes:
-        found = stored.get(one.name)
+        found = rows.get(one.name)
         if one.value is None:
             if found is not None:
                 session.delete(found)
@@ -96,9 +98,15 @@ def change(session: Session, changes: Sequence[Change]) -> None:
             session.add(Variable(PREFIX + one.name, one.value, descriptions()[one.name]))
     try:
         session.flush()
-    except IntegrityError:  # another user has made one of them at the same time
+    except IntegrityError:  # Airflow's own page has made one of them at the same time
         session.rollback()
-        raise Outdated({name: value(session, name) for name in names}) from None
+        stored = values(session)
+        raise Outdated({name: stored.get(name) for name in current}) from None
+
+
+def _one_at_a_time(session: Session) -> None:
+    """Wait until no other page changes settings. A Variable that is yet to be made has no row to lock; the DAG has."""
+    session.execute(sa.select(DagModel.dag_id).where(DagModel.dag_id == DAG_ID).with_for_update())
 
 
 def lateness_settings(session: Session) -> settings.Settings:
@@ -129,7 +137,9 @@ def _taken(session: Session) -> Callable[[str], str | None]:
     return {PREFIX + name: text for name, text in (values(session) | overriding()).items()}.get
 
 
-def _rows(session: Session, names: Sequence[str], *, lock: bool = False) -> dict[str, Variable]:
-    query = sa.select(Variable).where(Variable.key.in_([PREFIX + name for name in names]))
-    found = session.scalars(query.with_for_update() if lock else query)
-    return {one.key.removeprefix(PREFIX): one for one in found}
+def _rows(session: Session, *, lock: bool = False) -> dict[str, Variable]:
+    """The settings' Variables, by setting; with ``lock`` as they are once no other transaction changes them."""
+    query = sa.select(Variable).where(Variable.key.in_([PREFIX + name for name in Settings.model_fields]))
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return {one.key.removeprefix(PREFIX): one for one in session.scalars(query)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from engage.settings import Change, Settings
 from engage.storage.schema import campaign as campaign_table
 from engage.window import ANCHOR, LENGTH
 from tests.dags.web_client import web_client
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
@@ -193,8 +195,8 @@ def test_a_variable_that_airflows_own_page_makes_at_once_is_not_overwritten(sess
 
     rows = engine_rows = engage_web_variables._rows
 
-    def and_then_another_user(session, names, *, lock=False):
-        found = rows(session, names, lock=lock)
+    def and_then_another_user(session, *, lock=False):
+        found = rows(session, lock=lock)
         put(airflow_tables, approval_hours="9")
         monkeypatch.setattr(engage_web_variables, "_rows", engine_rows)
         return found
@@ -253,6 +255,48 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     assert variables(engine) == {"engage_approval_hours": "3"}
     body = {"changes": [{"name": "message_boost", "value": "x" * 4001, "was": None}]}
     assert client.post("/settings-save", json=body).status_code == 422
+
+
+# --- two users at once
+
+
+def waiting_for_a_lock(engine):
+    with engine.connect() as conn:
+        return conn.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").scalar()
+
+
+@pytest.mark.parametrize("stored", [{}, {"max_segments": "3", "message_boost": "Hi! Reply STOP to opt out."}])
+def test_two_users_who_save_at_once_cannot_make_a_pair_that_no_run_takes(client, session, airflow_tables, stored):
+    import engage_web_variables
+
+    put(airflow_tables, **stored)
+    long = "x" * 200 + " Reply STOP to opt out."
+    theirs = [{"name": "message_boost", "value": long, "was": stored.get("message_boost")}]
+    engage_web_variables.change(session, [Change("max_segments", "1", stored.get("max_segments"))])
+    with ThreadPoolExecutor(1) as other_user:
+        try:
+            asked = other_user.submit(client.post, "/settings-save", json={"changes": theirs})
+            until(lambda: waiting_for_a_lock(airflow_tables), "the other user waits", within=10)
+        finally:
+            session.commit()
+        answer = asked.result()
+    assert answer.status_code == 400
+    assert answer.json()["errors"].keys() == {"message_boost"}
+    assert "Nothing was saved. “Text for BOOST” takes 2 segments" in answer.json()["detail"]
+    assert "engage_max_segments" in variables(airflow_tables)
+    assert long not in variables(airflow_tables).values()
+
+
+def test_what_a_page_has_read_before_the_lock_is_read_again(session, airflow_tables):
+    import engage_web_variables
+
+    put(airflow_tables, max_segments="3")
+    assert engage_web_variables.values(session) == {"max_segments": "3"}
+    with airflow_tables.begin() as conn:
+        conn.exec_driver_sql("UPDATE variable SET val = '5', is_encrypted = false")
+    with pytest.raises(engage_web_variables.Outdated) as refused:
+        engage_web_variables.change(session, [Change("max_segments", "4", "3")])
+    assert refused.value.current == {"max_segments": "5"}
 
 
 # --- what Airflow's environment sets
