@@ -93,14 +93,13 @@ def _figures(
     window = found.record.window
     listed = {name: count for name in TEXTED if (count := counts.count(bucket=name, reason=None))}
     segments = attention.expected_segments(settings, listed) if settings else 0
-    left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
     return {
         "listed": listed,
         "messages": counts.eligible,
         "rejected": counts.count(reason=SkipReason.REJECTED),
         "segments": segments,
         "cost": settings.cost(segments) if settings else None,
-        "left_out": left_out,
+        "left_out": message_outcome.skipped(counts, window, without=SkipReason.REJECTED),
         "hours": settings.sending_hours if settings and settings.strict else None,
         "rate": campaign_stepper.rate_in_words(rate) if rate else None,
         "takes": timedelta(seconds=round(counts.eligible / rate)) if rate else None,
