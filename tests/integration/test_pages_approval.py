@@ -34,7 +34,7 @@ def asked(world):
 
 def page_of(world, viewer=APPROVER, question=OPEN, **options):
     options = {"as_of": world.now} | options
-    return approval_page(world.engine, viewer, world.window, question=question, **options)
+    return approval_page(world.engine, viewer, world.window, ask=lambda _: question, **options)
 
 
 def hidden(page, form):
