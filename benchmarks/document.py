@@ -20,6 +20,8 @@ def page(run: dict[str, Any]) -> str:
         _pace(run["pace"]),
         _intake(run["intake"]),
     ]
+    if run.get("pages"):
+        parts.append(pages(run["pages"]))
     if run.get("airflow"):
         parts.append(_airflow(run["airflow"]))
     return "\n".join(parts)
@@ -151,6 +153,24 @@ def _intake(intake: dict[str, Any]) -> str:
         rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
         times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
         lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+    return "\n".join(lines) + "\n"
+
+
+def pages(run: dict[str, Any]) -> str:
+    """The pages' server times, each with its limit."""
+    lines = [
+        "\n## Pages\n",
+        f"The time in which a warm server makes a page, in milliseconds, with {run['campaigns']} campaigns of "
+        f"{run['customers']:,} customers, on {run['date']}.\nThe newest campaign is being sent. A limit is what "
+        "Engage's pages are built to keep on a machine like this; the lines without\none are parts of pages and a "
+        "command.\n",
+        "| page | ms | limit | × limit |",
+        "|---|---|---|---|",
+    ]
+    for name, took in run["milliseconds"].items():
+        limit = run["limits"].get(name)
+        kept = f"{limit:,} | {median(took) / limit:.2f}" if limit else " | "
+        lines.append(f"| {name} | {median(took):,.0f} ({min(took):,.0f}–{max(took):,.0f}) | {kept} |")
     return "\n".join(lines) + "\n"
 
 

@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from benchmarks.peers import ACTIVITY, BUCKET, KEYS, LANDING
 from benchmarks.step import now, timed
 from engage.local import embedded_postgres
+from engage.local.home import CHECKOUT
 from engage.storage import connection, migrations
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
 EVENTS = ("app_session", "purchase")
+HOME = CHECKOUT / ".engage-bench"
 
 
 class Mismatch(Exception):

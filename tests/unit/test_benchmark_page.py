@@ -60,6 +60,22 @@ def test_the_page_shows_every_measurement_and_airflows_share():
     assert "1,000 rows takes in **2,000,000 a second**" in page
 
 
+def test_a_page_is_held_against_its_limit():
+    pages = {
+        "date": "2026-01-02",
+        "campaigns": 13,
+        "customers": 1_000_000,
+        "milliseconds": {"report, sent": [160.0, 140.0, 150.0], "what if": [1200.0], "engage campaigns": [30.0]},
+        "limits": {"report, sent": 300, "what if": 1000},
+    }
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE, "pages": pages}
+    page = document.page(run)
+    assert "13 campaigns of 1,000,000 customers, on 2026-01-02" in page
+    assert "| report, sent | 150 (140–160) | 300 | 0.50 |" in page
+    assert "| what if | 1,200 (1,200–1,200) | 1,000 | 1.20 |" in page
+    assert "| engage campaigns | 30 (30–30) |  |  |" in page
+
+
 @pytest.mark.parametrize("history", [{"floor": [1.0], **{step: [1.0] for step in document.PATH}}])
 def test_history_is_compared_with_the_campaign_alone(history):
     beside = history | {"aggregate": [2.0]}
