@@ -230,6 +230,15 @@ def locked(conn: sa.Connection, window: Window) -> Campaign:
     return found
 
 
+def hold_results(conn: sa.Connection, window: Window) -> None:
+    """Wait for a step of the window's campaign, if one is at work, and keep further steps out until the commit.
+
+    The results of a frozen campaign cannot change, so its row stays free.
+    """
+    open_one = sa.and_(campaign.c.window_start == window.start, campaign.c.frozen_at.is_(None))
+    conn.execute(sa.select(campaign.c.window_start).where(open_one).with_for_update(read=True))
+
+
 def latest(conn: sa.Connection) -> Window | None:
     """The latest window that has a campaign."""
     start = conn.execute(sa.select(sa.func.max(campaign.c.window_start))).scalar_one()

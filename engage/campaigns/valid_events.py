@@ -4,6 +4,9 @@ A row is valid if it has a customer, a timestamp within the window and, for a pu
 ``MAX_AMOUNT_CENTS``. Any other row is rejected for the first reason that fits, in the order of ``RejectReason``. Rows
 without a timestamp or with one in the future lie in no completed window, so they are counted over the whole log.
 
+Views, likes and baskets (``app_event``) count for a customer by the same rule. They are in no total of valid or
+rejected events: to count them would cost ``extract`` one more scan, and the guard judges sessions and purchases.
+
 The partition of a window holds exactly its rows, so these queries do not compare timestamps with its bounds.
 """
 
@@ -14,9 +17,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.statuses import RejectReason
+from engage.statuses import AppEventKind, RejectReason
 from engage.storage import partitions
-from engage.storage.schema import EVENT_TIMES, app_session, customer, purchase
+from engage.storage.schema import EVENT_TIMES, app_event, app_session, customer, purchase
 from engage.window import Window
 
 MAX_AMOUNT_CENTS = 10**12
@@ -24,22 +27,66 @@ MAX_AMOUNT_CENTS = 10**12
 
 
 def sessions_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, sessions`` for every customer id in the window's log; rows without an id form a group, too."""
+    """``customer_id, sessions, last_session_at`` for every customer id in the log; rows without an id form a group."""
     log = partitions.of(app_session, window)
     return (
-        sa.select(log.c.customer_id, sa.func.count().label("sessions")).group_by(log.c.customer_id).subquery("sessions")
+        sa.select(
+            log.c.customer_id,
+            sa.func.count().label("sessions"),
+            sa.func.max(log.c.started_at).label("last_session_at"),
+        )
+        .group_by(log.c.customer_id)
+        .subquery("sessions")
     )
 
 
 def purchases_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, purchases, total_spend_cents`` of purchases with a valid amount, grouped in the same way."""
+    """``customer_id, purchases, total_spend_cents, first_purchase_at, last_purchase_at``, grouped in the same way.
+
+    Only purchases with a valid amount count.
+    """
     log = partitions.of(purchase, window)
-    spend = sa.cast(sa.func.sum(log.c.amount_cents), sa.BigInteger)
     return (
-        sa.select(log.c.customer_id, sa.func.count().label("purchases"), spend.label("total_spend_cents"))
+        sa.select(
+            log.c.customer_id,
+            sa.func.count().label("purchases"),
+            sa.cast(sa.func.sum(log.c.amount_cents), sa.BigInteger).label("total_spend_cents"),
+            sa.func.min(log.c.purchased_at).label("first_purchase_at"),
+            sa.func.max(log.c.purchased_at).label("last_purchase_at"),
+        )
         .where(_amount_is_valid(log))
         .group_by(log.c.customer_id)
         .subquery("purchases")
+    )
+
+
+def app_events_by_customer(window: Window) -> sa.Subquery:
+    """``customer_id, viewed, liked, added_to_basket``, grouped in the same way."""
+    log = partitions.of(app_event, window)
+    counts = (sa.func.count().filter(log.c.kind == kind).label(kind) for kind in AppEventKind)
+    return sa.select(log.c.customer_id, *counts).group_by(log.c.customer_id).subquery("app_events")
+
+
+def favourite_items(window: Window) -> sa.Subquery:
+    """``customer_id, favourite_item``: the item that a customer has viewed or liked most often.
+
+    Of two items as often, it is the one with more likes, then the one with the smaller id.
+    """
+    log = partitions.of(app_event, window)
+    item_id = sa.collate(log.c.item_id, "C").label("item_id")  # the same order on every server
+    liked = sa.func.count().filter(log.c.kind == AppEventKind.LIKED).label("liked")
+    by_item = (
+        sa.select(log.c.customer_id, item_id, sa.func.count().label("events"), liked)
+        .where(log.c.kind.in_([AppEventKind.VIEWED, AppEventKind.LIKED]), log.c.item_id != "")
+        .group_by(log.c.customer_id, item_id)
+        .subquery("by_item")
+    )
+    best_first = (by_item.c.customer_id, by_item.c.events.desc(), by_item.c.liked.desc(), by_item.c.item_id)
+    return (
+        sa.select(by_item.c.customer_id, by_item.c.item_id.label("favourite_item"))
+        .distinct(by_item.c.customer_id)
+        .order_by(*best_first)
+        .subquery("favourite_items")
     )
 
 

@@ -1,16 +1,27 @@
-"""Step 3: sum up each customer's sessions, purchases and spend over the window."""
+"""Step 3: sum up each customer's sessions, purchases, spend and app events over the window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, valid_events
-from engage.statuses import CampaignStatus, RejectReason
+from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
-from engage.storage.schema import customer, customer_activity
+from engage.storage.schema import customer, customer_activity, customer_bucket
 from engage.window import WEEKS, Window
+
+CARRIED_ON = (
+    "last_session_at",
+    "first_purchase_at",
+    "last_purchase_at",
+    "previous_total_spend_cents",
+    "previous_sessions",
+    "previous_segment",
+)
+"""Columns with what the window before knows of a customer."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,9 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         found = step.campaign
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
-        every_id = partitions.build(step.conn, customer_activity, window, activity(window))
+        campaign.hold_results(step.conn, window.previous())
+        before = partitions.find(step.conn, customer_bucket, window.previous())
+        every_id = partitions.build(step.conn, customer_activity, window, activity(window, before))
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids
@@ -43,33 +56,71 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         return AggregateSummary(customers, rejected)
 
 
-def activity(window: Window) -> sa.Select[tuple[object, ...]]:
+def activity(
+    window: Window, before: sa.FromClause | None = None, *, favourite_items: bool = False
+) -> sa.Select[tuple[object, ...]]:
     """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 
-    The columns are those of ``customer_activity``. ``avg_weekly_sessions`` is sessions / 8. ``window_start`` says which
-    rows count: it is the window's own for customers registered before its end, the next window's for customers
-    registered later, and null for unknown ids and for events without a customer.
+    The columns are those of ``customer_activity``, in order. ``avg_weekly_sessions`` is sessions / 8. ``window_start``
+    says which rows count: it is the window's own for customers registered before its end, the next window's for
+    customers registered later, and null for unknown ids and for events without a customer. An id that only app events
+    have gets no row.
+
+    ``before`` has the rows of ``customer_bucket`` for the window before, if there are any. ``favourite_item`` is null
+    unless ``favourite_items``, because it costs as much as everything else.
     """
     sessions = valid_events.sessions_by_customer(window)
     purchases = valid_events.purchases_by_customer(window)
+    app_events = valid_events.app_events_by_customer(window)
     count = sa.func.coalesce(sessions.c.sessions, 0)
     window_start = sa.case(
         (customer.c.registered_at < window.end, window.start),
         (customer.c.registered_at >= window.end, window.end),
     )
     either = sa.func.coalesce(customer.c.customer_id, sessions.c.customer_id)
-    return (
-        sa.select(
-            sa.cast(window_start, sa.DateTime(timezone=True)).label("window_start"),
-            sa.func.coalesce(either, purchases.c.customer_id).label("customer_id"),
-            count.label("sessions"),
-            sa.func.coalesce(purchases.c.purchases, 0).label("purchases"),
-            sa.func.coalesce(purchases.c.total_spend_cents, 0).label("total_spend_cents"),
-            (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
+    favourite = valid_events.favourite_items(window) if favourite_items else None
+    # these join the customers first, so that they cannot add a row
+    of_customer = [table for table in (app_events, favourite, before) if table is not None]
+    customers: sa.FromClause = customer
+    for table in of_customer:
+        customers = customers.outerjoin(table, table.c.customer_id == customer.c.customer_id)
+    return sa.select(
+        sa.cast(window_start, sa.DateTime(timezone=True)).label("window_start"),
+        sa.func.coalesce(either, purchases.c.customer_id).label("customer_id"),
+        count.label("sessions"),
+        sa.func.coalesce(purchases.c.purchases, 0).label("purchases"),
+        sa.func.coalesce(purchases.c.total_spend_cents, 0).label("total_spend_cents"),
+        (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
+        customer.c.registered_at,
+        *(sa.func.coalesce(app_events.c[kind], 0).label(kind) for kind in AppEventKind),
+        *_carried_on(sessions, purchases, before),
+        (sa.cast(sa.null(), sa.Text) if favourite is None else favourite.c.favourite_item).label("favourite_item"),
+    ).select_from(
+        customers.outerjoin(sessions, sessions.c.customer_id == customer.c.customer_id, full=True).outerjoin(
+            purchases, purchases.c.customer_id == either, full=True
         )
-        .outerjoin_from(customer, sessions, sessions.c.customer_id == customer.c.customer_id, full=True)
-        .outerjoin(purchases, purchases.c.customer_id == either, full=True)
     )
+
+
+def _carried_on(
+    sessions: sa.Subquery, purchases: sa.Subquery, before: sa.FromClause | None
+) -> list[sa.ColumnElement[Any]]:
+    """The last session, the first and the last purchase so far; spend, sessions and segment of the window before."""
+    last_session, last_purchase = sessions.c.last_session_at, purchases.c.last_purchase_at
+    first_purchase = purchases.c.first_purchase_at
+    if before is None:
+        nothing = (sa.cast(sa.null(), kind) for kind in (sa.BigInteger, sa.BigInteger, sa.Text))
+        found = [last_session, first_purchase, last_purchase, *nothing]
+    else:
+        found = [
+            sa.func.coalesce(last_session, before.c.last_session_at),
+            sa.func.coalesce(before.c.first_purchase_at, first_purchase),
+            sa.func.coalesce(last_purchase, before.c.last_purchase_at),
+            before.c.total_spend_cents,
+            sa.cast(before.c.avg_weekly_sessions * WEEKS, sa.BigInteger),
+            before.c.bucket,
+        ]
+    return [column.label(name) for column, name in zip(found, CARRIED_ON, strict=True)]
 
 
 def _separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:

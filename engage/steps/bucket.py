@@ -50,13 +50,17 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
     """The rows of ``customer_bucket`` for the window, with its columns in order."""
+    rows = partitions.of(customer_activity, window)  # a lock on the parent would deadlock with aggregates beside it
     return sa.select(
-        customer_activity.c.window_start,
-        customer_activity.c.customer_id,
-        sa.cast(rule(settings), sa.Text).label("bucket"),
-        customer_activity.c.total_spend_cents,
-        customer_activity.c.avg_weekly_sessions,
-    ).where(customer_activity.c.window_start == window.start)
+        rows.c.window_start,
+        rows.c.customer_id,
+        sa.cast(rule(settings, rows), sa.Text).label("bucket"),
+        rows.c.total_spend_cents,
+        rows.c.avg_weekly_sessions,
+        rows.c.last_session_at,
+        rows.c.first_purchase_at,
+        rows.c.last_purchase_at,
+    )
 
 
 def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:

@@ -35,6 +35,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.app_session: _LOG,
         schema.purchase: _LOG,
         schema.app_event: _LOG,
+        schema.item: _READ,
         schema.intake_batch: _ADD,
         schema.api_key: _READ,
         schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
@@ -54,6 +55,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.app_session: _ERASE_EVENTS,
         schema.purchase: _ERASE_EVENTS,
         schema.app_event: _ERASE_EVENTS,
+        schema.item: _READ,
         schema.customer_activity: _RENUMBER,
         schema.customer_bucket: _RENUMBER,
         # a message of unknown outcome is settled

@@ -120,13 +120,20 @@ app_event = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text),
     _one_of("kind", AppEventKind),
-    comment="One row per other event of the app. A raw log, partitioned like app_session, by occurred_at. "
-    "No campaign reads it yet.",
+    comment="One row per other event of the app. A raw log, partitioned like app_session, by occurred_at.",
     postgresql_partition_by="RANGE (occurred_at)",
 )
 
+item = sa.Table(
+    "item",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True, comment="as in app_event"),
+    sa.Column("name", sa.Text, nullable=False),
+    comment="One row per item of the app that has a readable name. Optional: a text shows other items by their id.",
+)
+
 EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purchased_at}
-"""The raw logs that a campaign counts, each with the column that holds the event's time."""
+"""The raw logs whose events a campaign's row counts, each with the column that holds the event's time."""
 LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
 """All raw logs, each with the column that holds the event's time."""
 
@@ -189,6 +196,31 @@ customer_activity = sa.Table(
     sa.Column("purchases", sa.BigInteger, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False),
+    # the order is that in which Postgres reads a row fastest: columns that are never null first
+    _time("registered_at", comment="as in customer when it was computed; null if a version before 0019 computed it"),
+    sa.Column(
+        "viewed",
+        sa.BigInteger,
+        nullable=False,
+        comment="app events in the window; 0 if a version before 0019 computed it",
+    ),
+    sa.Column("liked", sa.BigInteger, nullable=False, comment="as viewed"),
+    sa.Column("added_to_basket", sa.BigInteger, nullable=False, comment="as viewed"),
+    _time("last_session_at", comment="by the window's end; carried on from the window before. Null if none is known"),
+    _time("first_purchase_at", comment="as last_session_at"),
+    _time("last_purchase_at", comment="as last_session_at"),
+    sa.Column(
+        "previous_total_spend_cents",
+        sa.BigInteger,
+        comment="in the campaign of the window before; null if the customer is not in it",
+    ),
+    sa.Column("previous_sessions", sa.BigInteger, comment="as previous_total_spend_cents"),
+    sa.Column("previous_segment", sa.Text, comment="as previous_total_spend_cents"),
+    sa.Column(
+        "favourite_item",
+        sa.Text,
+        comment="the item most often viewed or liked in the window; null if there is none, or no text names it",
+    ),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer registered before its end, also without any event.",
     postgresql_partition_by="LIST (window_start)",
@@ -202,6 +234,9 @@ customer_bucket = sa.Table(
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False, comment="as compared with the threshold"),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False, comment="as compared with the threshold"),
+    _time("last_session_at", comment="as in customer_activity, from where the next window carries it on"),
+    _time("first_purchase_at", comment="as last_session_at"),
+    _time("last_purchase_at", comment="as last_session_at"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer: the bucket, and the values that decided it. "
     "The thresholds are in campaign.settings.",

@@ -1,6 +1,6 @@
 """Partition DDL, which stands only here: ``events`` for the raw logs, ``results`` for the tables of campaigns."""
 
-from engage.storage.partitions.ddl import default_of, fresh_name, of, partition_name, retry_lock, set_lock_timeout
+from engage.storage.partitions.ddl import default_of, find, fresh_name, of, partition_name, retry_lock, set_lock_timeout
 from engage.storage.partitions.events import (
     HASH_MODULUS,
     build_events,
@@ -32,6 +32,7 @@ __all__ = [
     "drop_events",
     "ensure",
     "ensure_windows",
+    "find",
     "fresh_name",
     "in_share",
     "lock_customers",

@@ -44,6 +44,11 @@ def of(table: sa.Table, window: Window) -> sa.Table:
     return table.to_metadata(sa.MetaData(), name=partition_name(table, window))
 
 
+def find(conn: sa.Connection, table: sa.Table, window: Window) -> sa.Table | None:
+    """The window's partition of ``table``, or None if it does not exist."""
+    return of(table, window) if exists(conn, partition_name(table, window)) else None
+
+
 def default_of(table: sa.Table) -> sa.Table:
     """The DEFAULT partition of a raw log as a table of its own."""
     return table.to_metadata(sa.MetaData(), name=f"{table.name}_default")
