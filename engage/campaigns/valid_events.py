@@ -81,11 +81,12 @@ def favourite_items(window: Window) -> sa.Subquery:
         .group_by(log.c.customer_id, item_id)
         .subquery("by_item")
     )
-    best_first = (by_item.c.customer_id, by_item.c.events.desc(), by_item.c.liked.desc(), by_item.c.item_id)
+    best_first = (by_item.c.events.desc(), by_item.c.liked.desc(), by_item.c.item_id)
+    place = sa.func.row_number().over(partition_by=by_item.c.customer_id, order_by=best_first)
+    placed = sa.select(by_item.c.customer_id, by_item.c.item_id, place.label("place")).subquery("placed")
     return (
-        sa.select(by_item.c.customer_id, by_item.c.item_id.label("favourite_item"))
-        .distinct(by_item.c.customer_id)
-        .order_by(*best_first)
+        sa.select(placed.c.customer_id, placed.c.item_id.label("favourite_item"))
+        .where(placed.c.place == 1)
         .subquery("favourite_items")
     )
 
