@@ -17,6 +17,7 @@ def page(run: dict[str, Any]) -> str:
         _intro(run),
         *(_size(size) for size in run["sizes"]),
         _ratios(run),
+        _aggregates(run["sizes"]),
         _pace(run["pace"]),
         _intake(run["intake"]),
     ]
@@ -125,6 +126,23 @@ def _growth(sizes: list[dict[str, Any]]) -> str:
         return ""
     value = by_customers[1_000_000] / by_customers[100_000]
     return f"| 1,000,000 | extract to queue, time per event / that at 100,000 | {value:.2f} |"
+
+
+def _aggregates(sizes: list[dict[str, Any]]) -> str:
+    lines = [
+        "\n## What the aggregate's numbers cost\n",
+        "The earlier aggregate has counts and spend alone. Both have the same customers, run in turns, and agree in "
+        "every row.\n",
+        "| customers | measured | earlier, s | now, s | now / earlier |",
+        "|---|---|---|---|---|",
+    ]
+    for size in sizes:
+        for what, seconds in size["aggregates"].items():
+            earlier, now = seconds["earlier aggregate"], seconds["aggregate"]
+            ratio = median(above / below for above, below in zip(now, earlier, strict=True))
+            times = f"{median(earlier):.2f} | {median(now):.2f}"
+            lines.append(f"| {size['customers']:,} | {what} | {times} | {ratio:.2f} |")
+    return "\n".join(lines) + "\n"
 
 
 def _pace(pace: dict[str, Any]) -> str:

@@ -108,6 +108,7 @@ def _compute(world: World, window: Window) -> None:
         sa.cast(sa.func.random() * 9, sa.BigInteger).label("purchases"),
         sa.cast(sa.func.random() * sa.func.random() * 100_000, sa.BigInteger).label("total_spend_cents"),
         (sa.cast(drawn.c.sessions, sa.Double) / sa.literal(8.0)).label("avg_weekly_sessions"),
+        *(sa.cast(sa.null() if c.nullable else 0, c.type).label(c.name) for c in [*customer_activity.c][6:]),
     )
     with world.engine.begin() as conn:
         partitions.replace(conn, customer_activity, window, activity)
