@@ -81,7 +81,8 @@ def campaigns(
         engage_web_variables.current(session)
     except SettingsError as exc:
         # the sentence repeats values, and Airflow may hide these from the user
-        wrong = str(exc) if engage_web_variables.may_read_all(user) else "You may not see the Variables that say which."
+        may_know = engage_web_variables.may_read_all(user, session)
+        wrong = str(exc) if may_know else "You may not see the Variables that say which."
     return HTMLResponse(
         campaign_list.campaign_list(
             engine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 
@@ -13,50 +14,60 @@ from engage_web_access import SEE, SEE_BY_POST, TheViewer
 from engage_web_database import Database
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy.orm import Session
 
 from engage.pages import settings_page
 from engage.pages.audit_log import SETTING_EVENTS
 from engage.pages.audit_words import of_entry
+from engage.pages.setting_fields import CODE
 from engage.pages.settings_page import Editor
-from engage.settings import LABELS, Change, Settings
+from engage.settings import Change, Settings, is_setting, label
 
 router = APIRouter()
 SHOWN = 20
 """Changes in the history on the page."""
-TEXT = 4000
-"""Characters of a value. Those of an allowed one are fewer."""
+MOST = 200
+"""Settings that are saved at once."""
+TEXT, CODE_TEXT = 4000, 50_000
+"""Characters of a value, and of one that is JSON. Those of an allowed one are not more."""
 
 
 class Wanted(BaseModel):
     """One changed setting; without ``value`` its Variable is deleted."""
 
     name: str
-    value: str | None = Field(max_length=TEXT)
+    value: str | None = Field(max_length=CODE_TEXT)
     was: str | None
+
+    @model_validator(mode="after")
+    def _short(self) -> Wanted:
+        if self.name not in CODE and len(self.value or "") > TEXT:
+            raise ValueError(f"The value has more than {TEXT} characters.")
+        return self
 
 
 class Changes(BaseModel):
     """The changed settings, as the user typed them."""
 
-    changes: list[Wanted] = Field(max_length=len(Settings.model_fields))
+    changes: list[Wanted] = Field(max_length=MOST)
     back: bool = False
     """Whether they take earlier ones back."""
 
     def settings(self) -> list[Change]:
         """The changes of known settings, one for each."""
-        known = {one.name: one for one in self.changes if one.name in Settings.model_fields}
+        known = {one.name: one for one in self.changes if is_setting(one.name)}
         return [Change(one.name, one.value, one.was) for one in known.values()]
 
 
 def _editor(user: GetUserDep, session: SessionDep) -> Editor:
-    readable = {name for name in Settings.model_fields if engage_web_variables.may_read(user, name)}
+    stored = engage_web_variables.values(session)
+    names = {*Settings.model_fields, *stored}
+    readable = {name for name in names if engage_web_variables.may_read(user, name)}
     editable = {name for name in readable if engage_web_variables.may_edit(user, name)}
-    stored = engage_web_variables.values(session) if readable else {}
     overridden = readable & engage_web_variables.overriding().keys()
     seen = {name: value for name, value in stored.items() if name in readable}
-    return Editor(seen, readable, editable, overridden)
+    return Editor(seen, readable, editable, overridden, hidden=stored.keys() - readable)
 
 
 TheEditor = Annotated[Editor, Depends(_editor)]
@@ -75,8 +86,7 @@ def page(engine: Database, viewer: TheViewer, editor: TheEditor, user: GetUserDe
     if engage_web_audit.may_read(user):
         entries = engage_web_audit.entries(session, SETTING_EVENTS, limit=SHOWN)
         history = [one for one in map(of_entry, entries) if one]
-    seen = Editor(editor.stored, editor.readable, editor.editable, editor.overridden, history)
-    return HTMLResponse(settings_page.settings_page(engine, viewer, seen))
+    return HTMLResponse(settings_page.settings_page(engine, viewer, replace(editor, history=history)))
 
 
 @router.post("/settings-check", dependencies=[*SEE_BY_POST, Depends(_requires_all)])
@@ -91,7 +101,7 @@ def save(wanted: Changes, editor: TheEditor, user: GetUserDep, session: SessionD
     changes = wanted.settings()
     if not changes:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "There is nothing to save.")
-    if any(one.name not in editor.editable for one in changes):
+    if not all(engage_web_variables.may_edit(user, one.name) for one in changes):
         raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
     if refused := store(session, changes):
         return refused
@@ -137,7 +147,7 @@ def undo(changes: list[Change]) -> dict[str, object]:
 
 
 def _names(changes: list[Change]) -> str:
-    return ", ".join(f"“{LABELS[one.name]}”" for one in changes)
+    return ", ".join(f"“{label(one.name)}”" for one in changes)
 
 
 def _outdated(current: dict[str, str | None], changes: list[Change]) -> JSONResponse:

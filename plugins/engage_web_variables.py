@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from engage import settings
 from engage.airflow_names import DAG_ID
 from engage.errors import SettingsError
-from engage.settings import PREFIX, Change, Settings, descriptions, refusals
+from engage.settings import PREFIX, Change, Settings, described, is_setting, refusals
 
 
 class Outdated(Exception):
@@ -37,14 +37,18 @@ class Refused(Exception):
 
 
 def values(session: Session) -> dict[str, str]:
-    """The texts of the stored Variables, by setting: what a page shows and changes. Others have their default."""
+    """The texts of all Variables of settings, by setting, also of those whose names staff chose.
+
+    They are what a page shows and changes. A fixed setting without a Variable has its default.
+    """
     return {name: one.val for name, one in _rows(session).items()}
 
 
 def overriding() -> dict[str, str]:
     """The texts of the settings that Airflow's environment sets. A run takes these, whatever the Variables are."""
-    found = {name: os.environ.get(environment_name(name)) for name in Settings.model_fields}
-    return {name: text for name, text in found.items() if text is not None}
+    start = environment_name("")
+    found = {name.removeprefix(start).lower(): text for name, text in os.environ.items() if name.startswith(start)}
+    return {name: text for name, text in found.items() if is_setting(name)}
 
 
 def environment_name(name: str) -> str:
@@ -60,9 +64,9 @@ def may_read(user: BaseUser, name: str) -> bool:
     return asked
 
 
-def may_read_all(user: BaseUser) -> bool:
+def may_read_all(user: BaseUser, session: Session) -> bool:
     """Whether Airflow lets the user see the Variables of all settings."""
-    return all(may_read(user, name) for name in Settings.model_fields)
+    return all(may_read(user, name) for name in {*Settings.model_fields, *values(session)})
 
 
 def may_edit(user: BaseUser, name: str) -> bool:
@@ -95,7 +99,7 @@ def change(session: Session, changes: Sequence[Change]) -> None:
         elif found is not None:
             found.set_val(one.value)
         else:
-            session.add(Variable(PREFIX + one.name, one.value, descriptions()[one.name]))
+            session.add(Variable(PREFIX + one.name, one.value, described(one.name)))
     try:
         session.flush()
     except IntegrityError:  # Airflow's own page has made one of them at the same time
@@ -139,7 +143,8 @@ def _taken(session: Session) -> Callable[[str], str | None]:
 
 def _rows(session: Session, *, lock: bool = False) -> dict[str, Variable]:
     """The settings' Variables, by setting; with ``lock`` as they are once no other transaction changes them."""
-    query = sa.select(Variable).where(Variable.key.in_([PREFIX + name for name in Settings.model_fields]))
+    query = sa.select(Variable).where(Variable.key.startswith(PREFIX, autoescape=True)).order_by(Variable.key)
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
-    return {one.key.removeprefix(PREFIX): one for one in session.scalars(query)}
+    found = {one.key.removeprefix(PREFIX): one for one in session.scalars(query)}
+    return {name: one for name, one in found.items() if is_setting(name)}

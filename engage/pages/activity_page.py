@@ -19,7 +19,6 @@ from engage.pages.happenings import Happening, Kind
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 from engage.reports.activity import CampaignEvent, Occurrence, occurrences
-from engage.settings import LABELS
 
 SHOWN = 50
 """Happenings on one page."""
@@ -91,7 +90,6 @@ def activity_page(engine: sa.Engine, viewer: Viewer, wanted: Wanted, entries: Se
         readable=entries is not None,
         users=sorted({one.user for one in shown if one.user}),
         older=wanted.address(before=merged[SHOWN - 1][0]) if len(merged) > SHOWN else None,
-        labels=LABELS,
     )
 
 

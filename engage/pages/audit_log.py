@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engage.settings import PREFIX, Settings
+from engage.settings import PREFIX, is_setting
 
 SETTINGS_EVENT, THRESHOLDS_EVENT = "engage.settings", "engage.thresholds"
 VARIABLE_EVENTS = ("post_variable", "patch_variable", "delete_variable", "bulk_variables", "cli_variables_set",
@@ -64,7 +64,7 @@ def changed_settings(entry: AuditEntry) -> dict[str, str]:
     else:
         key = str(details.get("key") or details.get("variable_key") or "")
         found = {_name(key): "reset" if entry.event == "delete_variable" else "set"}
-    return {name: done for name, done in found.items() if name in Settings.model_fields}
+    return {name: done for name, done in found.items() if is_setting(name)}
 
 
 def _name(key: str) -> str:

@@ -37,7 +37,7 @@ def lines(before: Report, now: Report) -> list[Line]:
         *(_count(kind.title(), before.events.get(kind, 0), now.events.get(kind, 0)) for kind in events),
         _of_messages("Messages", before, now, lambda counts: counts.total),
         _of_messages("Skipped", before, now, lambda counts: counts.count(status=MessageStatus.SKIPPED)),
-        _of_messages("Segments", before, now, lambda counts: counts.segments),
+        _of_messages("SMS segments", before, now, lambda counts: counts.segments),
         *_cost(before, now),
         *_thresholds(before, now),
     ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -20,6 +19,8 @@ from engage.pages.message_outcome import Part
 from engage.pages.render import html
 from engage.pages.run_form import RunForm
 from engage.pages.runs import Facts, words
+from engage.pages.segment_tones import tones
+from engage.pages.threshold_words import default, thresholds
 from engage.pages.viewer import Viewer
 from engage.reports.attention import Attention, attention
 from engage.reports.campaign_list import ListedCampaign, listed
@@ -28,6 +29,8 @@ from engage.window import Window
 
 SHOWN = 10
 """Campaigns on one page of the list."""
+THRESHOLDS = 3
+"""Thresholds in a row; the changed ones come first."""
 MOST = 400
 """Campaigns that the page knows of: sixty years."""
 
@@ -69,6 +72,15 @@ class Look:
 
 
 @dataclass(frozen=True)
+class ShownThreshold:
+    """A threshold of a row. ``changed``: the campaign before had another one."""
+
+    name: str
+    text: str
+    changed: bool
+
+
+@dataclass(frozen=True)
 class Row:
     """One campaign of the list, as the page shows it."""
 
@@ -78,8 +90,9 @@ class Row:
     outcome: list[Part]
     bar: list[tuple[str, int, str]]
     skipped: int
-    changed: frozenset[str]
-    """Thresholds that are not those of the campaign before."""
+    thresholds: list[ShownThreshold]
+    more_thresholds: int
+    """Thresholds for which the table has no room."""
 
 
 def campaign_list(
@@ -102,8 +115,9 @@ def campaign_list(
     look = Look(show, trend, before)
     with engine.begin() as conn:
         campaigns = listed(conn, limit=MOST)
+        colours = _tones(campaigns)
         needs = attention(campaigns, watchdog.findings(conn, settings, as_of=as_of))
-        chart = campaign_trend.chart(conn, trend, campaigns) if campaigns else None
+        chart = campaign_trend.chart(conn, trend, campaigns, colours) if campaigns else None
         figures = campaign_figures.figures(conn, campaigns, as_of=as_of) if campaigns else None
     kept = {name: [one for one in campaigns if _fits(one, name, needs)] for name in Show}
     rest = [one for one in kept[show] if before is None or one.window < before]
@@ -112,6 +126,8 @@ def campaign_list(
         "campaign_list.html",
         viewer=viewer,
         rows=_rows(shown, campaigns, facts),
+        tones=colours,
+        legend=[(name, tone) for name, tone in colours.items() if any(name in one.buckets for one in shown)],
         needs=needs if before is None else [],
         as_of=as_of,
         total=len(kept[show]),
@@ -130,6 +146,12 @@ def campaign_list(
     )
 
 
+def _tones(campaigns: Sequence[ListedCampaign]) -> dict[str, str]:
+    """The tones of all segments of the campaigns, which are the newest first."""
+    known = (one.campaign.settings for one in campaigns if one.buckets)
+    return tones(*(settings.segments.names for settings in known if settings))
+
+
 def _fits(one: ListedCampaign, show: Show, needs: Sequence[Attention]) -> bool:
     sent = one.status.key is StatusKey.SENT
     if show is Show.ATTENTION:
@@ -139,23 +161,38 @@ def _fits(one: ListedCampaign, show: Show, needs: Sequence[Attention]) -> bool:
 
 def _rows(shown: Sequence[ListedCampaign], campaigns: Sequence[ListedCampaign], facts: Facts) -> list[Row]:
     runs = facts([one.run_id for one in shown])
-    earlier: dict[Window, Mapping[str, Any]] = {}
-    known: Mapping[str, Any] = {}
+    earlier: dict[Window, Mapping[str, float]] = {}
+    known: Mapping[str, float] = {}
     for one in reversed(campaigns):
         earlier[one.window] = known
         known = one.thresholds
-    return [
-        Row(
-            one,
-            words(one.run_id, runs.get(one.run_id or "")),
-            message_outcome.outcome(one.messages, one.window),
-            message_outcome.bar(one.messages, one.window),
-            one.messages.total - one.messages.eligible,
-            frozenset(
-                name
-                for name, value in one.thresholds.items()
-                if earlier[one.window] and earlier[one.window].get(name) != value
-            ),
+    return [_row(one, words(one.run_id, runs.get(one.run_id or "")), earlier[one.window]) for one in shown]
+
+
+def _row(one: ListedCampaign, run: str, earlier: Mapping[str, float]) -> Row:
+    limits = _thresholds(one, earlier)
+    return Row(
+        one,
+        run,
+        message_outcome.outcome(one.messages, one.window),
+        message_outcome.bar(one.messages, one.window),
+        one.messages.total - one.messages.eligible,
+        limits[:THRESHOLDS],
+        len(limits[THRESHOLDS:]),
+    )
+
+
+def _thresholds(one: ListedCampaign, earlier: Mapping[str, float]) -> list[ShownThreshold]:
+    """The thresholds that the rules name, the changed ones first. Those of the usual rules need no name."""
+    if (settings := one.campaign.settings) is None:
+        return []
+    usual = default(settings)
+    found = [
+        ShownThreshold(
+            limit.name,
+            limit.short if usual else f"{limit.name} {limit.value}",
+            bool(earlier) and earlier.get(limit.setting) != one.thresholds[limit.setting],
         )
-        for one in shown
+        for limit in thresholds(settings)
     ]
+    return found if usual else sorted(found, key=lambda limit: not limit.changed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum, auto
 
 import sqlalchemy as sa
@@ -11,9 +11,8 @@ from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import StatusKey
 from engage.formats import NOTHING, days, number, share
 from engage.pages import charts
-from engage.pages.charts import Chart, Series
+from engage.pages.charts import Chart, Series, Tones
 from engage.pages.message_outcome import NO_RECEIPT, NOT_DELIVERED
-from engage.pages.segment_tones import tones
 from engage.reports import opt_outs
 from engage.reports.campaign_list import ListedCampaign
 from engage.statuses import MessageStatus
@@ -42,20 +41,20 @@ class Trend(StrEnum):
         return self.value.replace("_", "-").capitalize()
 
 
-def chart(conn: sa.Connection, trend: Trend, campaigns: Sequence[ListedCampaign]) -> Chart:
-    """The chart of the latest campaigns, oldest first. ``campaigns`` are the newest first."""
+def chart(conn: sa.Connection, trend: Trend, campaigns: Sequence[ListedCampaign], tones: Tones) -> Chart:
+    """The chart of the latest campaigns, oldest first. ``campaigns`` are the newest first.
+
+    ``tones``: those of all their segments.
+    """
     shown = list(campaigns[:SHOWN])[::-1]
-    drawn = {Trend.SEGMENTS: _segments, Trend.MESSAGES: _messages, Trend.DELIVERY: _delivery}
-    return drawn[trend](shown) if trend in drawn else _opt_outs(conn, shown)
+    if trend is Trend.SEGMENTS:
+        return _segments(shown, tones)
+    if trend is Trend.MESSAGES:
+        return _messages(shown, tones)
+    return _delivery(shown) if trend is Trend.DELIVERY else _opt_outs(conn, shown)
 
 
-def tones_of(campaigns: Iterable[ListedCampaign]) -> dict[str, str]:
-    """The tones of all segments of the campaigns, which are the newest first."""
-    known = (one.campaign.settings for one in campaigns if one.buckets)
-    return tones(*(settings.segments.names for settings in known if settings))
-
-
-def _segments(campaigns: Sequence[ListedCampaign]) -> Chart:
+def _segments(campaigns: Sequence[ListedCampaign], tones: Tones) -> Chart:
     series = [
         Series(
             name,
@@ -66,7 +65,8 @@ def _segments(campaigns: Sequence[ListedCampaign]) -> Chart:
             ],
             [_in_segment(one, name) for one in campaigns],
         )
-        for name, tone in tones_of(reversed(campaigns)).items()
+        for name, tone in tones.items()
+        if any(name in one.buckets for one in campaigns)
     ]
     gaps = {n: _why_empty(one) for n, one in enumerate(campaigns) if not one.buckets}
     return charts.columns("Customers by segment", _names(campaigns), series, percent=True, gaps=gaps)
@@ -80,12 +80,12 @@ def _in_segment(one: ListedCampaign, name: str) -> str:
     return f"{number(one.buckets[name])} ({share(one.buckets[name], one.customers)})"
 
 
-def _messages(campaigns: Sequence[ListedCampaign]) -> Chart:
+def _messages(campaigns: Sequence[ListedCampaign], tones: Tones) -> Chart:
     def taken(name: str) -> Callable[[MessageCounts], int]:
         return lambda counts: counts.count(bucket=name, taken=True)
 
     texted = {name for one in campaigns for name in one.messages.buckets}
-    kinds = [(name, tone, taken(name)) for name, tone in tones_of(reversed(campaigns)).items() if name in texted]
+    kinds = [(name, tone, taken(name)) for name, tone in tones.items() if name in texted]
     return _of_messages("Messages that the provider accepted", campaigns, kinds, percent=False)
 
 

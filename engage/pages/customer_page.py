@@ -14,7 +14,7 @@ from engage.pages import charts
 from engage.pages.charts import Chart, Point, Tones
 from engage.pages.render import html
 from engage.pages.segment_tones import tones
-from engage.pages.threshold_words import SESSIONS, SPEND, rule_line
+from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
 from engage.reports import customer_history, customer_overview, customer_search
 from engage.reports.customer_history import InCampaign
@@ -22,6 +22,10 @@ from engage.settings import Settings
 
 SHOWN = 26
 """Campaigns on the page: four years."""
+_USUAL = {
+    SPEND: "The dashed line: BOOST is below it.",
+    SESSIONS: "The dashed line: REWARD is above it, unless the spend is low.",
+}
 
 
 def customer_page(
@@ -51,7 +55,9 @@ def customer_page(
         messages=messages,
         why=_why,
         tones=colours,
+        legend=[(name, tone) for name, tone in colours.items() if any(name == one.bucket for one in campaigns)],
         charts=_charts(campaigns[::-1], colours) if campaigns else (),
+        captions=[_caption(campaigns, field) for field in (SPEND, SESSIONS)],
     )
 
 
@@ -94,6 +100,15 @@ def _point(one: InCampaign, value: float, field: str) -> Point:
     line = rule_line(one.settings, field)
     short = f"{one.window.start.day} {one.window.start:%b}"
     return Point(short, name, value, one.bucket, float(line.value) if line else None)
+
+
+def _caption(campaigns: Sequence[InCampaign], field: str) -> str | None:
+    """What the dashed line of a chart means."""
+    if (name := _line(campaigns, field)) is None:
+        return None
+    if all(default(one.settings) for one in campaigns):
+        return _USUAL[field]
+    return f"The dashed line: {name}. The rules may name further conditions."
 
 
 def _line(campaigns: Sequence[InCampaign], field: str) -> str | None:

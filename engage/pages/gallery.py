@@ -10,17 +10,18 @@ from engage.campaigns.distribution import Axis, Distribution
 from engage.pages import charts, heat_map
 from engage.pages.happenings import Happening, Kind
 from engage.pages.render import html
-from engage.pages.segment_tones import tones
+from engage.pages.segment_tones import FURTHER, tones
 from engage.pages.threshold_words import RuleLine
 from engage.pages.viewer import NextRun, Viewer
 from engage.segments import DEFAULT
-from engage.settings import LABELS
 from engage.window import ANCHOR, Window
 
 AT = datetime(2026, 11, 26, 14, 8, 2, tzinfo=UTC)
 TONES = ("success", "running", "queued", "awaiting_input", "warning", "upstream_failed", "up_for_retry", "failed",
-         "skipped", "deferred", "info", "none", "boost", "reward", "rest")  # fmt: skip
+         "skipped", "deferred", "info", "none")  # fmt: skip
 COLOURS = tones(DEFAULT.names)
+MANY = tones((*DEFAULT.named, *(f"SEGMENT_{n}" for n in range(1, len(FURTHER) + 1)), DEFAULT.otherwise))
+"""As many segments as there are colours."""
 SHARES = ((570, 910), (2160, 3660), (990, 4190), (1850, 3760), (2410, 6140), (980, 4080), None, (955, 4150))
 """Customers in BOOST and REWARD of each campaign, of 10,000. None: the campaign was not computed."""
 
@@ -33,12 +34,13 @@ def gallery(viewer: Viewer) -> str:
         viewer=viewer,
         at=AT,
         window=Window(ANCHOR).next(),
-        tones=TONES,
+        pills=TONES,
+        tones=MANY,
+        many={name: 100 + 40 * (n % 4) for n, name in enumerate(MANY)},
         happenings=(
             Happening(AT, Kind.SETTINGS, "info", "changed", "ada", settings={"message_boost": "set"}),
             Happening(AT, Kind.CAMPAIGNS, "failed", "halted the campaign", "ada", "a typo", Window(ANCHOR)),
         ),
-        labels=LABELS,
         next_runs=(
             NextRun(AT + timedelta(days=38), AT),
             NextRun(AT, AT),

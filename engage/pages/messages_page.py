@@ -84,7 +84,7 @@ def messages_page(
         reasons=_options(filters, kept, "reason", message_words.REASONS),
         facts=_options(filters, kept, "fact", message_words.FACTS),
         tones=segment_tones.tones(names),
-        segments=_options(filters, kept, "segment", {name: name for name in names}),
+        segments=_options(filters, kept, "segment", {name: name for name in (*names, filters.segment) if name}),
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": ""},
         export={"window_start": formats.iso_day(window.start)} | filters.query(),
@@ -100,9 +100,11 @@ def message_page(engine: sa.Engine, viewer: Viewer, window: Window, customer_id:
     """
     with engine.begin() as conn:
         found = message_detail.message_to(conn, window, customer_id)
+        names = _segments(campaign.find(conn, window), MessageCounts())
     return html(
         "message.html",
         viewer=viewer,
+        tones=segment_tones.tones(names),
         message=found,
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": customer_id},

@@ -13,6 +13,7 @@ from engage.airflow_names import DAG_ID
 from engage.currency import currency
 from engage.pages import static_files
 from engage.pages.tabs import TABS, Tab
+from engage.settings import label
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -61,6 +62,7 @@ _templates = Environment(
     undefined=StrictUndefined,
 )
 _templates.filters |= {name: getattr(formats, name) for name in FILTERS}
+_templates.filters["setting_label"] = label
 _templates.filters |= {name: _in_currency(getattr(formats, name)) for name in WITH_CURRENCY}
 _templates.globals |= {"DAG_ID": DAG_ID, "NOTHING": formats.NOTHING, "static": static_files.address, "tabs": shown_tabs}
 _ui = SimpleNamespace()

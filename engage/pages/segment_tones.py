@@ -12,7 +12,7 @@ OWN = {"BOOST": "boost", "REWARD": "reward"}
 REST = "rest"
 """The grey of the customers who are in no other segment."""
 FURTHER = tuple(f"segment_{n}" for n in range(1, 21))
-"""The tones of all others, in order: eight colours, and then the same ones in a deeper and in a paler shade."""
+"""The tones of all others, in order: ten colours, and then the same ones nearer to the colour of the text."""
 
 
 def tones(*lists: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,22 @@ from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
 from engage.pages.happenings import Happening
 from engage.pages.render import html
-from engage.pages.setting_fields import TEXTS, setting_fields
+from engage.pages.segment_tones import tones
+from engage.pages.setting_fields import names_of_settings, setting_fields, without_text
 from engage.pages.text_preview import INSERTS, TextPreview, text_preview
 from engage.pages.viewer import Viewer
-from engage.settings import GROUPS, LABELS, Change, Settings, applied, in_words, refusals, texts, usable
+from engage.settings import (
+    Change,
+    Settings,
+    applied,
+    groups,
+    in_words,
+    refusals,
+    rules_in,
+    segment_of_text,
+    texts,
+    usable,
+)
 
 RECENT = 12
 """Campaigns among which the last one with settings is looked for."""
@@ -33,11 +45,18 @@ class Editor:
     """Settings that Airflow's environment sets, which hides their Variables."""
     history: Sequence[Happening] | None = None
     """The latest changes; None if the user may not read Airflow's audit log."""
+    hidden: Collection[str] = ()
+    """Settings with names that staff chose whose Variables the user may not read."""
 
     @property
     def sees_all(self) -> bool:
         """Whether the user may read every Variable."""
-        return set(self.readable) >= set(Settings.model_fields)
+        return set(self.readable) >= set(Settings.model_fields) and not self.hidden
+
+    def may_edit(self, name: str) -> bool:
+        """Whether the user may change the setting, as far as the page knows. Airflow is asked again for a new one."""
+        known = name in Settings.model_fields or name in self.stored
+        return name in self.editable if known else set(self.editable) >= set(Settings.model_fields)
 
 
 def settings_page(engine: sa.Engine, viewer: Viewer, editor: Editor) -> str:
@@ -47,36 +66,75 @@ def settings_page(engine: sa.Engine, viewer: Viewer, editor: Editor) -> str:
     last = next((one for one in found if one.settings), None)
     values = dict(editor.stored) if editor.sees_all else _of_campaign(last)
     wrong = in_words(values) if editor.sees_all else {}
+    names = names_of_settings(values)
     return html(
         "settings.html",
         viewer=viewer,
-        editor=editor,
-        groups=GROUPS,
-        labels=LABELS,
-        fields=setting_fields(values, wrong),
+        groups=groups(names),
+        fields=setting_fields(names, values, wrong),
         wrong=wrong,
-        previews=_previews(values, found),
-        texts=TEXTS,
-        inserts=INSERTS,
         last=last,
+        offers=_offers(values, editor, found),
+        **_texts(values, editor, found, filter(segment_of_text, names)),
     )
 
 
 def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dict[str, Any]:
-    """What a user's unsaved changes mean: errors by setting, whether they may be saved, and the previews as HTML."""
+    """What a user's unsaved changes mean: errors by setting, whether they may be saved, and parts of the page as HTML.
+
+    ``previews`` are those of the texts, ``offers`` the texts that could be written, and ``thresholds`` the fields of
+    thresholds that the changed rules name and that have no Variable.
+    """
     values = applied(editor.stored, changes)
     with engine.connect() as conn:
-        previews = _previews(values, campaign.find_all(conn, limit=RECENT))
+        found = campaign.find_all(conn, limit=RECENT)
+    names = names_of_settings(values)
+    errors = in_words(values)
+    new = [name for name in names if name not in Settings.model_fields and not segment_of_text(name)]
     return {
-        "errors": in_words(values),
+        "errors": errors,
         "may_save": not refusals(editor.stored, changes),
         "previews": {
             name: {
                 "facts": html("setting_text_facts.html", preview=preview),
                 "bubbles": html("setting_text_bubbles.html", preview=preview),
             }
-            for name, preview in previews.items()
+            for name, preview in _previews(values, found, filter(segment_of_text, names)).items()
         },
+        "offers": _offers(values, editor, found),
+        "thresholds": {
+            name: html("setting_field.html", one=one, locked=not editor.may_edit(name), error="", editor=editor)
+            for name, one in setting_fields(new, editor.stored).items()
+        },
+    }
+
+
+def _offers(values: Mapping[str, str], editor: Editor, found: Sequence[Campaign]) -> str:
+    """The HTML of the texts that could be written, each folded behind a button."""
+    names = [name for name in without_text(values) if editor.may_edit(name)] if editor.sees_all else []
+    return html(
+        "setting_offers.html",
+        offered=names,
+        fields=setting_fields(names, {}),
+        wrong={},
+        **_texts(values, editor, found, names),
+    )
+
+
+def _texts(
+    values: Mapping[str, str], editor: Editor, found: Sequence[Campaign], names: Iterable[str]
+) -> dict[str, Any]:
+    """What the cards of texts need."""
+    previews = _previews(values, found, names)
+    rules = rules_in(values.get("segments"))
+    return {
+        "editor": editor,
+        "texts": list(previews),
+        "previews": previews,
+        "segments": {name: segment_of_text(name) for name in previews},
+        "named": rules.named,
+        "tones": tones(rules.names),
+        "inserts": INSERTS,
     }
 
 
@@ -84,7 +142,9 @@ def _of_campaign(last: Campaign | None) -> dict[str, str]:
     return texts(last.settings) if last and last.settings else {}
 
 
-def _previews(values: Mapping[str, str], found: Sequence[Campaign]) -> dict[str, TextPreview | None]:
+def _previews(
+    values: Mapping[str, str], found: Sequence[Campaign], names: Iterable[str]
+) -> dict[str, TextPreview | None]:
     settings = usable(values)
     buckets = next((one.buckets for one in found if one.buckets), None) or {}
-    return {name: text_preview(name, values, settings, buckets.get(name.rpartition("_")[2].upper())) for name in TEXTS}
+    return {name: text_preview(name, values, settings, buckets.get(segment_of_text(name) or "")) for name in names}

@@ -21,7 +21,6 @@ class TextPreview:
     """The preview of one text. ``customers``: those of its bucket in the last campaign; None without one."""
 
     name: str
-    bucket: str
     template: Template
     examples: Mapping[str, SmsPreview]
     warnings: tuple[str, ...]
@@ -63,13 +62,12 @@ def text_preview(name: str, values: Mapping[str, str], settings: Settings, custo
 
     ``settings`` are those that a run would take, for the limits and the price.
     """
-    text = values.get(name, DEFAULTS[name])
+    text = values.get(name, DEFAULTS.get(name, ""))
     try:
         template = Template.parse(text)
     except ValueError:
         return None
-    bucket = name.rpartition("_")[2].upper()
-    return TextPreview(name, bucket, template, examples(template), warnings(text), settings, customers)
+    return TextPreview(name, template, examples(template), warnings(text), settings, customers)
 
 
 INSERTS = {name: f"{{{{ {name} }}}}" for name in PLACEHOLDERS}

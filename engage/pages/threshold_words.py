@@ -46,6 +46,11 @@ class Threshold:
     sign: str
     """How the rules compare with it, such as ``<``."""
 
+    @property
+    def short(self) -> str:
+        """The comparison alone, such as *< $100*."""
+        return f"{self.sign} {self.value}"
+
 
 def default(settings: Settings) -> bool:
     """Whether the rules are those without a Variable ``engage_segments``."""

@@ -58,7 +58,7 @@ def _opt_out(settings: Settings) -> Check:
 def _texts(settings: Settings) -> Iterator[Check]:
     warnings = tuple(f"{name}: {one}" for name in settings.texted for one in settings.text_warnings(name))
     segments = {name: settings.typical_segments(name) for name in settings.texted}
-    words = ", ".join(f"{name} takes {counted(count, 'segment')}" for name, count in segments.items())
+    words = ", ".join(f"{name} takes {counted(count, 'SMS segment')}" for name, count in segments.items())
     yield Check("Texts", good=not warnings, words=f"{words} with a long name", notes=warnings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,9 @@ from engage.texts.sms_preview import SmsPreview
 from engage.texts.template import Template
 from engage.window import Window
 
+LOOKED_AT = 200
+"""Customers of a segment among whom there are examples of its languages."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -28,6 +31,8 @@ class Example:
     sms: SmsPreview
     cost: Decimal | None
     """What the provider charges for it; None without a price."""
+    language: str = ""
+    """The language of the text, such as ``es``; empty for the text of all other customers."""
 
 
 @dataclass(frozen=True)
@@ -68,38 +73,62 @@ def texts(
     examples: int = 1,
     after: int = 0,
 ) -> list[TextTo]:
-    """The text to each texted segment, filled in for ``examples`` customers whose ids are greater than ``after``."""
+    """The text to each texted segment, filled in for ``examples`` customers whose ids are greater than ``after``.
+
+    Each further language has one example.
+    """
     found = counts or MessageCounts()
-    return [
-        _text_to(settings, window, found, name, _customers(conn, window, name, examples, after) if customers else [])
-        for name in settings.texted
-        for customers in [found.count(bucket=name, reason=None)]
-    ]
+    return [_text_to(conn, window, settings, found, name, examples=examples, after=after) for name in settings.texted]
 
 
 def _text_to(
-    settings: Settings, window: Window, counts: MessageCounts, bucket: str, rows: Sequence[sa.Row[Any]]
+    conn: sa.Connection,
+    window: Window,
+    settings: Settings,
+    counts: MessageCounts,
+    bucket: str,
+    *,
+    examples: int,
+    after: int,
 ) -> TextTo:
     parsed = {language: Template.parse(text) for language, text in settings.message_texts(bucket).items()}
     groups = [group for group in counts.groups if group.bucket == bucket]
     charged = sum(group.segments for group in groups if group.taken)
-    filled_in = [
-        (row.customer_id, languages.chosen(parsed, row.locale) or parsed[""], personal.values(row, window))
-        for row in rows
+    looked_at = examples if len(parsed) == 1 else LOOKED_AT
+    rows = _customers(conn, window, bucket, looked_at, after) if counts.count(bucket=bucket, reason=None) else []
+    found = [
+        Example(customer_id, sms, settings.cost(sms.segments), language)
+        for language, template in parsed.items()
+        for customer_id, sms in _filled_in(
+            template,
+            [row for row in rows if _language(parsed, row) == language][: 1 if language else examples],
+            window,
+        )
     ]
-    if len(parsed) == 1 and not parsed[""].placeholders:  # all customers read the same
-        filled_in = filled_in[:1]
-    made_up = (None, parsed[""], sms_preview.made_up("Ada Diaz"))
-    previews = [(one, sms_preview.preview(text, values)) for one, text, values in filled_in or [made_up]]
     return TextTo(
         bucket=bucket,
         customers=counts.count(bucket=bucket, reason=None),
         segments=sum(group.segments for group in groups),
         cost=settings.cost(charged) if charged else None,
-        examples=tuple(Example(one, sms, settings.cost(sms.segments)) for one, sms in previews),
+        examples=tuple(found),
         warnings=settings.text_warnings(bucket),
         most_segments=settings.typical_segments(bucket),
     )
+
+
+def _filled_in(
+    template: Template, rows: Sequence[sa.Row[Any]], window: Window
+) -> Iterator[tuple[int | None, SmsPreview]]:
+    """The text to each customer, once if all read the same; to a made-up one without any."""
+    if not rows:
+        yield None, sms_preview.preview(template, sms_preview.made_up("Ada Diaz"))
+    for row in rows if template.placeholders else rows[:1]:
+        yield row.customer_id, sms_preview.preview(template, personal.values(row, window))
+
+
+def _language(texts: Mapping[str, Template], row: sa.Row[Any]) -> str:
+    """The language in which a customer reads; empty for the text of all others."""
+    return languages.chosen({language: language for language in texts if language}, row.locale) or ""
 
 
 def _customers(conn: sa.Connection, window: Window, bucket: str, limit: int, after: int) -> list[sa.Row[Any]]:

@@ -4,8 +4,8 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 """
 
 from engage.settings.changes import Change, applied, in_words, refusals
-from engage.settings.custom import custom, message_name
-from engage.settings.groups import GROUPS, LABELS, label
+from engage.settings.custom import custom, message_name, rules_in, segment_of_text
+from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.model import Settings, description, is_setting, title
 from engage.settings.validation import problems, usable, validate
 from engage.settings.variables import (
@@ -24,6 +24,7 @@ __all__ = [
     "LABELS",
     "PREFIX",
     "Change",
+    "Group",
     "Settings",
     "applied",
     "custom",
@@ -33,6 +34,7 @@ __all__ = [
     "descriptions",
     "for_lateness",
     "from_variables",
+    "groups",
     "in_words",
     "is_setting",
     "label",
@@ -40,6 +42,8 @@ __all__ = [
     "message_name",
     "problems",
     "refusals",
+    "rules_in",
+    "segment_of_text",
     "texts",
     "title",
     "usable",

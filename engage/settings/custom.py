@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from engage.segments import Rules
+from engage.segments import DEFAULT, Rules, parse
 from engage.settings.field_types import MessageText, Number
 
 A_TEXT = "a text of 1 to 1000 characters"
@@ -45,15 +45,28 @@ def custom(name: str) -> Custom | None:
         return Custom(
             name, A_THRESHOLD, f"The number that rules name {name}.", f"{words.capitalize()} threshold", _THRESHOLD
         )
-    if found := _MESSAGE_NAME.fullmatch(name):
-        segment = found[1].upper()
+    if segment := segment_of_text(name):
         return Custom(name, A_TEXT, f"The text message for {segment}.", f"Text for {segment}", _MESSAGE)
     return None
+
+
+def segment_of_text(name: str) -> str | None:
+    """The segment whose text is the setting ``name``; None if the setting is no text."""
+    found = _MESSAGE_NAME.fullmatch(name)
+    return found[1].upper() if found else None
 
 
 def message_name(segment: str) -> str:
     """The setting that holds a segment's text."""
     return f"message_{segment.lower()}"
+
+
+def rules_in(text: str | None) -> Rules:
+    """The rules of a Variable's text; the usual ones without it, or if they are wrong."""
+    try:
+        return DEFAULT if text is None else parse(text)
+    except ValueError:
+        return DEFAULT
 
 
 def names_of(rules: Rules) -> Iterable[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engage.settings.custom import custom
+from engage.settings.custom import custom, segment_of_text
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Group:
     """Settings about one subject. ``labels``: the name for people of each setting."""
 
     name: str
-    labels: Mapping[str, str]
+    labels: dict[str, str]
 
     @property
     def key(self) -> str:
@@ -35,8 +35,8 @@ GROUPS = (
         "Segments and thresholds",
         {
             "segments": "Segments and their rules",
-            "low_spend_threshold": "Low spend: below this is BOOST",
-            "high_activity_threshold": "High activity: more sessions a week is REWARD",
+            "low_spend_threshold": "Low spend threshold",
+            "high_activity_threshold": "High activity threshold",
         },
     ),
     Group(
@@ -87,6 +87,15 @@ GROUPS = (
 
 LABELS = {name: label for group in GROUPS for name, label in group.labels.items()}
 """The name for people of each fixed setting."""
+
+
+def groups(names: Iterable[str]) -> tuple[Group, ...]:
+    """The groups with the settings ``names``. Those whose names staff chose stand with others of their kind."""
+    added: dict[str, dict[str, str]] = {"Texts": {}, "Segments and thresholds": {}}
+    for name in names:
+        if name not in LABELS:
+            added["Texts" if segment_of_text(name) else "Segments and thresholds"][name] = label(name)
+    return tuple(Group(one.name, one.labels | added.get(one.name, {})) for one in GROUPS)
 
 
 def label(name: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from engage import segments
 from engage.errors import SettingsError
-from engage.settings.custom import names_of
+from engage.settings.custom import names_of, rules_in
 from engage.settings.model import Settings, description, title
 from engage.settings.validation import validate
 
@@ -26,17 +26,9 @@ def from_variables(read: Callable[[str], str | None], *names: str) -> Settings:
     """
     stored = {name: read(PREFIX + name) for name in names or Settings.model_fields}
     if not names:
-        stored |= {name: read(PREFIX + name) for name in _of_rules(stored["segments"]) if name not in stored}
+        stored |= {name: read(PREFIX + name) for name in names_of(rules_in(stored["segments"])) if name not in stored}
     present = {name: value for name, value in stored.items() if value is not None}
     return validate(present, label=lambda name: f"The Airflow Variable {PREFIX}{name}")
-
-
-def _of_rules(text: str | None) -> Iterable[str]:
-    """The names that rules give to settings; none if the rules are wrong, as their error is the one to report."""
-    try:
-        return names_of(segments.parse(text) if text is not None else segments.DEFAULT)
-    except ValueError:
-        return ()
 
 
 def for_lateness(read: Callable[[str], str | None]) -> Settings:

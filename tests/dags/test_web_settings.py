@@ -16,7 +16,7 @@ from engage.pages.audit_log import SETTING_EVENTS, Place
 from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
 from engage.pages.viewer import Viewer
-from engage.settings import Change, Settings
+from engage.settings import Change, Settings, texts
 from engage.storage.schema import campaign as campaign_table
 from engage.window import ANCHOR, LENGTH
 from tests.dags.web_client import web_client
@@ -334,8 +334,92 @@ def test_a_change_that_the_environment_hides_says_so(client, engine, set_in_envi
     set_in_environment("low_spend_threshold", "80")
     body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4"}
     answer = client.post("/thresholds", json=body).json()["detail"]
-    assert "The next campaign does not take “Low spend: below this is BOOST”" in answer
+    assert "The next campaign does not take “Low spend threshold”" in answer
     assert variables(engine)["engage_low_spend_threshold"] == "120.5"
+
+
+# --- settings whose names staff choose
+
+RULES = {"segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}]}
+WRITTEN = [
+    {"name": "segments", "value": json.dumps(RULES), "was": None},
+    {"name": "lapsing_days_threshold", "value": "28", "was": None},
+    {"name": "message_lapsing", "value": "We miss you. Reply STOP to opt out.", "was": None},
+]
+
+
+def test_rules_a_threshold_and_a_text_are_saved_together_taken_back_and_named_in_the_audit_log(client, engine):
+    from airflow.models.variable import Variable
+
+    answer = client.post("/settings-save", json={"changes": WRITTEN})
+    assert answer.json()["detail"] == (
+        "Saved: “Segments and their rules”, “Lapsing days threshold”, “Text for LAPSING”. The next campaign takes them."
+    )
+    assert variables(engine)["engage_lapsing_days_threshold"] == "28"
+    with Session(engine) as session:
+        found = {one.key: one.description for one in session.scalars(sa.select(Variable))}
+    assert found["engage_message_lapsing"] == "The text message for LAPSING. Allowed: a text of 1 to 1000 characters."
+    assert found["engage_lapsing_days_threshold"].startswith("The number that rules name lapsing_days_threshold.")
+    [(_, _, details)] = log(engine)
+    assert details["set"] == ["segments", "lapsing_days_threshold", "message_lapsing"]
+    page = client.get("/activity?kind=settings").text
+    assert '<a href="settings#lapsing_days_threshold">Lapsing days threshold</a>' in page
+    undone = client.post("/settings-save", json=answer.json()["undo"]["body"])
+    assert undone.status_code == 200
+    assert variables(engine) == {}
+
+
+def test_rules_without_their_threshold_are_refused_and_so_is_a_threshold_that_they_need(client, engine):
+    answer = client.post("/settings-save", json={"changes": WRITTEN[:1]})
+    assert answer.status_code == 400
+    assert "needs the setting lapsing_days_threshold, and there is none" in answer.json()["errors"]["segments"]
+    client.post("/settings-save", json={"changes": WRITTEN})
+    deleted = [{"name": "lapsing_days_threshold", "value": None, "was": "28"}]
+    assert client.post("/settings-save", json={"changes": deleted}).status_code == 400
+    assert variables(engine)["engage_lapsing_days_threshold"] == "28"
+
+
+def test_all_variables_of_settings_are_read_with_one_query(session, airflow_tables):
+    import engage_web_variables
+
+    put(airflow_tables, vip_threshold="1", message_vip="x", max_segments="2", no_such="3", **{"Message_VIP": "4"})
+    queries = []
+    sa.event.listen(airflow_tables, "before_cursor_execute", lambda *call: queries.append(call[2]))
+    assert engage_web_variables.values(session) == {"max_segments": "2", "message_vip": "x", "vip_threshold": "1"}
+    assert len(queries) == 1
+
+
+def test_an_edit_of_a_chosen_variable_in_airflow_is_about_settings(session, airflow_tables, client):
+    written(airflow_tables, "patch_variable", 1, extra={"key": "engage_vip_threshold"})
+    written(airflow_tables, "patch_variable", 2, extra={"key": "engage_vip"})
+    page = client.get("/activity?kind=settings").text
+    assert "settings#vip_threshold" in page
+    assert page.count("<strong>ada</strong>") == 1
+
+
+def test_a_chosen_variable_that_the_user_may_not_see_is_not_shown(client, engine, permissions):
+    put(engine, vip_threshold="717")
+    assert '"717"' in client.get("/settings").text
+    permissions.hidden = {"engage_vip_threshold"}
+    assert '"717"' not in client.get("/settings").text
+    assert client.post("/settings-check", json={"changes": OLD}).status_code == 403
+
+
+def test_a_user_who_may_not_edit_a_new_variable_changes_none(client, engine, permissions):
+    permissions.is_authorized_variable = lambda *, method, details, user: (
+        method == "GET" or details.key != "engage_vip_threshold"
+    )
+    changes = [{"name": "vip_threshold", "value": "5", "was": None}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 403
+    assert variables(engine) == {}
+
+
+def test_json_may_be_longer_than_a_text(client):
+    long = json.dumps(RULES) + " " * 5000
+    changes = [{"name": "segments", "value": long, "was": None}, WRITTEN[1]]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 200
+    changes = [{"name": "messages", "value": "x" * 50_001, "was": None}]
+    assert client.post("/settings-save", json={"changes": changes}).status_code == 422
 
 
 # --- thresholds
@@ -359,7 +443,7 @@ def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
     body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
     answer = client.post("/thresholds", json=body)
     assert answer.status_code == 409
-    assert "“Low spend: below this is BOOST”" in answer.json()["detail"]
+    assert "“Low spend threshold”" in answer.json()["detail"]
     assert variables(engine) == {"engage_low_spend_threshold": "90"}
     assert log(engine) == []
 
@@ -437,8 +521,8 @@ def test_an_address_of_the_activity_that_is_wrong_says_so(client):
 
 
 def test_every_setting_can_be_saved_by_its_name(client, engine):
-    defaults = Settings().model_dump()
-    changes = [{"name": name, "value": str(value), "was": None} for name, value in defaults.items()]
+    defaults = texts(Settings())
+    changes = [{"name": name, "value": value, "was": None} for name, value in defaults.items()]
     assert client.post("/settings-save", json={"changes": changes}).status_code == 200
     assert len(variables(engine)) == len(defaults)
 

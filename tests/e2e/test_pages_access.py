@@ -192,7 +192,7 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
         ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
         ("/messages?status=lost", 400, "There is no status &#39;lost&#39;; there are queued, sending"),
-        ("/messages?segment=%3Cscript%3E", 400, "There is no segment"),
+        ("/messages?segment=%3Cscript%3E", 400, "is not the name of a segment"),
         ("/messages.csv?window_start=2025-01-07", 400, "is not the start of a window"),
         (f"/message?window_start={SENT}&customer_id=999999999999", 404, "has no message of the window"),
         (f"/run?dag_id={DAG_ID}&run_id=%3Cscript%3E", 400, "There is no such run"),

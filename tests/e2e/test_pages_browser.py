@@ -150,7 +150,7 @@ def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watche
     counts = watched.page.locator("#counts").inner_text()
     field.fill("1.005")
     expect(field).to_have_accessible_description(
-        "“Low spend: below this is BOOST” is '1.005', which is not allowed: it takes a number from 0 to 1000000000 "
+        "“Low spend threshold” is '1.005', which is not allowed: it takes a number from 0 to 1000000000 "
         "with at most 2 decimals."
     )
     expect(field).to_have_attribute("aria-invalid", "true")

@@ -40,7 +40,7 @@ def test_every_customer_is_in_the_bin_that_their_numbers_are_in(world, customers
         found = distribution(conn, world.window, settings)
     spend = customers.total_spend_cents.map(lambda cents: by_hand(found.spend, cents))
     sessions = customers.sessions.map(lambda number: by_hand(found.sessions, number))
-    assert found.cells == pd.Series(zip(spend, sessions, strict=True)).value_counts().to_dict()
+    assert found.cells == pd.Series(zip(spend, sessions, customers.bucket, strict=True)).value_counts().to_dict()
     assert sum(found.by_spend()) == sum(found.by_sessions()) == len(customers)
     assert len(found.by_spend()) == found.spend.bins < 4 * BINS
     assert len(found.by_sessions()) == found.sessions.bins < 4 * BINS

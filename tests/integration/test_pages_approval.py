@@ -64,7 +64,7 @@ def test_the_approver_sees_what_goes_out_and_answers_about_exactly_this_list(ask
 def test_the_figures_are_those_of_the_list(asked):
     text = text_of(page_of(asked))
     assert "Messages 5 5 BOOST" in text
-    assert "Cost, about $2.50 5 segments" in text
+    assert "Cost, about $2.50 5 SMS segments" in text
     assert "Goes out at any hour the sandbox knows no sending hours · as fast as the provider takes them" in text
     assert "Not on the list 1 1 opted out" in text
     assert "Against the last sent – no campaign was sent before" in text
@@ -106,7 +106,7 @@ def test_the_checks_are_in_words(asked):
     for words in (
         "Guard nothing odd",
         "Opt-out both texts say how to opt out",
-        "Texts BOOST takes 1 segment, REWARD takes 1 segment with a long name",
+        "Texts BOOST takes 1 SMS segment, REWARD takes 1 SMS segment with a long name",
         "Provider sandbox: no customer is really texted",
         "Lateness the window ended 1 day ago",
         "Cap no limit of messages is set",
@@ -221,4 +221,4 @@ def test_the_figures_of_a_list_stay_once_its_messages_have_gone(asked):
     asked.message()
     text = text_of(page_of(asked, question=None))
     assert "Messages 5 5 BOOST" in text
-    assert "Cost, about $2.50 5 segments" in text
+    assert "Cost, about $2.50 5 SMS segments" in text

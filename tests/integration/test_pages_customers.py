@@ -30,10 +30,12 @@ def test_it_has_the_numbers_the_bucket_and_why_of_every_campaign(world, in_windo
     text = text_of(page_of(world, str(ada)))
     assert "Ada" in text
     assert (
-        "REWARD $123.45 in 1 purchase · 5.5 sessions a week, 44 in all The spend is $100 or more, with more than 5"
+        "REWARD $123.45 in 1 purchase · 5.5 sessions a week, 44 in all REWARD: 5.5 sessions a week are more than 5."
         in text
     )
-    assert "BOOST $0.99 in 1 purchase · 0 sessions a week, 0 in all The spend is below $100. No message" in text
+    assert (
+        "BOOST $0.99 in 1 purchase · 0 sessions a week, 0 in all BOOST: spend $0.99 is below $100. No message" in text
+    )
     assert text.index("$123.45 in 1") < text.index("$0.99 in 1")
 
 
@@ -59,7 +61,7 @@ def test_a_campaign_that_is_computed_anew_explains_no_bucket_of_before(world, in
     with world.engine.begin() as conn:
         assert customer_history.view(conn, ada)["campaign"]["window_start"] == world.window.previous().start
     world.computed(low_spend_threshold=200)
-    assert "The spend is below $200." in text_of(page_of(world, str(ada)))
+    assert "BOOST: spend $150 is below $200." in text_of(page_of(world, str(ada)))
 
 
 def test_it_shows_no_more_of_a_phone_than_two_digits(world):

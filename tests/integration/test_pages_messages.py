@@ -99,7 +99,7 @@ def test_all_filters_hold_together(sent, filters, found):
             "There is no status 'lost'; there are queued, sending, accepted, sent, unknown, delivered",
         ),
         ({"reason": "x"}, "There is no reason 'x'; there are backfill, too_late, holdout"),
-        ({"segment": "NONE"}, "There is no segment 'NONE' with messages; there are BOOST, REWARD."),
+        ({"segment": "none"}, "'none' is not the name of a segment, which is one such as BOOST."),
         ({"fact": "x"}, "There is no fact 'x'; there are opted_out"),
         ({"error_code": "abc"}, "The error code is 'abc'; it takes the provider's number of an error in plain digits."),
         ({"error_code": "-1"}, "The error code is '-1'"),

@@ -157,7 +157,7 @@ def test_the_sandbox_reports_no_receipts_rather_than_zero(done):
     assert "Texted 1 33.3% of 3 customers" in text
     assert "Delivered – the sandbox reports no receipts Not delivered – the sandbox delivers no message" in text
     assert 'class="value tone-failed"' not in page_of(done)
-    assert "Cost $0.01 1 segment at $0.0079" in text
+    assert "Cost $0.01 1 SMS segment at $0.0079" in text
     assert "Opted out since 0 0.0% of those texted" in text
 
 
@@ -221,7 +221,9 @@ def test_messages_that_wait_are_a_loss_before_the_provider(world):
 def test_the_texts_are_those_of_real_customers_with_what_they_cost(done):
     text = text_of(page_of(done))
     assert "BOOST 1 customer Hi Ada! Reply STOP to opt out." in text
-    assert "30 characters · 1 segment · plain letters · $0.0079 each As customer 1 reads it. 1 segment in all" in text
+    assert (
+        "30 characters · 1 segment · plain letters · $0.0079 each As customer 1 reads it. 1 SMS segment in all" in text
+    )
     assert "REWARD no customer Thank you for being a regular!" in text
     assert "<mark>Ada</mark>" in page_of(done)
 

@@ -1,5 +1,8 @@
 """The page Texts and settings, as HTML, and what it says of unsaved changes."""
 
+import html
+import json
+
 import pytest
 
 from engage.pages import settings_page
@@ -45,7 +48,7 @@ def test_every_setting_has_a_field_with_its_value_and_variable(engine):
     for name, label in LABELS.items():
         assert label in text_of(page)
         assert f"engage_{name}" in text_of(page)
-    assert "All 24 are valid" in text_of(page)
+    assert "All 26 are valid" in text_of(page)
 
 
 def test_a_default_is_marked(engine):
@@ -106,6 +109,114 @@ def test_the_history_is_shown_only_to_those_who_may_read_it(engine):
     assert "History" not in text_of(the_page(engine, editor()))
     page = the_page(engine, Editor({}, ALL, ALL, (), []))
     assert "Airflow's audit log has no change of a setting." in text_of(page)
+
+
+RULES = {
+    "segments": [
+        {"name": "VIP", "when": ["total_spend > vip_threshold", "total_spend > low_spend_threshold"]},
+        {"name": "LAPSING", "when": ["days_since_last_purchase > 28"]},
+    ],
+    "otherwise": "OTHERS",
+}
+WRITTEN = {
+    "segments": json.dumps(RULES),
+    "vip_threshold": "500",
+    "other_threshold": "7",
+    "message_vip": "You are a VIP. Reply STOP to opt out.",
+}
+
+
+def written(**more):
+    stored = WRITTEN | more
+    names = ALL | stored.keys()
+    return Editor(stored, names, names)
+
+
+def named_fields(page):
+    return {a["name"]: a for tag, a in Tags(page).tags if tag in {"input", "textarea"} and a.get("name")}
+
+
+def test_settings_whose_names_staff_chose_stand_in_their_groups(engine):
+    page = the_page(engine, written())
+    found = named_fields(page)
+    assert (found["vip_threshold"]["type"], found["vip_threshold"]["value"]) == ("number", "500")
+    assert found["other_threshold"]["value"] == "7"
+    assert "You are a VIP. Reply STOP to opt out.</textarea>" in page
+    text = text_of(page)
+    assert "Text for VIP engage_message_vip" in text
+    assert "Vip threshold engage_vip_threshold" in text
+    panels = page.partition('data-panel="segments-and-thresholds"')
+    assert 'data-setting="message_vip"' in panels[0]
+    assert 'data-setting="vip_threshold"' in panels[2].partition("data-panel")[0]
+    assert "Named in VIP: total_spend > vip_threshold." in text
+    assert "Named in VIP: total_spend > low_spend_threshold." in text
+    assert "No rule names it. It takes a number from 0 to 1000000 with" in text  # high_activity_threshold
+    assert "All 29 are valid" in text
+    assert text.count("not set") == 0
+    assert "Delete Vip threshold" in text
+
+
+def test_rules_and_languages_are_edited_as_json_in_a_monospace_font(engine):
+    page = the_page(engine, editor())
+    assert named_fields(page)["segments"]["class"] == named_fields(page)["messages"]["class"] == "code"
+    assert '[\n  {"name": "BOOST", "when": ["total_spend < low_spend_threshold"]},\n' in html.unescape(page)
+    wrong = the_page(engine, editor(segments='{"segments": []}', messages="{"))
+    assert "“Segments and their rules” is" in text_of(wrong)
+    assert '"segments" is a list of 1 to 20 segments' in text_of(wrong)
+    assert named_fields(wrong)["messages"]["aria-invalid"] == "true"
+
+
+def test_a_text_can_be_added_for_a_segment_without_one(engine):
+    page = the_page(engine, written())
+    assert "+ Write a text for LAPSING" in text_of(page)
+    assert 'data-writes="message_lapsing"' in page
+    assert "+ Write a text for VIP" not in text_of(page)
+    assert "+ Write a text for OTHERS" not in text_of(page)  # of all other customers, who are never texted
+    assert "+ Write a text" not in text_of(the_page(engine, Editor(WRITTEN, ALL | WRITTEN.keys(), ())))
+    answer = checked(engine, written(), Change("message_lapsing", "Come back. Reply STOP to opt out.", None))
+    assert "LAPSING" not in answer["offers"]
+    assert "Come back." in text_of(answer["previews"]["message_lapsing"]["bubbles"])
+    assert answer["may_save"]
+
+
+def test_a_text_for_a_segment_that_no_rule_has_says_so(engine):
+    text = text_of(the_page(engine, written(message_gone="Reply STOP to opt out.")))
+    assert text.count("No segment of the rules has this name, so no customer gets this text.") == 3  # BOOST and REWARD
+    assert "No segment of the rules" not in text_of(the_page(engine, editor()))
+
+
+def test_a_threshold_that_the_changed_rules_name_gets_a_field(engine):
+    rules = json.dumps({"segments": [{"name": "NEW", "when": ["liked > fans_threshold"]}]})
+    answer = checked(engine, editor(), Change("segments", rules, None))
+    assert not answer["may_save"]
+    assert "needs the setting fans_threshold, and there is none" in answer["errors"]["segments"]
+    [(name, field)] = answer["thresholds"].items()
+    assert name == "fans_threshold"
+    assert named_fields(field)["fans_threshold"] | {"value": ""} == named_fields(field)["fans_threshold"]
+    assert "readonly" not in field
+    assert "+ Write a text for NEW" in text_of(answer["offers"])
+    both = [Change("segments", rules, None), Change("fans_threshold", "3", None)]
+    answer = checked(engine, editor(), *both)
+    assert answer["may_save"]
+    assert answer["errors"] == {}
+    assert checked(engine, editor(), both[0], Change("fans_threshold", "x", None))["errors"].keys() == {
+        "fans_threshold"
+    }
+
+
+def test_what_is_written_in_a_chosen_variable_does_not_run(engine):
+    page = the_page(engine, written(message_vip=EVIL, vip_threshold=EVIL, segments=EVIL, messages=EVIL))
+    assert_inert(page)
+
+
+def test_without_the_permission_the_last_campaigns_rules_are_shown(world):
+    world.sessions(world.customer())
+    world.computed(**{name: text for name, text in WRITTEN.items() if name != "other_threshold"})
+    page = the_page(world.engine, Editor())
+    found = named_fields(page)
+    assert found["vip_threshold"]["value"] == "500"
+    assert "readonly" in found["vip_threshold"]
+    assert "+ Write a text" not in text_of(page)
 
 
 def checked(engine, one, *changes):

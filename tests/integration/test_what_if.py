@@ -146,7 +146,7 @@ def test_wrong_thresholds_are_sentences_for_their_fields(seeded):
         ("li", {"data-for": "low"}),
         ("li", {"data-for": "high"}),
     ]
-    assert "“Low spend: below this is BOOST” is '1.005', which is not allowed" in text_of(wrong)
+    assert "“Low spend threshold” is '1.005', which is not allowed" in text_of(wrong)
     assert "<script" not in wrong
     assert pages.wrong_thresholds({"low_spend_threshold": "100"}) is None
 

@@ -6,20 +6,26 @@ import hashlib
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from engage.campaigns.distribution import Axis, Distribution
-from engage.pages import charts, render, static_files
+from engage.pages import charts, heat_map, render, static_files
 from engage.pages.error_page import error_page
 from engage.pages.gallery import gallery
 from engage.pages.opening import opening
+from engage.pages.segment_tones import tones
+from engage.pages.threshold_words import RuleLine
 from engage.pages.viewer import NextRun, Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = "</td></script><script>alert(1)</script>'\""
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+COLOURS = tones(("BOOST", "REWARD", "NONE"))
+LOW, HIGH = RuleLine("BOOST below", Decimal(100)), RuleLine("REWARD above", Decimal(1))
+CELLS = {(0, 0, "BOOST"): 3, (2, 0, "NONE"): 1, (2, 2, "REWARD"): 5, (3, 1, "NONE"): 2}
 
 
 def shown(source: str, **values: object) -> str:
@@ -139,8 +145,9 @@ def test_a_charts_description_cannot_leave_its_attribute():
 def test_a_histogram_has_a_part_for_each_bucket_and_a_line_at_the_threshold():
     spend = Axis(border=100_00, width=50_00, below=2, bins=4, closed=False, unit=100)
     sessions = Axis(border=8, width=8, below=2, bins=3, closed=True, unit=8)
-    spread = Distribution(spend, sessions, {(0, 0): 3, (2, 0): 1, (2, 2): 5, (3, 1): 2})
-    chart = charts.histogram("Spend", spend, spread.spend_by_bucket(), money=True, threshold="BOOST below $100")
+    spread = Distribution(spend, sessions, CELLS)
+    customers = spread.spend_by_bucket()
+    chart = charts.histogram("Spend", spend, customers, COLOURS, money=True, threshold="BOOST below $100")
     assert [one["name"] for one in chart.spec["bins"]] == ["$0 – $50", "$50 – $100", "$100 – $150", "$150 and more"]
     assert [{part["name"]: part["value"] for part in one["parts"]} for one in chart.spec["bins"]] == [
         {"BOOST": 3}, {}, {"REWARD": 5, "NONE": 1}, {"NONE": 2},
@@ -153,12 +160,36 @@ def test_a_histogram_has_a_part_for_each_bucket_and_a_line_at_the_threshold():
 def test_a_heat_map_has_a_cell_for_each_bin_with_customers():
     spend = Axis(border=100_00, width=50_00, below=2, bins=4, closed=False, unit=100)
     sessions = Axis(border=8, width=8, below=2, bins=3, closed=True, unit=8)
-    chart = charts.heat_map(Distribution(spend, sessions, {(0, 0): 4, (3, 2): 1}), "$100", "1")
+    spread = Distribution(spend, sessions, {(0, 0, "BOOST"): 4, (3, 2, "REWARD"): 1})
+    chart = heat_map.heat_map(spread, COLOURS, LOW, HIGH, regions=True)
     assert [(one["tone"], one["strength"]) for one in chart.spec["cells"]] == [("boost", 1.0), ("reward", 0.575)]
     assert chart.spec["thresholds"] == {"x": 100.0, "label": "$100", "y": 1.0, "from": 100.0}
     assert chart.spec["cells"][0]["y"] == (-1.0, 0.0)  # customers without any session
     assert chart.spec["y"]["least"] == -1.0
     assert chart.rows[0] == ["$0 – $50", "0", "BOOST", "4"]
+    assert [one["name"] for one in chart.spec["regions"]] == ["BOOST", "NONE", "REWARD"]
+
+
+def test_a_place_with_several_segments_has_the_colour_of_the_largest_and_names_all():
+    spend = Axis(border=0, width=50_00, below=0, bins=4, closed=False, unit=100, in_view=False)
+    sessions = Axis(border=8, width=8, below=2, bins=3, closed=True, unit=8)
+    cells = {(0, 0, "NONE"): 1, (0, 0, "LAPSING"): 3, (1, 2, "VIP"): 2}
+    names = tones(("VIP", "LAPSING", "NONE"))
+    chart = heat_map.heat_map(Distribution(spend, sessions, cells), names, None, HIGH, regions=False)
+    assert [(one["tone"], one["strength"]) for one in chart.spec["cells"]] == [("segment_2", 1.0), ("segment_1", 0.751)]
+    assert chart.spec["cells"][0]["name"] == "3 customers in LAPSING, 1 customer in NONE\n$0 – $50, 0 sessions a week"
+    assert chart.spec["regions"] == []
+    assert chart.spec["thresholds"] == {"y": 1.0, "from": 0.0}
+    assert [row[2:] for row in chart.rows] == [["LAPSING", "3"], ["NONE", "1"], ["VIP", "2"]]
+
+
+def test_a_histogram_has_all_segments_in_order_and_a_line_only_for_a_number_in_the_rules():
+    spend = Axis(border=0, width=50_00, below=0, bins=2, closed=False, unit=100, in_view=False)
+    names = tones(("VIP", "LAPSING", "NONE"))
+    chart = charts.histogram("Spend", spend, {"NONE": [1, 0], "VIP": [0, 2]}, names, money=True)
+    assert chart.columns == ["Spend", ("VIP", "number"), ("LAPSING", "number"), ("NONE", "number")]
+    assert chart.rows == [["$0 – $50", "0", "0", "1"], ["$50 and more", "2", "0", "0"]]
+    assert chart.spec["thresholds"] == {}
 
 
 @pytest.mark.parametrize(("least", "step"), [(0.03, 0.05), (1, 1), (1.01, 2), (123, 200), (5000, 5000), (0, None)])

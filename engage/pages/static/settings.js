@@ -7,20 +7,23 @@
   const NO_VARIABLE = Symbol("no Variable");
   const byId = (id) => document.getElementById(id);
   const form = byId("settings");
-  const all = [...document.querySelectorAll("[data-setting]")].map((box) => ({
+  const read = (box) => ({
     box,
     name: box.dataset.setting,
     label: box.dataset.label,
     default: box.dataset.default,
+    custom: box.dataset.custom !== undefined, // staff chose its name, so it has no default
     stored: box.dataset.stored ?? NO_VARIABLE,
     field: box.querySelector("input, select, textarea"),
     reset: false, // the Variable shall be deleted
-  }));
+  });
+  const all = [...document.querySelectorAll("[data-setting]")].map(read);
   const settings = new Map(all.map((one) => [one.name, one]));
   const editable = Boolean(byId("save"));
   const examples = new Map(); // the example that is shown, by text
   let asking = new AbortController();
   let waiting = 0;
+  let offered; // the HTML of the texts that could be written
   let leaving = false;
 
   // --- values
@@ -85,7 +88,7 @@
       const wrong = inside.filter(({ field }) => field.hasAttribute("aria-invalid")).length;
       const changed = inside.filter(isChanged).length;
       const count = link.querySelector("[data-count]");
-      count.textContent = wrong ? `${wrong} wrong` : changed ? `${changed} changed` : count.dataset.count;
+      count.textContent = wrong ? `${wrong} wrong` : changed ? `${changed} changed` : inside.length;
       count.className = wrong ? "bad" : changed ? "changed" : "muted";
     });
     const count = changes().length;
@@ -113,13 +116,50 @@
   }
 
   function showPreviews(previews) {
-    Object.entries(previews).forEach(([name, parts]) => {
+    Object.entries(previews).filter(([name]) => settings.has(name)).forEach(([name, parts]) => {
       Object.entries(parts).forEach(([part, html]) => {
         const page = new DOMParser().parseFromString(html, "text/html");
         byId(`${name}-${part}`).replaceChildren(...page.body.childNodes);
       });
       showExample(name);
     });
+  }
+
+  // --- settings that a change of the rules brings along
+
+  function add(parts, place) {
+    const found = document.createElement("div");
+    found.append(parts);
+    found.querySelectorAll("[data-scripted]").forEach((one) => { one.hidden = false; });
+    const one = read(found.querySelector("[data-setting]"));
+    place(...found.childNodes);
+    all.push(one);
+    settings.set(one.name, one);
+    if (byId(`${one.name}-bubbles`)) showExample(one.name);
+    return one;
+  }
+
+  const parsed = (html) => document.importNode(new DOMParser().parseFromString(html, "text/html").body, true).childNodes;
+
+  function showOffers(html) {
+    if (html !== undefined && html !== offered) byId("offers").replaceChildren(...parsed(html));
+    offered = html ?? offered;
+    document.querySelectorAll("[data-offer]").forEach((one) => { one.hidden = settings.has(one.dataset.offer); });
+  }
+
+  function showThresholds(thresholds) {
+    Object.entries(thresholds).filter(([name]) => !settings.has(name)).forEach(([, html]) => {
+      const parts = document.createDocumentFragment();
+      parts.append(...parsed(html));
+      add(parts, (...nodes) => byId("segments-and-thresholds-others").append(...nodes));
+    });
+  }
+
+  function write(name) {
+    const one = add(byId(`new-${name}`).content.cloneNode(true), (...nodes) => byId("offers").before(...nodes));
+    showOffers();
+    mark();
+    one.field.focus();
   }
 
   // --- the check by the code of a run
@@ -131,6 +171,8 @@
     const answer = await engage.post(form.action, { changes: changes() });
     if (signal.aborted || !form.isConnected) return;
     if (answer.errors) {
+      showThresholds(answer.thresholds);
+      showOffers(answer.offers);
       showErrors(answer.errors);
       showPreviews(answer.previews);
     } else {
@@ -183,7 +225,8 @@
     const button = event.target.closest("button");
     if (!button) return;
     const { dataset } = button;
-    if (dataset.insert) insert(button);
+    if (dataset.writes) write(dataset.writes);
+    else if (dataset.insert) insert(button);
     else if (dataset.reset) reset(settings.get(dataset.reset));
     else if (dataset.revert) revert(settings.get(dataset.revert));
     else if (dataset.shows) {
@@ -212,8 +255,8 @@
       name.scope = "row";
       const now = cell("td", "cell", asShown(one, saved(one)), "Now");
       const next = cell("td", "cell", shown(one), "New");
-      if (one.stored === NO_VARIABLE) now.append(" (default)");
-      if (one.reset) next.append(" (default)");
+      if (one.stored === NO_VARIABLE && !one.custom) now.append(" (default)");
+      if (one.reset && !one.custom) next.append(" (default)");
       row.append(name, now, next);
       return row;
     }));
