@@ -81,10 +81,8 @@ def set_thresholds(wanted: Thresholds, user: GetUserDep, session: SessionDep) ->
         Change(name, value, stored.get(name) if seen[name] is None else seen[name] or None)
         for name, value in values.items()
     ]
-    try:
-        engage_web_variables.change(session, changes)
-    except engage_web_variables.Outdated as exc:
-        return engage_web_settings.outdated(exc.current, changes)
+    if refused := engage_web_settings.store(session, changes):
+        return refused
     engage_web_audit.record(session, user, "thresholds", **values)
-    detail = f"Set: {what_if.threshold_words(chosen)}. The next campaign takes them."
+    detail = f"Set: {what_if.threshold_words(chosen)}. {engage_web_settings.next_campaign(changes)}"
     return JSONResponse({"detail": detail, "undo": engage_web_settings.undo(changes)})

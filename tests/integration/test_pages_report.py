@@ -275,8 +275,8 @@ def test_the_activity_tells_what_happened_newest_first(unapproved):
     approve.answer(world.engine, world.window, approved=True, by="ada", run_id="a run", as_of=answered)
     world.now += timedelta(hours=2)
     world.message()
-    facts = RunFacts("manual", "ben", world.now - timedelta(hours=3), {"send_late": True, "dry_run": False})
-    told = events(page_of(world, run=facts))
+    run = RunFacts("manual", "ben", world.now - timedelta(hours=3), {"send_late": True, "dry_run": False})
+    told = events(page_of(world, facts=lambda asked: dict.fromkeys(asked, run)))
     order = ["Sent 2 messages", "Sending began", "Approved by ada", "Approval was requested",
              "Extracted 48 sessions and 1 purchase", "ben triggered a run, with send late"]  # fmt: skip
     places = [told.find(words) for words in order]
@@ -287,7 +287,8 @@ def test_the_activity_tells_what_happened_newest_first(unapproved):
 @pytest.mark.parametrize(("kind", "words"), [("scheduled", "Run started by the schedule"), ("manual", "Run started"),
                                              ("operator_triggered", "Run started")])  # fmt: skip
 def test_only_a_scheduled_run_is_the_schedules(sending, kind, words):
-    told = events(page_of(sending, run=RunFacts(kind, None, sending.now - timedelta(hours=3))))
+    run = RunFacts(kind, None, sending.now - timedelta(hours=3))
+    told = events(page_of(sending, facts=lambda asked: dict.fromkeys(asked, run)))
     assert words in told
     assert ("by the schedule" in told) == (kind == "scheduled")
 
