@@ -23,7 +23,7 @@ from tests.integration.test_pages_campaigns import Tags, text_of
 from tests.integration.test_status import Runs, make
 
 VIEWER = Viewer()
-NAMES = ["Extracted", "In buckets", "Guard", "Approval", "Queued", "Sent"]
+NAMES = ["Extracted", "In segments", "Guard", "Approval", "Queued", "Sent"]
 STATES = {
     "computing": ["done", "current", "todo", "skipped", "todo", "todo"],
     "computed": ["done", "done", "done", "skipped", "todo", "todo"],
@@ -85,7 +85,7 @@ def test_each_status_has_its_steps(runs, world, key):
 def test_the_steps_have_figures_and_times(done):
     text = text_of(page_of(done))
     assert "Extracted done 3 sessions, 2 purchases 09:00:00 UTC" in text
-    assert re.search(r"In buckets done 3 customers, in [\d.]+ s", text)
+    assert re.search(r"In segments done 3 customers, in [\d.]+ s", text)
     assert "Guard done nothing odd Approval left out not required Queued done 1, 1 skipped Sent done 1 09:00" in text
 
 

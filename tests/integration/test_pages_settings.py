@@ -152,7 +152,7 @@ def test_settings_whose_names_staff_chose_stand_in_their_groups(engine):
     assert "Named in VIP: total_spend > low_spend_threshold." in text
     assert "No rule names it. It takes a number from 0 to 1000000 with" in text  # high_activity_threshold
     assert "All 29 are valid" in text
-    assert 'data-mark="default">not set' not in page
+    assert 'data-mark="default">not set' not in panels[2]
     assert "Delete Vip threshold" in text
 
 
