@@ -16,14 +16,14 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import airflow_run, document, intake, pace
+from benchmarks import airflow_run, document, intake, pace, pages
 from benchmarks.measure import measure
 from benchmarks.step import now
+from benchmarks.world import HOME
 from engage import process_signals
 from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT, Home
 
-HOME = CHECKOUT / ".engage-bench"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 PAGE_NEEDS = 1_000_000
 """Only a run with this many customers rewrites the page in docs/."""
@@ -56,6 +56,8 @@ def main(
             run["pace"] = pace.measure(host)
         with console.status("events over HTTP"):
             run["intake"] = intake.measure(host)
+        with console.status("pages") as status:
+            run["pages"] = pages.measure(host, sizes[-1], pages.CAMPAIGNS, status.update)
     if airflow:
         with console.status("Airflow: warm runs of the DAG"):
             run["airflow"] = airflow_run.measure(Home(HOME / "stack", _free_port(), _free_port()), AIRFLOW_RUNS)

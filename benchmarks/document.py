@@ -17,9 +17,12 @@ def page(run: dict[str, Any]) -> str:
         _intro(run),
         *(_size(size) for size in run["sizes"]),
         _ratios(run),
+        _aggregates(run["sizes"]),
         _pace(run["pace"]),
         _intake(run["intake"]),
     ]
+    if run.get("pages"):
+        parts.append(pages(run["pages"]))
     if run.get("airflow"):
         parts.append(_airflow(run["airflow"]))
     return "\n".join(parts)
@@ -125,6 +128,23 @@ def _growth(sizes: list[dict[str, Any]]) -> str:
     return f"| 1,000,000 | extract to queue, time per event / that at 100,000 | {value:.2f} |"
 
 
+def _aggregates(sizes: list[dict[str, Any]]) -> str:
+    lines = [
+        "\n## What the aggregate's numbers cost\n",
+        "The earlier aggregate has counts and spend alone. Both have the same customers, run in turns, and agree in "
+        "every row.\n",
+        "| customers | measured | earlier, s | now, s | now / earlier |",
+        "|---|---|---|---|---|",
+    ]
+    for size in sizes:
+        for what, seconds in size["aggregates"].items():
+            earlier, now = seconds["earlier aggregate"], seconds["aggregate"]
+            ratio = median(above / below for above, below in zip(now, earlier, strict=True))
+            times = f"{median(earlier):.2f} | {median(now):.2f}"
+            lines.append(f"| {size['customers']:,} | {what} | {times} | {ratio:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
 def _pace(pace: dict[str, Any]) -> str:
     each = pace["each_second"][1:]
     return f"""
@@ -151,6 +171,24 @@ def _intake(intake: dict[str, Any]) -> str:
         rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
         times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
         lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+    return "\n".join(lines) + "\n"
+
+
+def pages(run: dict[str, Any]) -> str:
+    """The pages' server times, each with its limit."""
+    lines = [
+        "\n## Pages\n",
+        f"The time in which a warm server makes a page, in milliseconds, with {run['campaigns']} campaigns of "
+        f"{run['customers']:,} customers, on {run['date']}.\nThe newest campaign is being sent. A limit is what "
+        "Engage's pages are built to keep on a machine like this; the lines without\none are parts of pages and a "
+        "command.\n",
+        "| page | ms | limit | × limit |",
+        "|---|---|---|---|",
+    ]
+    for name, took in run["milliseconds"].items():
+        limit = run["limits"].get(name)
+        kept = f"{limit:,} | {median(took) / limit:.2f}" if limit else " | "
+        lines.append(f"| {name} | {median(took):,.0f} ({min(took):,.0f}–{max(took):,.0f}) | {kept} |")
     return "\n".join(lines) + "\n"
 
 

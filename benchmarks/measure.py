@@ -7,7 +7,7 @@ is kept, and ``document`` takes medians.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, 
             "seconds": seeding | seconds,
             "peak_mb": peaks,
             "equal": asked(customers),
+            "aggregates": _aggregates(world, say),
         }
         if history:
             found["history"] = _with_history(world, say)
@@ -92,6 +93,28 @@ def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
             say(peer)
             _note(world.peer(peer), peer, seconds, peaks)
     return seconds
+
+
+def _aggregates(world: World, say: Say) -> dict[str, Series]:
+    """The aggregate beside that of an earlier version, in turns: alone, with the window before, with app events."""
+    found: dict[str, Series] = {}
+    world.prepare_earlier_aggregate()
+    for what, added in (
+        ("alone", nullcontext()),
+        ("with the window before", world.window_before()),
+        ("with as many app events as sessions", world.app_events()),
+    ):
+        with added:
+            world.warm()
+            seconds = found[what] = {}
+            for _ in range(REPETITIONS):
+                for name in ("earlier aggregate", "aggregate"):
+                    say(f"{name}, {what}")
+                    _add(seconds, name, world.step(name)["seconds"])
+                    world.settle()
+            world.compare_earlier_aggregate()
+    world.forget_earlier_aggregate()
+    return found
 
 
 def _with_history(world: World, say: Say) -> dict[str, Series]:

@@ -1,15 +1,13 @@
 """Server times of the pages, with as many campaigns of as many customers as a chain has after two years.
 
-``python -m benchmarks.pages --customers 1000000 --campaigns 13``. The customers' numbers are drawn in SQL, which is
-quick; buckets and queues are made by Engage's own steps. Every message is then marked as delivered, except in the
-newest campaign, which is being sent.
+``python -m benchmarks.pages --customers 1000000 --campaigns 13`` measures only these. The customers' numbers are drawn
+in SQL, which is quick; buckets and queues are made by Engage's own steps. Every message is then marked as delivered,
+except in the newest campaign, which is being sent.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-import statistics
 import time
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -17,24 +15,26 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 
-from benchmarks.__main__ import HOME
+from benchmarks import document
 from benchmarks.step import now
-from benchmarks.world import World
+from benchmarks.world import HOME, World
 from benchmarks.world import world as world_of
 from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.pages import segments_page
+from engage.pages.activity_page import Wanted, activity_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_progress import progress
 from engage.pages.campaign_report import campaign_report
 from engage.pages.campaign_trend import Trend
 from engage.pages.customer_page import customer_page, results
-from engage.pages.messages_page import messages_page
-from engage.pages.settings_page import Editor
+from engage.pages.messages_page import message_page, messages_page
+from engage.pages.settings_page import Editor, settings_page
 from engage.pages.viewer import Viewer
 from engage.reports import customer_history
 from engage.reports.campaign_list import listed
@@ -47,9 +47,14 @@ from engage.storage import partitions
 from engage.storage.schema import campaign, customer_activity, message
 from engage.window import Window
 
+CAMPAIGNS = 13
 REPETITIONS = 7
 TRIED = [Change("low_spend_threshold", "120", None)]
 """A draft of the page *Segments*."""
+LIMIT, SEGMENTS_LIMIT = 300, 1000
+"""Milliseconds. *Segments* counts a campaign anew."""
+SEGMENTS = ("segments", "segments, counts")
+NOT_PAGES = ("segments, may be texted", "engage campaigns", "a customer's history", "one ledger, counted")
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
 OPTED_OUT = """UPDATE customer SET opted_out_at = '{}'::timestamptz + random() * interval '700 days'
@@ -104,6 +109,7 @@ def _compute(world: World, window: Window) -> None:
         sa.cast(sa.func.random() * 9, sa.BigInteger).label("purchases"),
         sa.cast(sa.func.random() * sa.func.random() * 100_000, sa.BigInteger).label("total_spend_cents"),
         (sa.cast(drawn.c.sessions, sa.Double) / sa.literal(8.0)).label("avg_weekly_sessions"),
+        *(sa.cast(sa.null() if c.nullable else 0, c.type).label(c.name) for c in [*customer_activity.c][6:]),
     )
     with world.engine.begin() as conn:
         partitions.replace(conn, customer_activity, window, activity)
@@ -118,12 +124,29 @@ def _compute(world: World, window: Window) -> None:
     queue.build(world.engine, window, options=RunOptions(send_late=True), as_of=as_of)
 
 
-def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
-    """Milliseconds of each page on a warm server: the median, and all of them."""
-    viewer, settings, engine, as_of = Viewer(), validate({}), world.engine, now()
-    before = windows[-2]
+def measure(host: str, customers: int, campaigns: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Milliseconds of each page on a warm server, and each page's limit."""
+    windows = [Window.last_complete(now())]
+    while len(windows) < campaigns:
+        windows.insert(0, windows[0].previous())
+    with world_of(host, customers) as world:
+        say("customers of the pages")
+        seed(world, windows, say)
+        took = {name: _timed(task) for name, task in _tasks(world, windows).items()}
+    limits = {name: SEGMENTS_LIMIT if name in SEGMENTS else LIMIT for name in took if name not in NOT_PAGES}
+    return {
+        "date": f"{now():%Y-%m-%d}",
+        "campaigns": campaigns,
+        "customers": customers,
+        "milliseconds": took,
+        "limits": limits,
+    }
 
-    editor = Editor(readable=Settings.model_fields)
+
+def _tasks(world: World, windows: list[Window]) -> dict[str, Callable[[], object]]:
+    """What makes each page."""
+    viewer, settings, engine, as_of = Viewer(), validate({}), world.engine, now()
+    before, editor = windows[-2], Editor({}, frozenset(Settings.model_fields))
 
     def count_ledger() -> object:
         with engine.begin() as conn:
@@ -137,7 +160,7 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
         with engine.begin() as conn:
             return customer_history.campaigns(conn, 4711, limit=26)
 
-    tasks: dict[str, Callable[[], object]] = {
+    return {
         "campaigns": lambda: campaign_list(engine, viewer, settings, as_of=as_of),
         "campaigns, opt-outs": lambda: campaign_list(engine, viewer, settings, trend=Trend.OPT_OUTS, as_of=as_of),
         "approval": lambda: approval_page(engine, viewer, windows[-1], as_of=as_of),
@@ -149,6 +172,9 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
         "customers, by digits": lambda: results(engine, "4711", full_phone=False),
         "messages": lambda: messages_page(engine, viewer, before, Filters()),
         "messages, 20 of a million": lambda: messages_page(engine, viewer, before, Filters(MessageStatus.UNKNOWN)),
+        "message": lambda: message_page(engine, viewer, before, 4711),
+        "settings": lambda: settings_page(engine, viewer, editor),
+        "activity": lambda: activity_page(engine, viewer, Wanted(), None),
         "segments": lambda: segments_page.segments_page(engine, viewer, editor, before),
         "segments, counts": lambda: segments_page.counts(engine, editor, before, TRIED),
         "segments, may be texted": lambda: segments_page.texted(engine, editor, before, TRIED, as_of),
@@ -156,32 +182,28 @@ def measure(world: World, windows: list[Window]) -> dict[str, dict[str, Any]]:
         "a customer's history": history,
         "one ledger, counted": count_ledger,
     }
-    return {name: _timed(task) for name, task in tasks.items()}
 
 
-def _timed(task: Callable[[], object]) -> dict[str, Any]:
+def _timed(task: Callable[[], object]) -> list[float]:
     task()
     took = []
     for _ in range(REPETITIONS):
         begun = time.perf_counter()
         task()
         took.append(round(1000 * (time.perf_counter() - begun), 1))
-    return {"median_ms": statistics.median(took), "all_ms": took}
+    return took
 
 
 def main(
     customers: Annotated[int, typer.Option(help="Customers of each campaign.")] = 1_000_000,
-    campaigns: Annotated[int, typer.Option(help="Number of campaigns.")] = 13,
+    campaigns: Annotated[int, typer.Option(help="Number of campaigns.")] = CAMPAIGNS,
 ) -> None:
-    """Measure the pages' server times, and print them as JSON."""
-    console = Console(stderr=True)
-    windows = [Window.last_complete(now())]
-    while len(windows) < campaigns:
-        windows.insert(0, windows[0].previous())
-    with embedded_postgres.postgres(Home(HOME)) as host, world_of(host, customers) as world:
-        with console.status("customers") as status:
-            seed(world, windows, status.update)
-        print(json.dumps(measure(world, windows), indent=2))  # noqa: T201
+    """Measure the pages' server times, and print them with their limits."""
+    console = Console()
+    with embedded_postgres.postgres(Home(HOME)) as host, console.status("pages") as status:
+        found = measure(host, customers, campaigns, status.update)
+    written = document.pages(found)
+    console.print(Markdown(written) if console.is_terminal else written, soft_wrap=not console.is_terminal)
     shutil.rmtree(HOME / "postgres", ignore_errors=True)
 
 

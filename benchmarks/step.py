@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks.earlier_aggregate import earlier_aggregate
 from benchmarks.peers import PEERS
 from engage.campaigns.run_options import RunOptions
 from engage.pages import campaign_report, segments_page
@@ -56,6 +57,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
         "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", options=RunOptions()),
         "aggregate": lambda: aggregate(engine, window),
+        "earlier aggregate": lambda: earlier_aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.SendingContext(now)),

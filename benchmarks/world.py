@@ -12,14 +12,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from benchmarks.earlier_aggregate import earlier_activity
 from benchmarks.peers import ACTIVITY, BUCKET, KEYS, LANDING
 from benchmarks.step import now, timed
 from engage.local import embedded_postgres
-from engage.storage import connection, migrations
+from engage.local.home import CHECKOUT
+from engage.storage import connection, migrations, partitions
+from engage.storage.schema import customer_bucket
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
 EVENTS = ("app_session", "purchase")
+HOME = CHECKOUT / ".engage-bench"
+
+
+APP_EVENTS = """INSERT INTO app_event SELECT customer_id, started_at,
+    (ARRAY['viewed', 'viewed', 'liked', 'added_to_basket'])[1 + floor(random() * 4)], 'item-' || floor(random() * 200)
+    FROM app_session_{}"""
+"""As many app events as sessions, half of them views."""
 
 
 class Mismatch(Exception):
@@ -91,6 +101,47 @@ class World:
     def _within(self, table: str) -> str:
         column = {"app_session": "started_at", "purchase": "purchased_at"}[table]
         return f"{column} >= '{self.window.start.isoformat()}' AND {column} < '{self.window.end.isoformat()}'"
+
+    def prepare_earlier_aggregate(self) -> None:
+        """Make the table of the earlier aggregate, and open the campaign for it and the present one."""
+        with self.engine.begin() as conn:
+            earlier_activity.metadata.create_all(conn)
+        self.forget_campaign()
+        self.step("extract")
+
+    def compare_earlier_aggregate(self) -> None:
+        """Compare every row of the earlier aggregate with the present one's.
+
+        Raises:
+            Mismatch: a row differs.
+        """
+        self._compare("the earlier aggregate", "customer_activity", "earlier_activity", ", ".join(ACTIVITY))
+
+    def forget_earlier_aggregate(self) -> None:
+        """Remove the table of the earlier aggregate, and the campaign."""
+        self.run("DROP TABLE earlier_activity")
+        self.forget_campaign()
+
+    @contextmanager
+    def app_events(self) -> Iterator[None]:
+        """As many app events as the window has sessions."""
+        self.run(APP_EVENTS.format(self.window.key))
+        yield
+        self.run("TRUNCATE app_event")
+
+    @contextmanager
+    def window_before(self) -> Iterator[None]:
+        """The buckets of the same customers in the window before, which is all that is read of it."""
+        window = self.window.previous()
+        self.step("aggregate")
+        self.step("bucket")
+        rows = partitions.of(customer_bucket, self.window)
+        start = sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start")
+        others = [column for column in rows.c if column.name != "window_start"]
+        with self.engine.begin() as conn:
+            partitions.replace(conn, customer_bucket, window, sa.select(start, *others))
+        yield
+        self.run(f"DROP TABLE {partitions.partition_name(customer_bucket, window)}")
 
     def dump(self, folder: Path) -> None:
         """Write the window's events into files, in the binary format of COPY."""

@@ -53,8 +53,8 @@ def _origin(url: str) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
-def _requires_connection(user: GetUserDep) -> None:
-    if not may_see_phones(user):
+def _requires_edit_connection(user: GetUserDep) -> None:
+    if not may_edit_connection(user):
         raise HTTPException(HTTPStatus.FORBIDDEN, f"Only users who may edit the connection {CONNECTION} may do this.")
 
 
@@ -66,16 +66,16 @@ _answer = requires_access_dag("PUT", DagAccessEntity.HITL_DETAIL, DAG_ID)
 
 SEE = [Depends(_run_access)]
 """For a user who may see the DAG's runs."""
-HALT = [Depends(_same_origin), *SEE, Depends(_run_change)]
+CHANGE_RUNS = [Depends(_same_origin), *SEE, Depends(_run_change)]
 """For a user who may change the DAG's runs."""
 TRIGGER = [Depends(_same_origin), *SEE, Depends(_run_trigger)]
 """For a user who may trigger runs of the DAG."""
 ANSWER = [Depends(_same_origin), *SEE, Depends(_answer)]
 """For a user who may answer questions of the DAG's tasks, by the check of Airflow's own route."""
-SEARCH = [Depends(_same_origin), *SEE]
-"""For a user who may see the DAG's runs, and who sends what no address may show."""
-PHONES = [Depends(_same_origin), *SEE, Depends(_requires_connection)]
-"""For a user who may read full phone numbers, and forget a customer."""
+SEE_BY_POST = [Depends(_same_origin), *SEE]
+"""For a user who may see the DAG's runs, and whose request holds what no address may show."""
+EDIT_CONNECTION = [Depends(_same_origin), *SEE, Depends(_requires_edit_connection)]
+"""For a user who may edit the connection to Engage's database: full phone numbers, and forgetting a customer."""
 
 
 def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:
@@ -93,7 +93,7 @@ def _may_set_segments(user: BaseUser) -> bool:
     return all(engage_web_variables.may_edit(user, name) for name in SEGMENTS)
 
 
-def may_see_phones(user: BaseUser) -> bool:
+def may_edit_connection(user: BaseUser) -> bool:
     """Whether the user may edit the connection to Engage's database, as Airflow's roles Op and Admin may."""
     allowed: bool = get_auth_manager().is_authorized_connection(
         method="PUT", details=ConnectionDetails(conn_id=CONNECTION), user=user
@@ -113,11 +113,11 @@ def _next_run(session: SessionDep) -> NextRun:
 def _viewer(user: GetUserDep, next_run: Annotated[NextRun, Depends(_next_run)]) -> Viewer:
     return Viewer(
         airflow=airflow_path(),
-        may_halt=_may_on_runs(user, "PUT"),
+        may_change_runs=_may_on_runs(user, "PUT"),
         may_trigger=_may_on_runs(user, "POST"),
         may_answer=_may(user, "PUT", DagAccessEntity.HITL_DETAIL),
         may_set_segments=_may_set_segments(user),
-        may_see_phones=may_see_phones(user),
+        may_edit_connection=may_edit_connection(user),
         next_run=next_run,
     )
 

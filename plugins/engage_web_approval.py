@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Literal
 
@@ -29,7 +30,6 @@ from engage.errors import SettingsError
 from engage.pages import addresses, approval_page
 from engage.pages.approval_page import Question
 from engage.statuses import ApprovalState
-from engage.window import Window
 
 TASK_ID = "approve"
 OPTIONS = {"approve": ApprovalOperator.APPROVE, "reject": ApprovalOperator.REJECT}
@@ -68,7 +68,7 @@ def approval(
         engine,
         viewer,
         window,
-        question=_question(session, _asking_runs(engine, window)),
+        ask=lambda run_ids: _question(session, run_ids),
         rate=_rate(session),
         after=later,
         as_of=now,
@@ -101,13 +101,7 @@ def answer(wanted: Answer, engine: Database, session: SessionDep, user: GetUserD
     return JSONResponse({"detail": done, "go": addresses.report(window)})
 
 
-def _asking_runs(engine: sa.Engine, window: Window) -> list[str]:
-    with engine.connect() as conn:
-        found = campaign.find(conn, window)
-    return found.approval.asking_runs if found else []
-
-
-def _question(session: Session, run_ids: list[str]) -> Question | None:
+def _question(session: Session, run_ids: Sequence[str]) -> Question | None:
     """The question of these runs that is open, else one that was answered; None if Airflow has none."""
     query = (
         sa.select(TaskInstance.run_id, TaskInstance.state, HITLDetail.responded_at, HITLDetail.responded_by,

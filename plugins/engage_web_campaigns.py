@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import engage_web_runs
 import engage_web_variables
@@ -12,12 +13,11 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.dagrun import DagRun
 from engage_steps import window_of
-from engage_web_access import HALT, SEE, TRIGGER, TheViewer, logged
+from engage_web_access import CHANGE_RUNS, SEE, TRIGGER, TheViewer, logged
 from engage_web_database import Database, DatabaseNow, TheWindow, airflow_now, window_named
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
-from sqlalchemy.orm import Session
 
 from engage import parsing
 from engage.airflow_names import DAG_ID
@@ -25,8 +25,6 @@ from engage.campaigns import campaign, lateness
 from engage.errors import RunError, SettingsError
 from engage.pages import campaign_list, campaign_progress, campaign_report, csv_download
 from engage.pages.campaign_trend import Trend
-from engage.pages.runs import RunFacts
-from engage.window import Window
 
 MAX_SECONDS = 3600.0
 """The longest time over which a page asks for a rate."""
@@ -94,7 +92,7 @@ def campaigns(
             as_of=now,
             show=show,
             trend=trend,
-            facts=lambda run_ids: engage_web_runs.facts(session, run_ids),
+            facts=partial(engage_web_runs.facts, session),
             settings_error=wrong,
         )
     )
@@ -106,15 +104,8 @@ def report(
 ) -> HTMLResponse:
     """The report on a window's campaign, compared with that of the window ``against``."""
     other = window_named(against) if against else None
-    run = _facts(engine, session, window)
-    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, against=other, run=run))
-
-
-def _facts(engine: sa.Engine, session: Session, window: Window) -> RunFacts | None:
-    """What Airflow knows of the run that computed the window's campaign."""
-    with engine.connect() as conn:
-        found = campaign.find(conn, window)
-    return engage_web_runs.facts(session, [found.run_id]).get(found.run_id) if found and found.run_id else None
+    facts = partial(engage_web_runs.facts, session)
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, against=other, facts=facts))
 
 
 @router.get("/report-progress", dependencies=SEE)
@@ -142,8 +133,8 @@ def report_of_run(engine: Database, viewer: TheViewer, session: SessionDep, dag_
     if run is None:
         raise RunError(f"There is no such run of {DAG_ID}.")
     window = window_of(run, (run.conf or {}).get("window_start"), airflow_now())
-    facts = _facts(engine, session, window)
-    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, in_run=True, run=facts))
+    facts = partial(engage_web_runs.facts, session)
+    return HTMLResponse(campaign_report.campaign_report(engine, viewer, window, in_run=True, facts=facts))
 
 
 @router.get("/counts.csv", dependencies=SEE)
@@ -184,7 +175,7 @@ def _plain(number: Decimal) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
-@router.post("/halt", dependencies=[*HALT, logged("halt")])
+@router.post("/halt", dependencies=[*CHANGE_RUNS, logged("halt")])
 def halt(wanted: Halt, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Halt a campaign's sender."""
     why = parsing.note(wanted.why, "The reason")
@@ -193,7 +184,7 @@ def halt(wanted: Halt, engine: Database, user: GetUserDep, now: DatabaseNow) -> 
     return JSONResponse({"detail": "Halted. Queued messages wait."})
 
 
-@router.post("/resume", dependencies=[*HALT, logged("resume")])
+@router.post("/resume", dependencies=[*CHANGE_RUNS, logged("resume")])
 def resume(wanted: Resume, engine: Database, now: DatabaseNow) -> JSONResponse:
     """End the halt of a campaign."""
     with engine.begin() as conn:

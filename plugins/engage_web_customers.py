@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
-from engage_web_access import HALT, PHONES, SEARCH, SEE, TheViewer, logged, may_see_phones
+from engage_web_access import CHANGE_RUNS, EDIT_CONNECTION, SEE, SEE_BY_POST, TheViewer, logged, may_edit_connection
 from engage_web_database import Database, DatabaseNow, window_named
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -60,7 +60,7 @@ def one_customer(
     return HTMLResponse(customer_page.customer_page(engine, viewer, customer_id, settings, as_of=now))
 
 
-@router.post("/find-customer", dependencies=SEARCH)
+@router.post("/find-customer", dependencies=SEE_BY_POST)
 def find_customer(wanted: Search, engine: Database, user: GetUserDep) -> JSONResponse:
     """The address of the customer who was searched for, or a list if there are several.
 
@@ -71,7 +71,7 @@ def find_customer(wanted: Search, engine: Database, user: GetUserDep) -> JSONRes
     return JSONResponse({"detail": "", "html": several} | ({"go": f"customer?customer_id={found}"} if found else {}))
 
 
-@router.post("/find-message", dependencies=SEARCH)
+@router.post("/find-message", dependencies=SEE_BY_POST)
 def find_message(wanted: SearchOfMessages, engine: Database, user: GetUserDep) -> JSONResponse:
     """The address of a campaign's message to the customer who was searched for."""
     window = window_named(wanted.window_start)
@@ -83,13 +83,13 @@ def find_message(wanted: SearchOfMessages, engine: Database, user: GetUserDep) -
 
 def search(engine: sa.Engine, user: BaseUser, text: str) -> tuple[int | None, str]:
     """The id of the only customer whom a typed text means, or the HTML of several."""
-    full_phone = may_see_phones(user)
+    full_phone = may_edit_connection(user)
     if full_phone and customer_search.has_full_phone(text):
         engage_web_audit.record_now(user, "search_by_phone")
     return customer_page.results(engine, text, full_phone=full_phone)
 
 
-@router.post("/opt-out", dependencies=[*HALT, logged("opt_out")])
+@router.post("/opt-out", dependencies=[*CHANGE_RUNS, logged("opt_out")])
 def opt_out(wanted: OptOut, engine: Database, now: DatabaseNow) -> JSONResponse:
     """End texts to a customer, and to all customers with the same phone."""
     customer_id = parsing.customer_id(wanted.customer_id)
@@ -99,7 +99,7 @@ def opt_out(wanted: OptOut, engine: Database, now: DatabaseNow) -> JSONResponse:
     return JSONResponse({"detail": f"Customer {customer_id} is opted out."})
 
 
-@router.post("/forget-customer", dependencies=[*PHONES, logged("forget_customer")])
+@router.post("/forget-customer", dependencies=[*EDIT_CONNECTION, logged("forget_customer")])
 def forget_customer(wanted: Forget, engine: Database, now: DatabaseNow) -> JSONResponse:
     """Erase a customer's data, and keep the counts of campaigns."""
     customer_id = parsing.customer_id(wanted.customer_id)

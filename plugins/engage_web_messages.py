@@ -12,7 +12,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.exceptions import AirflowNotFoundException
 from airflow.sdk import BaseHook
 from engage_steps import SMS_CONNECTION
-from engage_web_access import HALT, PHONES, SEE, TheViewer, logged
+from engage_web_access import CHANGE_RUNS, EDIT_CONNECTION, SEE, TheViewer, logged
 from engage_web_database import Database, DatabaseNow, TheWindow, window_named
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -94,7 +94,7 @@ def messages_csv(engine: Database, window: TheWindow, filters: TheFilters) -> St
     return _download(csv_download.messages_csv(engine, window, filters), f"messages-{window.start:%Y-%m-%d}.csv")
 
 
-@router.post("/export-messages", dependencies=[*PHONES, logged("export_messages")])
+@router.post("/export-messages", dependencies=[*EDIT_CONNECTION, logged("export_messages")])
 def export_messages(wanted: Export, engine: Database, user: GetUserDep) -> StreamingResponse:
     """The CSV download of a window's messages with full phone numbers. The audit log keeps how many rows left."""
     window, filters = window_named(wanted.window_start), Filters.parse(wanted.model_dump(exclude={"window_start"}))
@@ -114,7 +114,7 @@ def export_messages(wanted: Export, engine: Database, user: GetUserDep) -> Strea
     return _download(recorded(), f"messages-{window.start:%Y-%m-%d}-phones.csv")
 
 
-@router.post("/settle-message", dependencies=[*HALT, logged("settle_message")])
+@router.post("/settle-message", dependencies=[*CHANGE_RUNS, logged("settle_message")])
 def settle_message(wanted: Settle, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Settle a message of unknown outcome by the user's word."""
     customer_id, settled = (
@@ -125,7 +125,7 @@ def settle_message(wanted: Settle, engine: Database, user: GetUserDep, now: Data
     return JSONResponse({"detail": f"Settled: the message to customer {customer_id} is {wanted.status} now."})
 
 
-@router.post("/reconcile-messages", dependencies=[*HALT, logged("reconcile_messages")])
+@router.post("/reconcile-messages", dependencies=[*CHANGE_RUNS, logged("reconcile_messages")])
 def reconcile_messages(wanted: Reconcile, engine: Database, now: DatabaseNow) -> JSONResponse:
     """Ask the provider about a window's messages of unknown outcome, and settle those that it knows."""
     until = time.monotonic() + ASKING_SECONDS

@@ -11,7 +11,7 @@ from airflow.exceptions import ParamValidationError
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.state import State
-from airflow.utils.types import DagRunTriggeredByType
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from engage_steps import window_of
 from sqlalchemy.orm import Session
 
@@ -45,12 +45,17 @@ def start_run(
     """Start a manual run of the window with other parameters than the usual ones; returns its id.
 
     Raises:
-        RunError: the DAG is paused or unknown to Airflow, a run of the window is not finished, or the DAG refuses a
+        RunError: Airflow starts no manual run of the DAG, a run of the window is not finished, or the DAG refuses a
             parameter.
     """
-    paused = session.scalar(sa.select(DagModel.is_paused).where(DagModel.dag_id == DAG_ID))
-    if paused is not False:
-        raise RunError(f"The DAG {DAG_ID} is paused, so no run starts. Switch it on, and try again.")
+    # the lock lets the second click of two look for a run only once the first one has started it
+    dag = session.execute(
+        sa.select(DagModel.is_paused, DagModel.has_import_errors, DagModel.allowed_run_types)
+        .where(DagModel.dag_id == DAG_ID, ~DagModel.is_stale)
+        .with_for_update()
+    ).one_or_none()
+    if obstacle := _obstacle(dag):
+        raise RunError(f"The DAG {DAG_ID} {obstacle}, and try again.")
     if run_id := _unfinished(session, window, now):
         raise RunError(f"The run {run_id} of this window is not finished. Look at it, or mark it as failed first.")
     conf: dict[str, object] = {"window_start": f"{window.start:%Y-%m-%d}", **params}
@@ -67,6 +72,19 @@ def start_run(
         raise RunError(f"The DAG refuses a parameter of the run: {str(exc).splitlines()[0]}") from None
     assert run is not None
     return str(run.run_id)
+
+
+def _obstacle(dag: sa.Row[tuple[bool, bool | None, list[str] | None]] | None) -> str | None:
+    """Why no manual run of the DAG can start, as Airflow's own route sees it, and what to do; None if it can."""
+    if dag is None:
+        return "is not known to Airflow, so no run starts. Check that its file is in the DAGs folder"
+    if dag.has_import_errors:
+        return "cannot be read, so no run starts. Look at Dag Import Errors on Airflow's home page, correct the file"
+    if dag.allowed_run_types is not None and DagRunType.MANUAL not in dag.allowed_run_types:
+        return "allows no manual runs. Add 'manual' to its allowed_run_types"
+    if dag.is_paused:
+        return "is paused, so no run starts. Switch it on"
+    return None
 
 
 def _unfinished(session: Session, window: Window, now: datetime) -> str | None:

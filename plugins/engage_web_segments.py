@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engage_web_access import SEARCH, SEE, TheViewer
+from engage_web_access import SEE, SEE_BY_POST, TheViewer
 from engage_web_database import Database, DatabaseNow, window_named
 from engage_web_settings import TheEditor, Wanted
 from fastapi import APIRouter
@@ -60,26 +60,26 @@ def page(engine: Database, viewer: TheViewer, editor: TheEditor, window_start: s
     return HTMLResponse(segments_page.segments_page(engine, viewer, editor, window))
 
 
-@router.post("/segments-counts", dependencies=SEARCH)
+@router.post("/segments-counts", dependencies=SEE_BY_POST)
 def counts(draft: Draft, engine: Database, editor: TheEditor) -> JSONResponse:
     """What a draft means: errors by place, or the counts. It changes nothing."""
     return JSONResponse({"detail": "", **segments_page.counts(engine, editor, draft.window, draft.settings())})
 
 
-@router.post("/segments-texted", dependencies=SEARCH)
+@router.post("/segments-texted", dependencies=SEE_BY_POST)
 def texted(draft: Draft, engine: Database, editor: TheEditor, now: DatabaseNow) -> JSONResponse:
     """How many customers of a draft may be texted. It changes nothing."""
     return JSONResponse({"detail": "", **segments_page.texted(engine, editor, draft.window, draft.settings(), now)})
 
 
-@router.post("/segments-texts", dependencies=SEARCH)
+@router.post("/segments-texts", dependencies=SEE_BY_POST)
 def texts(draft: DraftOfTexts, engine: Database, editor: TheEditor) -> JSONResponse:
     """What a few customers would read with a draft, as HTML by segment. It changes nothing."""
     found = segments_page.read_texts(engine, editor, draft.window, draft.settings(), draft.customers)
     return JSONResponse({"detail": "", "texts": found})
 
 
-@router.post("/segments-read", dependencies=SEARCH)
+@router.post("/segments-read", dependencies=SEE_BY_POST)
 def read(pasted: Rules) -> JSONResponse:
     """Read the JSON of rules, as the page's rows show them. It changes nothing."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,14 +46,15 @@ def approval_page(
     viewer: Viewer,
     window: Window,
     *,
-    question: Question | None = None,
+    ask: Callable[[Sequence[str]], Question | None] = lambda _: None,
     rate: float | None = None,
     after: int = 0,
     as_of: datetime,
 ) -> str:
     """The HTML of the page about the window's list.
 
-    ``rate``: messages a second, as set at the moment. ``after``: the texts are those to customers with greater ids.
+    ``ask`` finds Airflow's question of one of these runs. ``rate``: messages a second, as set at the moment.
+    ``after``: the texts are those to customers with greater ids.
 
     Raises:
         NotReady: the window has no campaign.
@@ -68,13 +69,15 @@ def approval_page(
             people = message_texts.recipients(conn, window, limit=SHOWN)
             against = comparable(conn, window).default
             last = report.of(conn, against, unknown=False) if against else None
+    approval = found.record.approval
+    question = ask(approval.asking_runs)
     return html(
         "approval.html",
         viewer=viewer,
         report=found,
         record=found.record,
         window=window,
-        question=question if found.record.approval.state is ApprovalState.REQUESTED else None,
+        question=question if approval.state is ApprovalState.REQUESTED else None,
         list=formats.iso(found.record.frozen_at) if found.record.frozen_at else None,
         as_of=as_of,
         until=_until(found, question),
@@ -95,14 +98,13 @@ def _figures(
     texted = settings.texted if settings else ()
     listed = {name: count for name in texted if (count := counts.count(bucket=name, reason=None))}
     segments = attention.expected_segments(settings, listed) if settings else 0
-    left_out = [part for part in message_outcome.skipped(counts, window) if "rejected" not in part.name]
     return {
         "listed": listed,
         "messages": counts.eligible,
         "rejected": counts.count(reason=SkipReason.REJECTED),
         "segments": segments,
         "cost": settings.cost(segments) if settings else None,
-        "left_out": left_out,
+        "left_out": message_outcome.skipped(counts, window, without=SkipReason.REJECTED),
         "hours": settings.sending_hours if settings and settings.strict else None,
         "rate": campaign_stepper.rate_in_words(rate) if rate else None,
         "takes": timedelta(seconds=round(counts.eligible / rate)) if rate else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from engage.pages.campaign_trend import Trend
 from engage.pages.message_outcome import Part
 from engage.pages.render import html
 from engage.pages.run_form import RunForm
-from engage.pages.runs import RunFacts, words
+from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import default, thresholds
 from engage.pages.viewer import Viewer
@@ -34,7 +34,6 @@ THRESHOLDS = 3
 MOST = 400
 """Campaigns that the page knows of: sixty years."""
 
-Facts = Callable[[Collection[str | None]], Mapping[str, RunFacts]]
 """Gives what Airflow knows of runs, by their ids."""
 
 

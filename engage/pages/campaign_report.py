@@ -23,7 +23,7 @@ from engage.pages import (
     message_outcome,
 )
 from engage.pages.render import html
-from engage.pages.runs import RunFacts, words
+from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
@@ -50,11 +50,11 @@ def campaign_report(
     *,
     against: Window | None = None,
     in_run: bool = False,
-    run: RunFacts | None = None,
+    facts: Facts = lambda _: {},
 ) -> str:
     """The HTML of a campaign's report, compared with ``against``, by default with the last campaign that was sent.
 
-    ``in_run``: it stands in the tab of the campaign's DAG run. ``run``: what Airflow knows of that run.
+    ``in_run``: it stands in the tab of the campaign's DAG run. ``facts``: what Airflow knows of runs.
 
     Raises:
         NotReady: the window has no campaign.
@@ -69,6 +69,7 @@ def campaign_report(
         spread = distribution.of(conn, window, settings) if found.buckets else None
         texts = message_texts.texts(conn, window, settings, found.counts) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
+    run = facts([found.record.run_id]).get(found.record.run_id or "")
     counts = found.counts
     return html(
         "campaign_report.html",

@@ -44,7 +44,7 @@ def _extracted(found: Report) -> Step:
 
 
 def _bucketed(found: Report) -> Step:
-    name = "In buckets"
+    name = "In segments"
     if not found.buckets:
         stopped = found.status.key is StatusKey.STOPPED_BY_GUARD
         return Step(name, "todo" if stopped else "current", "not computed")

@@ -56,6 +56,8 @@ class Chart:
     columns: Columns
     rows: Sequence[Sequence[str]]
     tall: bool = False
+    legend: Sequence[tuple[str, str]] = ()
+    """The names of the parts, and their tones."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def columns(
     described["x"]["ticks"] = places  # the script leaves out those that have no room
     rows = [[long, *(one.texts[n] for one in series)] for n, (_, long) in enumerate(names)]
     table: Columns = ["Campaign", *((one.name, "number") for one in series)]
-    return Chart(title, frame.draw(title, _stacks(frame, bins)), described, table, rows)
+    legend = [(one.name, one.tone) for one in series]
+    return Chart(title, frame.draw(title, _stacks(frame, bins)), described, table, rows, legend=legend)
 
 
 def by_campaign(

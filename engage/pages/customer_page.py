@@ -104,11 +104,11 @@ def _point(one: InCampaign, value: float, field: str) -> Point:
 
 def _caption(campaigns: Sequence[InCampaign], field: str) -> str | None:
     """What the dashed line of a chart means."""
-    if (name := _line(campaigns, field)) is None:
+    if _line(campaigns, field) is None:
         return None
     if all(default(one.settings) for one in campaigns):
         return _USUAL[field]
-    return f"The dashed line: {name}. The rules may name further conditions."
+    return "The dashed line: the first number that each campaign's rules compare with it."
 
 
 def _line(campaigns: Sequence[InCampaign], field: str) -> str | None:

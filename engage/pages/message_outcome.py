@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engage.campaigns.message_counts import MessageCounts
 from engage.pages import addresses
 from engage.reports import message_words
-from engage.statuses import MessageStatus
+from engage.statuses import MessageStatus, SkipReason
 from engage.window import Window
 
 ORDER = (
@@ -53,11 +53,12 @@ def bar(counts: MessageCounts, window: Window) -> list[tuple[str, int, str]]:
     return [(part.name, part.count, part.tone) for part in outcome(counts, window, *gone)]
 
 
-def skipped(counts: MessageCounts, window: Window) -> list[Part]:
-    """The skipped messages by reason in words, the most frequent first."""
+def skipped(counts: MessageCounts, window: Window, *, without: SkipReason | None = None) -> list[Part]:
+    """The skipped messages by reason in words, the most frequent first; ``without`` those of one reason."""
     return [
         Part(_lower(message_words.reason(reason)), count, "none", addresses.messages(window, reason=reason))
         for reason, count in counts.skipped_by_reason.items()
+        if reason != without
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,10 @@ class RunFacts:
     def options(self) -> list[str]:
         """The switches that it was triggered with, such as *send late*."""
         return [name.replace("_", " ") for name, value in self.conf.items() if value is True]
+
+
+Facts = Callable[[Collection[str | None]], Mapping[str, RunFacts]]
+"""What Airflow knows of runs, by their ids. Unknown ones are left out."""
 
 
 def words(run_id: str | None, facts: RunFacts | None) -> str:

@@ -70,7 +70,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
         draft=draft,
         settings=draft.settings,
-        prefix=PREFIX,
+        overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
     )
 

@@ -91,6 +91,7 @@ def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dic
     names = names_of_settings(values)
     errors = in_words(values)
     new = [name for name in names if name not in Settings.model_fields and not segment_of_text(name)]
+    saved = {**editor.stored, "segments": values["segments"]} if "segments" in values else editor.stored
     return {
         "errors": errors,
         "may_save": not refusals(editor.stored, changes),
@@ -104,7 +105,7 @@ def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dic
         "offers": _offers(values, editor, found),
         "thresholds": {
             name: html("setting_field.html", one=one, locked=not editor.may_edit(name), error="", editor=editor)
-            for name, one in setting_fields(new, editor.stored).items()
+            for name, one in setting_fields(new, saved).items()
         },
     }
 

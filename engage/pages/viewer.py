@@ -31,14 +31,14 @@ class Viewer:
 
     airflow: str = ""
     """The path before those of Airflow's own pages."""
-    may_halt: bool = False
+    may_change_runs: bool = False
     may_trigger: bool = False
     may_answer: bool = False
     """Whether the user may answer questions of the DAG's tasks, such as the approval of a list."""
     may_set_segments: bool = False
     """Whether the user may set the Variables of segments, thresholds and texts."""
-    may_see_phones: bool = False
-    """Whether the user may read full phone numbers, and forget a customer."""
+    may_edit_connection: bool = False
+    """Whether the user may edit the database's connection, and so read full phone numbers and forget a customer."""
     next_run: NextRun | None = None
     """None where it is not known, such as on an error page."""
 

@@ -220,7 +220,7 @@ def test_each_role_opens_each_page_and_does_what_it_may(
         change = {"name": "low_spend_threshold", "value": "1", "was": "100.0"}
         assert posted(stack, user, "settings-save", changes=[change]) == 403
     else:
-        set_thresholds(page, stack)
+        set_a_threshold(page, stack)
     page.context.close()
 
 
@@ -267,7 +267,7 @@ def halt_and_resume(frame: FrameLocator, stack: Stack, user: str, start: str) ->
     assert stack.value("engage", halted) == ""
 
 
-def set_thresholds(page: Page, stack: Stack) -> None:
+def set_a_threshold(page: Page, stack: Stack) -> None:
     """Set other thresholds on the page, and the default ones again over REST."""
     page.get_by_label("Low spend threshold", exact=True).fill("180.5")
     page.get_by_role("button", name="Set for the next campaign").click()

@@ -24,7 +24,7 @@ PHONE = "+12025550187"
 
 @pytest.fixture
 def user():
-    return SimpleNamespace(get_name=lambda: "ada", may_see_phones=True)
+    return SimpleNamespace(get_name=lambda: "ada", may_edit_connection=True)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def log(monkeypatch):
         entries.append((event, user.get_name(), extra))
 
     monkeypatch.setattr(engage_web_audit, "record_now", record_now)
-    monkeypatch.setattr(engage_web_customers, "may_see_phones", lambda user: user.may_see_phones)
+    monkeypatch.setattr(engage_web_customers, "may_edit_connection", lambda user: user.may_edit_connection)
     return entries
 
 
@@ -61,7 +61,7 @@ def client(engine, monkeypatch, log, user):
             row = {"bucket": "BOOST", "status": status, "queued_at": WINDOW.end, "sending_at": WINDOW.end}
             row |= {"provider": "twilio", "body": "Hello", "phone_hash": hashed}
             conn.execute(sa.insert(message).values(window_start=WINDOW.start, customer_id=number, **row))
-    session = SimpleNamespace(scalar=lambda query: None)
+    session = SimpleNamespace(scalars=lambda query: [])
     return web_client(monkeypatch, engine, user=user, session=lambda: session, without=every_check())
 
 
@@ -97,7 +97,7 @@ def test_a_settlement_that_cannot_be_right_settles_nothing(client, engine, body,
     assert row_of(engine, 1, "status") == ("unknown",)
 
 
-@pytest.mark.parametrize("query", ["status=lost", "segment=NONE", "error_code=x", "after=x"])
+@pytest.mark.parametrize("query", ["status=lost", "segment=none", "error_code=x", "after=x"])
 def test_a_list_or_file_with_a_filter_that_does_not_exist_is_an_error(client, query):
     start = f"window_start={NAMED['window_start']}"
     assert client.get(f"/messages?{start}&{query}").status_code == 400
@@ -206,7 +206,7 @@ def test_a_customer_is_forgotten_only_if_the_id_was_typed(client, engine):
 
 @pytest.mark.parametrize("may", [True, False])
 def test_a_full_phone_is_searched_by_users_who_may_and_the_log_has_no_number(client, log, user, may):
-    user.may_see_phones = may
+    user.may_edit_connection = may
     answer = client.post("/find-customer", json={"text": PHONE[:-1] + "2"})
     if may:
         assert answer.json() == {"detail": "", "html": "", "go": "customer?customer_id=2"}

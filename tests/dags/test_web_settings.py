@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from engage.errors import SettingsError
 from engage.pages.audit_log import SETTING_EVENTS, Place
 from engage.pages.audit_words import events_of
 from engage.pages.happenings import Kind
@@ -18,6 +20,7 @@ from engage.settings import Change, Settings, texts
 from engage.storage.schema import campaign as campaign_table
 from engage.window import ANCHOR, LENGTH
 from tests.dags.web_client import web_client
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.testclient.")
 
@@ -44,13 +47,19 @@ class Permissions:
 
 @pytest.fixture
 def airflow_tables(engine):
-    """Airflow's tables of Variables and of the audit log."""
+    """Airflow's tables of Variables and of the audit log, and the DAG's own row."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
     from airflow.models.log import Log
     from airflow.models.team import Team
     from airflow.models.variable import Variable
 
-    tables = [Team.__table__, Variable.__table__, Log.__table__]
+    tables = [one.__table__ for one in (Team, DagBundleModel, DagModel, Variable, Log)]
     Variable.metadata.create_all(engine, tables=tables)
+    with Session(engine) as session, session.begin():
+        session.add(DagBundleModel(name="dags-folder"))
+        session.flush()
+        session.add(DagModel(dag_id="customer_engagement", bundle_name="dags-folder"))
     return engine
 
 
@@ -104,6 +113,12 @@ def put(engine, **values):
     with Session(engine) as session, session.begin():
         for name, value in values.items():
             session.add(Variable(f"engage_{name}", value, "its description"))
+
+
+@pytest.fixture
+def set_in_environment(monkeypatch):
+    """Sets a setting as an operator of Airflow may: in its environment, which hides the Variable."""
+    return lambda name, value: monkeypatch.setenv(f"AIRFLOW_VAR_ENGAGE_{name}".upper(), value)
 
 
 def log(engine):
@@ -175,13 +190,13 @@ def test_a_variable_that_was_made_or_deleted_meanwhile_is_a_change(client, engin
     assert client.post("/settings-save", json={"changes": changes}).status_code == 409
 
 
-def test_two_users_who_make_the_same_variable_at_once_do_not_overwrite_each_other(session, airflow_tables, monkeypatch):
+def test_a_variable_that_airflows_own_page_makes_at_once_is_not_overwritten(session, airflow_tables, monkeypatch):
     import engage_web_variables
 
     rows = engine_rows = engage_web_variables._rows
 
-    def and_then_another_user(session, names, *, lock=False):
-        found = rows(session, names, lock=lock)
+    def and_then_another_user(session, *, lock=False):
+        found = rows(session, lock=lock)
         put(airflow_tables, approval_hours="9")
         monkeypatch.setattr(engage_web_variables, "_rows", engine_rows)
         return found
@@ -240,6 +255,87 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     assert variables(engine) == {"engage_approval_hours": "3"}
     body = {"changes": [{"name": "message_boost", "value": "x" * 60_001, "was": None}]}
     assert client.post("/settings-save", json=body).status_code == 422
+
+
+# --- two users at once
+
+
+def waiting_for_a_lock(engine):
+    with engine.connect() as conn:
+        return conn.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").scalar()
+
+
+@pytest.mark.parametrize("stored", [{}, {"max_segments": "3", "message_boost": "Hi! Reply STOP to opt out."}])
+def test_two_users_who_save_at_once_cannot_make_a_pair_that_no_run_takes(client, session, airflow_tables, stored):
+    import engage_web_variables
+
+    put(airflow_tables, **stored)
+    long = "x" * 200 + " Reply STOP to opt out."
+    theirs = [{"name": "message_boost", "value": long, "was": stored.get("message_boost")}]
+    engage_web_variables.change(session, [Change("max_segments", "1", stored.get("max_segments"))])
+    with ThreadPoolExecutor(1) as other_user:
+        try:
+            asked = other_user.submit(client.post, "/settings-save", json={"changes": theirs})
+            until(lambda: waiting_for_a_lock(airflow_tables), "the other user waits", within=10)
+        finally:
+            session.commit()
+        answer = asked.result()
+    assert answer.status_code == 400
+    assert answer.json()["errors"].keys() == {"message_boost"}
+    assert "Nothing was saved. “Text for BOOST” takes 2 segments" in answer.json()["detail"]
+    assert "engage_max_segments" in variables(airflow_tables)
+    assert long not in variables(airflow_tables).values()
+
+
+def test_what_a_page_has_read_before_the_lock_is_read_again(session, airflow_tables):
+    import engage_web_variables
+
+    put(airflow_tables, max_segments="3")
+    assert engage_web_variables.values(session) == {"max_segments": "3"}
+    with airflow_tables.begin() as conn:
+        conn.exec_driver_sql("UPDATE variable SET val = '5', is_encrypted = false")
+    with pytest.raises(engage_web_variables.Outdated) as refused:
+        engage_web_variables.change(session, [Change("max_segments", "4", "3")])
+    assert refused.value.current == {"max_segments": "5"}
+
+
+# --- what Airflow's environment sets
+
+
+def test_the_environment_comes_before_the_variables(session, airflow_tables, set_in_environment):
+    import engage_web_variables
+
+    put(airflow_tables, approval_hours="7", send_within_days="3", sending_hours="09:00-12:00", max_segments="4")
+    set_in_environment("approval_hours", "9")
+    set_in_environment("send_within_days", "5")
+    set_in_environment("sending_hours", "10:00-11:00")
+    current = engage_web_variables.current(session)
+    assert (current.approval_hours, current.max_segments) == (9, 4)
+    assert engage_web_variables.lateness_settings(session).send_within_days == 5
+    assert engage_web_variables.eligibility_settings(session).sending_hours == "10:00-11:00"
+    assert engage_web_variables.values(session)["approval_hours"] == "7"  # what an editor shows and changes
+
+
+def test_a_wrong_value_in_the_environment_is_found(session, set_in_environment):
+    import engage_web_variables
+
+    set_in_environment("approval_hours", "")
+    with pytest.raises(SettingsError, match="engage_approval_hours is '', which is not allowed"):
+        engage_web_variables.current(session)
+
+
+def test_a_change_that_the_environment_hides_says_so(client, engine, set_in_environment):
+    set_in_environment("max_segments", "3")
+    changes = [{"name": "max_segments", "value": "4", "was": None}, *OLD]
+    assert client.post("/settings-save", json={"changes": changes}).json()["detail"] == (
+        "Saved: “Longest text”, “Hours to wait for the approver”. The next campaign does not take “Longest text”: "
+        "Airflow's environment sets it, and hides the Variable. Remove AIRFLOW_VAR_ENGAGE_MAX_SEGMENTS there first."
+    )
+    set_in_environment("low_spend_threshold", "80")
+    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4"}
+    answer = client.post("/thresholds", json=body).json()["detail"]
+    assert "The next campaign does not take “Low spend threshold”" in answer
+    assert variables(engine)["engage_low_spend_threshold"] == "120.5"
 
 
 # --- settings whose names staff choose

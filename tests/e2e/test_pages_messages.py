@@ -101,6 +101,21 @@ def test_a_viewer_filters_messages_and_looks_at_one(watched: Watched, unknown: l
     expect(dialog).not_to_be_visible()
 
 
+def test_a_message_that_cannot_be_shown_says_why_and_what_to_do(watched: Watched) -> None:
+    page = go(watched, f"messages?window_start={SENT}")
+    bodies = ["<p>Bad gateway</p>", '<main><p role="alert">Engage has a fault here.</p></main>']
+    page.route("**/message?*", lambda route: route.fulfill(status=500, body=bodies.pop(0)))
+    for why in ("Airflow answered 500.", "Engage has a fault here."):
+        page.get_by_role("link", name="Details of the message").first.click()
+        dialog = page.get_by_role("dialog", name="Message")
+        expect(dialog).to_contain_text(f"This message cannot be shown: {why} Close this and try again.")
+        dialog.get_by_role("button", name="Close").click()
+    page.unroute("**/message?*")
+    page.get_by_role("link", name="Details of the message").first.click()
+    expect(page.get_by_role("dialog", name="Message to customer")).to_contain_text("Reply STOP to opt out.")
+    watched.errors.clear()  # the browser counts each answer of 500 as one
+
+
 def test_a_long_list_has_parts_forwards_and_backwards(watched: Watched) -> None:
     page = go(watched, f"messages?window_start={SENT}")
     parts = page.get_by_role("navigation", name="Parts of the list")

@@ -42,6 +42,23 @@ def test_a_peer_with_another_row_fails_the_run(bench, url, world, spoil):
         bench.compare("row by row")
 
 
+def test_the_earlier_aggregate_has_the_same_rows_whatever_else_is_counted(bench, world):
+    bench.prepare_earlier_aggregate()
+    with bench.window_before(), bench.app_events():
+        bench.step("earlier aggregate")
+        bench.step("aggregate")
+    bench.compare_earlier_aggregate()
+    added = "SELECT sum(viewed) > 0 AND sum(liked) > 0, count(previous_segment) FROM customer_activity"
+    assert world.rows(added) == [(True, 50)]
+    bench.run("UPDATE earlier_activity SET sessions = sessions + 1 WHERE customer_id = 7")
+    with pytest.raises(Mismatch, match="1 rows of earlier_activity differ"):
+        bench.compare_earlier_aggregate()
+    assert world.value("SELECT count(*) FROM app_event") == 0
+    assert len(world.rows("SELECT DISTINCT window_start FROM customer_bucket")) == 1
+    bench.forget_earlier_aggregate()
+    assert world.value("SELECT count(*) FROM customer_activity") == 0
+
+
 def test_the_floor_scans_exactly_the_windows_rows(bench, world):
     world.sessions(1, at=world.window.end)
     world.sessions(1, at=None)

@@ -92,7 +92,7 @@ def waiting(world):
 
 
 def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent, pages):
-    viewer = Viewer(may_halt=True, may_set_segments=True)
+    viewer = Viewer(may_change_runs=True, may_set_segments=True)
     campaigns = campaign_list(pages, viewer, Settings(), as_of=sent.now)
     assert "Sent" in campaigns
     assert "1 accepted" in campaigns

@@ -7,11 +7,13 @@ import sqlalchemy as sa
 
 from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
+from engage.reports import customer_history
 from engage.reports.report import report
 from engage.sending import queue
 from engage.steps import approve
 from engage.storage import migrations
 from engage.storage.schema import message
+from tests.integration.conftest import World
 
 NUMBERS = "window_start, customer_id, sessions, purchases, total_spend_cents, avg_weekly_sessions"
 BUCKET = "window_start, customer_id, bucket, total_spend_cents, avg_weekly_sessions"
@@ -211,3 +213,35 @@ def test_a_campaign_that_an_older_version_had_only_computed_may_still_be_texted(
     there_and_back(world, now, "0015")
     assert world.value("SELECT mode FROM campaign") is None
     assert report(world.engine).status.key == "computed"
+
+
+NEW = (
+    "registered_at, last_session_at, first_purchase_at, last_purchase_at, viewed, liked, added_to_basket, "
+    "favourite_item, previous_segment, previous_total_spend_cents, previous_sessions"
+)
+
+
+def test_a_sent_campaign_from_before_0019_is_read_as_before_and_the_next_one_starts_from_its_counts(world, now):
+    earlier = World(world.engine, world.window.previous(), now=world.window.end + timedelta(days=1))
+    ada = world.customer()
+    for each in (earlier, world):
+        each.sessions(ada, 5)
+        each.purchase(ada, 700)
+    earlier.computed()
+    earlier.message()
+
+    def read():
+        with world.engine.connect() as conn:
+            history = customer_history.campaigns(conn, ada, limit=9)
+        return report(world.engine, earlier.window).to_dict(), history
+
+    before = read()
+    migrations.downgrade(world.engine, "0018")
+    migrations.upgrade(world.engine, now)
+    assert read() == before
+    assert world.rows(f"SELECT {NEW} FROM customer_activity") == [(None,) * 4 + (0, 0, 0) + (None,) * 4]
+    world.computed()
+    [row] = world.rows(f"SELECT {NEW} FROM customer_activity WHERE window_start = '{world.window.start.isoformat()}'")
+    bought = world.window.start + timedelta(days=3)  # in the window itself, as no earlier purchase has a time
+    assert row[1:4] == (bought,) * 3
+    assert row[-3:] == ("BOOST", 700, 5)

@@ -5,9 +5,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns import message_counts
 from engage.formats import days, iso
+from engage.pages import message_outcome
 from engage.pages.approval_page import Question, approval_page
 from engage.pages.viewer import Viewer
+from engage.reports import message_words
+from engage.statuses import SkipReason
 from tests.integration.approvals import answer, ask, found
 from tests.integration.test_pages_campaigns import Tags, assert_inert, text_of
 from tests.phones import fictional_phone
@@ -30,7 +34,7 @@ def asked(world):
 
 def page_of(world, viewer=APPROVER, question=OPEN, **options):
     options = {"as_of": world.now} | options
-    return approval_page(world.engine, viewer, world.window, question=question, **options)
+    return approval_page(world.engine, viewer, world.window, ask=lambda _: question, **options)
 
 
 def hidden(page, form):
@@ -174,6 +178,17 @@ def test_an_answered_question_is_closed(asked, approved, by, sentence):
     assert sentence in text_of(page)
     assert f"The list of {days(asked.window.start, asked.window.end)}" in text_of(page)
     assert "<form" not in page
+
+
+def test_the_list_itself_is_not_among_those_left_out_whatever_the_reasons_are_called(asked, monkeypatch):
+    monkeypatch.setitem(message_words.REASONS, SkipReason.REJECTED, "The list was refused")
+    monkeypatch.setitem(message_words.REASONS, SkipReason.OPTED_OUT, "Rejected all texts")
+    assert "Not on the list 1 1 rejected all texts" in text_of(page_of(asked))
+    answer(asked, approved=False, by="ada")
+    with asked.engine.connect() as conn:
+        counts = message_counts.counted(conn)
+    parts = message_outcome.skipped(counts, asked.window, without=SkipReason.REJECTED)
+    assert [(part.name, part.count) for part in parts] == [("rejected all texts", 1)]
 
 
 def test_without_a_question_the_page_says_so(world):

@@ -291,7 +291,7 @@ def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(world):
         world.purchase(world.customer(), 100)
     world.computed()
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    may = Viewer(may_halt=True)
+    may = Viewer(may_change_runs=True)
     assert "data-opens" not in campaign_report(world.engine, VIEWER, world.window)
     page = campaign_report(world.engine, may, world.window)
     assert ('data-opens="halt"' in page, 'data-opens="resume"' in page) == (True, False)
@@ -305,7 +305,7 @@ def test_only_who_may_is_offered_the_brake_and_only_one_side_of_it(world):
 
 
 def test_a_finished_campaign_is_not_offered_the_brake(done):
-    page = campaign_report(done.engine, Viewer(may_halt=True), done.window)
+    page = campaign_report(done.engine, Viewer(may_change_runs=True), done.window)
     assert 'data-opens="halt"' not in page
     assert 'id="halt"' not in page
 

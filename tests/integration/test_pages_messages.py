@@ -21,8 +21,8 @@ from engage.window import ANCHOR, Window
 from tests.integration.test_pages_campaigns import EVIL, assert_inert, text_of
 
 VIEWER = Viewer()
-OPERATOR = Viewer(may_halt=True)
-OP = Viewer(may_halt=True, may_see_phones=True)
+OPERATOR = Viewer(may_change_runs=True)
+OP = Viewer(may_change_runs=True, may_edit_connection=True)
 
 
 @pytest.fixture

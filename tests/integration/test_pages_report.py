@@ -23,7 +23,7 @@ from tests.integration.test_pages_campaigns import Tags, text_of
 from tests.integration.test_status import Runs, make
 
 VIEWER = Viewer()
-NAMES = ["Extracted", "In buckets", "Guard", "Approval", "Queued", "Sent"]
+NAMES = ["Extracted", "In segments", "Guard", "Approval", "Queued", "Sent"]
 STATES = {
     "computing": ["done", "current", "todo", "skipped", "todo", "todo"],
     "computed": ["done", "done", "done", "skipped", "todo", "todo"],
@@ -85,7 +85,7 @@ def test_each_status_has_its_steps(runs, world, key):
 def test_the_steps_have_figures_and_times(done):
     text = text_of(page_of(done))
     assert "Extracted done 3 sessions, 2 purchases 09:00:00 UTC" in text
-    assert re.search(r"In buckets done 3 customers, in [\d.]+ s", text)
+    assert re.search(r"In segments done 3 customers, in [\d.]+ s", text)
     assert "Guard done nothing odd Approval left out not required Queued done 1, 1 skipped Sent done 1 09:00" in text
 
 
@@ -275,8 +275,8 @@ def test_the_activity_tells_what_happened_newest_first(unapproved):
     approve.answer(world.engine, world.window, approved=True, by="ada", run_id="a run", as_of=answered)
     world.now += timedelta(hours=2)
     world.message()
-    facts = RunFacts("manual", "ben", world.now - timedelta(hours=3), {"send_late": True, "dry_run": False})
-    told = events(page_of(world, run=facts))
+    run = RunFacts("manual", "ben", world.now - timedelta(hours=3), {"send_late": True, "dry_run": False})
+    told = events(page_of(world, facts=lambda asked: dict.fromkeys(asked, run)))
     order = ["Sent 2 messages", "Sending began", "Approved by ada", "Approval was requested",
              "Extracted 48 sessions and 1 purchase", "ben triggered a run, with send late"]  # fmt: skip
     places = [told.find(words) for words in order]
@@ -287,7 +287,8 @@ def test_the_activity_tells_what_happened_newest_first(unapproved):
 @pytest.mark.parametrize(("kind", "words"), [("scheduled", "Run started by the schedule"), ("manual", "Run started"),
                                              ("operator_triggered", "Run started")])  # fmt: skip
 def test_only_a_scheduled_run_is_the_schedules(sending, kind, words):
-    told = events(page_of(sending, run=RunFacts(kind, None, sending.now - timedelta(hours=3))))
+    run = RunFacts(kind, None, sending.now - timedelta(hours=3))
+    told = events(page_of(sending, facts=lambda asked: dict.fromkeys(asked, run)))
     assert words in told
     assert ("by the schedule" in told) == (kind == "scheduled")
 

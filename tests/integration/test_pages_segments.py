@@ -161,7 +161,9 @@ def test_the_approver_reads_every_text_in_every_language(world, written):
     written.computed(**WRITTEN, require_approval=True)
     ask(written)
     question = Question("a run", open=True)
-    page = approval_page(written.engine, Viewer(may_answer=True), written.window, question=question, as_of=written.now)
+    page = approval_page(
+        written.engine, Viewer(may_answer=True), written.window, ask=lambda _: question, as_of=written.now
+    )
     text = text_of(page)
     assert "2 VIP · 1 BOOST" in text
     assert "Hi Ada, you are a VIP." in text

@@ -23,6 +23,7 @@ def buckets_of(window, count, bucket="NONE"):
         sa.cast(bucket, sa.Text).label("bucket"),
         sa.cast(0, sa.BigInteger).label("total_spend_cents"),
         sa.cast(0, sa.Double).label("avg_weekly_sessions"),
+        *(sa.cast(sa.null(), c.type).label(c.name) for c in customer_bucket.columns if c.nullable),
     )
 
 
@@ -90,7 +91,8 @@ def test_a_replaced_partition_has_the_key_and_the_constraints_of_its_parent(worl
     name = f"customer_bucket_{world.window.key}"
     assert inspector.get_pk_constraint(name)["constrained_columns"] == ["customer_id", "window_start"]
     assert inspector.get_pk_constraint(name)["name"] == f"{name}_pkey"
-    assert not [c for c in inspector.get_columns(name) if c["nullable"]]
+    nullable = [[c["name"] for c in inspector.get_columns(t) if c["nullable"]] for t in (name, "customer_bucket")]
+    assert nullable[0] == nullable[1] != []
     assert inspector.get_check_constraints(name) == []
     assert not [table for table in inspector.get_table_names() if "fresh" in table]
 

@@ -23,6 +23,7 @@ SIZE = {
         "DuckDB": [5.0, 14.0, 7.0],
     },
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
+    "aggregates": {"alone": {"earlier aggregate": [1.0, 2.0, 4.0], "aggregate": [1.1, 2.4, 4.0]}},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
 LOAD = {"events_a_second": 40_000.4, "requests_a_second": 80.2, "p50": 0.0102, "p99": 0.0501, "refused": 3}
@@ -58,6 +59,27 @@ def test_the_page_shows_every_measurement_and_airflows_share():
     assert "**4.00 s Airflow's**, 80%" in page
     assert "| batches of 500 | 40,000 | 80 | 10.2 | 50.1 | 3 |" in page
     assert "1,000 rows takes in **2,000,000 a second**" in page
+
+
+def test_a_page_is_held_against_its_limit():
+    pages = {
+        "date": "2026-01-02",
+        "campaigns": 13,
+        "customers": 1_000_000,
+        "milliseconds": {"report, sent": [160.0, 140.0, 150.0], "segments": [1200.0], "engage campaigns": [30.0]},
+        "limits": {"report, sent": 300, "segments": 1000},
+    }
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE, "pages": pages}
+    page = document.page(run)
+    assert "13 campaigns of 1,000,000 customers, on 2026-01-02" in page
+    assert "| report, sent | 150 (140–160) | 300 | 0.50 |" in page
+    assert "| segments | 1,200 (1,200–1,200) | 1,000 | 1.20 |" in page
+    assert "| engage campaigns | 30 (30–30) |  |  |" in page
+
+
+def test_the_aggregate_is_compared_with_the_earlier_one_within_each_turn():
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE}
+    assert "| 100,000 | alone | 2.00 | 2.40 | 1.10 |" in document.page(run)
 
 
 @pytest.mark.parametrize("history", [{"floor": [1.0], **{step: [1.0] for step in document.PATH}}])

@@ -14,10 +14,16 @@
     const dialog = document.getElementById("detail");
     const place = dialog.firstElementChild;
     place.replaceChildren();
+    dialog.setAttribute("aria-label", "Message");
     dialog.showModal();
     try {
       const answer = await fetch(link.href);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!answer.ok) {
+        const why = page.querySelector("[role=alert]")?.textContent || `Airflow answered ${answer.status}.`;
+        place.replaceChildren(`This message cannot be shown: ${why} Close this and try again.`);
+        return;
+      }
       const found = page.querySelector("article") || page.querySelector("main");
       const title = document.createElement("h2");
       title.textContent = found.dataset.title || "";
