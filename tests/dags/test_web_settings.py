@@ -332,8 +332,8 @@ def test_a_change_that_the_environment_hides_says_so(client, engine, set_in_envi
         "Airflow's environment sets it, and hides the Variable. Remove AIRFLOW_VAR_ENGAGE_MAX_SEGMENTS there first."
     )
     set_in_environment("low_spend_threshold", "80")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4"}
-    answer = client.post("/thresholds", json=body).json()["detail"]
+    changes = [{"name": "low_spend_threshold", "value": "120.5", "was": None}]
+    answer = client.post("/settings-save", json={"changes": changes}).json()["detail"]
     assert "The next campaign does not take “Low spend threshold”" in answer
     assert variables(engine)["engage_low_spend_threshold"] == "120.5"
 
