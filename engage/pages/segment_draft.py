@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -28,6 +29,9 @@ from engage.settings import (
 )
 
 DEFAULTS = texts(Settings())
+
+
+_THRESHOLD = re.compile(r"[a-z][a-z0-9_]*_threshold")
 
 
 def read_rules(text: str) -> Rules:
@@ -88,15 +92,17 @@ class Draft:
         if not self.wrong:
             return {}
         found = self._mistakes()
-        by_row = {
-            "segments": [asdict(one) | {"text": self._text_error(name)} for one, name in self._named(found)],
+        segments = [asdict(one) | {"text": self._text_error(name)} for one, name in self._named(found)]
+        placed = {one["text"] for one in segments} | {self.wrong.get(name, "") for name in self._named_thresholds()}
+        elsewhere = [
+            why for name, why in self.wrong.items() if why not in placed and not (name == "segments" and found)
+        ]
+        return {
+            "segments": segments,
             "otherwise": found.otherwise,
             "settings": self.wrong,
-            "whole": found.whole,
+            "whole": " ".join(filter(None, (found.whole, *elsewhere))),
         }
-        if "segments" in self.wrong and not found:
-            by_row["whole"] = self.wrong["segments"]
-        return by_row
 
     def differences(self) -> list[Difference]:
         """Each changed setting, now and then."""
@@ -118,6 +124,10 @@ class Draft:
             return Mistakes(whole=f"{exc}.")
         known = {name for name in (*Settings.model_fields, *self.values) if name.endswith("_threshold")}
         return mistakes(found, known)
+
+    def _named_thresholds(self) -> set[str]:
+        """The thresholds that the rules name, which have a field on the page."""
+        return set(_THRESHOLD.findall(self.values.get("segments", DEFAULTS["segments"])))
 
     def _named(self, found: Mistakes) -> list[tuple[Any, str]]:
         """The mistakes of each segment with its name as typed."""

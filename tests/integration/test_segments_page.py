@@ -226,6 +226,13 @@ def test_a_wrong_text_is_said_at_its_segment(seeded):
     assert "{{ x }} is no placeholder" in second["text"]
 
 
+def test_a_mistake_without_a_place_on_the_page_is_said_as_a_whole(seeded):
+    errors = wrong(seeded, messages='{"GONE": {"es": "{{ x }}"}}')
+    assert "the text of segment GONE in es" in errors["whole"]
+    assert "“Idle threshold” is 'x'" in wrong(seeded, idle_threshold="x")["whole"]
+    assert wrong(seeded, low_spend_threshold="x")["whole"] == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -40,7 +40,7 @@
     } else {
       const thresholds = [...new Set([...Object.keys(state.thresholds), chosen].filter((name) => name && name !== NEW_THRESHOLD))];
       select.replaceChildren(
-        option("", "the number", chosen),
+        option("", "number", chosen),
         ...thresholds.map((name) => option(name, (state.labels[name] || name).replace(/ threshold$/, ""), chosen)),
         option(NEW_THRESHOLD, "make it a threshold…", ""),
       );
