@@ -1,14 +1,15 @@
 """### Customer engagement
 
-Every 8 weeks: sum up what customers did, put each in a bucket, and text two of the buckets.
+Every 8 weeks: sum up what customers did, put each in a segment, and text the segments that have a text.
 
 - `seed` writes synthetic customers and events, only in a run triggered with *Seed*.
 - `extract` opens the window's campaign, takes the Variables `engage_*` as its settings, counts events.
 - `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
-- `bucket`: spend below `engage_low_spend_threshold` is **BOOST**; else more sessions a week than
-  `engage_high_activity_threshold` is **REWARD**; else **NONE**.
+- `bucket` puts each customer in a segment by the rules of `engage_segments`. Without that Variable, spend below
+  `engage_low_spend_threshold` is **BOOST**; else more sessions a week than `engage_high_activity_threshold` is
+  **REWARD**; else **NONE**.
 - `approve` asks an approver about the list of messages, if `engage_require_approval` is on. No message goes out before.
-- `message` queues a text for BOOST and REWARD, then sends the queue, each message at most once.
+- `message` queues a text for each customer in a segment with a text, then sends the queue, each message at most once.
 
 Every task is idempotent, so any may be cleared or run again. Until the first message goes out, or the approver is
 asked, a task replaces what it wrote. From then on the campaign is frozen, and a task changes nothing. A backfill
@@ -88,7 +89,7 @@ with DAG(
 
     @step()
     def bucket(run: Run):
-        """Put every customer in BOOST, REWARD or NONE."""
+        """Put every customer in the segment that the campaign's rules give."""
         from engage.steps.bucket import bucket
 
         return bucket(run.engine, run.window)

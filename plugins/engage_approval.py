@@ -100,13 +100,13 @@ class CampaignApproval(ApprovalOperator):
 
 def body(asked: Question, report: str) -> str:
     """The question in Markdown. A message's text is set as code, so that no markup in it has an effect."""
-    waiting = ", ".join(f"**{count:,}** to {bucket}" for bucket, count in asked.messages.items())
+    waiting = ", ".join(f"**{count:,}** to {name}" for name, count in asked.messages.items())
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
-    texts = (_text_to(bucket, asked) for bucket in asked.texts)
+    texts = (_text_to(name, asked) for name in asked.texts)
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
     return "\n\n".join(
         (
-            f"Messages: {waiting}; about {asked.segments:,} segments. Not on the list: {skipped}.",
+            f"Messages: {waiting}; about {asked.segments:,} SMS segments. Not on the list: {skipped}.",
             *found,
             *texts,
             f"[The campaign's report]({report})",
@@ -117,10 +117,10 @@ def body(asked: Question, report: str) -> str:
     )
 
 
-def _text_to(bucket: str, asked: Question) -> str:
-    """A bucket's text, and what the approver should know of it. Both are code, as a warning quotes the text."""
-    text = f"{bucket} reads:\n\n{_as_code(asked.texts[bucket])}"
-    warnings = "\n".join(asked.warnings.get(bucket, ()))
+def _text_to(name: str, asked: Question) -> str:
+    """A segment's text, and what the approver should know of it. Both are code, as a warning quotes the text."""
+    text = f"{name} reads:\n\n{_as_code(asked.texts[name])}"
+    warnings = "\n".join(asked.warnings.get(name, ()))
     return f"{text}\n\nCheck this text before you answer:\n\n{_as_code(warnings)}" if warnings else text
 
 

@@ -1,6 +1,6 @@
 """The guard: stops a campaign before any message is sent, if its data look wrong compared with the last window's.
 
-``extract`` checks the events and ``bucket`` the shares of the buckets; the campaign row keeps their findings. A run
+``extract`` checks the events and ``bucket`` the shares of the segments; the campaign row keeps their findings. A run
 that may text customers stops at ``extract``. While a finding stands, ``approve`` and ``message`` stop as well, so
 a task that runs alone does not bypass it. A run that sends no messages only reports the findings. Without a campaign
 of the previous window, only the age of the events is checked.
@@ -121,27 +121,47 @@ def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Itera
 
 
 def of_buckets(conn: sa.Connection, window: Window, settings: Settings, buckets: dict[str, int]) -> tuple[Finding, ...]:
-    """Which buckets have moved too far from their share of the customers in the previous window's campaign."""
-    return tuple(_mix(_of_previous_window(conn, window, campaign.c.buckets), settings, buckets))
+    """Which segments have moved too far from their share of the customers in the previous window's campaign.
+
+    A segment that the rules of then lack, or write in another way, is not compared: its share was meant to change.
+    """
+    last = _of_previous_window(conn, window, campaign.c.buckets)
+    return tuple(_mix(last, _settings_before(conn, window), settings, buckets)) if last else ()
 
 
-def _mix(last: dict[str, int], settings: Settings, buckets: dict[str, int]) -> Iterator[Finding]:
+def _settings_before(conn: sa.Connection, window: Window) -> Settings:
+    return Settings.from_snapshot(_of_previous_window(conn, window, campaign.c.settings))
+
+
+def _mix(last: dict[str, int], before: Settings, settings: Settings, buckets: dict[str, int]) -> Iterator[Finding]:
     limit, customers, customers_before = settings.guard_max_shift_points, sum(buckets.values()), sum(last.values())
     if not customers or not customers_before:
         return
-    for name, now in buckets.items():
+    for name in settings.segments.shared(before.segments):
+        now = buckets.get(name, 0)
         moved = Fraction(100 * now, customers) - Fraction(100 * last.get(name, 0), customers_before)
         if abs(moved) > Fraction(limit):
             points = float(abs(moved))
             sentence = (
                 f"{name} has {100 * now / customers:.1f}% of the customers, {points:.1f} points "
                 f"{'more' if moved > 0 else 'less'} than in the window before, and engage_guard_max_shift_points is "
-                f"{limit.normalize():f}"
+                f"{limit.normalize():f}{_edited(before, settings)}"
             )
             yield Finding(GuardCheck.MIX, name, points, float(limit), sentence)
 
 
-def _of_previous_window(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, int]:
-    """Counts of the previous window's campaign; empty if there is none."""
+def _edited(before: Settings, settings: Settings) -> str:
+    """The thresholds that both rules name and that have changed, as the end of a sentence; empty if none has."""
+    pairs = ((name, before.thresholds.get(name), now) for name, now in settings.thresholds.items())
+    changed = [
+        f"engage_{name} is {now.normalize():f} and was {then.normalize():f}"
+        for name, then, now in pairs
+        if then is not None and then != now
+    ]
+    return f" ({', '.join(changed)})" if changed else ""
+
+
+def _of_previous_window(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, Any]:
+    """What the previous window's campaign has in a column of counts or settings; empty if there is none."""
     query = sa.select(column).where(campaign.c.window_start == window.previous().start)
     return conn.execute(query).scalar_one_or_none() or {}

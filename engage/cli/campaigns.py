@@ -12,6 +12,7 @@ from engage.cli.common import console, database, print_table, table_of
 from engage.currency import currency
 from engage.formats import money
 from engage.reports.campaign_list import ListedCampaign, listed
+from engage.segments import DEFAULT
 
 SHOWN = 13
 """Two years of campaigns."""
@@ -22,7 +23,7 @@ def campaigns(
     limit: Annotated[int, typer.Option(min=1, help="Number of campaigns to show.")] = SHOWN,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """List the latest campaigns, newest first: status, customers, buckets, messages, cost, thresholds."""
+    """List the latest campaigns, newest first: status, customers, segments, messages, cost, thresholds."""
     with database() as engine, engine.begin() as conn:
         found = listed(conn, limit=limit + 1)
     if as_json:
@@ -31,7 +32,7 @@ def campaigns(
     if not found:
         console.print("There is no campaign yet: trigger a run of the DAG first, or use `engage run`.")
         return
-    names = ("window", "status", "customers", "buckets", "messages", "cost", "thresholds")
+    names = ("window", "status", "customers", "segments", "messages", "cost", "thresholds")
     table = table_of(*names, title="Campaigns", whole="window")
     for one in found[:limit]:
         table.add_row(*map(Text, _cells(one)))
@@ -43,16 +44,26 @@ def campaigns(
 def _cells(one: ListedCampaign) -> tuple[str, ...]:
     """The campaign as a row of the table. Its cost is the segments that the provider has accepted."""
     charged = one.messages.charged_segments
-    thresholds = "< {low_spend_threshold:.2f}\n> {high_activity_threshold:g}"
     return (
         f"{one.window.start:%Y-%m-%d} to\n{one.window.end:%Y-%m-%d}",
         one.status.label,
         NOT_COMPUTED if one.customers is None else f"{one.customers:,}",
         _counts(one.buckets) or NOT_COMPUTED,
         _counts(one.messages.by_status) or "none",
-        "\n".join(filter(None, (_money(one), f"{charged:,}\nsegments"))) if charged else "none",
-        thresholds.format(**one.thresholds) if one.thresholds else NOT_COMPUTED,
+        "\n".join(filter(None, (_money(one), f"{charged:,}\nSMS segments"))) if charged else "none",
+        _thresholds(one),
     )
+
+
+def _thresholds(one: ListedCampaign) -> str:
+    """The thresholds that the rules name; those of the usual rules need no name."""
+    settings = one.campaign.settings
+    if settings is None:
+        return NOT_COMPUTED
+    if settings.segments == DEFAULT:
+        return f"< {settings.low_spend_threshold:.2f}\n> {float(settings.high_activity_threshold):g}"
+    named = (f"{name.removesuffix('_threshold')} {value:g}" for name, value in one.thresholds.items())
+    return "\n".join(named) or "none"
 
 
 def _money(one: ListedCampaign) -> str:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+
+from typer import Context
 
 from engage.clock import now
-from engage.settings import Settings
+from engage.segments import DEFAULT, Rules
+from engage.settings import Settings, names_of, rules_in
 from engage.statuses import MESSAGE_MOVES, ApiScope, MessageStatus
 from engage.window import ANCHOR, Window
 
 
-def settings(incomplete: str) -> list[str]:
-    """Settings for ``--set``, each with its equals sign."""
-    return _starting(incomplete, [f"{name}=" for name in Settings.model_fields])
+def settings(ctx: Context, incomplete: str) -> list[str]:
+    """Settings for ``--set``, each with its equals sign; also those that the rules of ``--segments`` name."""
+    named = names_of(_rules(ctx.params.get("segments")))
+    return _starting(incomplete, [f"{name}=" for name in dict.fromkeys([*Settings.model_fields, *named])])
+
+
+def _rules(file: Path | None) -> Rules:
+    try:
+        return rules_in(Path(file).read_text("utf-8") if file else None)
+    except (OSError, UnicodeDecodeError):
+        return DEFAULT
 
 
 def window_starts(incomplete: str) -> list[str]:

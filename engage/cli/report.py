@@ -56,7 +56,7 @@ def print_seconds(title: str, seconds: dict[str, float]) -> None:
 
 
 def _buckets(found: Report) -> Table:
-    table = Table("bucket", "customers", "share", title="Buckets")
+    table = Table("segment", "customers", "share", title="Segments")
     for name, count in found.buckets.items():
         table.add_row(name, f"{count:,}", f"{count / (found.customers or 1):.1%}")
     table.add_row("all", "not computed" if found.customers is None else f"{found.customers:,}", "", style="bold")

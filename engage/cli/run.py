@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +21,7 @@ from engage.errors import InputError, NoCustomers
 from engage.reports.report import report
 from engage.sending.ledger import MessageSummary, Preview
 from engage.sending.sender import SendingContext
+from engage.settings import Settings
 from engage.statuses import SkipReason
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
@@ -47,14 +50,23 @@ def run(
         bool, typer.Option("--ignore-guard", help="Text customers although the guard found something wrong.")
     ] = False,
     *,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            "--segments",
+            metavar="FILE",
+            help="A JSON file with the segments and their rules, as docs/segments.md shows.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run or continue one campaign without Airflow, by default through the sandbox, which sends no real text.
 
-    Settings come from the defaults and --set, not from Airflow's Variables.
+    Settings come from the defaults, --set and --segments, not from Airflow's Variables.
     """
-    given = _assignments(set_ or [])
-    chosen = settings.validate(given, label=lambda name: f"--set {name}")
+    given = _given(set_ or [], segments)
+    chosen = _settings(given, segments)
     window = window_named(window_start)
     options = RunOptions(dry_run=dry_run, send_late=send_late, ignore_guard=ignore_guard)
     with database() as engine:
@@ -95,7 +107,7 @@ def _data(done: MessageSummary) -> dict[str, object]:
 
 def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
     """Print what a dry run would have queued and left out."""
-    table = Table("bucket", "messages", "SMS segments", title="A run would have queued")
+    table = Table("segment", "messages", "SMS segments", title="A run would have queued")
     for name, count in preview.messages.items():
         table.add_row(name, f"{count:,}", f"{preview.segments[name]:,}")
     total = sum(preview.messages.values())
@@ -104,9 +116,32 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
         table.add_row(f"skipped: {reason}", f"{count:,}", "")
     console.print(table)
     if preview.cost is not None:
-        console.print(f"About {formats.money(preview.cost, currency())} at the price of a segment.")
+        console.print(f"About {formats.money(preview.cost, currency())} at the price of an SMS segment.")
     if SkipReason.TOO_LATE in skipped:
         console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")
+
+
+def _settings(given: Mapping[str, str], rules: Path | None) -> Settings:
+    def label(name: str) -> str:
+        return f"--segments {rules}" if rules and name == "segments" else f"--set {name}"
+
+    chosen = settings.validate(given, label=label)
+    settings.require_named(chosen, given, label=label)
+    return chosen
+
+
+def _given(pairs: list[str], rules: Path | None) -> dict[str, str]:
+    """The settings that the command line gives."""
+    found = _assignments(pairs)
+    if rules is None:
+        return found
+    if "segments" in found:
+        raise InputError("--set segments and --segments both give rules; give only one of them.")
+    try:
+        return found | {"segments": rules.read_text("utf-8")}
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+        raise InputError(f"--segments {rules} cannot be read: {why}.") from None
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:

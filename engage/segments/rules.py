@@ -104,6 +104,18 @@ class Rules(_Frozen):
         named = (one.threshold for segment in self.segments for one in segment.conditions())
         return tuple(dict.fromkeys(name for name in named if name))
 
+    def shared(self, other: Rules) -> tuple[str, ...]:
+        """The segments that both rules write alike, as far as they agree from the first one on.
+
+        A segment after the first difference may have other customers, whatever its own conditions are.
+        """
+        named: list[str] = []
+        for one, another in zip(self.segments, other.segments, strict=False):
+            if one != another:
+                return tuple(named)
+            named.append(one.name)
+        return self.names if self == other else tuple(named)
+
     def resolved(self, thresholds: Mapping[str, Decimal]) -> Rules:
         """The rules with a number in place of each threshold.
 

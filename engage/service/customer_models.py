@@ -111,7 +111,7 @@ class MessageView(BaseModel):
 
 
 class CampaignView(BaseModel):
-    """The customer's numbers, bucket and message in their last campaign."""
+    """The customer's numbers, segment and message in their last campaign."""
 
     window_start: datetime = Field(examples=["2026-09-14T00:00:00Z"])
     window_end: datetime = Field(examples=["2026-11-09T00:00:00Z"])
@@ -121,8 +121,10 @@ class CampaignView(BaseModel):
     purchases: int = Field(examples=[5])
     total_spend: str = Field(examples=["83.50"])
     avg_weekly_sessions: float = Field(examples=[3.0])
-    bucket: str = Field(examples=["BOOST"])
-    why: str = Field(examples=["The spend is below 100.00."])
+    bucket: str = Field(description="The segment: a name from the campaign's own rules.", examples=["BOOST"])
+    why: str = Field(
+        description="What decided the segment, in words.", examples=["BOOST: spend 83.50 is below 100.00."]
+    )
     message: MessageView | None = Field(description="None if the campaign has no message to the customer.")
 
 

@@ -4,10 +4,10 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 """
 
 from engage.settings.changes import Change, applied, in_words, refusals
-from engage.settings.custom import custom, message_name, rules_in, segment_of_text
+from engage.settings.custom import custom, message_name, names_of, rules_in, segment_of_text
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.model import Settings, description, is_setting, title
-from engage.settings.validation import problems, usable, validate
+from engage.settings.validation import problems, require_named, usable, validate
 from engage.settings.variables import (
     PREFIX,
     default_variables,
@@ -40,8 +40,10 @@ __all__ = [
     "label",
     "markdown_table",
     "message_name",
+    "names_of",
     "problems",
     "refusals",
+    "require_named",
     "rules_in",
     "segment_of_text",
     "texts",

@@ -69,7 +69,7 @@ GROUPS = (
         {
             "guard_min_volume_percent": "Least events, in percent of the last window",
             "guard_max_quiet_days": "Most days without an event at the end",
-            "guard_max_shift_points": "Most points by which a bucket may move",
+            "guard_max_shift_points": "Most points by which a segment may move",
             "max_filtered_percent": "Most filtered messages, in percent",
             "max_undelivered_percent": "Most failed messages, in percent",
         },

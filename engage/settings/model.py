@@ -119,7 +119,7 @@ class Settings(BaseModel):
     guard_max_shift_points: Annotated[Number, Field(ge=0, le=100, decimal_places=2)] = Field(
         Decimal(25),
         title="a number from 0 to 100 with at most 2 decimals",
-        description="The guard stops a campaign if a bucket's share moves by more points than this; 100 is off.",
+        description="The guard stops a campaign if a segment's share moves by more points than this; 100 is off.",
     )
     require_approval: bool = Field(
         False,

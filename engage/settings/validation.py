@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +28,22 @@ def validate(values: Mapping[str, Any], *, label: Callable[[str], str] = str) ->
     if wrong := problems(values, label=label):
         raise SettingsError("; ".join(wrong.values()) + ".")
     return Settings.model_validate(dict(values), context=EDITED)
+
+
+def require_named(settings: Settings, given: Iterable[str], *, label: Callable[[str], str] = str) -> None:
+    """Refuse a threshold or a text that no rule names, such as a mistyped one: it would have no effect.
+
+    Raises:
+        SettingsError: names the setting, and those that there are.
+    """
+    named = (*settings.segments.thresholds, *map(message_name, settings.segments.named))
+    for name in given:
+        if name not in Settings.model_fields and name not in named:
+            known = list(dict.fromkeys([*Settings.model_fields, *named]))
+            names = ", ".join(map(label, known))
+            raise SettingsError(
+                f"{label(name)} is not a setting{_meant(name, label, known)}; the settings are {names}."
+            )
 
 
 def problems(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> dict[str, str]:
@@ -102,10 +118,10 @@ def _shown(value: object) -> str:
     return repr(value.to_json()) if isinstance(value, Rules) else repr(value)
 
 
-def _meant(name: str, label: Callable[[str], str]) -> str:
+def _meant(name: str, label: Callable[[str], str], known: Iterable[str] = Settings.model_fields) -> str:
     """The setting that a mistyped name comes close to, as a question; empty if there is none."""
     typed = name.lower().replace("-", "_").removeprefix("engage_")
-    close = difflib.get_close_matches(typed, Settings.model_fields, n=1)
+    close = difflib.get_close_matches(typed, known, n=1)
     return f" (did you mean {label(close[0])}?)" if close else ""
 
 

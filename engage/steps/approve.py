@@ -28,15 +28,15 @@ class Question:
 
     note: str = ""
     messages: dict[str, int] = field(default_factory=dict)
-    """Messages of the list, by bucket."""
+    """Messages of the list, by segment."""
     segments: int = 0
     """SMS segments of all messages, estimated with names of usual length."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
-    """The text to each bucket."""
+    """The text to each segment. One in a further language is named as in *REWARD in es*."""
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What is odd about the texts, by bucket."""
+    """What is odd about the texts, by segment."""
     hours: int = 0
     """The hours within which the approver may answer."""
     guard: str = ""
@@ -117,7 +117,11 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         waiting = queue.waiting_by_bucket(conn, window)
         detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
         alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
-    texts = {name: settings.message(name) for name in waiting}
+    texts = {
+        f"{name} in {language}" if language else name: text
+        for name in waiting
+        for language, text in settings.message_texts(name).items()
+    }
     return Question(
         messages=waiting,
         segments=sum(queue.estimated_segments(settings, waiting).values()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowFailException
 
 from engage.errors import InputError
@@ -27,6 +27,39 @@ def test_settings_come_from_the_variables_of_the_moment(task_context, monkeypatc
     assert run.settings() == Settings(low_spend_threshold=120)
     stored["engage_high_activity_threshold"] = "0"
     assert run.settings() == Settings(low_spend_threshold=120, high_activity_threshold=0)
+
+
+RULES = '{"segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}]}'
+
+
+def test_the_thresholds_and_texts_that_the_rules_name_come_from_variables(task_context, monkeypatch):
+    stored = {"engage_segments": RULES, "engage_lapsing_days_threshold": "28", "engage_message_lapsing": "Reply STOP."}
+    asked = []
+    variables(monkeypatch, stored)
+    get = Variable.get
+    monkeypatch.setattr(Variable, "get", lambda key, default=...: asked.append(key) or get(key, default))
+    with task_context():
+        found = run_seen_by_a_task().settings()
+    assert found.thresholds == {"lapsing_days_threshold": 28}
+    assert found.message("LAPSING") == "Reply STOP."
+    assert len(asked) == len(set(asked)) == len(Settings.model_fields) + 2
+    del stored["engage_message_lapsing"]
+    with task_context():
+        assert run_seen_by_a_task().settings().texted == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "sentence"),
+    [
+        ({}, "needs the setting lapsing_days_threshold, and there is none"),
+        ({"engage_lapsing_days_threshold": "NaN"}, "The Airflow Variable engage_lapsing_days_threshold is 'NaN'"),
+        ({"engage_lapsing_days_threshold": None}, "Airflow lists the Variable engage_lapsing_days_threshold but"),
+    ],
+)
+def test_a_threshold_that_the_rules_name_must_be_a_number(task_context, monkeypatch, stored, sentence):
+    variables(monkeypatch, {"engage_segments": RULES} | stored)
+    with task_context(), pytest.raises((AirflowFailException, RuntimeError), match=sentence):
+        body(lambda run: run.settings())()
 
 
 @pytest.mark.parametrize("value", ["abc", "-1", "NaN", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -21,6 +22,14 @@ def test_the_question_is_about_what_waits_and_counts_who_is_not_on_the_list(unap
     assert (asked.segments, asked.skipped, asked.hours, asked.note, asked.guard) == (2, {"opted_out": 1}, 48, "", "")
     assert asked.texts["REWARD"].startswith("Thank you for being a regular!")
     assert asked.warnings == {}
+
+
+def test_the_question_has_each_text_in_each_language(unapproved):
+    languages = {"REWARD": {"es": "Gracias. Reply STOP to opt out."}, "BOOST": {}}
+    unapproved.computed(require_approval=True, messages=json.dumps(languages))
+    asked = ask(unapproved)
+    assert list(asked.texts) == ["BOOST", "REWARD", "REWARD in es"]
+    assert asked.texts["REWARD in es"] == "Gracias. Reply STOP to opt out."
 
 
 def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked(unapproved):

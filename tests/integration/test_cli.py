@@ -103,6 +103,30 @@ def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
     assert counts[0] == counts[1] == report["messages"]["total"]
 
 
+def test_a_campaign_with_rules_from_a_file(engage, tmp_path):
+    file = tmp_path / "rules.json"
+    when = ["days_since_registered >= new_days_threshold"]
+    file.write_text(json.dumps({"segments": [{"name": "LOYAL", "when": when}], "otherwise": "FRESH"}))
+    engage("db", "upgrade")
+    engage("seed", "--customers", "50", "--rng-seed", "1")
+    given = ["--set", "new_days_threshold=1", "--set", "message_loyal=Thanks! Reply STOP to opt out."]
+    done = engage("run", "--segments", str(file), *given, "--send-late")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(engage("report", "--json").stdout)
+    assert list(report["buckets"]) == ["LOYAL", "FRESH"]
+    assert report["settings"]["new_days_threshold"] == 1
+    assert report["settings"]["message_loyal"] == "Thanks! Reply STOP to opt out."
+    printed = engage("report").stdout
+    assert printed.index("LOYAL") < printed.index("FRESH") < printed.index("all")
+    listed = engage("campaigns").stdout
+    assert "new_days 1" in listed
+    assert listed.index("LOYAL") < listed.index("FRESH")
+    [campaign] = json.loads(engage("campaigns", "--json").stdout)
+    assert campaign["thresholds"] == {"new_days_threshold": 1}
+    preview = engage("run", "--segments", str(file), *given, "--dry-run").stdout
+    assert "BOOST" not in preview
+
+
 def times(value):
     """All times in the data of a command."""
     if isinstance(value, dict | list):

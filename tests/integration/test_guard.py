@@ -1,5 +1,6 @@
 """The guard: what it finds, which runs it stops, and that no step run alone bypasses it."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -232,6 +233,58 @@ def test_buckets_computed_again_are_judged_anew(world, customers, last_time):
         assert [(check, of) for check, of, _ in found(world)] == [("mix", "BOOST"), ("mix", "NONE")]
     begin(world)
     assert found(world) == []
+
+
+VIP = {"name": "VIP", "when": ["total_spend > 5000"]}
+BOOST = {"name": "BOOST", "when": ["total_spend < low_spend_threshold"]}
+REWARD = {"name": "REWARD", "when": ["avg_weekly_sessions > high_activity_threshold"]}
+
+
+def rules(*segments, otherwise="NONE"):
+    return json.dumps({"segments": segments, "otherwise": otherwise})
+
+
+@pytest.mark.parametrize(
+    ("segments", "moved"),
+    [
+        (None, ["BOOST", "NONE"]),
+        (rules(BOOST, REWARD), ["BOOST", "NONE"]),  # the usual ones, written out
+        (rules(BOOST, REWARD, otherwise="OTHERS"), ["BOOST"]),
+        (rules(BOOST, REWARD, VIP), ["BOOST"]),
+        (rules(BOOST, VIP, REWARD), ["BOOST"]),
+        (rules(VIP, BOOST, REWARD), []),
+        (rules({"name": "BOOST", "when": ["total_spend < 100"]}, REWARD), []),
+        (rules({"name": "LOW", "when": BOOST["when"]}, REWARD), []),
+    ],
+)
+def test_only_segments_that_both_campaigns_write_alike_are_compared(world, customers, last_time, segments, moved):
+    shifted(world, customers)
+    begin(world, **({"segments": segments} if segments else {}))
+    bucketed(world)
+    assert [of for _, of, _ in found(world)] == moved
+
+
+def test_a_segment_that_is_gone_or_new_stops_no_campaign(world, customers, in_window):
+    before = in_window(world.window.previous())
+    fill(before, customers, sessions=100, purchases=10)
+    before.computed(segments=rules({"name": "OLD", "when": ["sessions > 0"]}))
+    fill(world, customers, sessions=100, purchases=10)
+    begin(world, segments=rules({"name": "NEW", "when": ["sessions > 0"]}))
+    assert bucketed(world).buckets == {"NEW": 4, "NONE": 0}
+    assert found(world) == []
+    world.message()
+
+
+def test_a_threshold_with_another_number_is_compared_and_named(world, customers, last_time):
+    fill(world, customers, sessions=100, purchases=10)
+    begin(world, low_spend_threshold=100_000)
+    summary = bucketed(world)
+    assert "BOOST has 100.0% of the customers, 25.0 points more" not in summary.guard  # 25 is the limit
+    begin(world, low_spend_threshold=100_000, guard_max_shift_points=10)
+    assert (
+        "BOOST has 100.0% of the customers, 25.0 points more than in the window before, and "
+        "engage_guard_max_shift_points is 10 (engage_low_spend_threshold is 100000 and was 100)"
+    ) in bucketed(world).guard
 
 
 # --- which runs it stops

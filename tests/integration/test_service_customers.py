@@ -1,5 +1,6 @@
 """Customers over HTTP: profiles, phones, erasure, and the result of the last campaign."""
 
+import json
 import unicodedata
 from datetime import UTC, datetime
 
@@ -238,6 +239,18 @@ def test_a_customer_is_shown_with_what_the_last_campaign_made_of_them(customers,
         "message": {"status": "accepted", "reason": None},
     }
     assert told(customers.get(4712))["campaign"] is None
+
+
+def test_a_segment_of_any_name_is_shown_with_why(customers, world):
+    customers.put(ADA)
+    world.app_event(4711, "liked")
+    world.sessions(4711)
+    when = ["days_since_last_purchase > 28", {"any": ["liked > 0", "viewed > 0"]}]
+    rules = {"segments": [{"name": "VIP", "when": ["purchases > 9"]}, {"name": "LAPSING", "when": when}]}
+    world.computed(segments=json.dumps(rules | {"otherwise": "OTHERS"}))
+    found = told(customers.get())["campaign"]
+    assert found["bucket"] == "LAPSING"
+    assert found["why"] == "LAPSING: never bought, so longer ago than 28 days; 1 like is more than 0."
 
 
 def test_the_latest_of_several_campaigns_is_shown(customers, world, in_window):

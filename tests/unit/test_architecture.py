@@ -45,7 +45,7 @@ ROOMS = {
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings storage campaigns"
     " reports",
-    "cli": "errors parsing currency formats window clock statuses process_signals texts settings storage"
+    "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
     " customers campaigns sending steps maintenance reports local service",
 }
 CLOCK_READERS = {"engage/clock.py"}

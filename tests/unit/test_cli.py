@@ -117,6 +117,9 @@ def test_the_version_is_that_of_the_package(engage):
 
 # --- completion
 
+RULES_FILE = "rules.json"
+RULES = '{"segments": [{"name": "LAPSING", "when": ["days_since_last_purchase > lapsing_days_threshold"]}]}'
+
 
 def completed(engage: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
     """What bash offers for the last word of a command line."""
@@ -135,6 +138,9 @@ def completed(engage: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, *w
         (["messages", "re"], ["resume", "resolve", "reconcile"]),
         (["run", "--dr"], ["--dry-run"]),
         (["run", "--set", "low_"], ["low_spend_threshold="]),
+        (["run", "--segments", RULES_FILE, "--set", "la"], ["lapsing_days_threshold="]),
+        (["run", "--segments", RULES_FILE, "--set", "message_l"], ["message_lapsing="]),
+        (["run", "--segments", "no_such_file", "--set", "la"], []),
         (["messages", "--status", "un"], ["unknown", "undelivered"]),
         (["messages", "resolve", "--as", "del"], ["delivered"]),
         (["keys", "create", "--scope", "ev"], ["events"]),
@@ -144,7 +150,9 @@ def completed(engage: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, *w
         ),
     ],
 )
-def test_a_shell_completes_commands_options_and_values(engage, monkeypatch, words, offered):
+def test_a_shell_completes_commands_options_and_values(engage, monkeypatch, tmp_path, words, offered):
+    words = [str(tmp_path / word) if word == RULES_FILE else word for word in words]
+    (tmp_path / RULES_FILE).write_text(RULES)
     assert sorted(completed(engage, monkeypatch, *words)) == sorted(offered)
 
 
@@ -207,6 +215,45 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are(engage):
 def test_a_mistyped_setting_is_refused_with_the_one_that_was_meant(engage, typed, meant):
     sentence = refused(engage("run", "--set", f"{typed}=1"))
     assert sentence.startswith(f"--set {typed} is not a setting (did you mean {meant}?); the settings are --set ")
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "sentence"),
+    [
+        ('{"segments": []}', [], '"segments" is a list of 1 to 20 segments, and it has 0; it takes JSON of segments'),
+        (RULES, [], "'days_since_last_purchase > lapsing_days_threshold' needs the setting lapsing_days_threshold"),
+        ("{", [], "which is not allowed"),
+        (b"\xff", [], "cannot be read: it is not UTF-8."),
+        (None, [], "cannot be read: No such file or directory."),
+        (RULES, ["segments={}"], "--set segments and --segments both give rules; give only one of them."),
+    ],
+)
+def test_rules_that_are_not_allowed_are_refused_naming_their_file(engage, tmp_path, text, more, sentence):
+    file = tmp_path / RULES_FILE
+    if text is not None:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    said = refused(engage("run", "--segments", str(file), *(word for one in more for word in ("--set", one))))
+    assert said.startswith(f"--segments {file} ") or more
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("lapsing_day_threshold=28", " (did you mean --set lapsing_days_threshold?)"),
+        ("low_spnd_threshold=28", " (did you mean --set low_spend_threshold?)"),
+        ("message_lapsin=Reply STOP", " (did you mean --set message_lapsing?)"),
+        ("qqqqqqqqqqqqqqqqqqqqqq_threshold=1", ""),
+    ],
+)
+def test_a_setting_that_no_rule_names_is_refused(engage, tmp_path, typed, meant):
+    file = tmp_path / RULES_FILE
+    file.write_text(RULES)
+    named = ["--set", "lapsing_days_threshold=28", "--set", typed]
+    name = typed.partition("=")[0]
+    said = refused(engage("run", "--segments", str(file), *named))
+    assert said.startswith(f"--set {name} is not a setting{meant}; the settings are --set low_spend_threshold,")
+    assert said.endswith(", --set lapsing_days_threshold, --set message_lapsing.")
 
 
 @pytest.mark.parametrize("command", WITH_WINDOW)
