@@ -97,7 +97,7 @@ def test_a_settlement_that_cannot_be_right_settles_nothing(client, engine, body,
     assert row_of(engine, 1, "status") == ("unknown",)
 
 
-@pytest.mark.parametrize("query", ["status=lost", "segment=NONE", "error_code=x", "after=x"])
+@pytest.mark.parametrize("query", ["status=lost", "segment=none", "error_code=x", "after=x"])
 def test_a_list_or_file_with_a_filter_that_does_not_exist_is_an_error(client, query):
     start = f"window_start={NAMED['window_start']}"
     assert client.get(f"/messages?{start}&{query}").status_code == 400
