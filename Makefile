@@ -44,7 +44,7 @@ test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose
 env: ## write the secrets of a server into .env
 	@$(PYTHON) deploy/env.py .env
 
-bench: $(VENV)/benchmarks-installed ## compare with a plain scan and with peers, minutes: make bench [SIZES=10000,100000,1000000]
+bench: $(VENV)/benchmarks-installed ## compare with a plain scan and with peers, time the pages, minutes: make bench [SIZES=10000,100000,1000000]
 	$(RUN) benchmarks --customers $(SIZES)
 
 lint: $(VENV)/tests-installed ## check style, types and security

@@ -50,7 +50,7 @@ def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
     expect(frame.get_by_role("heading", name=f"Campaign of {DATES}")).to_be_visible()
     frame.get_by_text("How it was computed").click()
     for name, customers in campaigns.of(WINDOW)["buckets"].items():
-        row = frame.get_by_role("table", name="Customers by bucket").get_by_role("row", name=name)
+        row = frame.get_by_role("table", name="Customers by segment").get_by_role("row", name=name)
         expect(row).to_contain_text(f"{customers:,}")
     expect(frame.get_by_role("application", name="Customers by spend and weekly sessions")).to_be_visible()
     watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={SENT}")
