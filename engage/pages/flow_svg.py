@@ -9,6 +9,10 @@ from markupsafe import Markup
 from engage import formats
 
 WIDTH, HEIGHT, BAR, GAP = 300, 190, 9, 14
+ROW = 26
+"""Pixels of height for each segment, where there are many."""
+LETTERS = 9
+"""Of a name beside its bar. Its title has all of them."""
 LEFT, RIGHT = 62, WIDTH - 62 - BAR
 """Where the bars stand; beside them stand the names."""
 TOP = 20
@@ -24,7 +28,8 @@ def flows(tones: Mapping[str, str], moves: Moves, words: str) -> Markup:
     ``tones``: all segments in order, each with its tone.
     """
     buckets = list(tones)
-    scale = (HEIGHT - TOP - GAP * len(buckets)) / max(1, sum(moves.values()))
+    height = max(HEIGHT, TOP + ROW * len(buckets))
+    scale = (height - TOP - (GAP + LEAST) * len(buckets)) / max(1, sum(moves.values()))
     sides = (_tops(buckets, moves, 0, scale), _tops(buckets, moves, 1, scale))
     shapes = [
         _bar(x, tones[name], *side[name]) for x, side in ((LEFT, sides[0]), (RIGHT, sides[1])) for name in buckets
@@ -38,16 +43,16 @@ def flows(tones: Mapping[str, str], moves: Moves, words: str) -> Markup:
             customers = moves.get((now, then), 0)
             if now == then or not customers:
                 continue
-            height = customers * scale
+            thick = customers * scale
             shapes.append(
-                _band(at[0][now], at[1][then], height, tones[then], f"{now} to {then}: {formats.number(customers)}")
+                _band(at[0][now], at[1][then], thick, tones[then], f"{now} to {then}: {formats.number(customers)}")
             )
-            labels.append(_count((at[0][now] + at[1][then] + height) / 2, customers))
-            at[0][now] += height
-            at[1][then] += height
+            labels.append(_count((at[0][now] + at[1][then] + thick) / 2, customers))
+            at[0][now] += thick
+            at[1][then] += thick
     heads = [_head(LEFT + BAR / 2, "now"), _head(RIGHT + BAR / 2, "then")]
     return Markup('<svg class="flows" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, words, Markup("").join([*heads, *shapes, *labels])
+        WIDTH, height, words, Markup("").join([*heads, *shapes, *labels])
     )
 
 
@@ -70,7 +75,9 @@ def _bar(x: float, tone: str, top: float, height: float) -> Markup:
 
 def _name(x: float, place: tuple[float, float], name: str, anchor: str) -> Markup:
     top, height = place
-    return Markup('<text x="{}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, top + height / 2 + 4, anchor, name)
+    cut = name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+    text = Markup('<text x="{}" y="{:.1f}" text-anchor="{}"><title>{}</title>{}</text>')
+    return text.format(x, top + height / 2 + 4, anchor, name, cut)
 
 
 def _head(x: float, text: str) -> Markup:
