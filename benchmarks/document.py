@@ -46,8 +46,8 @@ process of its own. The peak memory is that of this process, without Postgres.
 - **peers** do the work of aggregate and bucket, and write the same rows to Postgres, keys included. Every row is
   compared with Engage's; a difference fails the run. Peers read the tables `app_session` and `purchase`, not their
   partitions. The row-by-row script also sends, with one commit a message, like the script that Engage replaced.
-- **report page** and **what if** are two pages in Airflow's user interface: the campaign, and the campaign with another
-  threshold. The time is from the request's arrival in Engage to its HTML, in a fresh process.
+- **report page** and **segments** are two pages in Airflow's user interface: the campaign, and its customers counted
+  with another threshold. The time is from the request's arrival in Engage to its HTML, in a fresh process.
 - **raw copy**: the seeded bytes from files, on one connection, into tables without partitions, keys or indexes, commit
   included. Seeding also draws its events and adds the customers, on two connections.
 - **beside ten windows of history**: the same campaign with ten earlier windows of 100,000 customers each, measured

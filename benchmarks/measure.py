@@ -17,7 +17,7 @@ from benchmarks.world import world as world_of
 from engage.window import Window
 
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
-PAGES = ("report page", "what if")
+PAGES = ("report page", "segments")
 """Pages that read all of a campaign's customers. They are measured after sending, when they are complete."""
 SEEDS, REPETITIONS = 2, 3
 HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000

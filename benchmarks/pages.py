@@ -25,6 +25,7 @@ from engage.campaigns import message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
 from engage.local.home import Home
+from engage.pages import segments_page
 from engage.pages.activity_page import Wanted, activity_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
@@ -35,13 +36,11 @@ from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import message_page, messages_page
 from engage.pages.settings_page import Editor, settings_page
 from engage.pages.viewer import Viewer
-from engage.pages.what_if import counts as what_if_counts
-from engage.pages.what_if import what_if_page
 from engage.reports import customer_history
 from engage.reports.campaign_list import listed
 from engage.reports.message_list import Filters
 from engage.sending import queue
-from engage.settings import Settings, validate
+from engage.settings import Change, Settings, validate
 from engage.statuses import MessageStatus
 from engage.steps.bucket import bucket
 from engage.storage import partitions
@@ -50,10 +49,12 @@ from engage.window import Window
 
 CAMPAIGNS = 13
 REPETITIONS = 7
-LIMIT, WHAT_IF_LIMIT = 300, 1000
-"""Milliseconds. What if counts a campaign anew."""
-WHAT_IF = ("what if", "what if, counts")
-NOT_PAGES = ("engage campaigns", "a customer's history", "one ledger, counted")
+TRIED = [Change("low_spend_threshold", "120", None)]
+"""A draft of the page *Segments*."""
+LIMIT, SEGMENTS_LIMIT = 300, 1000
+"""Milliseconds. *Segments* counts a campaign anew."""
+SEGMENTS = ("segments", "segments, counts")
+NOT_PAGES = ("segments, may be texted", "engage campaigns", "a customer's history", "one ledger, counted")
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
 OPTED_OUT = """UPDATE customer SET opted_out_at = '{}'::timestamptz + random() * interval '700 days'
@@ -132,7 +133,7 @@ def measure(host: str, customers: int, campaigns: int, say: Callable[[str], None
         say("customers of the pages")
         seed(world, windows, say)
         took = {name: _timed(task) for name, task in _tasks(world, windows).items()}
-    limits = {name: WHAT_IF_LIMIT if name in WHAT_IF else LIMIT for name in took if name not in NOT_PAGES}
+    limits = {name: SEGMENTS_LIMIT if name in SEGMENTS else LIMIT for name in took if name not in NOT_PAGES}
     return {
         "date": f"{now():%Y-%m-%d}",
         "campaigns": campaigns,
@@ -174,8 +175,9 @@ def _tasks(world: World, windows: list[Window]) -> dict[str, Callable[[], object
         "message": lambda: message_page(engine, viewer, before, 4711),
         "settings": lambda: settings_page(engine, viewer, editor),
         "activity": lambda: activity_page(engine, viewer, Wanted(), None),
-        "what if": lambda: what_if_page(engine, viewer, before, {}, {}),
-        "what if, counts": lambda: what_if_counts(engine, before, {"low_spend_threshold": "120"}),
+        "segments": lambda: segments_page.segments_page(engine, viewer, editor, before),
+        "segments, counts": lambda: segments_page.counts(engine, editor, before, TRIED),
+        "segments, may be texted": lambda: segments_page.texted(engine, editor, before, TRIED, as_of),
         "engage campaigns": command,
         "a customer's history": history,
         "one ledger, counted": count_ledger,

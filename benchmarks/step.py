@@ -19,10 +19,11 @@ import sqlalchemy as sa
 from benchmarks.earlier_aggregate import earlier_aggregate
 from benchmarks.peers import PEERS
 from engage.campaigns.run_options import RunOptions
-from engage.pages import campaign_report, what_if
+from engage.pages import campaign_report, segments_page
+from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.sending import queue, sender
-from engage.settings import Settings
+from engage.settings import Change, Settings
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
@@ -61,7 +62,9 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.SendingContext(now)),
         "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),
-        "what if": lambda: what_if.counts(engine, window, {"low_spend_threshold": "120"}),
+        "segments": lambda: segments_page.counts(
+            engine, Editor(readable=Settings.model_fields), window, [Change("low_spend_threshold", "120", None)]
+        ),
     }
     return steps[name]
 

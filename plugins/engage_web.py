@@ -12,9 +12,9 @@ import engage_web_customers
 import engage_web_errors
 import engage_web_headers
 import engage_web_messages
+import engage_web_segments
 import engage_web_settings
 import engage_web_shell
-import engage_web_what_if
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI
 
@@ -27,7 +27,7 @@ PAGES = (
     engage_web_approval,
     engage_web_messages,
     engage_web_customers,
-    engage_web_what_if,
+    engage_web_segments,
     engage_web_settings,
     engage_web_activity,
 )

@@ -26,7 +26,9 @@ from fastapi import Depends, HTTPException, Request
 
 from engage.airflow_names import DAG_ID
 from engage.pages.viewer import NextRun, Viewer
-from engage.reports.what_if import THRESHOLDS
+
+SEGMENTS = ("segments", "messages", "low_spend_threshold", "high_activity_threshold", "message_boost", "message_reward")
+"""The settings that the page *Segments* sets, without those whose names the staff choose."""
 
 
 def logged(action: str) -> Any:
@@ -51,11 +53,6 @@ def _origin(url: str) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
-def _requires_variables(user: GetUserDep) -> None:
-    if not _may_set_thresholds(user):
-        raise HTTPException(HTTPStatus.FORBIDDEN, "You may not edit these Variables.")
-
-
 def _requires_edit_connection(user: GetUserDep) -> None:
     if not may_edit_connection(user):
         raise HTTPException(HTTPStatus.FORBIDDEN, f"Only users who may edit the connection {CONNECTION} may do this.")
@@ -77,8 +74,6 @@ ANSWER = [Depends(_same_origin), *SEE, Depends(_answer)]
 """For a user who may answer questions of the DAG's tasks, by the check of Airflow's own route."""
 SEE_BY_POST = [Depends(_same_origin), *SEE]
 """For a user who may see the DAG's runs, and whose request holds what no address may show."""
-SET_THRESHOLDS = [Depends(_same_origin), *SEE, Depends(_requires_variables)]
-"""For a user who may edit the thresholds' Variables."""
 EDIT_CONNECTION = [Depends(_same_origin), *SEE, Depends(_requires_edit_connection)]
 """For a user who may edit the connection to Engage's database: full phone numbers, and forgetting a customer."""
 
@@ -94,8 +89,8 @@ def _may(user: BaseUser, method: Literal["POST", "PUT"], entity: DagAccessEntity
     return allowed
 
 
-def _may_set_thresholds(user: BaseUser) -> bool:
-    return all(engage_web_variables.may_edit(user, name) for name in THRESHOLDS)
+def _may_set_segments(user: BaseUser) -> bool:
+    return all(engage_web_variables.may_edit(user, name) for name in SEGMENTS)
 
 
 def may_edit_connection(user: BaseUser) -> bool:
@@ -121,7 +116,7 @@ def _viewer(user: GetUserDep, next_run: Annotated[NextRun, Depends(_next_run)]) 
         may_change_runs=_may_on_runs(user, "PUT"),
         may_trigger=_may_on_runs(user, "POST"),
         may_answer=_may(user, "PUT", DagAccessEntity.HITL_DETAIL),
-        may_set_thresholds=_may_set_thresholds(user),
+        may_set_segments=_may_set_segments(user),
         may_edit_connection=may_edit_connection(user),
         next_run=next_run,
     )

@@ -160,16 +160,6 @@ def _limit(point: Point, threshold: str | None, *, money: bool) -> list[str]:
     return [formats.NOTHING if point.threshold is None else _short(point.threshold, money=money)]
 
 
-def spread_of(spread: Distribution, tones: Tones) -> dict[str, Any]:
-    """The customers by bin, from which ``what-if.js`` colours both histograms anew: cells, and each axis's spans."""
-    return {
-        "spend": [spread.spend.span(n) for n in range(spread.spend.bins)],
-        "sessions": [spread.sessions.span(n) for n in range(spread.sessions.bins)],
-        "cells": [(*place, sum(parts.values())) for place, parts in sorted(places(spread).items())],
-        "tones": tones,
-    }
-
-
 def histogram(
     title: str,
     axis: Axis,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from engage import formats
-from engage.pages.segment_tones import tones
 
 WIDTH, HEIGHT, BAR, GAP = 300, 190, 9, 14
 LEFT, RIGHT = 62, WIDTH - 62 - BAR
@@ -19,13 +18,16 @@ LEAST = 2.0
 Moves = Mapping[tuple[str, str], int]
 
 
-def flows(buckets: Sequence[str], moves: Moves, words: str) -> Markup:
-    """The drawing of ``moves``: customers by their bucket now and then. Only those who move have a band."""
+def flows(tones: Mapping[str, str], moves: Moves, words: str) -> Markup:
+    """The drawing of ``moves``: customers by their segment now and then. Only those who move have a band.
+
+    ``tones``: all segments in order, each with its tone.
+    """
+    buckets = list(tones)
     scale = (HEIGHT - TOP - GAP * len(buckets)) / max(1, sum(moves.values()))
     sides = (_tops(buckets, moves, 0, scale), _tops(buckets, moves, 1, scale))
-    colours = tones(buckets)
     shapes = [
-        _bar(x, colours[name], *side[name]) for x, side in ((LEFT, sides[0]), (RIGHT, sides[1])) for name in buckets
+        _bar(x, tones[name], *side[name]) for x, side in ((LEFT, sides[0]), (RIGHT, sides[1])) for name in buckets
     ]
     shapes += [_name(LEFT - 6, sides[0][name], name, "end") for name in buckets]
     shapes += [_name(RIGHT + BAR + 6, sides[1][name], name, "start") for name in buckets]
@@ -38,7 +40,7 @@ def flows(buckets: Sequence[str], moves: Moves, words: str) -> Markup:
                 continue
             height = customers * scale
             shapes.append(
-                _band(at[0][now], at[1][then], height, colours[then], f"{now} to {then}: {formats.number(customers)}")
+                _band(at[0][now], at[1][then], height, tones[then], f"{now} to {then}: {formats.number(customers)}")
             )
             labels.append(_count((at[0][now] + at[1][then] + height) / 2, customers))
             at[0][now] += height

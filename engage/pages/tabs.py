@@ -20,7 +20,7 @@ TABS = (
     Tab("Campaigns", "campaigns", "campaign_list.html"),
     Tab("Messages", "messages", "messages.html"),
     Tab("Customers", "customer", "customer.html"),
-    Tab("What if", "what-if", "what_if.html"),
+    Tab("Segments", "segments", "segments.html"),
     Tab("Texts and settings", "settings", "settings.html"),
     Tab("Activity", "activity", "activity.html"),
 )

@@ -35,7 +35,8 @@ class Viewer:
     may_trigger: bool = False
     may_answer: bool = False
     """Whether the user may answer questions of the DAG's tasks, such as the approval of a list."""
-    may_set_thresholds: bool = False
+    may_set_segments: bool = False
+    """Whether the user may set the Variables of segments, thresholds and texts."""
     may_edit_connection: bool = False
     """Whether the user may edit the database's connection, and so read full phone numbers and forget a customer."""
     next_run: NextRun | None = None

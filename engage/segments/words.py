@@ -24,6 +24,19 @@ _THAN = {
 """The words of a comparison that holds, and of one that does not."""
 
 
+HOLDS = {operator: words for operator, (words, _) in _THAN.items()}
+"""The words of each operator."""
+
+
+def phrase(node: Node) -> str:
+    """A condition in words, such as *Spend below low_spend_threshold*."""
+    if isinstance(node, Condition):
+        shown = f"{node.value:f}" if isinstance(node.value, Decimal) else node.value
+        return f"{FIELDS[node.field].label} {HOLDS[node.operator]} {shown}"
+    kind = "any of these" if isinstance(node, AnyOf) else "not all of these"
+    return f"{kind}: {'; '.join(map(phrase, node.conditions))}"
+
+
 class Words:
     """Writes sentences about one customer. ``amount`` and ``number`` write values."""
 

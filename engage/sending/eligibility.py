@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from engage.sending import holdout
 from engage.settings import Settings
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage.schema import campaign, customer, message, suppression
@@ -101,6 +102,18 @@ def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
         reasons.append((cap.too_soon(), SkipReason.TOO_SOON))
     cases = [(condition, sa.literal(reason, sa.Text)) for condition, reason in reasons]
     return sa.case(*cases, else_=sa.cast(sa.null(), sa.Text))
+
+
+def left_out(window: Window, settings: Settings, cap: FrequencyCap | None) -> sa.ColumnElement[str]:
+    """The reason why a campaign queues no message for a customer of a texted segment, or null.
+
+    It is that of ``ineligible``, or the holdout.
+    """
+    reasons: list[sa.ColumnElement[str]] = [ineligible(settings, cap)]
+    if settings.holdout_percent:
+        chosen = holdout.held_out(window, customer.c.customer_id, settings.holdout_percent)
+        reasons.append(sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=None))
+    return sa.func.coalesce(*reasons) if len(reasons) > 1 else reasons[0]
 
 
 @dataclass(frozen=True)

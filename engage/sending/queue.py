@@ -18,7 +18,7 @@ from engage.campaigns import campaign, lateness, message_counts
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady
-from engage.sending import eligibility, holdout, outcomes, takeover
+from engage.sending import eligibility, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.ledger import MessageSummary, Preview
 from engage.settings import Settings
@@ -114,18 +114,14 @@ def _new_rows(
     A customer in a segment without a text gets no message and so no row. ``skip_reason`` is for customers who have no
     reason of their own.
     """
-    reasons: list[sa.ColumnElement[str]] = [eligibility.ineligible(settings, cap)]
-    if settings.holdout_percent:
-        chosen = holdout.held_out(window, customer.c.customer_id, settings.holdout_percent)
-        reasons.append(sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=None))
-    of_the_run = sa.cast(skip_reason, sa.Text)
+    reason = sa.func.coalesce(eligibility.left_out(window, settings, cap), sa.cast(skip_reason, sa.Text))
     own = (
         sa.select(
             customer_bucket.c.window_start,
             customer_bucket.c.customer_id,
             customer_bucket.c.bucket,
             customer.c.phone_hash,
-            sa.cast(sa.func.coalesce(*reasons, of_the_run), sa.Text).label("reason"),
+            sa.cast(reason, sa.Text).label("reason"),
         )
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id, isouter=True)
         .where(

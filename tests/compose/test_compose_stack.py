@@ -214,12 +214,13 @@ def test_each_role_opens_each_page_and_does_what_it_may(
         halt_and_resume(frame, stack, user, waits)
         assert posted(stack, user, "halt", window_start=START, why="x") == 409  # it is finished
 
-    page.goto(f"{stack.airflow_url}/engage/what-if?window_start={START}")
+    page.goto(f"{stack.airflow_url}/engage/segments?window_start={START}")
     if users[user] in ("Viewer", "User"):
         expect(page.get_by_role("button", name="for the next campaign")).to_have_count(0)
-        assert posted(stack, user, "thresholds", low_spend_threshold="1", high_activity_threshold="1") == 403
+        change = {"name": "low_spend_threshold", "value": "1", "was": "100.0"}
+        assert posted(stack, user, "settings-save", changes=[change]) == 403
     else:
-        set_thresholds(page, stack)
+        set_a_threshold(page, stack)
     page.context.close()
 
 
@@ -233,8 +234,8 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     with page.expect_download() as download:
         frame.get_by_role("link", name="Counts as CSV").click()
     assert download.value.suggested_filename == f"campaign-{START}.csv"
-    frame.get_by_role("navigation").get_by_role("link", name="What if").click()
-    frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
+    frame.get_by_role("navigation").get_by_role("link", name="Segments").click()
+    frame.get_by_label("Low spend threshold", exact=True).fill("180.5")
     expect(frame.locator("#then")).not_to_contain_text("as it did")
     tabs = frame.get_by_role("navigation", name="Engage")
     tabs.get_by_role("link", name="Customers").click()
@@ -266,13 +267,13 @@ def halt_and_resume(frame: FrameLocator, stack: Stack, user: str, start: str) ->
     assert stack.value("engage", halted) == ""
 
 
-def set_thresholds(page: Page, stack: Stack) -> None:
+def set_a_threshold(page: Page, stack: Stack) -> None:
     """Set other thresholds on the page, and the default ones again over REST."""
-    page.get_by_role("spinbutton", name="Low spend").fill("180.5")
-    page.get_by_role("button", name="Set $180.50 and 5 for the next campaign").click()
+    page.get_by_label("Low spend threshold", exact=True).fill("180.5")
+    page.get_by_role("button", name="Set for the next campaign").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
-    dialog.get_by_role("button", name="Set").click()
+    expect(dialog.get_by_role("row", name="Low spend threshold")).to_contain_text("180.5")
+    dialog.get_by_role("button", name="Set", exact=True).click()
     expect(page.locator(".toast")).to_contain_text("The next campaign takes them.")
     with stack.airflow() as airflow:
         path = "/api/v2/variables/engage_low_spend_threshold"
@@ -280,7 +281,7 @@ def set_thresholds(page: Page, stack: Stack) -> None:
         airflow.patch(path, json={"key": "engage_low_spend_threshold", "value": "100.0"}).raise_for_status()
 
 
-def posted(stack: Stack, user: str, action: str, **body: str) -> int:
+def posted(stack: Stack, user: str, action: str, **body: object) -> int:
     """The status that a page's action answers, sent past the page."""
     with stack.airflow(user) as airflow:
         return airflow.post(f"/engage/{action}", json=body, headers={"Origin": stack.airflow_url}).status_code

@@ -89,14 +89,14 @@ def client(airflow_tables, permissions, monkeypatch):
         with Session(airflow_tables) as found, found.begin():
             yield found
 
-    access = [engage_web_access._run_access, engage_web_access._same_origin, engage_web_access._requires_variables]
+    access = [engage_web_access._run_access, engage_web_access._same_origin]
     return web_client(
         monkeypatch,
         airflow_tables,
         user=ADA,
         session=a_session,
         without=access,
-        viewer=Viewer(may_set_thresholds=True),
+        viewer=Viewer(may_set_segments=True),
     )
 
 
@@ -253,7 +253,7 @@ def test_unknown_settings_are_left_out_and_a_long_value_is_refused(client, engin
     body = {"changes": [{"name": "no_such", "value": "1", "was": None}, *OLD]}
     assert client.post("/settings-save", json=body).status_code == 200
     assert variables(engine) == {"engage_approval_hours": "3"}
-    body = {"changes": [{"name": "message_boost", "value": "x" * 4001, "was": None}]}
+    body = {"changes": [{"name": "message_boost", "value": "x" * 60_001, "was": None}]}
     assert client.post("/settings-save", json=body).status_code == 422
 
 
@@ -332,8 +332,8 @@ def test_a_change_that_the_environment_hides_says_so(client, engine, set_in_envi
         "Airflow's environment sets it, and hides the Variable. Remove AIRFLOW_VAR_ENGAGE_MAX_SEGMENTS there first."
     )
     set_in_environment("low_spend_threshold", "80")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4"}
-    answer = client.post("/thresholds", json=body).json()["detail"]
+    changes = [{"name": "low_spend_threshold", "value": "120.5", "was": None}]
+    answer = client.post("/settings-save", json={"changes": changes}).json()["detail"]
     assert "The next campaign does not take “Low spend threshold”" in answer
     assert variables(engine)["engage_low_spend_threshold"] == "120.5"
 
@@ -422,29 +422,13 @@ def test_json_may_be_longer_than_a_text(client):
     assert client.post("/settings-save", json={"changes": changes}).status_code == 422
 
 
-# --- thresholds
-
-
-def test_thresholds_are_set_and_taken_back(client, engine):
-    put(engine, low_spend_threshold="100.00")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
-    answer = client.post("/thresholds", json=body)
-    assert answer.json()["detail"] == (
-        "Set: BOOST below $120.50 and REWARD above 4 sessions a week. The next campaign takes them."
-    )
-    assert variables(engine) == {"engage_low_spend_threshold": "120.5", "engage_high_activity_threshold": "4"}
-    assert [event for event, *_ in log(engine)] == ["engage.thresholds"]
-    assert client.post("/settings-save", json=answer.json()["undo"]["body"]).status_code == 200
-    assert variables(engine)["engage_low_spend_threshold"] == "100.00"
-
-
 def test_thresholds_that_another_user_has_set_meanwhile_stay(client, engine):
-    put(engine, low_spend_threshold="90")
-    body = {"low_spend_threshold": "120.5", "high_activity_threshold": "4", "low_was": "100.00", "high_was": ""}
-    answer = client.post("/thresholds", json=body)
-    assert answer.status_code == 409
-    assert "“Low spend threshold”" in answer.json()["detail"]
-    assert variables(engine) == {"engage_low_spend_threshold": "90"}
+    put(engine, low_spend_threshold="90", lapsing_days_threshold="7")
+    for name, seen in (("low_spend_threshold", "100.00"), ("lapsing_days_threshold", None)):
+        answer = client.post("/settings-save", json={"changes": [{"name": name, "value": "120.5", "was": seen}]})
+        assert answer.status_code == 409
+    assert "“Lapsing days threshold”" in answer.json()["detail"]
+    assert variables(engine) == {"engage_low_spend_threshold": "90", "engage_lapsing_days_threshold": "7"}
     assert log(engine) == []
 
 
@@ -540,9 +524,47 @@ def test_a_wrong_setting_is_quoted_only_to_a_user_who_may_read_it(client, airflo
 
 
 @pytest.mark.parametrize("missing", ["GET", "POST", "PUT", "DELETE"])
-def test_thresholds_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
+def test_segments_are_set_only_by_a_user_who_may_also_take_it_back(permissions, missing):
     import engage_web_access
 
-    assert engage_web_access._may_set_thresholds(ADA)
+    assert engage_web_access._may_set_segments(ADA)
     permissions.methods -= {missing}
-    assert not engage_web_access._may_set_thresholds(ADA)
+    assert not engage_web_access._may_set_segments(ADA)
+
+
+# --- the page Segments
+
+
+def test_rules_are_read_from_json_or_said_to_be_wrong(client):
+    answer = client.post("/segments-read", json={"text": json.dumps(RULES)}).json()
+    assert answer["rules"] == RULES | {"otherwise": "NONE"}
+    assert answer["thresholds"] == ["lapsing_days_threshold"]
+    answer = client.post("/segments-read", json={"text": '{"segments": [{"name": "<b>", "when": []}]}'})
+    assert answer.status_code == 200
+    assert answer.json()["wrong"].startswith('The name of segment 1 is "<b>"')
+
+
+def test_a_draft_is_counted_only_over_a_window_with_segments(client):
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": []}
+    for path in ("/segments-counts", "/segments-texted"):
+        answer = client.post(path, json=draft)
+        assert answer.status_code == 404
+        assert "run its bucket step first" in answer.json()["detail"]
+    assert client.post("/segments-counts", json={"window_start": "2025-01-07", "changes": []}).status_code == 400
+    assert client.get("/segments").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"customers": {"BOOST": [-1]}}, {"customers": {"BOOST": [2**63]}}, {"customers": {"BOOST": [1, 2, 3, 4]}}],
+    ids=str,
+)
+def test_customers_of_a_preview_are_few_and_have_ids(client, more):
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": []}
+    assert client.post("/segments-texts", json=draft | more).status_code == 422
+
+
+def test_a_draft_of_any_size_is_refused(client):
+    changes = [{"name": f"t{n}_threshold", "value": "1", "was": None} for n in range(500)]
+    draft = {"window_start": f"{ANCHOR:%Y-%m-%d}", "changes": changes}
+    assert client.post("/segments-counts", json=draft).status_code == 422

@@ -28,8 +28,7 @@ ADDRESSES = {
     "/approval": f"/approval?window_start={START}",
     "/run": "/run?dag_id={dag}&run_id={run}",
     "/counts.csv": f"/counts.csv?window_start={START}",
-    "/what-if": f"/what-if?window_start={START}",
-    "/what-if-counts": f"/what-if-counts?window_start={START}&low=120&high=4",
+    "/segments": f"/segments?window_start={START}",
     "/customer": "/customer?customer_id=1",
     "/messages": f"/messages?window_start={SENT}",
     "/message": f"/message?window_start={SENT}&customer_id=1",
@@ -61,7 +60,10 @@ BODIES = {
     "/start-run": {"window_start": "2025-01-07"},
     "/settings-check": {"changes": []},
     "/settings-save": {"changes": [{"name": "holdout_percent", "value": "0.0", "was": "0.0"}]},
-    "/thresholds": {"low_spend_threshold": "100.0", "high_activity_threshold": "5.0"},
+    "/segments-counts": {"window_start": START, "changes": []},
+    "/segments-texted": {"window_start": START, "changes": []},
+    "/segments-texts": {"window_start": START, "changes": [], "customers": {"BOOST": [1]}},
+    "/segments-read": {"text": "{}"},
 }
 ANSWERS = {
     "/answer": 409,
@@ -72,7 +74,14 @@ ANSWERS = {
     "/start-run": 400,
 }
 """What an administrator's POST is answered with, where that is not 200."""
-LOOKS = {"/find-customer", "/find-message"}
+LOOKS = {
+    "/find-customer",
+    "/find-message",
+    "/segments-counts",
+    "/segments-texted",
+    "/segments-texts",
+    "/segments-read",
+}
 """POSTs that change nothing."""
 FOREIGN = [
     {"Origin": "https://elsewhere.example"},
@@ -172,10 +181,14 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
     clients: dict[str, httpx.Client], airflow: Airflow, value: str
 ) -> None:
     before = airflow.request("GET", "variables/engage_low_spend_threshold")["value"]
-    body = {"low_spend_threshold": value, "high_activity_threshold": "3"}
-    answer = clients[ADMIN].post("/engage/thresholds", json=body, headers={"Origin": airflow.stack.home.url})
+    changes = [
+        {"name": "low_spend_threshold", "value": value, "was": before},
+        {"name": "high_activity_threshold", "value": "3", "was": "5.0"},
+    ]
+    origin = {"Origin": airflow.stack.home.url}
+    answer = clients[ADMIN].post("/engage/settings-save", json={"changes": changes}, headers=origin)
     assert answer.status_code == 400
-    assert "The Airflow Variable engage_low_spend_threshold is" in answer.json()["detail"]
+    assert "“Low spend threshold” is" in answer.json()["detail"]
     assert airflow.request("GET", "variables/engage_low_spend_threshold")["value"] == before
     assert airflow.request("GET", "variables/engage_high_activity_threshold")["value"] == "5.0"
 
@@ -187,8 +200,8 @@ def test_a_threshold_that_cannot_be_right_is_refused_and_changes_nothing(
         ("/report?window_start=%3Cscript%3E", 400, "is not a date"),
         ("/report?window_start=2025-01-06", 404, "no campaign"),
         ("/report?window_start=2025-1-6", 404, "no campaign"),
-        (f"/what-if?window_start={START}&low=abc", 400, "low_spend_threshold is &#39;abc&#39;, which is not allowed"),
-        (f"/what-if-counts?window_start={START}&high=%3Cscript%3E", 400, "high_activity_threshold is"),
+        ("/segments?window_start=%3Cscript%3E", 400, "is not a date"),
+        ("/segments?window_start=2025-01-07", 400, "is not the start of a window"),
         ("/customer?customer_id=%3Cscript%3E", 400, "is not a customer&#39;s id"),
         ("/customer?customer_id=999999999999", 404, "There is no customer 999999999999"),
         ("/messages?status=lost", 400, "There is no status &#39;lost&#39;; there are queued, sending"),

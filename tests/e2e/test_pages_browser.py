@@ -5,7 +5,7 @@ With ENGAGE_SCREENSHOT_DIR=docs/images the pages are also saved as pictures ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -65,55 +65,6 @@ def test_a_person_finds_the_report_on_the_run_and_comes_back_to_the_run(
     expect(watched.page.get_by_role("heading", name=computed.run_id)).to_be_visible()
 
 
-@pytest.mark.usefixtures("computed_again")
-def test_a_person_moves_a_threshold_and_sees_what_a_run_with_it_would_make_of_the_campaign(
-    watched: Watched, airflow: Airflow, campaigns: Campaigns, set_variable: Edit
-) -> None:
-    watched.open_campaigns()
-    frame = watched.frame
-    frame.get_by_role("link", name="What if", exact=True).click()
-    expect(frame.get_by_role("heading", name="What if")).to_be_visible()
-    with watched.page.expect_event("framenavigated"):
-        frame.get_by_role("combobox", name="Customers and spending of").select_option(START)
-    frame.get_by_role("slider", name="Low spend").press("ArrowRight")
-    expect(frame.get_by_role("spinbutton", name="Low spend")).to_have_value("101")
-    frame.get_by_role("spinbutton", name="Low spend").fill("180.5")
-    frame.get_by_role("slider", name="High activity").fill("4.25")
-    expect(frame.get_by_role("spinbutton", name="High activity")).to_have_value("4.25")
-    expect(frame.get_by_role("table", name="180.5 and 4.25")).to_be_visible()
-    seen = {name: frame.locator(f"[data-then={name}]").inner_text() for name in ("BOOST", "REWARD", "NONE")}
-    both_themes(watched.page, "what-if", 720)
-
-    frame.get_by_role("button", name="Copy the values").click()
-    expect(frame.get_by_text("Copied.")).to_be_visible()
-    frame.get_by_role("button", name="Set $180.50 and 4.25 for the next campaign").click()
-    dialog = frame.get_by_role("dialog")
-    expect(dialog.get_by_label("engage_low_spend_threshold")).to_have_value("180.5")
-    set_variable("low_spend_threshold", "100.0")  # so that the end of the test brings both back
-    set_variable("high_activity_threshold", "5.0")
-    dialog.get_by_role("button", name="Set").click()
-    toast = frame.get_by_role("region", name="Notifications")
-    expect(toast).to_contain_text(
-        "Set: BOOST below $180.50 and REWARD above 4.25 sessions a week. The next campaign takes them."
-    )
-    expect(dialog).not_to_be_visible()
-
-    run = airflow.run(window_start=START, dry_run=True)
-    assert run.state == "success"
-    fresh = campaigns.of(WINDOW)
-    assert fresh["settings"]["low_spend_threshold"] == 180.5
-    assert {name: f"{customers:,}" for name, customers in fresh["buckets"].items()} == seen
-    variable = airflow.request("GET", "variables/engage_low_spend_threshold")
-    assert variable["description"].startswith("Customers whose spend")
-
-
-@pytest.fixture
-def computed_again(airflow: Airflow) -> Iterator[None]:
-    """Brings the campaign of ``WINDOW`` back to the thresholds that other tests expect."""
-    yield
-    assert airflow.run(window_start=START, dry_run=True).state == "success"
-
-
 @pytest.mark.usefixtures("waiting")
 def test_a_person_halts_a_campaign_and_lets_it_go_on(watched: Watched, campaigns: Campaigns) -> None:
     watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={WAITS}")
@@ -142,24 +93,6 @@ def test_a_finished_campaign_is_not_offered_the_brake(watched: Watched) -> None:
     watched.page.goto(f"{watched.home.url}/plugin/engage/engage/report?window_start={SENT}")
     expect(watched.frame.get_by_role("heading", name="Campaign of")).to_contain_text("Sent")
     expect(watched.frame.get_by_role("button", name="Halt")).to_have_count(0)
-
-
-def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watched) -> None:
-    watched.page.goto(f"{watched.home.url}/engage/what-if?window_start={START}")
-    field = watched.page.get_by_role("spinbutton", name="Low spend")
-    counts = watched.page.locator("#counts").inner_text()
-    field.fill("1.005")
-    expect(field).to_have_accessible_description(
-        "“Low spend threshold” is '1.005', which is not allowed: it takes a number from 0 to 1000000000 "
-        "with at most 2 decimals."
-    )
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(watched.page.get_by_role("button", name="for the next campaign")).to_be_disabled()
-    assert watched.page.locator("#counts").inner_text() == counts
-    field.fill("1")
-    expect(field).not_to_have_attribute("aria-invalid", "true")
-    expect(watched.page.locator("#counts")).to_contain_text("would be in another bucket")
-    expect(watched.page.get_by_role("button", name="Set $1 and")).to_be_enabled()
 
 
 def test_a_person_looks_a_customer_up(watched: Watched, campaigns: Campaigns) -> None:
@@ -202,7 +135,7 @@ def test_a_phone_typed_into_the_search_for_a_customer_is_in_no_log(watched: Watc
 
 @pytest.mark.parametrize("watched", [VIEWER], indirect=True)
 def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None:
-    for address in ("campaigns", f"report?window_start={START}", f"what-if?window_start={START}", "messages"):
+    for address in ("campaigns", f"report?window_start={START}", f"segments?window_start={START}", "messages"):
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         changing = "[data-post]:not([action=find-message]), [data-opens]"
@@ -213,7 +146,7 @@ def test_a_viewer_sees_no_button_that_changes_anything(watched: Watched) -> None
 
 def test_a_report_can_be_read_on_a_phone(watched: Watched) -> None:
     watched.page.set_viewport_size({"width": 390, "height": 844})
-    for address in ("campaigns", f"report?window_start={START}", "what-if", "customer?customer_id=1"):
+    for address in ("campaigns", f"report?window_start={START}", "segments", "customer?customer_id=1"):
         watched.page.goto(f"{watched.home.url}/engage/{address}")
         expect(watched.page.get_by_role("heading", level=1)).to_be_visible()
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390

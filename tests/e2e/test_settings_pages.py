@@ -1,4 +1,4 @@
-"""Texts and settings, What if and Activity in a real browser: as viewer, user and op, with pointer and keyboard."""
+"""Texts and settings and Activity in a real browser: as viewer, user and op, with pointer and keyboard."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from playwright.sync_api import Dialog, Page, expect
 
 from engage.local.stack import ADMIN
 from engage.settings import GROUPS, Settings
-from tests.e2e.pages import DATES, EVIL, START, WINDOW, Watched, both_themes, violations
-from tests.e2e.support import OP, USER, VIEWER, Airflow, Campaigns
+from tests.e2e.pages import DATES, EVIL, Watched, both_themes, violations
+from tests.e2e.support import OP, USER, VIEWER, Airflow
 
 Edit = Callable[[str, str], None]
 BOOST_TEXT = Settings().message_boost
-ACROSS = """(plot, value) => {
-  const { least, most } = JSON.parse(plot.closest("figure").dataset.chart).x;
-  return 48 + (plot.clientWidth - 48 - 14) * (value - least) / (most - least); // as MARGIN in charts.js
-}"""
-"""Pixels from the left of a chart to a value."""
 as_op = pytest.mark.parametrize("watched", [OP], indirect=True)
 
 
@@ -33,7 +28,7 @@ def variables(airflow: Airflow) -> Iterator[Callable[[str], str | None]]:
 
     yield read
     airflow.add_default_variables()
-    for name in ("message_boost", "max_segments", "approval_hours", "low_spend_threshold", "high_activity_threshold"):
+    for name in ("message_boost", "max_segments", "approval_hours"):
         airflow.set_variable(f"engage_{name}", str(Settings().model_dump()[name]))
 
 
@@ -265,78 +260,6 @@ def test_what_is_written_in_a_variable_does_not_run(watched: Watched, set_variab
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Take back the change").click()
     assert "owned" not in page.title()
-
-
-# --- what if
-
-
-@as_op
-def test_an_op_drags_a_line_sets_the_thresholds_and_takes_it_back(
-    watched: Watched, variables: Callable[[str], str | None], campaigns: Campaigns
-) -> None:
-    page = opened(watched, f"what-if?window_start={START}")
-    button = page.get_by_role("button", name="for the next campaign")
-    expect(button).to_be_disabled()  # nothing has changed
-    plot = page.get_by_role("application", name="Spend over the 8 weeks")
-    box = plot.bounding_box()
-    assert box is not None
-    line, then = (plot.evaluate(ACROSS, value) for value in (100, 200))
-    page.mouse.move(box["x"] + line, box["y"] + 150)
-    page.mouse.down()
-    page.mouse.move(box["x"] + then, box["y"] + 150, steps=5)
-    page.mouse.up()
-    low = page.get_by_role("spinbutton", name="Low spend")
-    assert abs(float(low.input_value()) - 200) < 5
-    expect(page.get_by_role("application", name=f"BOOST below ${low.input_value()}")).to_be_visible()
-    expect(button).to_be_enabled()
-    buckets = campaigns.of(WINDOW)["buckets"]
-    row = page.get_by_role("table", name="As computed").get_by_role("row", name="BOOST")
-    expect(row).to_contain_text(f"{buckets['BOOST']:,}")
-    assert int(page.locator("[data-then=BOOST]").inner_text().replace(",", "")) > buckets["BOOST"]
-    assert violations(page) == []
-
-    button.click()
-    page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
-    region = page.get_by_role("region", name="Notifications")
-    expect(region).to_contain_text(f"Set: BOOST below ${low.input_value()}")
-    assert variables("low_spend_threshold") == low.input_value()
-    expect(button).to_be_disabled()
-    region.get_by_role("button", name="Undo").click()
-    expect(region).to_contain_text("Taken back: ")
-    assert float(str(variables("low_spend_threshold"))) == 100
-    expect(button).to_be_enabled()
-
-
-def test_a_threshold_is_moved_with_the_keyboard_and_the_charts_follow(watched: Watched) -> None:
-    page = opened(watched, f"what-if?window_start={START}")
-    page.get_by_role("slider", name="High activity").focus()
-    page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("spinbutton", name="High activity")).to_have_value("4.875")
-    expect(page.get_by_role("application", name="REWARD above 4.875")).to_be_visible()
-    page.wait_for_url("**high=4.875")
-    page.reload()
-    expect(page.get_by_role("spinbutton", name="High activity")).to_have_value("4.875")
-
-
-@as_op
-def test_thresholds_that_another_user_has_set_meanwhile_are_not_overwritten(
-    watched: Watched, airflow: Airflow, variables: Callable[[str], str | None]
-) -> None:
-    page = opened(watched, f"what-if?window_start={START}&low=150")
-    airflow.set_variable("engage_low_spend_threshold", "90")
-    page.get_by_role("button", name="for the next campaign").click()
-    page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("another user has changed")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
-    assert variables("low_spend_threshold") == "90"
-
-
-@pytest.mark.parametrize("watched", [VIEWER, USER], indirect=True)
-def test_who_may_not_edit_variables_looks_and_sets_nothing(watched: Watched) -> None:
-    page = opened(watched, f"what-if?window_start={START}")
-    page.get_by_role("spinbutton", name="Low spend").fill("150")
-    expect(page.get_by_role("table", name="150 and 5")).to_be_visible()
-    assert page.locator("[data-opens], [data-post]").count() == 0
 
 
 # --- activity

@@ -20,7 +20,7 @@ PAGES = {
     "campaigns?show=sent&trend=delivery": 200,
     f"report?window_start={START}": 200,
     f"approval?window_start={START}": 200,
-    "what-if": 200,
+    "segments": 200,
     "customer": 200,
     "customer?customer_id=1": 200,
     "messages": 200,
@@ -71,7 +71,7 @@ def test_axe_finds_nothing_in_any_dialog(themed: Watched) -> None:
     for address in (
         "campaigns",
         "gallery",
-        "what-if?low=1",
+        "segments",
         "settings",
         f"report?window_start={START}",
         "messages",
@@ -137,13 +137,13 @@ def test_the_way_in_is_the_outline_of_a_page_that_goes_on_to_the_campaigns(watch
 
 def test_a_page_that_takes_its_time_has_an_outline_meanwhile(watched: Watched) -> None:
     watched.page.goto(f"{watched.home.url}/engage/campaigns")
-    watched.page.route("**/engage/what-if", lambda route: (watched.page.wait_for_timeout(1500), route.continue_()))
+    watched.page.route("**/engage/segments", lambda route: (watched.page.wait_for_timeout(1500), route.continue_()))
     watched.page.evaluate(
         """new MutationObserver(() => sessionStorage.setItem('seen', document.querySelector('main').innerHTML))
           .observe(document.querySelector('main'), { childList: true })"""
     )
-    watched.page.get_by_role("link", name="What if").click()
-    expect(watched.page.get_by_role("heading", name="What if")).to_be_visible()
+    watched.page.get_by_role("link", name="Segments").click()
+    expect(watched.page.get_by_role("heading", name="Segments")).to_be_visible()
     assert 'class="skeleton"' in watched.page.evaluate("sessionStorage.getItem('seen')")
 
 
@@ -171,9 +171,9 @@ def test_in_a_runs_tab_no_link_changes_the_campaign_under_the_runs_heading(watch
     frame = watched.frame
     expect(frame.get_by_role("heading", name=f"Campaign of {DATES}")).to_be_visible()
     expect(frame.get_by_role("navigation")).to_have_count(0)
-    frame.get_by_role("link", name="What if").click()
-    watched.page.wait_for_url("**/plugin/engage/engage/what-if?*")
-    expect(frame.get_by_role("heading", name="What if")).to_be_visible()
+    frame.get_by_role("link", name="Segments").click()
+    watched.page.wait_for_url("**/plugin/engage/engage/segments*")
+    expect(frame.get_by_role("heading", name="Segments")).to_be_visible()
     expect(frame.get_by_role("navigation", name="Engage")).to_be_visible()
 
 

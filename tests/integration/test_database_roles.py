@@ -9,6 +9,7 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure, profile
+from engage.pages import segments_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_progress import progress
@@ -16,15 +17,14 @@ from engage.pages.campaign_report import campaign_report
 from engage.pages.csv_download import counts_csv, messages_csv
 from engage.pages.customer_page import customer_page, results
 from engage.pages.messages_page import message_page, messages_page
+from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
-from engage.pages.what_if import counts, what_if_page
 from engage.reports.message_list import Filters
-from engage.reports.what_if import THRESHOLDS
 from engage.sending import ledger, queue
 from engage.sending.delivery_health import ReceiptJudge
 from engage.sending.providers.sandbox import SandboxProvider
 from engage.sending.reconcile import reconcile
-from engage.settings import Settings
+from engage.settings import Change, Settings
 from engage.statuses import AlertKind, ProviderFact
 from engage.storage import database_roles, migrations, partitions, schema
 from engage.storage.database_errors import sqlstate
@@ -92,7 +92,7 @@ def waiting(world):
 
 
 def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent, pages):
-    viewer = Viewer(may_change_runs=True, may_set_thresholds=True)
+    viewer = Viewer(may_change_runs=True, may_set_segments=True)
     campaigns = campaign_list(pages, viewer, Settings(), as_of=sent.now)
     assert "Sent" in campaigns
     assert "1 accepted" in campaigns
@@ -103,8 +103,11 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert "Opted out since" in progress(pages, sent.window)
     assert "The list of" in approval_page(pages, viewer, sent.window, as_of=sent.now)
     assert b"BOOST" in counts_csv(pages, sent.window).encode()
-    assert "BOOST" in what_if_page(pages, viewer, sent.window, {}, dict.fromkeys(THRESHOLDS, "5"))
-    assert "BOOST" in counts(pages, sent.window, {"low_spend_threshold": "2"})
+    editor, draft = Editor(readable=Settings.model_fields), [Change("low_spend_threshold", "2", None)]
+    assert "BOOST" in segments_page.segments_page(pages, viewer, editor, sent.window)
+    assert segments_page.counts(pages, editor, sent.window, draft)["may_save"]
+    assert "BOOST" in segments_page.texted(pages, editor, sent.window, draft, sent.now)["by_segment"]
+    assert "STOP" in segments_page.read_texts(pages, editor, sent.window, draft, {"BOOST": [1]})["BOOST"]
     assert "BOOST" in customer_page(pages, Viewer(), "1", Settings(), as_of=sent.now)
     assert results(pages, "1", full_phone=False) == (1, "")
     assert results(pages, "0001", full_phone=False) == (1, "")
@@ -254,7 +257,7 @@ def test_an_upgrade_grants_what_is_missing_and_takes_what_is_too_much(sent, page
     assert migrations.upgrade(sent.engine, now) == ["engage_alerts", "engage_pages", "engage_service"]
     assert refused(pages, "SELECT 1 FROM api_key")
     assert refused(pages, "UPDATE campaign SET status = 'complete'")
-    assert "BOOST" in what_if_page(pages, Viewer(), sent.window, {}, {})
+    assert "BOOST" in segments_page.segments_page(pages, Viewer(), Editor(), sent.window)
 
 
 def test_both_roles_see_which_version_the_schema_has(pages, service):

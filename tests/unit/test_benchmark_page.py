@@ -66,14 +66,14 @@ def test_a_page_is_held_against_its_limit():
         "date": "2026-01-02",
         "campaigns": 13,
         "customers": 1_000_000,
-        "milliseconds": {"report, sent": [160.0, 140.0, 150.0], "what if": [1200.0], "engage campaigns": [30.0]},
-        "limits": {"report, sent": 300, "what if": 1000},
+        "milliseconds": {"report, sent": [160.0, 140.0, 150.0], "segments": [1200.0], "engage campaigns": [30.0]},
+        "limits": {"report, sent": 300, "segments": 1000},
     }
     run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE, "pages": pages}
     page = document.page(run)
     assert "13 campaigns of 1,000,000 customers, on 2026-01-02" in page
     assert "| report, sent | 150 (140–160) | 300 | 0.50 |" in page
-    assert "| what if | 1,200 (1,200–1,200) | 1,000 | 1.20 |" in page
+    assert "| segments | 1,200 (1,200–1,200) | 1,000 | 1.20 |" in page
     assert "| engage campaigns | 30 (30–30) |  |  |" in page
 
 

@@ -6,7 +6,6 @@
   const MARGIN = { left: 48, right: 14, top: 40, bottom: 44 }; // as engage/pages/chart_svg.py
   const TEXT_PX = 12;
   const NARROW_PX = 60; // no room for a word
-  const NEAR_PX = 12; // a pointer is at a line
   const figures = new Map(); // the drawn charts by their figure
 
   // Colours as the style sheet has them at the moment, as #rrggbb, which is what ECharts reads.
@@ -69,7 +68,7 @@
 
   // Thresholds and the names of the buckets, above everything else.
   function overlay(spec, colour, api) {
-    const { x, y, label, from, handle } = spec.thresholds || {};
+    const { x, y, label, from } = spec.thresholds || {};
     const style = { stroke: colour("--threshold"), lineWidth: 1.5, lineDash: [4, 3] };
     const strong = { fill: colour("--fg"), fontSize: TEXT_PX, fontWeight: 600 };
     const line = (start, end) => {
@@ -84,7 +83,6 @@
       const at = api.coord([x, spec.y.most])[0];
       const align = at > left + 0.6 * (right - left) ? "right" : "left";
       children.push(line([x, spec.y.least], [x, spec.y.most]));
-      if (handle) children.push({ type: "circle", x: at, y: floor, shape: { cx: 0, cy: 0, r: 6 }, style: { fill: colour("--brand"), stroke: colour("--panel"), lineWidth: 2 } });
       children.push({ type: "text", x: at + (align === "left" ? 5 : -5), y: ceiling - 18, style: { ...strong, text: label, align } });
     }
     if (y !== undefined) children.push(line([from, y], [spec.x.most, y]));
@@ -202,32 +200,6 @@
     plot.addEventListener("blur", leave);
   }
 
-  // The pointer moves the threshold. The page takes the value from the event, and its field takes the keys.
-  function draggable(figure, plot, spec, chart) {
-    let dragging = false;
-    const across = (event) => event.clientX - plot.getBoundingClientRect().left;
-    const near = (event) => {
-      const { x } = spec.thresholds || {};
-      return x !== undefined && Math.abs(across(event) - chart.convertToPixel({ xAxisIndex: 0 }, x)) <= NEAR_PX;
-    };
-    plot.classList.add("draggable");
-    plot.addEventListener("pointerdown", (event) => {
-      if (!near(event) || event.button) return;
-      dragging = true;
-      plot.setPointerCapture(event.pointerId);
-      event.preventDefault();
-    }, true);
-    plot.addEventListener("pointermove", (event) => {
-      plot.style.cursor = dragging || near(event) ? "ew-resize" : "";
-      if (!dragging) return;
-      event.stopPropagation(); // no tooltip meanwhile
-      const value = chart.convertFromPixel({ xAxisIndex: 0 }, across(event));
-      const detail = Math.min(Math.max(value, spec.x.least), spec.x.most);
-      figure.dispatchEvent(new CustomEvent("engage:dragged", { detail, bubbles: true }));
-    }, true);
-    ["pointerup", "pointercancel"].forEach((name) => plot.addEventListener(name, () => { dragging = false; }, true));
-  }
-
   function draw(figure) {
     const spec = JSON.parse(figure.dataset.chart);
     if (!(spec.bins || spec.cells).length) return;
@@ -242,7 +214,6 @@
     const colour = palette(figure);
     chart.setOption(option(figure, spec, colour));
     keyboard(plot, spec, chart);
-    if (figure.dataset.drags) draggable(figure, plot, spec, chart);
     const observer = new ResizeObserver(() => chart.resize());
     observer.observe(plot);
     figures.set(figure, { chart, spec, observer, colour });
@@ -266,15 +237,7 @@
     });
   }
 
-  // Draws a chart anew with other values of its description.
-  function changeChart(figure, changed) {
-    const known = figures.get(figure);
-    if (!known) return;
-    Object.assign(known.spec, changed);
-    known.chart.setOption(option(figure, known.spec, known.colour));
-  }
-
-  Object.assign(engage, { drawCharts, changeChart });
+  Object.assign(engage, { drawCharts });
   document.addEventListener("engage:theme", recolour);
   ["(prefers-color-scheme: dark)", "(forced-colors: active)"].forEach((query) =>
     window.matchMedia(query).addEventListener("change", recolour));

@@ -24,7 +24,7 @@
   let asking = new AbortController();
   let waiting = 0;
   let offered; // the HTML of the texts that could be written
-  let leaving = false;
+  let leaving = null;
 
   // --- values
 
@@ -274,7 +274,7 @@
     const answer = await engage.post(event.target.action, { changes: changes() });
     button.disabled = false;
     if (answer.ok) {
-      leaving = true;
+      leaving.leave();
       engage.toastAfterReload(answer.text, { undo: answer.undo });
       return;
     }
@@ -283,30 +283,6 @@
     if (answer.errors) showErrors(answer.errors);
     mark();
     dialog.querySelector("output").textContent = answer.text;
-  }
-
-  // --- leaving. A dialog of ours asks before a link is followed: while the browser asks, links.js shows an outline.
-
-  const unsaved = () => !leaving && form.isConnected && changes().length;
-
-  function warn(event) {
-    if (unsaved()) event.preventDefault();
-  }
-
-  function follow(event) {
-    const link = event.target.closest("a[href]");
-    const sameTab = !(event.button || event.ctrlKey || event.metaKey || event.shiftKey);
-    if (!link || link.getAttribute("href").startsWith("#") || !sameTab || !unsaved()) return;
-    event.preventDefault();
-    event.stopPropagation();
-    byId("history")?.close();
-    const count = changes().length;
-    byId("leave-count").textContent = `${count} ${count === 1 ? "change is" : "changes are"} not saved.`;
-    byId("leave-now").onclick = () => {
-      leaving = true;
-      link.click();
-    };
-    byId("leave-dialog").showModal();
   }
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -320,13 +296,7 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     if (!editable) return;
     byId("save-dialog").querySelector("form").addEventListener("submit", save);
-    document.addEventListener("click", follow, true);
-    if (engage.frame) { // whose own question the sandbox forbids
-      window.parent.addEventListener("beforeunload", warn);
-      window.addEventListener("pagehide", () => window.parent.removeEventListener("beforeunload", warn));
-    } else {
-      window.addEventListener("beforeunload", warn);
-    }
+    leaving = engage.askBeforeLeaving(() => (form.isConnected ? changes().length : 0));
     mark();
     if (changes().length) later(); // the browser has kept what was typed before a reload
   });

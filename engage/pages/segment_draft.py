@@ -1,0 +1,164 @@
+"""A draft of segments, thresholds and texts as a user edits it: what stands in it, and what is wrong where."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from engage import parsing
+from engage.segments import DEFAULT, Rules, parse
+from engage.segments.mistakes import Mistakes, mistakes
+from engage.segments.reading import MAX_TEXT
+from engage.segments.words import phrase
+from engage.settings import (
+    PREFIX,
+    Change,
+    Settings,
+    applied,
+    custom,
+    in_words,
+    label,
+    message_name,
+    refusals,
+    texts,
+    usable,
+)
+
+DEFAULTS = texts(Settings())
+
+
+_THRESHOLD = re.compile(r"[a-z][a-z0-9_]*_threshold")
+
+
+def read_rules(text: str) -> Rules:
+    """The rules that a user has pasted.
+
+    Raises:
+        ValueError: names the segment and the line that is wrong, and what is allowed.
+    """
+    return parse(text)
+
+
+def belongs(name: str) -> bool:
+    """Whether a setting is of the page: the rules, a threshold, or a text."""
+    return name in {"segments", "messages"} or custom(name) is not None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that the draft changes, in lines: as it is set, and as the draft has it."""
+
+    label: str
+    key: str
+    now: tuple[str, ...]
+    then: tuple[str, ...]
+    is_default: bool
+    """Whether the setting has its default now."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """``base``: the texts of settings that the draft starts from, by setting; ``changes``: the user's."""
+
+    base: Mapping[str, str]
+    changes: Collection[Change] = ()
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """The texts of all settings that have one, by setting."""
+        return applied(self.base, self.changes)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that the next campaign would take. A wrong one stands at its default here."""
+        return usable(self.values)
+
+    @cached_property
+    def wrong(self) -> dict[str, str]:
+        """What is wrong with the page's settings: sentences by setting."""
+        return {name: why for name, why in in_words(self.values).items() if belongs(name)}
+
+    @property
+    def refused(self) -> bool:
+        """Whether the changes cannot be saved."""
+        return bool(refusals(self.base, self.changes))
+
+    def errors(self) -> dict[str, Any]:
+        """What is wrong, by the place where the user reads it; empty if nothing is."""
+        if not self.wrong:
+            return {}
+        found = self._mistakes()
+        segments = [asdict(one) | {"text": self._text_error(name)} for one, name in self._named(found)]
+        placed = {one["text"] for one in segments} | {self.wrong.get(name, "") for name in self._named_thresholds()}
+        elsewhere = [
+            why for name, why in self.wrong.items() if why not in placed and not (name == "segments" and found)
+        ]
+        return {
+            "segments": segments,
+            "otherwise": found.otherwise,
+            "settings": self.wrong,
+            "whole": " ".join(filter(None, (found.whole, *elsewhere))),
+        }
+
+    def differences(self) -> list[Difference]:
+        """Each changed setting, now and then."""
+        return [
+            Difference(
+                label(one.name),
+                PREFIX + one.name,
+                _lines(one.name, self.base.get(one.name)),
+                _lines(one.name, one.value),
+                one.name not in self.base,
+            )
+            for one in self.changes
+        ]
+
+    def _mistakes(self) -> Mistakes:
+        try:
+            found = parsing.json_text(self.values.get("segments", DEFAULTS["segments"]), MAX_TEXT)
+        except ValueError as exc:
+            return Mistakes(whole=f"{exc}.")
+        known = {name for name in (*Settings.model_fields, *self.values) if name.endswith("_threshold")}
+        return mistakes(found, known)
+
+    def _named_thresholds(self) -> set[str]:
+        """The thresholds that the rules name, which have a field on the page."""
+        return set(_THRESHOLD.findall(self.values.get("segments", DEFAULTS["segments"])))
+
+    def _named(self, found: Mistakes) -> list[tuple[Any, str]]:
+        """The mistakes of each segment with its name as typed."""
+        if not found.segments:
+            return []
+        written = json.loads(self.values.get("segments", DEFAULTS["segments"]))["segments"]
+        return [(one, str(segment["name"])) for one, segment in zip(found.segments, written, strict=True)]
+
+    def _text_error(self, segment: str) -> str:
+        """What is wrong with a segment's text or with one of its languages."""
+        return self.wrong.get(message_name(segment), "") or self._language_error(segment)
+
+    def _language_error(self, segment: str) -> str:
+        why = self.wrong.get("messages", "")
+        return why if f"segment {segment} " in why or f"segment {segment}:" in why or f": {segment} in " in why else ""
+
+
+def _lines(name: str, text: str | None) -> tuple[str, ...]:
+    """A setting's text in lines for people; without a text those of its default."""
+    shown = DEFAULTS.get(name) if text is None else text
+    if not shown:
+        return ("nothing",)
+    try:
+        if name == "segments":
+            rules = parse(shown) if text is not None else DEFAULT
+            named = (f"{one.name}: {'; '.join(map(phrase, one.when))}" for one in rules.segments)
+            return (*named, f"{rules.otherwise}: all others")
+        if name == "messages":
+            found = json.loads(shown)
+            lines = [f"{one}, {language}: {body}" for one, by in found.items() for language, body in by.items()]
+            return tuple(lines) or ("nothing",)
+    except (ValueError, AttributeError):
+        pass
+    return (shown,)

@@ -1,0 +1,231 @@
+"""The page *Segments*: the rules of the next campaign, counted over a past window while the user edits them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from engage import formats
+from engage.airflow_names import DAG_ID
+from engage.campaigns import campaign
+from engage.errors import NotReady
+from engage.pages import flow_svg, segment_tones
+from engage.pages.render import html
+from engage.pages.segment_draft import DEFAULTS, Draft, belongs
+from engage.pages.segment_texts import text_of
+from engage.pages.settings_page import Editor
+from engage.pages.viewer import Viewer
+from engage.reports import segment_preview
+from engage.reports.message_words import REASONS
+from engage.reports.segment_preview import SegmentPreview
+from engage.reports.segment_reach import reach
+from engage.reports.segment_recipients import recipients
+from engage.segments import FIELDS, Unit
+from engage.segments.warnings import warnings
+from engage.segments.words import HOLDS, phrase
+from engage.settings import PREFIX, Change, Settings, label, message_name, texts
+from engage.storage import connection
+from engage.window import Window
+
+SHOWN = 26
+"""Windows to choose from: four years."""
+_STEPS = {"avg_weekly_sessions": 0.125}
+"""Steps of a slider; 1 for all other fields."""
+
+
+def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Window | None) -> str:
+    """The HTML of the page, counted over ``window``, by default the latest one with segments.
+
+    Raises:
+        NotReady: the window has no segments yet.
+    """
+    with engine.begin() as conn:
+        connection.tune(conn)
+        windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
+        if window is None and not windows:
+            raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
+        window = window or windows[0]
+        draft = _draft(conn, window, editor)
+        found = segment_preview.preview(conn, window, draft.settings)
+        reaches = reach(conn, window, found.all)
+        read = {
+            name: text_of(conn, window, draft.settings, name, found.examples.get(name, ()))
+            for name in draft.settings.texted
+        }
+    counted = _counted(found)
+    previews = {name: html("segment_text.html", text=text) for name, text in read.items() if text}
+    return html(
+        "segments.html",
+        viewer=viewer,
+        editor=editor,
+        window=window,
+        windows=windows if window in windows else [window, *windows],
+        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews},
+        counted=counted,
+        texts=previews,
+        phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
+        threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
+        draft=draft,
+        settings=draft.settings,
+        overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
+        **_shown(found),
+    )
+
+
+def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collection[Change]) -> dict[str, Any]:
+    """What a user's draft means for the window's customers, or what is wrong with it.
+
+    Raises:
+        NotReady: the window has no segments yet.
+    """
+    with engine.begin() as conn:
+        connection.tune(conn)
+        draft = _draft(conn, window, editor, changes)
+        if errors := draft.errors():
+            return {"errors": errors, "may_save": False}
+        found = segment_preview.preview(conn, window, draft.settings)
+    shown = _shown(found)
+    return {
+        "errors": {},
+        "may_save": not draft.refused,
+        "segments": _counted(found),
+        "examples": found.examples,
+        "said": _said(found),
+        "parts": {
+            "then": html("segments_then.html", **shown),
+            "counts": html("segments_counts.html", **shown),
+            "differences": html("segments_differences.html", differences=draft.differences()),
+        },
+    }
+
+
+def texted(
+    engine: sa.Engine, editor: Editor, window: Window, changes: Collection[Change], now: datetime
+) -> dict[str, Any]:
+    """How many customers of a user's draft may be texted, if it is right. It takes longer than ``counts``."""
+    with engine.begin() as conn:
+        connection.tune(conn)
+        draft = _draft(conn, window, editor, changes)
+        if draft.wrong:
+            return {}
+        found = recipients(conn, window, draft.settings, now)
+    segments = segment_preview.sms_segments(draft.settings, found.by_segment)
+    return {
+        "by_segment": {name: f"{formats.number(count)} may be texted" for name, count in found.by_segment.items()},
+        "part": html(
+            "segments_texted.html",
+            found=found,
+            segments=segments,
+            cost=draft.settings.cost(segments),
+            reasons=[(REASONS[why], count) for why, count in found.left_out.items()],
+        ),
+    }
+
+
+def read_texts(
+    engine: sa.Engine,
+    editor: Editor,
+    window: Window,
+    changes: Collection[Change],
+    customers: Mapping[str, Collection[int]],
+) -> dict[str, str]:
+    """What a few customers would read, as HTML by segment. ``customers``: their ids by segment of the draft."""
+    with engine.begin() as conn:
+        draft = _draft(conn, window, editor, changes)
+        found = {name: text_of(conn, window, draft.settings, name, ids) for name, ids in customers.items()}
+    return {
+        name: html("segment_text.html", text=text if message_name(name) not in draft.wrong else None)
+        for name, text in found.items()
+    }
+
+
+def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collection[Change] = ()) -> Draft:
+    """The draft of a user who may read the Variables; others start from what the window's campaign used."""
+    used = segment_preview.settings_of(conn, window)
+    base = editor.stored if editor.sees_all else texts(used)
+    return Draft(base, [one for one in changes if belongs(one.name)])
+
+
+def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) -> dict[str, Any]:
+    """What the script needs to draw the draft."""
+    settings = draft.settings
+    names = {*settings.segments.thresholds, *(name for name in (*Settings.model_fields, *draft.values))}
+    thresholds = {name: str(settings.threshold(name)) for name in sorted(names) if name.endswith("_threshold")}
+    return {
+        "rules": settings.segments.to_json(),
+        "stored": {name: text for name, text in draft.base.items() if belongs(name)},
+        "defaults": {name: text for name, text in DEFAULTS.items() if belongs(name)},
+        "thresholds": {name: draft.values.get(name, text) for name, text in thresholds.items()},
+        "labels": {name: label(name) for name in thresholds},
+        "languages": settings.messages,
+        "fields": [
+            {
+                "name": one.name,
+                "label": one.label,
+                "unit": one.unit,
+                "reach": reaches.get(one.name, 1),
+                "step": _STEPS.get(one.name, 1),
+                "missing": one.missing,
+            }
+            for one in FIELDS.values()
+        ],
+        "operators": [[str(sign), words] for sign, words in HOLDS.items()],
+        "units": {Unit.DAYS: "days", Unit.PERCENT: "%"},
+        "examples": found.examples,
+    }
+
+
+def _counted(found: SegmentPreview) -> list[dict[str, Any]]:
+    """What stands at each segment of the draft, ``otherwise`` last."""
+    rules = found.draft.segments
+    tones = segment_tones.tones(rules.names, found.computed.segments.names)
+    warned = warnings(found.draft.rules)
+    texted = found.draft.texted
+    return [
+        {
+            "name": name,
+            "tone": tones[name],
+            "customers": formats.counted(customers, "customer"),
+            "share": formats.share(customers, found.all),
+            "messages": formats.counted(customers, "message") if name in texted else "not texted",
+            "warnings": [one for one in warned if one.startswith(f"Segment {name} ")],
+        }
+        for name, customers in found.after.items()
+    ]
+
+
+def _bar(customers: Mapping[str, int], tones: Mapping[str, str]) -> list[tuple[str, int, str]]:
+    return [(name, count, tones[name]) for name, count in customers.items()]
+
+
+def _said(found: SegmentPreview) -> str:
+    """The counts for a screen reader."""
+    sizes = ", ".join(f"{name} {formats.number(count)}" for name, count in found.after.items())
+    most = formats.counted(segment_preview.messages(found.draft, found.after), "message")
+    moved = f"{formats.number(found.moved)} of {formats.counted(found.all, 'customer')} would move."
+    return f"{moved} {sizes}. At most {most}."
+
+
+def _shown(found: SegmentPreview) -> dict[str, Any]:
+    tones = segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
+    names = tuple(tones)
+    then, now = found.after, found.before
+    furthest = max(names, key=lambda name: abs(then.get(name, 0) - now.get(name, 0)))
+    return {
+        "found": found,
+        "names": names,
+        "tones": tones,
+        "before": now,
+        "after": then,
+        "messages": [segment_preview.messages(found.computed, now), segment_preview.messages(found.draft, then)],
+        "sms": [segment_preview.sms_segments(found.computed, now), segment_preview.sms_segments(found.draft, then)],
+        "cost": segment_preview.cost(found.draft, then),
+        "seconds": segment_preview.seconds(found.draft, then),
+        "furthest": furthest,
+        "shift": 100 * (then.get(furthest, 0) - now.get(furthest, 0)) / found.all if found.all else 0.0,
+        "bars": [_bar(side, tones) for side in (now, then)],
+        "flows": flow_svg.flows(tones, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),
+    }

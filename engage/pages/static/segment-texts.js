@@ -1,0 +1,101 @@
+// The texts of segments, in all their languages, and the customers who would read them.
+"use strict";
+
+(() => {
+  const rows = engage.segmentRows;
+  const { part, cards, nameOf } = rows;
+  const shown = new Map(); // the customer whose text is shown, by segment
+  let state = null;
+
+  const setting = (name) => `message_${name.toLowerCase()}`;
+  const plain = (text) => text.replaceAll("\r\n", "\n");
+
+  function languageRow(tag, text) {
+    const row = document.getElementById("language-piece").content.firstElementChild.cloneNode(true);
+    part(row, "tag").value = tag;
+    part(row, "language-text").value = text;
+    return row;
+  }
+
+  // A card's text and languages, as they are set.
+  function fill(card) {
+    const name = nameOf(card);
+    part(card, "text").value = plain(state.stored[setting(name)] ?? state.defaults[setting(name)] ?? "");
+    const languages = Object.entries(state.languages[name] || {});
+    part(card, "languages").replaceChildren(...languages.map(([tag, text]) => languageRow(tag, text)));
+  }
+
+  function addLanguage(card) {
+    const row = languageRow("", "");
+    part(card, "languages").append(row);
+    rows.refresh();
+    part(row, "tag").focus();
+  }
+
+  function removeLanguage(row) {
+    const card = row.closest("[data-segment]");
+    row.remove();
+    rows.refresh();
+    card.querySelector("[data-adds=language]").focus();
+  }
+
+  const languagesOf = (card) => Object.fromEntries([...card.querySelectorAll("[data-language]")].map((row) =>
+    [part(row, "tag").value.trim().replaceAll("_", "-").toLowerCase(), plain(part(row, "language-text").value)]));
+
+  // The changes of texts against what is set, as values by setting; null deletes a Variable.
+  function changed() {
+    const found = {};
+    const languages = { ...state.languages };
+    cards().forEach((card) => {
+      const name = nameOf(card);
+      const text = plain(part(card, "text").value);
+      const set = state.stored[setting(name)];
+      const fixed = state.defaults[setting(name)];
+      if (text !== plain(set ?? fixed ?? "")) found[setting(name)] = text || fixed ? text : null;
+      const own = languagesOf(card);
+      if (Object.keys(own).length) languages[name] = own;
+      else delete languages[name];
+    });
+    const sorted = (texts) => JSON.stringify(Object.entries(texts).map(([name, own]) => [name, Object.entries(own).sort()]).sort());
+    if (sorted(languages) !== sorted(state.languages)) found.messages = JSON.stringify(languages);
+    return found;
+  }
+
+  function show(card) {
+    const examples = [...card.querySelectorAll("[data-example]")];
+    if (!examples.length) return;
+    const wanted = shown.get(nameOf(card));
+    const chosen = (examples.find(({ dataset }) => dataset.example === wanted) || examples[0]).dataset.example;
+    examples.forEach((one) => { one.hidden = one.dataset.example !== chosen; });
+    card.querySelectorAll("[data-shows]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.shows === chosen)));
+    part(card, "switch").hidden = false;
+    label(card);
+  }
+
+  function label(card) {
+    part(card, "switch").setAttribute("aria-label", `Preview of ${nameOf(card)} for`);
+  }
+
+  function choose(button) {
+    const card = button.closest("[data-segment]");
+    shown.set(nameOf(card), button.dataset.shows);
+    show(card);
+  }
+
+  // What the server says of each text, as HTML by segment.
+  function showAll(previews) {
+    cards().filter((card) => nameOf(card) in previews).forEach((card) => {
+      const page = new DOMParser().parseFromString(previews[nameOf(card)], "text/html");
+      const pressed = document.activeElement?.closest?.("[data-shows]");
+      const again = pressed && card.contains(pressed) ? pressed.dataset.shows : null;
+      part(card, "preview").replaceChildren(...page.body.childNodes);
+      show(card);
+      if (again) card.querySelector(`[data-shows="${CSS.escape(again)}"]`)?.focus();
+    });
+  }
+
+  engage.segmentTexts = {
+    fill, addLanguage, removeLanguage, changed, choose, showAll,
+    start(given) { state = given; },
+  };
+})();

@@ -1,0 +1,161 @@
+"""How many customers of a draft's segments may be texted, and what a few of them would read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from engage.segments import sql
+from engage.sending import eligibility, personal
+from engage.settings import Settings, languages
+from engage.statuses import SkipReason
+from engage.storage import partitions
+from engage.storage.schema import customer, customer_activity
+from engage.texts import phone
+from engage.texts.sms_preview import SmsPreview, preview
+from engage.texts.template import Template
+from engage.window import Window
+
+MOST_PHONES = 20_000
+"""Customers whose phone numbers are checked one by one. A check takes about 50 µs."""
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """Who may be texted of a draft's segments with a text, and how many customers are left out for which reason.
+
+    ``phones_checked``: whether numbers that no mobile phone can have are left out.
+    """
+
+    by_segment: dict[str, int]
+    left_out: dict[SkipReason, int]
+    phones_checked: bool = True
+
+    @property
+    def all(self) -> int:
+        return sum(self.by_segment.values())
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One customer, the numbers in the window, and the text that the draft has for the customer."""
+
+    customer_id: int
+    name: str | None
+    total_spend_cents: int
+    avg_weekly_sessions: float
+    language: str
+    """Of the text; empty for the one that all others read."""
+    sms: SmsPreview
+
+
+def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: datetime) -> Recipients:
+    """Count who may be texted if the window's campaign were queued now with the draft, as ``queue`` decides it.
+
+    The window has ``customer_activity``.
+    """
+    cap = eligibility.frequency_cap(conn, window, draft, as_of)
+    own = _candidates(window, draft, cap)
+    query = sa.select(own.c.segment, own.c.reason, sa.func.count()).group_by(own.c.segment, own.c.reason)
+    counts = Counter({(row[0], row[1]): row[2] for row in conn.execute(query)})
+    waiting = sum(count for (_, reason), count in counts.items() if reason is None)
+    checked = not draft.strict or waiting <= MOST_PHONES
+    if draft.strict and checked:
+        _check_phones(conn, own, counts)
+    else:
+        _leave_out_duplicates(conn, own, counts)
+    left_out: Counter[SkipReason] = Counter()
+    for (_, reason), count in counts.items():
+        if reason is not None and count:
+            left_out[SkipReason(reason)] += count
+    return Recipients(
+        {name: counts[name, None] for name in draft.texted}, dict(left_out.most_common()), phones_checked=checked
+    )
+
+
+def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap | None) -> sa.Subquery:
+    """The customers of segments with a text, each with the reason why no message is queued, or null."""
+    rows = partitions.of(customer_activity, window)
+    placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery(
+        "placed"
+    )
+    return (
+        sa.select(
+            placed.c.customer_id,
+            placed.c.segment,
+            customer.c.phone,
+            customer.c.phone_hash,
+            eligibility.left_out(window, draft, cap).label("reason"),
+        )
+        .join(customer, customer.c.customer_id == placed.c.customer_id, isouter=True)
+        .where(placed.c.segment == sa.any_(sa.literal(list(draft.texted), ARRAY(sa.Text))))
+        .offset(0)  # keeps Postgres from computing the reason once for each use
+        .subquery("own")
+    )
+
+
+def _check_phones(conn: sa.Connection, own: sa.Subquery, counts: Counter[tuple[str, str | None]]) -> None:
+    """Leave out numbers that no mobile phone can have, then all but the first customer of each phone."""
+    query = sa.select(own.c.segment, own.c.phone).where(own.c.reason.is_(None)).order_by(own.c.customer_id)
+    seen: set[str] = set()
+    for segment, number in conn.execute(query):
+        why = phone.not_textable(number) or (SkipReason.DUPLICATE_PHONE if number in seen else None)
+        seen.add(number)
+        if why:
+            _move(counts, segment, why, 1)
+
+
+def _leave_out_duplicates(conn: sa.Connection, own: sa.Subquery, counts: Counter[tuple[str, str | None]]) -> None:
+    """Of the customers who share a phone and might be texted, keep only the lowest id."""
+    shared = (
+        sa.select(own.c.phone_hash, sa.func.min(own.c.customer_id).label("first"))
+        .where(own.c.reason.is_(None))
+        .group_by(own.c.phone_hash)
+        .having(sa.func.count() > 1)
+    )
+    firsts = {row.phone_hash: row.first for row in conn.execute(shared)}
+    if not firsts:
+        return
+    query = sa.select(own.c.segment, own.c.phone_hash, own.c.customer_id).where(
+        own.c.reason.is_(None), own.c.phone_hash == sa.any_(sa.literal(list(firsts), ARRAY(sa.LargeBinary)))
+    )
+    for row in conn.execute(query):
+        if row.customer_id > firsts[row.phone_hash]:
+            _move(counts, row.segment, SkipReason.DUPLICATE_PHONE, 1)
+
+
+def _move(counts: Counter[tuple[str, str | None]], segment: str, why: SkipReason, customers: int) -> None:
+    counts[segment, None] -= customers
+    counts[segment, why] += customers
+
+
+def read_by(
+    conn: sa.Connection, window: Window, texts: Mapping[str, str], customers: Collection[int]
+) -> list[Recipient]:
+    """What these customers would read. ``texts``: the templates by language; the empty language is for all others."""
+    parsed = {language: Template.parse(text) for language, text in texts.items()}
+    rows = (
+        sa.select(customer.c.customer_id, customer.c.locale, *personal.COLUMNS)
+        .join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
+        .where(customer_activity.c.window_start == window.start, customer.c.customer_id.in_(customers))
+        .order_by(customer.c.customer_id)
+    )
+    return [_recipient(row, window, parsed) for row in conn.execute(rows)]
+
+
+def _recipient(row: Any, window: Window, parsed: Mapping[str, Template]) -> Recipient:
+    language = languages.chosen({tag: tag for tag in parsed if tag}, row.locale) or ""
+    return Recipient(
+        customer_id=row.customer_id,
+        name=row.name,
+        total_spend_cents=row.total_spend_cents,
+        avg_weekly_sessions=row.avg_weekly_sessions,
+        language=language,
+        sms=preview(parsed[language], personal.values(row, window)),
+    )
