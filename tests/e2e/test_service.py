@@ -183,8 +183,8 @@ def test_events_decide_a_segment_that_an_op_has_written_and_each_customer_reads_
         LOOKING: "LOOKING",
         IDLE: "BOOST",
     }
-    assert segments[SPANISH]["why"] == "TEMPTED: 1 like is more than 0; 0 purchases are equal to 0."
-    assert segments[LOOKING]["message"] is None  # it has no text
+    assert found[SPANISH]["campaign"]["why"] == "TEMPTED: 1 like is more than 0; 0 purchases are equal to 0."
+    assert found[LOOKING]["campaign"]["message"] is None  # it has no text
     for customer_id, text in (
         (SPANISH, "Hola Ada: taco-17. Responde STOP."),
         (ENGLISH, "Hi Ada, your favourite? Reply STOP."),  # a basket is no favourite
