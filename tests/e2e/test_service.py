@@ -174,10 +174,8 @@ def test_events_decide_a_segment_that_an_op_has_written_and_each_customer_reads_
     start = TEMPTING.start.date().isoformat()
     run = airflow.run(window_start=start, send_late=True)
     assert run.state == "success", run.states
-    segments = {
-        one: service.get(f"/v1/customers/{one}").json()["campaign"] for one in (SPANISH, ENGLISH, LOOKING, IDLE)
-    }
-    assert {one: found["bucket"] for one, found in segments.items()} == {
+    found = {one: service.get(f"/v1/customers/{one}").json() for one in (SPANISH, ENGLISH, LOOKING, IDLE)}
+    assert {one: customer["campaign"]["bucket"] for one, customer in found.items()} == {
         SPANISH: "TEMPTED",
         ENGLISH: "TEMPTED",
         LOOKING: "LOOKING",
