@@ -22,7 +22,7 @@ from tests.e2e.support import OP, Airflow, Campaigns, past_window
 from tests.phones import fictional_phone
 from tests.waiting import logged
 
-WINDOW, TEMPTING = past_window(7), past_window(12)
+WINDOW, TEMPTING = past_window(7), past_window(4)
 CUSTOMERS = {50_000_001: (3, ["40.00", "59.99"]), 50_000_002: (48, ["100.00"]), 50_000_003: (40, ["250.50"])}
 """Sessions and amounts by customer."""
 BUCKETS = {50_000_001: "BOOST", 50_000_002: "REWARD", 50_000_003: "NONE"}
