@@ -235,7 +235,7 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     with page.expect_download() as download:
         frame.get_by_role("link", name="Counts as CSV").click()
     assert download.value.suggested_filename == f"campaign-{START}.csv"
-    frame.get_by_role("navigation").get_by_role("link", name="Segments").click()
+    frame.get_by_role("navigation", name="Engage").get_by_role("link", name="Segments").click()
     expect(frame.get_by_text("may be texted").first).to_be_visible()  # the script is there
     frame.get_by_label("Low spend threshold", exact=True).fill("180.5")
     expect(frame.locator("#then")).not_to_contain_text("as it did")

@@ -278,6 +278,6 @@ def test_what_a_person_changes_is_in_the_audit_log(
         asked(clients[ADMIN], "POST", path, computed)
     query = {"owner": ADMIN, "limit": 100, "order_by": "-when"}
     logged = {entry["event"] for entry in airflow.request("GET", "eventLogs", params=query)["event_logs"]}
-    assert logged >= {"engage.halt", "engage.resume", "engage.settings", "engage.thresholds", "engage.settle_message"}
+    assert logged >= {"engage.halt", "engage.resume", "engage.settings", "engage.settle_message"}
     assert logged >= {"engage.opt_out", "engage.forget_customer", "engage.reconcile_messages", "engage.export_messages"}
     assert logged >= {"engage.answer", "engage.start_run"}

@@ -142,7 +142,7 @@ def test_a_page_that_takes_its_time_has_an_outline_meanwhile(watched: Watched) -
         """new MutationObserver(() => sessionStorage.setItem('seen', document.querySelector('main').innerHTML))
           .observe(document.querySelector('main'), { childList: true })"""
     )
-    watched.page.get_by_role("link", name="Segments").click()
+    watched.page.get_by_role("navigation", name="Engage").get_by_role("link", name="Segments").click()
     expect(watched.page.get_by_role("heading", name="Segments")).to_be_visible()
     assert 'class="skeleton"' in watched.page.evaluate("sessionStorage.getItem('seen')")
 
