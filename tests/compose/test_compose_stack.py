@@ -215,6 +215,7 @@ def test_each_role_opens_each_page_and_does_what_it_may(
         assert posted(stack, user, "halt", window_start=START, why="x") == 409  # it is finished
 
     page.goto(f"{stack.airflow_url}/engage/segments?window_start={START}")
+    expect(page.get_by_text("may be texted").first).to_be_visible()
     if users[user] in ("Viewer", "User"):
         expect(page.get_by_role("button", name="for the next campaign")).to_have_count(0)
         change = {"name": "low_spend_threshold", "value": "1", "was": "100.0"}
@@ -235,6 +236,7 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
         frame.get_by_role("link", name="Counts as CSV").click()
     assert download.value.suggested_filename == f"campaign-{START}.csv"
     frame.get_by_role("navigation", name="Engage").get_by_role("link", name="Segments").click()
+    expect(frame.get_by_text("may be texted").first).to_be_visible()  # the script is there
     frame.get_by_label("Low spend threshold", exact=True).fill("180.5")
     expect(frame.locator("#then")).not_to_contain_text("as it did")
     tabs = frame.get_by_role("navigation", name="Engage")

@@ -14,12 +14,15 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from engage.local.home import CHECKOUT
-from tests.e2e.support import Airflow, Campaigns, past_window
+from tests.e2e.pages import START, Watched
+from tests.e2e.support import OP, Airflow, Campaigns, past_window
+from tests.phones import fictional_phone
 from tests.waiting import logged
 
-WINDOW = past_window(7)
+WINDOW, TEMPTING = past_window(7), past_window(4)
 CUSTOMERS = {50_000_001: (3, ["40.00", "59.99"]), 50_000_002: (48, ["100.00"]), 50_000_003: (40, ["250.50"])}
 """Sessions and amounts by customer."""
 BUCKETS = {50_000_001: "BOOST", 50_000_002: "REWARD", 50_000_003: "NONE"}
@@ -104,6 +107,88 @@ def test_events_that_the_app_sends_are_in_the_next_campaigns_totals(
     }
     for customer_id, bucket in BUCKETS.items():
         assert service.get(f"/v1/customers/{customer_id}").json()["campaign"]["bucket"] == bucket
+
+
+RULES = {
+    "segments": [
+        {"name": "TEMPTED", "when": [{"any": ["liked > 0", "added_to_basket > 0"]}, "purchases = 0"]},
+        {"name": "LOOKING", "when": ["viewed >= 2"]},
+        {"name": "BOOST", "when": ["total_spend < low_spend_threshold"]},
+    ],
+    "otherwise": "NONE",
+}
+SPANISH, ENGLISH, LOOKING, IDLE = range(50_000_011, 50_000_015)
+
+
+@pytest.fixture
+def tempted(airflow: Airflow, service: httpx.Client) -> Iterator[None]:
+    """Customers who open the app, like an item or put one into the basket, and what the rules leave behind."""
+    at = (TEMPTING.start + timedelta(days=3)).isoformat()
+    consent = {"source": "app", "at": at}
+    for customer_id in (SPANISH, ENGLISH, LOOKING, IDLE):
+        locale = "es-MX" if customer_id == SPANISH else "en-US"
+        body = {"registered_at": at, "consent": consent, "locale": locale, "name": "Ada Diaz"}
+        service.put(f"/v1/customers/{customer_id}", json=body | {"phone": fictional_phone(customer_id % 100)})
+    did = [("session", one) for one in (SPANISH, ENGLISH, LOOKING, IDLE)]
+    did += [
+        ("liked", SPANISH),
+        ("added_to_basket", ENGLISH),
+        ("viewed", LOOKING),
+        ("viewed", LOOKING),
+        ("viewed", IDLE),
+    ]
+    events = [
+        {"type": kind, "customer_id": one, "occurred_at": at} | ({} if kind == "session" else {"item_id": "taco-17"})
+        for kind, one in did
+    ]
+    answer = service.post("/v1/events", json={"events": events}, headers={"Idempotency-Key": "tempted"})
+    assert answer.json() == {"accepted": 9, "rejected": []}
+    yield
+    for customer_id in (SPANISH, ENGLISH, LOOKING, IDLE):
+        service.delete(f"/v1/customers/{customer_id}").raise_for_status()
+    for name in ("segments", "messages", "message_tempted"):
+        airflow.http.delete(f"/api/v2/variables/engage_{name}")
+    airflow.add_default_variables()
+
+
+@pytest.mark.parametrize("watched", [OP], indirect=True)
+@pytest.mark.usefixtures("computed", "tempted")
+def test_events_decide_a_segment_that_an_op_has_written_and_each_customer_reads_its_text_in_their_language(
+    watched: Watched, airflow: Airflow, service: httpx.Client
+) -> None:
+    page = watched.page
+    page.goto(f"{watched.home.url}/engage/segments?window_start={START}")
+    page.get_by_role("button", name="Paste or copy as JSON").click()
+    page.get_by_label("Copy these rules, or paste others").fill(json.dumps(RULES))
+    page.get_by_role("button", name="Use these").click()
+    card = page.locator("[data-segment]").first
+    card.get_by_label("Text for TEMPTED", exact=True).fill("Hi {{ first_name }}, {{ favourite_item }}? Reply STOP.")
+    card.get_by_role("button", name="Add a language to TEMPTED").click()
+    card.get_by_label("Language of a text for TEMPTED").fill("es")
+    card.get_by_label("Language of a text for TEMPTED").blur()
+    card.get_by_label("Text for TEMPTED in es").fill("Hola {{ first_name }}: {{ favourite_item }}. Responde STOP.")
+    page.get_by_role("button", name="Set for the next campaign").click()
+    page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+
+    start = TEMPTING.start.date().isoformat()
+    run = airflow.run(window_start=start, send_late=True, ignore_guard=True)  # there are few events
+    assert run.state == "success", run.states
+    found = {one: service.get(f"/v1/customers/{one}").json() for one in (SPANISH, ENGLISH, LOOKING, IDLE)}
+    assert {one: customer["campaign"]["bucket"] for one, customer in found.items()} == {
+        SPANISH: "TEMPTED",
+        ENGLISH: "TEMPTED",
+        LOOKING: "LOOKING",
+        IDLE: "BOOST",
+    }
+    assert found[SPANISH]["campaign"]["why"] == "TEMPTED: 1 like is more than 0; 0 purchases are equal to 0."
+    assert found[LOOKING]["campaign"]["message"] is None  # it has no text
+    for customer_id, text in (
+        (SPANISH, "Hola Ada: taco-17. Responde STOP."),
+        (ENGLISH, "Hi Ada, your favourite? Reply STOP."),  # a basket is no favourite
+    ):
+        page.goto(f"{watched.home.url}/engage/customer?customer_id={customer_id}")
+        expect(page.get_by_text(text)).to_be_visible()
 
 
 def _events(customer_id: int, at: str) -> list[dict[str, Any]]:

@@ -187,7 +187,7 @@ def test_a_run_that_comes_too_late_lists_what_a_dead_sender_left(left_waiting, a
 def test_a_personal_text_without_the_numbers_it_speaks_of_is_skipped(world, ada, ben):
     world.computed(message_boost="You spent {{ total_spend }}")
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    world.execute(sa.text(f"DELETE FROM customer_bucket WHERE customer_id = {ada}"))
+    world.execute(sa.text(f"DELETE FROM customer_activity WHERE customer_id = {ada}"))
     sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now))
     assert world.ledger() == {ada: "skipped/no_bucket", ben: "accepted"}
 
