@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+from benchmarks.many_rules import CONDITIONS, SEGMENTS
 from benchmarks.measure import STEPS
 from benchmarks.peers import PEERS
 
@@ -17,6 +18,7 @@ def page(run: dict[str, Any]) -> str:
         _intro(run),
         *(_size(size) for size in run["sizes"]),
         _ratios(run),
+        _buckets(run["sizes"]),
         _aggregates(run["sizes"]),
         _pace(run["pace"]),
         _intake(run["intake"]),
@@ -126,6 +128,20 @@ def _growth(sizes: list[dict[str, Any]]) -> str:
         return ""
     value = by_customers[1_000_000] / by_customers[100_000]
     return f"| 1,000,000 | extract to queue, time per event / that at 100,000 | {value:.2f} |"
+
+
+def _buckets(sizes: list[dict[str, Any]]) -> str:
+    lines = [
+        f"\n## What rules cost\n\nThe default rules have 2 segments of 1 condition. Many rules are {SEGMENTS} segments of "
+        f"{CONDITIONS} conditions, over every field.\n",
+        "| customers | bucket by the default rules, s | by many rules, s | many / default |",
+        "|---|---|---|---|",
+    ]
+    for size in sizes:
+        few, many = (size["buckets"][name] for name in ("bucket by the default rules", "bucket by many rules"))
+        ratio = median(above / below for above, below in zip(many, few, strict=True))
+        lines.append(f"| {size['customers']:,} | {median(few):.2f} | {median(many):.2f} | {ratio:.2f} |")
+    return "\n".join(lines) + "\n"
 
 
 def _aggregates(sizes: list[dict[str, Any]]) -> str:

@@ -41,6 +41,7 @@ def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, 
             "seconds": seeding | seconds,
             "peak_mb": peaks,
             "equal": asked(customers),
+            "buckets": _buckets(world, say),
             "aggregates": _aggregates(world, say),
         }
         if history:
@@ -92,6 +93,21 @@ def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
         for peer in asked(world.customers):
             say(peer)
             _note(world.peer(peer), peer, seconds, peaks)
+    return seconds
+
+
+def _buckets(world: World, say: Say) -> Series:
+    """The bucket step by the default rules and by many, in turns."""
+    world.forget_campaign()
+    for step in ("extract", "aggregate"):
+        world.step(step)
+    world.warm()
+    seconds: Series = {}
+    for _ in range(REPETITIONS):
+        for name in ("bucket by the default rules", "bucket by many rules"):
+            say(name)
+            _add(seconds, name, world.step(name)["seconds"])
+            world.settle()
     return seconds
 
 

@@ -17,7 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.earlier_aggregate import earlier_aggregate
+from benchmarks.many_rules import many_rules
 from benchmarks.peers import PEERS
+from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.pages import campaign_report, segments_page
 from engage.pages.settings_page import Editor
@@ -59,6 +61,8 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "aggregate": lambda: aggregate(engine, window),
         "earlier aggregate": lambda: earlier_aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
+        "bucket by the default rules": lambda: _bucket_by(engine, window, Settings()),
+        "bucket by many rules": lambda: _bucket_by(engine, window, many_rules()),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.SendingContext(now)),
         "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),
@@ -67,6 +71,13 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         ),
     }
     return steps[name]
+
+
+def _bucket_by(engine: sa.Engine, window: Window, settings: Settings) -> None:
+    """Put the campaign's customers in segments by other settings than those that it began with."""
+    with engine.begin() as conn:
+        campaign.update(conn, window, settings=settings.snapshot())
+    bucket(engine, window)
 
 
 def timed(name: str, url: sa.URL, window: Window, customers: int) -> dict[str, Any]:

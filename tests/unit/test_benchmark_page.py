@@ -23,6 +23,7 @@ SIZE = {
         "DuckDB": [5.0, 14.0, 7.0],
     },
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
+    "buckets": {"bucket by the default rules": [1.0, 2.0, 2.0], "bucket by many rules": [1.3, 2.0, 2.8]},
     "aggregates": {"alone": {"earlier aggregate": [1.0, 2.0, 4.0], "aggregate": [1.1, 2.4, 4.0]}},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
@@ -59,6 +60,11 @@ def test_the_page_shows_every_measurement_and_airflows_share():
     assert "**4.00 s Airflow's**, 80%" in page
     assert "| batches of 500 | 40,000 | 80 | 10.2 | 50.1 | 3 |" in page
     assert "1,000 rows takes in **2,000,000 a second**" in page
+
+
+def test_many_rules_are_compared_with_the_default_ones_within_each_turn():
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE}
+    assert "| 100,000 | 2.00 | 2.00 | 1.30 |" in document.page(run)
 
 
 def test_a_page_is_held_against_its_limit():
