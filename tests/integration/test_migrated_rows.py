@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns import message_counts
+from engage.campaigns import distribution, message_counts
 from engage.campaigns.run_options import RunOptions
 from engage.reports import customer_history
 from engage.reports.report import report
 from engage.sending import queue
+from engage.settings import Settings
 from engage.steps import approve
 from engage.storage import migrations
 from engage.storage.schema import message
@@ -245,3 +246,20 @@ def test_a_sent_campaign_from_before_0019_is_read_as_before_and_the_next_one_sta
     bought = world.window.start + timedelta(days=3)  # in the window itself, as no earlier purchase has a time
     assert row[1:4] == (bought,) * 3
     assert row[-3:] == ("BOOST", 700, 5)
+
+
+def test_charts_of_a_campaign_from_before_segments_are_counted_anew(world, now):
+    world.sessions(world.customer(), 48)
+    world.computed()
+    world.message()
+    with world.engine.begin() as conn:
+        expected = distribution.of(conn, world.window, Settings())
+    migrations.downgrade(world.engine, "0018")
+    spend, sessions = expected.spend.to_json(), expected.sessions.to_json()
+    old = {"spend": spend, "sessions": sessions, "cells": [[0, 0, 1]]}  # without the segment
+    world.execute(sa.text("UPDATE campaign SET distribution = :old").bindparams(sa.bindparam("old", old, sa.JSON)))
+    migrations.upgrade(world.engine, now)
+    with world.engine.begin() as conn:
+        assert distribution.of(conn, world.window, Settings()) == expected
+    migrations.downgrade(world.engine, "0018")
+    assert world.value("SELECT count(*) FROM campaign WHERE distribution IS NOT NULL") == 0

@@ -50,6 +50,8 @@ COMMENT ON COLUMN customer_bucket.last_session_at IS
 COMMENT ON COLUMN customer_bucket.first_purchase_at IS 'as last_session_at';
 COMMENT ON COLUMN customer_bucket.last_purchase_at IS 'as last_session_at';
 
+UPDATE campaign SET distribution = NULL; -- its cells now name their segment; a page counts it again
+
 CREATE TABLE item (
     item_id text NOT NULL,
     name text NOT NULL,
@@ -64,6 +66,7 @@ COMMENT ON TABLE app_event IS 'One row per other event of the app. A raw log, pa
 DOWNGRADE = """
 COMMENT ON TABLE app_event IS 'One row per other event of the app. A raw log, partitioned like app_session, by occurred_at. No campaign reads it yet.';
 DROP TABLE item;
+UPDATE campaign SET distribution = NULL;
 ALTER TABLE customer_bucket
     DROP COLUMN last_session_at,
     DROP COLUMN first_purchase_at,
