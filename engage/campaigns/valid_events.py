@@ -67,6 +67,11 @@ def app_events_by_customer(window: Window) -> sa.Subquery:
     return sa.select(log.c.customer_id, *counts).group_by(log.c.customer_id).subquery("app_events")
 
 
+def any_app_event(conn: sa.Connection, window: Window) -> bool:
+    """Whether the window has any view, like or basket. It stops reading at the first one."""
+    return conn.execute(sa.select(partitions.of(app_event, window).c.kind).limit(1)).first() is not None
+
+
 def favourite_items(window: Window) -> sa.Subquery:
     """``customer_id, favourite_item``: the item that a customer has viewed or liked most often.
 

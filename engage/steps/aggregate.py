@@ -45,7 +45,9 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         campaign.hold_results(step.conn, window.previous())
         before = partitions.find(step.conn, customer_bucket, window.previous())
-        wanted = activity(window, before, favourite_items=step.settings.uses("favourite_item"))
+        events = valid_events.any_app_event(step.conn, window)
+        favourites = events and step.settings.uses("favourite_item")
+        wanted = activity(window, before, app_events=events, favourite_items=favourites)
         every_id = partitions.build(step.conn, customer_activity, window, wanted)
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
@@ -58,7 +60,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
 
 
 def activity(
-    window: Window, before: sa.FromClause | None = None, *, favourite_items: bool = False
+    window: Window, before: sa.FromClause | None = None, *, app_events: bool = True, favourite_items: bool = False
 ) -> sa.Select[tuple[object, ...]]:
     """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 
@@ -68,11 +70,11 @@ def activity(
     have gets no row.
 
     ``before`` has the rows of ``customer_bucket`` for the window before, if there are any. ``favourite_item`` is null
-    unless ``favourite_items``, because it costs as much as everything else.
+    unless ``favourite_items``, because it costs as much as everything else. Without ``app_events`` there are none.
     """
     sessions = valid_events.sessions_by_customer(window)
     purchases = valid_events.purchases_by_customer(window)
-    app_events = valid_events.app_events_by_customer(window)
+    others = valid_events.app_events_by_customer(window) if app_events else None
     count = sa.func.coalesce(sessions.c.sessions, 0)
     window_start = sa.case(
         (customer.c.registered_at < window.end, window.start),
@@ -81,7 +83,7 @@ def activity(
     either = sa.func.coalesce(customer.c.customer_id, sessions.c.customer_id)
     favourite = valid_events.favourite_items(window) if favourite_items else None
     # these join the customers first, so that they cannot add a row
-    of_customer = [table for table in (app_events, favourite, before) if table is not None]
+    of_customer = [table for table in (others, favourite, before) if table is not None]
     customers: sa.FromClause = customer
     for table in of_customer:
         customers = customers.outerjoin(table, table.c.customer_id == customer.c.customer_id)
@@ -93,7 +95,7 @@ def activity(
         sa.func.coalesce(purchases.c.total_spend_cents, 0).label("total_spend_cents"),
         (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
         customer.c.registered_at,
-        *(sa.func.coalesce(app_events.c[kind], 0).label(kind) for kind in AppEventKind),
+        *(_count_of(kind, others).label(kind) for kind in AppEventKind),
         *_carried_on(sessions, purchases, before),
         (sa.cast(sa.null(), sa.Text) if favourite is None else favourite.c.favourite_item).label("favourite_item"),
     ).select_from(
@@ -101,6 +103,10 @@ def activity(
             purchases, purchases.c.customer_id == either, full=True
         )
     )
+
+
+def _count_of(kind: AppEventKind, others: sa.Subquery | None) -> sa.ColumnElement[int]:
+    return sa.cast(0, sa.BigInteger) if others is None else sa.func.coalesce(others.c[kind], 0)
 
 
 def _carried_on(
@@ -126,14 +132,13 @@ def _carried_on(
 
 def _separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
     """Keep the customers who count; returns their number, all valid events by kind, and the rejected ones by reason."""
-    sessions, purchases = every_id.c.sessions, every_id.c.purchases
-    query = (
-        sa.select(every_id.c.window_start, sa.func.count(), sa.func.sum(sessions), sa.func.sum(purchases))
-        .where(every_id.c.customer_id.is_not(None))
-        .group_by(every_id.c.window_start)
-    )
-    totals = {start: (count, int(opened), int(bought)) for start, count, opened, bought in conn.execute(query)}
-    conn.execute(sa.delete(every_id).where(every_id.c.window_start.is_distinct_from(window.start)))
+    known = every_id.c.customer_id.is_not(None)
+    sums = (sa.func.coalesce(sa.func.sum(every_id.c[name]).filter(known), 0) for name in ("sessions", "purchases"))
+    query = sa.select(every_id.c.window_start, sa.func.count(every_id.c.customer_id), *sums)
+    found = conn.execute(query.group_by(every_id.c.window_start))
+    totals = {start: (count, int(opened), int(bought)) for start, count, opened, bought in found}
+    if totals.keys() - {window.start}:
+        conn.execute(sa.delete(every_id).where(every_id.c.window_start.is_distinct_from(window.start)))
     none = (0, 0, 0)
     valid = {
         "sessions": sum(opened for _, opened, _ in totals.values()),
