@@ -132,8 +132,9 @@ def _growth(sizes: list[dict[str, Any]]) -> str:
 
 def _buckets(sizes: list[dict[str, Any]]) -> str:
     lines = [
-        f"\n## What rules cost\n\nThe default rules have 2 segments of 1 condition. Many rules are {SEGMENTS} segments of "
-        f"{CONDITIONS} conditions, over every field.\n",
+        "\n## What rules cost\n",
+        f"The default rules have 2 segments of 1 condition. Many rules are {SEGMENTS} segments of {CONDITIONS} "
+        "conditions, over every field.\n",
         "| customers | bucket by the default rules, s | by many rules, s | many / default |",
         "|---|---|---|---|",
     ]

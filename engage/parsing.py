@@ -64,11 +64,15 @@ def json_text(text: str, most: int) -> Any:
     if len(text) > most:
         raise InputError(f"it has {len(text):,} characters, and {most:,} are allowed")
     try:
-        return json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_int=float)
+        found = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_no_constant, parse_int=float)
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise InputError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise InputError("it has a half of a character, such as \\ud800 alone") from None
     except json.JSONDecodeError as exc:
         raise InputError(f"it is no JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from None
+    return found
 
 
 def _no_constant(text: str) -> NoReturn:

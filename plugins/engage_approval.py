@@ -106,7 +106,7 @@ def body(asked: Question, report: str) -> str:
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
     return "\n\n".join(
         (
-            f"Messages: {waiting}; about {asked.segments:,} SMS segments. Not on the list: {skipped}.",
+            f"Messages: {waiting}; at most {asked.segments:,} SMS segments. Not on the list: {skipped}.",
             *found,
             *texts,
             f"[The campaign's report]({report})",

@@ -230,6 +230,13 @@ def locked(conn: sa.Connection, window: Window) -> Campaign:
     return found
 
 
+def settings_of_results(conn: sa.Connection, window: Window) -> dict[str, Any] | None:
+    """The settings by which the window's customers are in segments, as kept; None if they are in none."""
+    query = sa.select(campaign.c.settings).where(campaign.c.window_start == window.start, has_buckets())
+    found: dict[str, Any] | None = conn.execute(query).scalar_one_or_none()
+    return found
+
+
 def hold_results(conn: sa.Connection, window: Window) -> None:
     """Wait for a step of the window's campaign, if one is at work, and keep further steps out until the commit.
 

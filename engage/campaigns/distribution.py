@@ -17,6 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
+from engage.segments import Operator
 from engage.settings import Settings
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
@@ -25,6 +26,10 @@ from engage.window import WEEKS, Window
 
 BINS = 40
 """About how many bins a chart has along an axis."""
+
+
+CELL = 4
+"""Length of a kept cell: both bins, the segment, the customers."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +66,20 @@ class Axis:
 
     def to_json(self) -> dict[str, Any]:
         """What tells this axis from others of its kind."""
-        return {name: getattr(self, name) for name in ("border", "width", "below", "bins", "in_view")}
+        return {name: getattr(self, name) for name in ("border", "width", "below", "bins", "closed", "in_view")}
 
     def _edge(self, number: int) -> int:
         return self.border + (number - self.below) * self.width
 
 
-def spend_axis(border: int, width: int, below: int, bins: int, *, in_view: bool = True) -> Axis:
-    """An axis of cents. A customer at the threshold is not below it."""
-    return Axis(border, width, below, bins, closed=False, unit=100, in_view=in_view)
+def spend_axis(border: int, width: int, below: int, bins: int, *, closed: bool = False, in_view: bool = True) -> Axis:
+    """An axis of cents."""
+    return Axis(border, width, below, bins, closed=closed, unit=100, in_view=in_view)
 
 
-def sessions_axis(border: int, width: int, below: int, bins: int, *, in_view: bool = True) -> Axis:
-    """An axis of the window's sessions. A customer at the threshold is not above it."""
-    return Axis(border, width, below, bins, closed=True, unit=WEEKS, in_view=in_view)
+def sessions_axis(border: int, width: int, below: int, bins: int, *, closed: bool = True, in_view: bool = True) -> Axis:
+    """An axis of the window's sessions."""
+    return Axis(border, width, below, bins, closed=closed, unit=WEEKS, in_view=in_view)
 
 
 def axis(threshold: int | None, *, closed: bool, unit: int, mean: float, deviation: float, largest: int) -> Axis:
@@ -104,14 +109,6 @@ class Distribution:
     sessions: Axis
     cells: dict[tuple[int, int, str], int]
 
-    def by_spend(self) -> list[int]:
-        """Customers in each bin of spend."""
-        return _sums(self.spend_by_bucket(), self.spend.bins)
-
-    def by_sessions(self) -> list[int]:
-        """Customers in each bin of sessions."""
-        return _sums(self.sessions_by_bucket(), self.sessions.bins)
-
     def spend_by_bucket(self) -> dict[str, list[int]]:
         """Customers of each segment in each bin of spend."""
         return self._along(0, self.spend.bins)
@@ -138,10 +135,6 @@ class Distribution:
         return counts
 
 
-def _sums(counts: dict[str, list[int]], bins: int) -> list[int]:
-    return [sum(each[number] for each in counts.values()) for number in range(bins)]
-
-
 def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
     """The distribution of a campaign with these settings whose customers are in buckets.
 
@@ -149,9 +142,10 @@ def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
     result is kept, unless a step is at work on the campaign.
     """
     row = campaign_table.c.window_start == window.start
-    if kept := conn.execute(sa.select(campaign_table.c.distribution).where(row)).scalar_one_or_none():
+    kept = conn.execute(sa.select(campaign_table.c.distribution).where(row)).scalar_one_or_none()
+    if kept and all(len(cell) == CELL for cell in kept["cells"]):  # a page of an earlier version writes shorter ones
         return Distribution.from_json(kept)
-    uncounted = sa.and_(row, campaign.has_buckets(), campaign_table.c.distribution.is_(None))
+    uncounted = sa.and_(row, campaign.has_buckets())
     lock = sa.select(campaign_table.c.settings).where(uncounted).with_for_update(skip_locked=True)
     locked = conn.execute(lock).scalar_one_or_none()
     found = distribution(conn, window, settings)
@@ -165,8 +159,8 @@ def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Dis
     rows = partitions.of(customer_bucket, window)
     opened = sa.cast(rows.c.avg_weekly_sessions * sa.literal(float(WEEKS), sa.Double), sa.BigInteger)
     spread = conn.execute(sa.select(*_spread(rows.c.total_spend_cents), *_spread(opened))).one()
-    spend = _axis(_border(settings, "total_spend", 100), spread[:3], closed=False, unit=100)
-    sessions = _axis(_border(settings, "avg_weekly_sessions", WEEKS), spread[3:], closed=True, unit=WEEKS)
+    spend = _axis(*_border(settings, "total_spend", 100), spread[:3], unit=100)
+    sessions = _axis(*_border(settings, "avg_weekly_sessions", WEEKS), spread[3:], unit=WEEKS)
     bins = sa.select(
         spend.bin_of(rows.c.total_spend_cents).label("spend"), sessions.bin_of(opened).label("sessions"), rows.c.bucket
     ).subquery("bins")
@@ -174,11 +168,17 @@ def distribution(conn: sa.Connection, window: Window, settings: Settings) -> Dis
     return Distribution(spend, sessions, {(row[0], row[1], row[2]): row[3] for row in conn.execute(query)})
 
 
-def _border(settings: Settings, field: str, unit: int) -> int | None:
-    """The first number that the rules compare with a field, in the axis's whole numbers; None if there is none."""
+def _border(settings: Settings, field: str, unit: int) -> tuple[int | None, bool]:
+    """The first number that the rules compare with a field, in the axis's whole numbers, or None if there is none.
+
+    With it, whether a customer at the number is on the side below.
+    """
     compared = (one for segment in settings.rules.segments for one in segment.conditions() if one.field == field)
-    first = next((one.value for one in compared if isinstance(one.value, Decimal)), None)
-    return None if first is None else max(0, floor(first * unit))
+    for one in compared:
+        if isinstance(one.value, Decimal):
+            closed = one.operator in {Operator.ABOVE, Operator.AT_MOST}
+            return max(0, (floor if closed else ceil)(one.value * unit)), closed
+    return None, False
 
 
 def _spread(column: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[float], ...]:
@@ -187,6 +187,6 @@ def _spread(column: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[float], ...
     return tuple(sa.func.coalesce(function(value), 0) for function in functions)
 
 
-def _axis(threshold: int | None, spread: tuple[float, ...], *, closed: bool, unit: int) -> Axis:
+def _axis(threshold: int | None, closed: bool, spread: tuple[float, ...], *, unit: int) -> Axis:
     mean, deviation, largest = spread
     return axis(threshold, closed=closed, unit=unit, mean=mean, deviation=deviation, largest=int(largest))

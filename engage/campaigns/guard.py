@@ -45,6 +45,8 @@ class Guard:
 
     findings: tuple[Finding, ...] = ()
     ignored_by: str | None = None
+    uncompared: tuple[str, ...] = ()
+    """Segments that it could not compare with the window before, as a rule has changed since."""
 
     @property
     def note(self) -> str:
@@ -56,11 +58,16 @@ class Guard:
         """Whether a finding stops every run that may text."""
         return bool(self.findings) and self.ignored_by is None
 
-    def with_buckets(self, findings: tuple[Finding, ...]) -> Guard:
+    @property
+    def caveat(self) -> str:
+        """What it did not check, as a clause; empty if it checked everything."""
+        names = ", ".join(self.uncompared)
+        return f"{names} not compared with the window before, as a rule has changed" if names else ""
+
+    def with_buckets(self, findings: tuple[Finding, ...], uncompared: tuple[str, ...]) -> Guard:
         """The findings of ``extract``, with these about the buckets in place of earlier ones."""
-        return replace(
-            self, findings=(*(each for each in self.findings if each.check is not GuardCheck.MIX), *findings)
-        )
+        others = tuple(each for each in self.findings if each.check is not GuardCheck.MIX)
+        return replace(self, findings=others + findings, uncompared=uncompared)
 
     def enforce(self, window: Window) -> None:
         """Stop the campaign while a finding stands, unless a run ignores it.
@@ -86,7 +93,7 @@ class Guard:
         if kept is None:
             return cls()
         findings = (Finding(**each | {"check": GuardCheck(each["check"])}) for each in kept["findings"])
-        return cls(tuple(findings), kept["ignored_by"])
+        return cls(tuple(findings), kept["ignored_by"], tuple(kept.get("uncompared", ())))
 
 
 def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> tuple[Finding, ...]:
@@ -127,6 +134,14 @@ def of_buckets(conn: sa.Connection, window: Window, settings: Settings, buckets:
     """
     last = _of_previous_window(conn, window, campaign.c.buckets)
     return tuple(_mix(last, _settings_before(conn, window), settings, buckets)) if last else ()
+
+
+def uncompared(conn: sa.Connection, window: Window, settings: Settings) -> tuple[str, ...]:
+    """The segments that the window before lacks, or writes in another way; none if it has no segments at all."""
+    if not _of_previous_window(conn, window, campaign.c.buckets):
+        return ()
+    compared = settings.segments.shared(_settings_before(conn, window).segments)
+    return tuple(name for name in settings.segments.names if name not in compared)
 
 
 def _settings_before(conn: sa.Connection, window: Window) -> Settings:

@@ -116,7 +116,7 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
         table.add_row(f"skipped: {reason}", f"{count:,}", "")
     console.print(table)
     if preview.cost is not None:
-        console.print(f"About {formats.money(preview.cost, currency())} at the price of an SMS segment.")
+        console.print(f"At most {formats.money(preview.cost, currency())} at the price of an SMS segment.")
     if SkipReason.TOO_LATE in skipped:
         console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")
 

@@ -13,6 +13,9 @@ from engage.errors import NotReady
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, inbound_sms, message
 
+_IDENTIFYING = ("registered_at", "last_session_at", "first_purchase_at", "last_purchase_at", "favourite_item")
+"""Numbers of campaigns by which a customer could be found in the records of a till, or in a log."""
+
 
 @dataclass(frozen=True)
 class ErasureSummary:
@@ -47,7 +50,9 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
         events = sum(conn.execute(delete).rowcount for delete in logs)
         stand_in = -secrets.randbelow(2**62) - 1
         for table in (customer_activity, customer_bucket, message):
-            conn.execute(sa.update(table).where(table.c.customer_id == customer_id).values(customer_id=stand_in))
+            blank = {name: None for name in _IDENTIFYING if name in table.c}
+            theirs = table.c.customer_id == customer_id
+            conn.execute(sa.update(table).where(theirs).values(customer_id=stand_in, **blank))
     return ErasureSummary(known=bool(removed), events=events, messages=len(hashes))
 
 

@@ -56,7 +56,8 @@ def _guard(found: Report) -> Step:
     guard = found.record.guard
     findings = counted(len(guard.findings), "finding")
     if not guard.findings:
-        return Step("Guard", "done", "nothing odd") if found.buckets else Step("Guard", "todo")
+        words = f"nothing odd; {guard.caveat}" if guard.caveat else "nothing odd"
+        return Step("Guard", "done", words) if found.buckets else Step("Guard", "todo")
     if guard.stands:
         return Step("Guard", "stopped" if found.record.may_text else "done", findings)
     return Step("Guard", "done", f"{findings}, ignored")

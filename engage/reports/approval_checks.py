@@ -39,13 +39,16 @@ def checks(found: Campaign, *, as_of: datetime) -> list[Check]:
 def _guard(found: Campaign) -> Check:
     guard = found.guard
     if not guard.findings:
-        return Check("Guard", good=True, words="nothing odd")
+        words = f"nothing odd; {guard.caveat}" if guard.caveat else "nothing odd"
+        return Check("Guard", good=not guard.caveat, words=words)
     by = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
     sentences = tuple(one.sentence for one in guard.findings)
     return Check("Guard", good=False, words=counted(len(sentences), "finding") + by, notes=sentences)
 
 
 def _opt_out(settings: Settings) -> Check:
+    if not settings.texted:
+        return Check("Opt-out", good=False, words="no segment has a text")
     silent = [
         name for name in settings.texted if not all(map(says_how_to_opt_out, settings.message_texts(name).values()))
     ]
@@ -58,6 +61,8 @@ def _opt_out(settings: Settings) -> Check:
 def _texts(settings: Settings) -> Iterator[Check]:
     warnings = tuple(f"{name}: {one}" for name in settings.texted for one in settings.text_warnings(name))
     segments = {name: settings.typical_segments(name) for name in settings.texted}
+    if not segments:
+        return
     words = ", ".join(f"{name} takes {counted(count, 'SMS segment')}" for name, count in segments.items())
     yield Check("Texts", good=not warnings, words=f"{words} with a long name", notes=warnings)
 

@@ -5,13 +5,14 @@
 
 from engage.segments.fields import FIELDS, Field, Unit
 from engage.segments.matching import matches, segment_of
-from engage.segments.reading import SEGMENT_NAME, parse, read
+from engage.segments.reading import SEGMENT_NAME, THRESHOLD_NAME, masked, parse, read
 from engage.segments.rules import DEFAULT, AnyOf, Condition, Not, Operator, Rules, Segment
 
 __all__ = [
     "DEFAULT",
     "FIELDS",
     "SEGMENT_NAME",
+    "THRESHOLD_NAME",
     "AnyOf",
     "Condition",
     "Field",
@@ -20,6 +21,7 @@ __all__ = [
     "Rules",
     "Segment",
     "Unit",
+    "masked",
     "matches",
     "parse",
     "read",

@@ -46,6 +46,8 @@ class Field:
     missing: str = ""
     """What it means that a customer has no such value, for the docs and pages; empty if each customer has one."""
     never: str = ""
+    reaches_back: bool = False
+    """Whether it needs the campaign of the window before."""
     one: str = ""
     """How a sentence names a number of 1."""
 
@@ -80,8 +82,9 @@ FIELDS = {
             "last purchase",
             Unit.DAYS,
             "last_purchase_at",
-            missing=f"never bought: {_NEVER}",
-            never="never bought",
+            missing=f"no purchase is known: {_NEVER}",
+            never="no purchase is known",
+            reaches_back=True,
         ),
         Field(
             "days_since_last_session",
@@ -89,8 +92,9 @@ FIELDS = {
             "last session",
             Unit.DAYS,
             "last_session_at",
-            missing=f"never opened the app: {_NEVER}",
-            never="never opened the app",
+            missing=f"no session is known: {_NEVER}",
+            never="no session is known",
+            reaches_back=True,
         ),
         Field(
             "days_since_first_purchase",
@@ -98,8 +102,9 @@ FIELDS = {
             "first purchase",
             Unit.DAYS,
             "first_purchase_at",
-            missing=f"never bought: {_NEVER}",
-            never="never bought",
+            missing=f"no purchase is known: {_NEVER}",
+            never="no purchase is known",
+            reaches_back=True,
         ),
         Field(
             "days_since_registered",
@@ -127,6 +132,7 @@ FIELDS = {
             Unit.SEGMENT,
             "previous_segment",
             missing=f"not in the window before: {_NO}",
+            reaches_back=True,
         ),
         Field(
             "previous_total_spend",
@@ -135,6 +141,7 @@ FIELDS = {
             Unit.AMOUNT,
             "previous_total_spend_cents",
             missing=f"not in the window before: {_NO}",
+            reaches_back=True,
         ),
         Field(
             "spend_change",
@@ -142,6 +149,7 @@ FIELDS = {
             "change of spend",
             Unit.PERCENT,
             missing=f"no spend in the window before: {_NO}",
+            reaches_back=True,
         ),
     )
 }

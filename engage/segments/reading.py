@@ -26,9 +26,16 @@ LARGEST = Decimal(10) ** 9
 NAME_FORM = "a name of 1 to 30 capital letters, digits and _ that starts with a letter, such as LAPSING"
 
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
-_LINE = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*(\S+)\s*")
+_LINE = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*([^\s<>=!]\S*)\s*")
+_LONGEST_LINE = 200
 _NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,6})?")
-_THRESHOLD = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
+THRESHOLD_NAME = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
+_MASKED = (
+    "access_key", "access_token", "api_key", "apikey", "auth_header", "authorization", "bearer", "connection_string",
+    "dsn", "keyfile_dict", "passphrase", "passwd", "password", "private_key", "proxies", "proxy", "proxy_password",
+    "secret", "service_account", "service_key", "token", "webhook_url",
+)  # fmt: skip
+"""Airflow's DEFAULT_SENSITIVE_FIELDS; a test compares the two."""
 _EXAMPLE = '{"segments": [{"name": "BOOST", "when": ["total_spend < low_spend_threshold"]}], "otherwise": "NONE"}'
 _OPERATORS = ", ".join(Operator)
 
@@ -62,7 +69,7 @@ def condition(line: str) -> Condition:
     Raises:
         ValueError: what is wrong with the line, and what is allowed.
     """
-    parts = _LINE.fullmatch(line)
+    parts = _LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
     if not parts:
         raise ValueError("a condition is a field, an operator and a value, such as liked > 0")
     name, sign, value = parts.groups()
@@ -81,7 +88,8 @@ def _value(field: Field, text: str) -> Decimal | str:
         if not SEGMENT_NAME.fullmatch(text):
             raise ValueError(f"{_cut(text)} is not the name of a segment, which is {NAME_FORM}")
         return text
-    if _THRESHOLD.fullmatch(text):
+    if THRESHOLD_NAME.fullmatch(text):
+        _require_shown(text)
         return text
     if not _NUMBER.fullmatch(text) or abs(Decimal(text)) > LARGEST:
         raise ValueError(
@@ -145,6 +153,17 @@ class _Reader:
 def _require_name(name: object, where: str) -> None:
     if not isinstance(name, str) or not SEGMENT_NAME.fullmatch(name):
         raise ValueError(f"the name of {where} is {_cut(json.dumps(name))}, and it takes {NAME_FORM}")
+    _require_shown(name)
+
+
+def masked(name: str) -> str | None:
+    """The word in a name for which Airflow hides a Variable's value; None if it shows it."""
+    return next((word for word in _MASKED if word in name.lower()), None)
+
+
+def _require_shown(name: str) -> None:
+    if word := masked(name):
+        raise ValueError(f"{name} is not allowed: Airflow shows *** for a Variable with {word!r} in its name")
 
 
 def _require_unique(names: list[str]) -> None:

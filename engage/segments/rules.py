@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from engage.segments.fields import FIELDS
+
 
 class Operator(StrEnum):
     """How a condition compares."""
@@ -103,6 +105,13 @@ class Rules(_Frozen):
         """The thresholds that the conditions name, each once, in order."""
         named = (one.threshold for segment in self.segments for one in segment.conditions())
         return tuple(dict.fromkeys(name for name in named if name))
+
+    @property
+    def reaching_back(self) -> tuple[str, ...]:
+        """The segments with a condition that needs the campaign of the window before."""
+        return tuple(
+            one.name for one in self.segments if any(FIELDS[each.field].reaches_back for each in one.conditions())
+        )
 
     def shared(self, other: Rules) -> tuple[str, ...]:
         """The segments that both rules write alike, as far as they agree from the first one on.

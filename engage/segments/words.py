@@ -94,7 +94,10 @@ class Words:
             return f"{field.never}, so longer ago than {limit} days"
         than = holds if self._holds(one) else not_so
         verb = "are" if field.unit is Unit.NUMBER and found != 1 else "is"
-        return f"{self._subject(field, found)} {verb} {than} {limit}"
+        subject = self._subject(field, found)
+        if isinstance(found, Fraction) and found != one.value and self._limit(field, _decimal(found)) == limit:
+            subject = f"{field.words} {_decimal(found, 6):f}"  # two decimals would show them as equal
+        return f"{subject} {verb} {than} {limit}"
 
     def _subject(self, field: Field, found: Fraction | str) -> str:
         if isinstance(found, str):
@@ -114,7 +117,7 @@ class Words:
         return f"{self._number(limit.normalize())}{'%' if field.unit is Unit.PERCENT else ''}"
 
 
-def _decimal(found: Fraction) -> Decimal:
+def _decimal(found: Fraction, places: int = 3) -> Decimal:
     """A value rounded for people."""
     exact = Decimal(found.numerator) / Decimal(found.denominator)
-    return round(exact, 3).normalize() if exact != exact.to_integral() else exact
+    return round(exact, places).normalize() if exact != exact.to_integral() else exact

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from engage.segments import DEFAULT, Rules, parse
+from engage.segments import DEFAULT, THRESHOLD_NAME, Rules, masked, parse
 from engage.settings.field_types import MessageText, Number
 
 A_TEXT = "a text of 1 to 1000 characters"
@@ -34,13 +34,14 @@ class Custom:
 
 _THRESHOLD: TypeAdapter[Decimal] = TypeAdapter(Annotated[Number, _LIMITS])
 _MESSAGE: TypeAdapter[str] = TypeAdapter(MessageText)
-_THRESHOLD_NAME = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
 _MESSAGE_NAME = re.compile(r"message_([a-z][a-z0-9_]{0,29})")
 
 
 def custom(name: str) -> Custom | None:
     """What the setting ``name`` is, if staff may choose that name."""
-    if _THRESHOLD_NAME.fullmatch(name):
+    if masked(name):
+        return None
+    if THRESHOLD_NAME.fullmatch(name):
         words = name.removesuffix("_threshold").replace("_", " ")
         return Custom(
             name, A_THRESHOLD, f"The number that rules name {name}.", f"{words.capitalize()} threshold", _THRESHOLD

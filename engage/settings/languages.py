@@ -50,7 +50,11 @@ def _segment(name: str) -> str:
 def _by_language(segment: str, found: object, context: Any) -> dict[str, str]:
     if not isinstance(found, dict):
         raise ValueError(f'segment {segment} takes an object of languages and texts, such as {{"es": "…"}}')
-    return {_tag(segment, language): _text(segment, language, text, context) for language, text in found.items()}
+    tags = [_tag(segment, language) for language in found]
+    for tag in tags:
+        if tags.count(tag) > 1:
+            raise ValueError(f"segment {segment}: the language {tag} stands twice")
+    return {tag: _text(segment, tag, text, context) for tag, text in zip(tags, found.values(), strict=True)}
 
 
 def _tag(segment: str, language: str) -> str:

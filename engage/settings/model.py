@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from engage.segments import DEFAULT, Rules
+from engage.segments.warnings import warnings as rule_warnings
 from engage.settings import languages
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, edited_from
@@ -172,17 +173,13 @@ class Settings(BaseModel):
         """Whether phone numbers and sending hours are checked."""
         return self.real or self.sandbox_strict
 
-    @property
-    def low_spend_cents(self) -> int:
-        return int(self.low_spend_threshold * 100)
-
     def threshold(self, name: str) -> Decimal:
         """The number of a threshold.
 
         Raises:
             KeyError: there is none of this name.
         """
-        found = getattr(self, name, None)
+        found = self._value(name)
         if not isinstance(found, Decimal):
             raise KeyError(name)
         return found
@@ -231,15 +228,33 @@ class Settings(BaseModel):
         return max(Template.parse(text).typical_segments() for text in self.message_texts(segment).values())
 
     def _own_text(self, segment: str) -> str | None:
-        return getattr(self, message_name(segment), None)
+        found = self._value(message_name(segment))
+        return found if isinstance(found, str) else None
+
+    def _value(self, name: str) -> object:
+        """The value of a setting, fixed or chosen; None without one."""
+        chosen = (self.__pydantic_extra__ or {}).get(name)
+        return getattr(self, name) if name in type(self).model_fields else chosen
 
     def text_warnings(self, segment: str) -> tuple[str, ...]:
         """What the operator should know of a segment's texts before they go out."""
-        return tuple(
-            f"{language + ': ' if language else ''}{warning}"
-            for language, text in self.message_texts(segment).items()
-            for warning in text_warnings.warnings(text)
-        )
+        found = []
+        for language, text in self.message_texts(segment).items():
+            warnings = text_warnings.warnings(text)
+            if language and not language.startswith("en"):
+                warnings += text_warnings.english_words(text)
+            found += [f"{language}: {one}" if language else one for one in warnings]
+        return tuple(found)
+
+    def warnings(self) -> list[str]:
+        """What is odd about the rules and the texts, although they are allowed."""
+        found = rule_warnings(self.rules)
+        found += [
+            f"engage_messages has texts for {name}, and no customer gets them: it is no segment with a text of its own."
+            for name in self.messages
+            if name not in self.texted
+        ]
+        return found + [f"{name}: {warning}" for name in self.texted for warning in self.text_warnings(name)]
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values for the campaign; ``from_snapshot`` reads them back. Alert addresses stay out of it."""

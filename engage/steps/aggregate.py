@@ -44,7 +44,9 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         campaign.hold_results(step.conn, window.previous())
-        before = partitions.find(step.conn, customer_bucket, window.previous())
+        before = None
+        if campaign.settings_of_results(step.conn, window.previous()) is not None:  # else its rows are out of date
+            before = partitions.find(step.conn, customer_bucket, window.previous())
         events = valid_events.any_app_event(step.conn, window)
         favourites = events and step.settings.uses("favourite_item")
         wanted = activity(window, before, app_events=events, favourite_items=favourites)

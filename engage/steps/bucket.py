@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,14 +17,20 @@ from engage.storage import partitions
 from engage.storage.schema import customer_activity, customer_bucket
 from engage.window import Window
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class BucketSummary:
-    """Customers by bucket; ``frozen``: an earlier run computed them. ``guard``: the guard's findings, or empty."""
+    """Customers by bucket; ``frozen``: an earlier run computed them.
+
+    ``guard``: the guard's findings, or empty. ``warnings``: what it did not check, or empty.
+    """
 
     buckets: dict[str, int]
     frozen: bool = False
     guard: str = ""
+    warnings: str = ""
 
 
 def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
@@ -40,12 +47,15 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
         buckets = dict.fromkeys(step.settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
-        checked = found.guard.with_buckets(guard.of_buckets(step.conn, window, step.settings, buckets))
+        odd = guard.of_buckets(step.conn, window, step.settings, buckets)
+        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, step.settings))
+        if checked.caveat:
+            log.warning("The guard has %s.", checked.caveat)
         counted = distribution(step.conn, window, step.settings)
         step.save(
             status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json(), guard=checked.to_json()
         )
-        return BucketSummary(buckets, guard=checked.note)
+        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat)
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,6 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, guard, valid_events
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents
-from engage.segments.warnings import warnings
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, RejectReason
 from engage.storage import partitions
@@ -72,18 +72,29 @@ def extract(
             buckets=None,
             guard=found.to_json(),
         )
+        odd = _warnings(step.conn, window, settings)
     if options.may_text(window, settings, as_of):
         found.enforce(window)
-    return ExtractSummary(valid, rejected, guard=found.note, warnings=" ".join(_warnings(settings)))
+    return ExtractSummary(valid, rejected, guard=found.note, warnings=" ".join(odd))
 
 
-def _warnings(settings: Settings) -> list[str]:
+def _warnings(conn: sa.Connection, window: Window, settings: Settings) -> list[str]:
     """Log what is odd about the rules and the texts, and return it."""
-    found = warnings(settings.rules)
-    found += [f"{name}: {warning}" for name in settings.texted for warning in settings.text_warnings(name)]
+    found = [*settings.warnings(), *_unknown_before(conn, window, settings)]
     for warning in found:
         log.warning("%s", warning)
     return found
+
+
+def _unknown_before(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[str]:
+    """Whether segments need numbers of the window before that no campaign has."""
+    before = campaign.settings_of_results(conn, window.previous())
+    segments = settings.segments.reaching_back
+    if segments and (before is None or "segments" not in before):  # a version without segments knew no times
+        yield (
+            f"No purchase or session before {window.start:%Y-%m-%d} is known, as no campaign of the window before has "
+            f"kept them: {', '.join(segments)} may have customers who bought earlier. Compute the window before first."
+        )
 
 
 def _ignored_by(options: RunOptions, run_id: str) -> str | None:

@@ -238,8 +238,8 @@ customer_bucket = sa.Table(
     _time("first_purchase_at", comment="as last_session_at"),
     _time("last_purchase_at", comment="as last_session_at"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
-    comment="One row per window and customer: the bucket, and the values that decided it. "
-    "The thresholds are in campaign.settings.",
+    comment="One row per window and customer: the segment, and what the next window carries on. "
+    "The values that decided it are in customer_activity, the rules in campaign.settings.",
     postgresql_partition_by="LIST (window_start)",
 )
 

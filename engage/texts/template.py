@@ -35,6 +35,13 @@ NEVER_BOUGHT = "many"
 """Replaces the days since the last purchase of a customer who never bought: many days."""
 NO_FAVOURITE = "your favourite"
 """Replaces a missing favourite item."""
+ENGLISH = {
+    "name": (NAMELESS, "A customer without a name"),
+    "first_name": (NAMELESS, "A customer without a name"),
+    "days_since_last_purchase": (NEVER_BOUGHT, "A customer who never bought"),
+    "favourite_item": (NO_FAVOURITE, "A customer without a favourite"),
+}
+"""The English words that replace a missing value, and which customers read them, by placeholder."""
 
 _JOINERS = "\u200c\u200d"  # spelling in several scripts, and emoji, need them
 _SAMPLE = {

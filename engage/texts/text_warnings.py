@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from engage.texts import sms_segments
 from engage.texts.characters import named, place
-from engage.texts.template import PLACEHOLDERS, Template
+from engage.texts.template import ENGLISH, PLACEHOLDERS, Template
 
 _SHOWN = 3
 """Characters that one warning names."""
@@ -43,6 +43,15 @@ def warnings(text: str) -> tuple[str, ...]:
     """Sentences about a template that ``Template.parse`` accepts; none if all is well."""
     text = unicodedata.normalize("NFC", text)
     return tuple(filter(None, (costly_characters(text), *_false_placeholders(text))))
+
+
+def english_words(text: str) -> tuple[str, ...]:
+    """Which English words some customers would read in a text of another language."""
+    return tuple(
+        f"{who} reads “{word}” in place of {{{{ {name} }}}}."
+        for name, (word, who) in ENGLISH.items()
+        if name in Template.parse(text).placeholders
+    )
 
 
 def costly_characters(text: str) -> str:

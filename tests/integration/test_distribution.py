@@ -22,6 +22,11 @@ from tests.integration.conftest import KEY
 THRESHOLDS = [("100", "5"), ("0", "0"), ("123.45", "4.9"), ("300", "4.875"), ("1000000000", "1000000"), ("0.01", "0.1")]
 
 
+def all_in(bins):
+    """The customers in all bins of all segments."""
+    return sum(map(sum, bins.values()))
+
+
 @pytest.fixture
 def customers(world):
     seed(world.engine, world.window, 800, 1, hash_key=KEY)
@@ -41,9 +46,10 @@ def test_every_customer_is_in_the_bin_that_their_numbers_are_in(world, customers
     spend = customers.total_spend_cents.map(lambda cents: by_hand(found.spend, cents))
     sessions = customers.sessions.map(lambda number: by_hand(found.sessions, number))
     assert found.cells == pd.Series(zip(spend, sessions, customers.bucket, strict=True)).value_counts().to_dict()
-    assert sum(found.by_spend()) == sum(found.by_sessions()) == len(customers)
-    assert len(found.by_spend()) == found.spend.bins < 4 * BINS
-    assert len(found.by_sessions()) == found.sessions.bins < 4 * BINS
+    assert all_in(found.spend_by_bucket()) == all_in(found.sessions_by_bucket()) == len(customers)
+    assert {len(bins) for bins in found.spend_by_bucket().values()} == {found.spend.bins}
+    assert {len(bins) for bins in found.sessions_by_bucket().values()} == {found.sessions.bins}
+    assert max(found.spend.bins, found.sessions.bins) < 4 * BINS
 
 
 def by_hand(side, value):
@@ -121,7 +127,7 @@ def test_what_is_kept_is_what_was_counted(world, customers, low, high):
 
 def test_a_page_counts_no_customer_whom_the_step_has_counted(world, customers, monkeypatch):
     monkeypatch.setattr(distribution_module, "distribution", pytest.fail)
-    assert sum(of(world).by_spend()) == len(customers)
+    assert all_in(of(world).spend_by_bucket()) == len(customers)
 
 
 def test_putting_customers_in_buckets_twice_is_the_same_as_once(world, customers):
@@ -160,7 +166,7 @@ def test_a_page_neither_waits_for_a_step_nor_keeps_a_count_beside_it(world, cust
     world.execute(sa.text("UPDATE campaign SET distribution = NULL"))
     with world.engine.begin() as conn:
         campaign.locked(conn, world.window)
-        assert sum(of(world).by_spend()) == len(customers)
+        assert all_in(of(world).spend_by_bucket()) == len(customers)
     assert kept(world) is None
 
 

@@ -82,7 +82,7 @@ def test_it_takes_a_snapshot_of_the_settings(world):
     world.extract(low_spend_threshold="120")
     with world.engine.connect() as conn:
         found = campaign.find(conn, world.window)
-    assert found.settings.low_spend_cents == 12_000
+    assert found.settings.low_spend_threshold == 120
     assert world.value("SELECT settings ->> 'low_spend_threshold' FROM campaign") == "120.0"
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from engage.campaigns import distribution
 from engage.reports import report
+from engage.reports.approval_checks import checks
 from engage.reports.customer_history import view
 from engage.segments import segment_of
 from engage.steps.seed import seed
@@ -112,7 +114,9 @@ def test_the_customer_page_says_which_condition_decided(world: World, customers_
     assert why("liked, bought long ago") == (
         "LAPSING: last purchase 34 days before the window's end is more than 28; 1 like is more than 0."
     )
-    assert why("liked, never bought") == ("LAPSING: never bought, so longer ago than 28 days; 1 like is more than 0.")
+    assert why("liked, never bought") == (
+        "LAPSING: no purchase is known, so longer ago than 28 days; 1 like is more than 0."
+    )
     assert why("frequent") == "REWARD: 5.125 sessions a week are more than 5."
     assert why("liked, bought lately") == (
         "Not REWARD: 0 sessions a week are not more than 5. Not LAPSING: last purchase 28 days before the window's end "
@@ -191,3 +195,90 @@ def test_the_segment_before_and_the_change_of_spend_reach_the_next_window(world:
     assert dict(
         world.rows(f"SELECT customer_id, bucket FROM customer_bucket WHERE window_start = '{world.window.start}'")
     ) == {fallen: "FALLEN", kept: "NONE"}  # type: ignore[comparison-overlap]
+
+
+# --- what a campaign cannot know, or does not check
+
+BACK = json.dumps({"segments": [{"name": "GONE", "when": ["days_since_last_purchase > 300"]}]})
+
+
+def test_numbers_that_no_campaign_of_the_window_before_has_kept_are_a_warning(world: World) -> None:
+    world.purchase(world.customer(), 500)
+    assert world.extract(segments=BACK).warnings == (
+        "No purchase or session before 2026-09-14 is known, as no campaign of the window before has kept them: GONE "
+        "may have customers who bought earlier. Compute the window before first."
+    )
+    assert world.extract().warnings == ""
+    earlier = World(world.engine, world.window.previous(), now=world.now)
+    earlier.purchase(1, 500)
+    earlier.computed()
+    assert world.extract(segments=BACK).warnings == ""
+
+
+def test_what_a_campaign_is_about_to_compute_anew_is_not_carried_on(world: World) -> None:
+    ada = world.customer()
+    earlier = World(world.engine, world.window.previous(), now=world.now)
+    for each in (earlier, world):
+        each.purchase(ada, 500)
+    earlier.computed()
+    earlier.extract(low_spend_threshold="1")
+    world.computed()
+    query = f"SELECT previous_segment FROM customer_activity WHERE window_start = '{world.window.start}'"
+    assert world.rows(query) == [(None,)]
+
+
+def test_segments_that_the_guard_cannot_compare_are_named(world: World) -> None:
+    ada = world.customer()
+    earlier = World(world.engine, world.window.previous(), now=world.now)
+    for each in (earlier, world):
+        each.purchase(ada, 500)
+    earlier.computed()
+    assert world.computed().warnings == ""
+    flipped = json.dumps({"segments": [{"name": "BOOST", "when": ["total_spend > low_spend_threshold"]}]})
+    caveat = "BOOST, NONE not compared with the window before, as a rule has changed"
+    assert world.computed(segments=flipped, guard_max_shift_points=25).warnings == caveat
+    with world.engine.connect() as conn:
+        found = report.of(conn, world.window).record
+    [guard] = [check for check in checks(found, as_of=world.now) if check.name == "Guard"]
+    assert (guard.good, guard.words) == (False, f"nothing odd; {caveat}")
+
+
+def test_a_list_without_any_text_is_a_check_that_fails(world: World) -> None:
+    world.purchase(world.customer(), 500)
+    world.computed(segments=json.dumps({"segments": [{"name": "QUIET", "when": ["sessions = 0"]}]}))
+    with world.engine.connect() as conn:
+        found = checks(report.of(conn, world.window).record, as_of=world.now)
+    [opt_out] = [check for check in found if check.name == "Opt-out"]
+    assert (opt_out.good, opt_out.words) == (False, "no segment has a text")
+    assert "Texts" not in [check.name for check in found]
+
+
+def test_a_value_close_to_its_limit_is_not_shown_as_equal(world: World) -> None:
+    ada = world.customer()
+    for cents in (3333, 3333, 3334):
+        world.purchase(ada, cents)
+    world.computed(segments=json.dumps({"segments": [{"name": "MEAN", "when": ["average_purchase > 33.33"]}]}))
+    with world.engine.connect() as conn:
+        why = view(conn, ada)["campaign"]["why"]
+    assert why == "MEAN: average purchase 33.333333 is more than 33.33."
+
+
+def test_a_customer_at_the_limit_is_drawn_on_the_side_of_the_segment(world: World) -> None:
+    world.purchase(world.customer(), 100_00)
+    world.purchase(world.customer(), 100_01)
+    world.computed(segments=json.dumps({"segments": [{"name": "RICH", "when": ["total_spend > 100"]}]}))
+    with world.engine.begin() as conn:
+        found = distribution.of(conn, world.window, report.of(conn, world.window).record.require_settings())
+    assert {name: spend < found.spend.below for spend, _, name in found.cells} == {"RICH": False, "NONE": True}
+
+
+def test_a_distribution_that_a_page_of_an_earlier_version_has_kept_is_counted_again(world: World) -> None:
+    world.purchase(world.customer(), 500)
+    world.computed()
+    with world.engine.begin() as conn:
+        settings = report.of(conn, world.window).record.require_settings()
+        expected = distribution.of(conn, world.window, settings)
+    old = expected.to_json() | {"cells": [[0, 0, 1]]}
+    world.execute(sa.text("UPDATE campaign SET distribution = :old").bindparams(sa.bindparam("old", old, sa.JSON)))
+    with world.engine.begin() as conn:
+        assert distribution.of(conn, world.window, settings) == expected

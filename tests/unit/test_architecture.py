@@ -36,7 +36,7 @@ ROOMS = {
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
-    "campaigns": "errors window statuses settings storage alert_outbox",
+    "campaigns": "errors window statuses segments settings storage alert_outbox",
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
     "steps": "errors window statuses segments settings storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -245,3 +246,57 @@ def test_a_wrong_text_in_a_language_is_named(value, sentence):
 
 def test_the_limits_are_those_of_the_docs():
     assert (reading.MAX_SEGMENTS, reading.MAX_DEPTH, reading.MAX_CONDITIONS) == (20, 3, 20)
+
+
+# --- names
+
+
+def test_a_segment_may_have_the_name_of_a_method_of_the_settings():
+    assert from_variables(segments=one("liked > 0", name="TEXTS")).texted == ()
+    with_text = from_variables(segments=one("liked > 0", name="TEXTS"), message_texts="Hi. Reply STOP.")
+    assert with_text.message("TEXTS") == "Hi. Reply STOP."
+
+
+@pytest.mark.parametrize("name", ["SECRET_MENU", "TOKEN", "API_KEY", "OLD_PASSWORD_2"])
+def test_a_segment_whose_text_airflow_would_mask_is_refused(name):
+    assert "Airflow shows *** for a Variable with" in refusal(segments=one("liked > 0", name=name))
+
+
+def test_a_threshold_that_airflow_would_mask_is_refused():
+    assert "Airflow shows *** for a Variable with" in refusal(segments=one("liked > secret_threshold"))
+    with pytest.raises(SettingsError, match="is not a setting"):
+        settings.validate({"token_threshold": "1"})
+
+
+def test_a_half_of_a_character_is_refused():
+    assert "it has a half of a character" in refusal(segments='{"segments": [{"name": "A", "when": ["\\ud800 > 0"]}]}')
+
+
+def test_a_long_line_is_refused_at_once():
+    started = perf_counter()
+    assert "a condition is a field, an operator and a value" in refusal(segments=one("a" + "<" * 15_000 + " b c"))
+    assert perf_counter() - started < 1
+
+
+# --- languages that are not used as they were meant
+
+
+def test_two_spellings_of_a_language_are_refused():
+    wrong = json.dumps({"REWARD": {"es-MX": "Uno", "es_mx": "Dos"}})
+    assert "the language es-mx stands twice" in refusal(messages=wrong)
+
+
+@pytest.mark.parametrize("segment", ["REWRAD", "NONE"])
+def test_texts_of_a_segment_that_is_not_texted_are_a_warning(segment):
+    found = from_variables(messages=json.dumps({segment: {"es": "Hola. Responde STOP."}}))
+    assert found.warnings() == [
+        f"engage_messages has texts for {segment}, and no customer gets them: it is no segment with a text of its own."
+    ]
+
+
+def test_english_words_in_another_language_are_a_warning():
+    spanish = "Hola {{ first_name }}. Responde STOP."
+    found = from_variables(messages=json.dumps({"REWARD": {"es": spanish, "en-GB": spanish}}))
+    assert found.text_warnings("REWARD") == (
+        "es: A customer without a name reads “there” in place of {{ first_name }}.",
+    )

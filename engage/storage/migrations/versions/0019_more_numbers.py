@@ -45,6 +45,7 @@ ALTER TABLE customer_bucket
     ADD COLUMN last_session_at timestamptz,
     ADD COLUMN first_purchase_at timestamptz,
     ADD COLUMN last_purchase_at timestamptz;
+COMMENT ON TABLE customer_bucket IS 'One row per window and customer: the segment, and what the next window carries on. The values that decided it are in customer_activity, the rules in campaign.settings.';
 COMMENT ON COLUMN customer_bucket.last_session_at IS
   'as in customer_activity, from where the next window carries it on';
 COMMENT ON COLUMN customer_bucket.first_purchase_at IS 'as last_session_at';
@@ -67,6 +68,7 @@ DOWNGRADE = """
 COMMENT ON TABLE app_event IS 'One row per other event of the app. A raw log, partitioned like app_session, by occurred_at. No campaign reads it yet.';
 DROP TABLE item;
 UPDATE campaign SET distribution = NULL;
+COMMENT ON TABLE customer_bucket IS 'One row per window and customer: the bucket, and the values that decided it. The thresholds are in campaign.settings.';
 ALTER TABLE customer_bucket
     DROP COLUMN last_session_at,
     DROP COLUMN first_purchase_at,
