@@ -96,18 +96,19 @@ def preview(conn: sa.Connection, window: Window, draft: Settings) -> SegmentPrev
         (rows.c.customer_id % _SHARES).label("share"),
         rows.c.customer_id,
     ).subquery("both")
+    known = both.c.customer_id > 0  # an erased customer has a negative id
     query = sa.select(
         both.c.now,
         both.c.then,
         sa.func.count().label("customers"),
-        sa.func.min(both.c.customer_id).label("first"),
-        sa.func.max(both.c.customer_id).label("last"),
+        sa.func.min(both.c.customer_id).filter(known).label("first"),
+        sa.func.max(both.c.customer_id).filter(known).label("last"),
     ).group_by(both.c.now, both.c.then, both.c.share)
     moves: dict[tuple[str, str], int] = defaultdict(int)
     found: dict[str, set[int]] = defaultdict(set)
     for row in conn.execute(query):
         moves[row.now, row.then] += row.customers
-        found[row.then] |= {row.first, row.last}
+        found[row.then] |= {row.first, row.last} - {None}
     examples = {name: tuple(sorted(ids)[:SHOWN]) for name, ids in found.items()}
     return SegmentPreview(computed, draft, dict(moves), examples)
 

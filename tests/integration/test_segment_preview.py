@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns.run_options import RunOptions
+from engage.customers import erasure
 from engage.errors import NotReady
 from engage.reports.segment_preview import cost, messages, preview, seconds, sms_segments
 from engage.reports.segment_reach import reach
@@ -127,6 +128,15 @@ def test_each_segment_has_up_to_three_examples_of_its_own(seeded):
         examples = found.examples.get(name, ())
         assert {after[one] for one in examples} <= {name}
         assert len(examples) == min(3, customers) or customers < 20
+
+
+def test_an_erased_customer_is_counted_and_no_example(seeded):
+    for erased in range(1, 400):
+        erasure.forget(seeded.engine, erased, as_of=seeded.now)
+    with seeded.engine.connect() as conn:
+        found = preview(conn, seeded.window, drafted())
+    assert sum(found.after.values()) == 800
+    assert min(one for examples in found.examples.values() for one in examples) >= 400
 
 
 # --- SMS segments, cost and time
