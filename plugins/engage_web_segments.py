@@ -11,8 +11,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
+from engage import segments
 from engage.pages import segments_page
-from engage.pages.segment_draft import read_rules
 from engage.reports.segment_preview import SHOWN
 from engage.segments.reading import MAX_SEGMENTS
 from engage.settings import Change
@@ -83,7 +83,7 @@ def texts(draft: DraftOfTexts, engine: Database, editor: TheEditor) -> JSONRespo
 def read(pasted: Rules) -> JSONResponse:
     """Read the JSON of rules, as the page's rows show them. It changes nothing."""
     try:
-        rules = read_rules(pasted.text)
+        rules = segments.parse(pasted.text)
     except ValueError as exc:  # an error status would be an error in the browser's console
         return JSONResponse({"detail": "", "wrong": f"{str(exc)[:1].upper()}{str(exc)[1:]}."})
     return JSONResponse({"detail": "", "rules": rules.to_json(), "thresholds": rules.thresholds})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from engage import parsing
-from engage.segments import DEFAULT, Rules, parse
+from engage.segments import DEFAULT, THRESHOLD_NAME, parse
 from engage.segments.mistakes import Mistakes, mistakes
 from engage.segments.reading import MAX_TEXT
 from engage.segments.words import phrase
@@ -23,24 +22,14 @@ from engage.settings import (
     in_words,
     label,
     message_name,
+    names_of,
     refusals,
+    rules_in,
     texts,
     usable,
 )
 
 DEFAULTS = texts(Settings())
-
-
-_THRESHOLD = re.compile(r"[a-z][a-z0-9_]*_threshold")
-
-
-def read_rules(text: str) -> Rules:
-    """The rules that a user has pasted.
-
-    Raises:
-        ValueError: names the segment and the line that is wrong, and what is allowed.
-    """
-    return parse(text)
 
 
 def belongs(name: str) -> bool:
@@ -79,8 +68,10 @@ class Draft:
 
     @cached_property
     def wrong(self) -> dict[str, str]:
-        """What is wrong with the page's settings: sentences by setting."""
-        return {name: why for name, why in in_words(self.values).items() if belongs(name)}
+        """What is wrong with the settings that a run would read or the user has changed: sentences by setting."""
+        read = {"segments", "messages", *names_of(rules_in(self.values.get("segments")))}
+        read |= {one.name for one in self.changes}
+        return {name: why for name, why in in_words(self.values).items() if name in read}
 
     @property
     def refused(self) -> bool:
@@ -127,7 +118,7 @@ class Draft:
 
     def _named_thresholds(self) -> set[str]:
         """The thresholds that the rules name, which have a field on the page."""
-        return set(_THRESHOLD.findall(self.values.get("segments", DEFAULTS["segments"])))
+        return set(THRESHOLD_NAME.findall(self.values.get("segments", DEFAULTS["segments"])))
 
     def _named(self, found: Mistakes) -> list[tuple[Any, str]]:
         """The mistakes of each segment with its name as typed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from engage.reports.segment_recipients import recipients
 from engage.segments import FIELDS, Unit
 from engage.segments.warnings import warnings
 from engage.segments.words import HOLDS, phrase
-from engage.settings import PREFIX, Change, Settings, label, message_name, texts
+from engage.settings import PREFIX, Change, label, message_name, texts
 from engage.storage import connection
 from engage.window import Window
 
@@ -92,7 +92,7 @@ def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collectio
         "errors": {},
         "may_save": not draft.refused,
         "segments": _counted(found),
-        "examples": found.examples,
+        "examples": _as_text(found.examples),
         "said": _said(found),
         "parts": {
             "then": html("segments_then.html", **shown),
@@ -152,8 +152,7 @@ def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collect
 def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) -> dict[str, Any]:
     """What the script needs to draw the draft."""
     settings = draft.settings
-    names = {*settings.segments.thresholds, *(name for name in (*Settings.model_fields, *draft.values))}
-    thresholds = {name: str(settings.threshold(name)) for name in sorted(names) if name.endswith("_threshold")}
+    thresholds = {name: str(value) for name, value in settings if name.endswith("_threshold")}
     return {
         "rules": settings.segments.to_json(),
         "stored": {name: text for name, text in draft.base.items() if belongs(name)},
@@ -174,7 +173,7 @@ def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) ->
         ],
         "operators": [[str(sign), words] for sign, words in HOLDS.items()],
         "units": {Unit.DAYS: "days", Unit.PERCENT: "%"},
-        "examples": found.examples,
+        "examples": _as_text(found.examples),
     }
 
 
@@ -229,3 +228,8 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "bars": [_bar(side, tones) for side in (now, then)],
         "flows": flow_svg.flows(tones, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),
     }
+
+
+def _as_text(examples: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
+    """Customers' ids for a script, whose numbers are exact up to 2^53 only."""
+    return {name: list(map(str, ids)) for name, ids in examples.items()}

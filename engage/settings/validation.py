@@ -59,7 +59,10 @@ def usable(values: Mapping[str, Any]) -> Settings:
     """Settings from raw values, with the default in place of each wrong one."""
     wrong = _errors(values)
     right = {name: value for name, value in values.items() if name not in wrong}
-    return Settings.model_validate(right, context=EDITED)
+    found = Settings.model_validate(right, context=EDITED)
+    if wrong.keys() & set(found.segments.thresholds) - Settings.model_fields.keys():  # it has no default
+        found = Settings.model_validate({**right, "segments": DEFAULT}, context=EDITED)
+    return found
 
 
 def _errors(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -297,3 +297,35 @@ def test_a_segment_without_customers_shows_made_up_ones(seeded):
     values = changed(low_spend_threshold="0")
     [page] = pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": []}).values()
     assert "A made-up customer" in text_of(page)
+
+
+# --- Variables that are wrong
+
+
+def everything(**stored):
+    return Editor(stored, {*Settings.model_fields, *stored}, {*Settings.model_fields, *stored})
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"alarm_threshold": "high"},
+        {"message_queue_url": "{{ x }}"},
+        {"low_spend_threshold": "cheap"},
+        {"segments": "{"},
+        {
+            "segments": json.dumps({"segments": [{"name": "A", "when": ["liked > often_threshold"]}]}),
+            "often_threshold": "x",
+        },
+    ],
+)
+def test_a_wrong_variable_leaves_the_page_readable(seeded, stored):
+    text = text_of(pages.segments_page(seeded.engine, Viewer(), everything(**stored), seeded.window))
+    assert "BOOST" in text or "A" in text
+
+
+@pytest.mark.parametrize("stored", [{"alarm_threshold": "high"}, {"message_queue_url": "{{ x }}"}])
+def test_a_wrong_variable_that_no_run_reads_stops_no_draft(seeded, stored):
+    changes = [Change("low_spend_threshold", "120", None)]
+    found = pages.counts(seeded.engine, everything(**stored), seeded.window, changes)
+    assert (found["errors"], found["may_save"]) == ({}, True)
