@@ -23,7 +23,7 @@ demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=100
 up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up
 
-test: lint test-integration test-e2e ## check style and types, then run the tests: under 6 minutes on 2 cores
+test: lint test-integration test-e2e ## check style and types, then run the tests: about 20 minutes on 2 cores
 
 test-fast: lint ## check style and types, then run the unit and DAG tests: under 90 seconds on 2 cores
 	$(RUN) pytest -n 2 tests/unit tests/dags
