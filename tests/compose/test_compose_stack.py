@@ -239,6 +239,7 @@ def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
     expect(frame.get_by_text("may be texted").first).to_be_visible()  # the script is there
     frame.get_by_label("Low spend threshold", exact=True).fill("180.5")
     expect(frame.locator("#then")).not_to_contain_text("as it did")
+    frame.get_by_role("button", name="Take back all changes").click()
     tabs = frame.get_by_role("navigation", name="Engage")
     tabs.get_by_role("link", name="Customers").click()
     search = frame.get_by_label("Id, name, or last digits of the phone")
