@@ -46,6 +46,10 @@ def counted(world, editor=EDITOR, **values):
     return pages.counts(world.engine, editor, world.window, changed(**values))
 
 
+def storing(**values):
+    return Editor(values, Settings.model_fields, Settings.model_fields)
+
+
 def shown(world, viewer=None, editor=EDITOR, window=None):
     return pages.segments_page(world.engine, viewer or Viewer(), editor, window)
 
@@ -126,6 +130,23 @@ def test_a_wrong_variable_is_said_and_stands_at_its_default(seeded):
     page = shown(seeded, editor=editor)
     assert "a list of 1 to 20 segments" in text_of(page)
     assert [one["name"] for one in state_of(page)["rules"]["segments"]] == ["BOOST", "REWARD"]
+
+
+def test_a_wrong_threshold_that_no_rule_names_does_not_hinder_the_page(seeded):
+    page = shown(seeded, editor=storing(alarm_threshold="high"))
+    assert "The settings hold a mistake" not in text_of(page)  # no run reads it
+    assert "alarm_threshold" not in state_of(page)["thresholds"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_wrong_threshold_that_the_rules_name_is_said_and_the_defaults_stand(seeded, alone):
+    others = {} if alone else {"max_segments": "many"}
+    editor = storing(segments=json.dumps(LAPSING), lapsing_days_threshold="high", **others)
+    page = shown(seeded, editor=editor)
+    assert "The settings hold a mistake" in text_of(page)
+    assert "“Lapsing days threshold” is 'high'" in text_of(page)
+    assert [one["name"] for one in state_of(page)["rules"]["segments"]] == ["BOOST", "REWARD"]
+    assert counted(seeded, editor)["errors"]["settings"].keys() >= {"lapsing_days_threshold"}
 
 
 # --- counts
@@ -231,6 +252,17 @@ def test_a_mistake_without_a_place_on_the_page_is_said_as_a_whole(seeded):
     assert "the text of segment GONE in es" in errors["whole"]
     assert "“Idle threshold” is 'x'" in wrong(seeded, idle_threshold="x")["whole"]
     assert wrong(seeded, low_spend_threshold="x")["whole"] == ""
+
+
+def test_a_wrong_variable_that_no_run_reads_hinders_no_draft(seeded):
+    editor = storing(alarm_threshold="high", message_queue_url="{{ x }}")
+    answer = counted(seeded, editor, low_spend_threshold="120")
+    assert answer["errors"] == {}
+    assert answer["may_save"]
+    assert pages.texted(seeded.engine, editor, seeded.window, changed(low_spend_threshold="120"), seeded.now) != {}
+    rules = {"segments": [{"name": "A", "when": ["liked > alarm_threshold"]}], "otherwise": "NONE"}
+    errors = counted(seeded, editor, segments=rules)["errors"]
+    assert errors["settings"].keys() == {"alarm_threshold"}
 
 
 @pytest.mark.parametrize(
