@@ -50,6 +50,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         window = window or windows[0]
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
+        is_old = segment_preview.is_of_earlier_version(conn, window)
         reaches = reach(conn, window, found.all)
         read = {
             name: text_of(conn, window, draft.settings, name, found.examples.get(name, ()))
@@ -70,6 +71,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
         draft=draft,
         settings=draft.settings,
+        is_old=is_old,
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
     )
@@ -224,6 +226,7 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "cost": segment_preview.cost(found.draft, then),
         "seconds": segment_preview.seconds(found.draft, then),
         "furthest": furthest,
+        "is_guarded": furthest in found.draft.segments.shared(found.computed.segments),
         "shift": 100 * (then.get(furthest, 0) - now.get(furthest, 0)) / found.all if found.all else 0.0,
         "bars": [_bar(side, tones) for side in (now, then)],
         "flows": flow_svg.flows(tones, found.moves, f"{formats.counted(found.moved, 'customer')} would move."),

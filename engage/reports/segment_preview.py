@@ -113,6 +113,13 @@ def preview(conn: sa.Connection, window: Window, draft: Settings) -> SegmentPrev
     return SegmentPreview(computed, draft, dict(moves), examples)
 
 
+def is_of_earlier_version(conn: sa.Connection, window: Window) -> bool:
+    """Whether a version computed the window that kept only spend, sessions and purchases. One row shows it."""
+    rows = partitions.of(customer_activity, window)
+    found = conn.execute(sa.select(rows.c.registered_at).limit(1)).first()
+    return found is not None and found.registered_at is None
+
+
 def settings_of(conn: sa.Connection, window: Window) -> Settings:
     """The settings by which the window's customers are in segments.
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from engage.campaigns import valid_events
 from engage.segments import sql
 from engage.sending import eligibility, personal
 from engage.settings import Settings, languages
@@ -138,11 +139,21 @@ def _move(counts: Counter[tuple[str, str | None]], segment: str, why: SkipReason
 def read_by(
     conn: sa.Connection, window: Window, texts: Mapping[str, str], customers: Collection[int]
 ) -> list[Recipient]:
-    """What these customers would read. ``texts``: the templates by language; the empty language is for all others."""
+    """What these customers would read. ``texts``: the templates by language; the empty language is for all others.
+
+    ``aggregate`` keeps favourite items only if a text of then named them, so they are read from the window's events.
+    """
     parsed = {language: Template.parse(text) for language, text in texts.items()}
+    favourite: sa.ColumnElement[str | None] = customer_activity.c.favourite_item
+    source: sa.FromClause = customer.join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
+    if any("favourite_item" in one.placeholders for one in parsed.values()):
+        of_all = valid_events.favourite_items(window)
+        own = sa.select(of_all).where(of_all.c.customer_id.in_(customers)).subquery("own")
+        source = source.join(own, own.c.customer_id == customer.c.customer_id, isouter=True)
+        favourite = sa.func.coalesce(favourite, own.c.favourite_item)
     rows = (
-        sa.select(customer.c.customer_id, customer.c.locale, *personal.COLUMNS)
-        .join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
+        sa.select(customer.c.customer_id, customer.c.locale, *personal.columns(favourite))
+        .select_from(source)
         .where(customer_activity.c.window_start == window.start, customer.c.customer_id.in_(customers))
         .order_by(customer.c.customer_id)
     )

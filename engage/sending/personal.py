@@ -11,16 +11,21 @@ from engage.storage.schema import customer, customer_activity, item
 from engage.texts import template
 from engage.window import Window
 
-_ITEM_NAME = sa.select(item.c.name).where(item.c.item_id == customer_activity.c.favourite_item).scalar_subquery()
-COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
-    customer.c.name,
-    customer_activity.c.total_spend_cents,
-    customer_activity.c.avg_weekly_sessions,
-    customer_activity.c.purchases,
-    customer_activity.c.last_purchase_at,
-    sa.func.coalesce(_ITEM_NAME, customer_activity.c.favourite_item).label("favourite_item"),
-)
-"""Of a customer joined with the window's row of ``customer_activity``."""
+
+def columns(favourite_item: sa.ColumnElement[str | None]) -> tuple[sa.ColumnElement[Any], ...]:
+    """What to read of a customer joined with the window's row of ``customer_activity``, and the favourite's id."""
+    name = sa.select(item.c.name).where(item.c.item_id == favourite_item).scalar_subquery()
+    return (
+        customer.c.name,
+        customer_activity.c.total_spend_cents,
+        customer_activity.c.avg_weekly_sessions,
+        customer_activity.c.purchases,
+        customer_activity.c.last_purchase_at,
+        sa.func.coalesce(name, favourite_item).label("favourite_item"),
+    )
+
+
+COLUMNS = columns(customer_activity.c.favourite_item)
 
 
 def values(row: Any, window: Window) -> dict[str, str]:

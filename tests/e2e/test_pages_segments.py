@@ -267,7 +267,37 @@ def test_rules_are_pasted_as_json(watched: Watched, variables: Variables) -> Non
     expect(page.get_by_role("region", name="Notifications")).to_contain_text("Copied.")
 
 
+@as_op
+def test_pasted_rules_keep_the_texts_that_are_not_set_yet(watched: Watched) -> None:
+    page = opened(watched)
+    card(page, 1).get_by_label("Text for REWARD", exact=True).fill("Soon more. Reply STOP.")
+    card(page, 1).get_by_role("button", name="Add a language to REWARD").click()
+    card(page, 1).get_by_label("Language of a text for REWARD").fill("es")
+    page.get_by_role("button", name="Paste or copy as JSON").click()
+    page.get_by_label("Copy these rules, or paste others").fill(json.dumps(LAPSING))
+    page.get_by_role("button", name="Use these").click()
+    expect(card(page, 2).get_by_label("Text for REWARD", exact=True)).to_have_value("Soon more. Reply STOP.")
+    expect(card(page, 2).get_by_label("Language of a text for REWARD")).to_have_value("es")
+
+
 # --- thresholds
+
+
+@as_op
+def test_the_arrow_keys_pass_the_choice_of_a_new_threshold_without_its_dialog(watched: Watched) -> None:
+    page = opened(watched)
+    choice = page.get_by_label("Number or threshold of condition 1 of BOOST")
+    dialog = page.get_by_role("dialog", name="Make this number a threshold")
+    for leave in ("Enter", "Tab"):
+        choice.focus()
+        page.keyboard.press("End")
+        expect(choice).to_have_value("new")
+        expect(dialog).to_have_count(0)
+        page.keyboard.press(leave)
+        expect(dialog).to_be_visible()
+        expect(dialog.get_by_label("Name")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(choice).to_have_value("low_spend_threshold")
 
 
 def test_a_threshold_is_moved_with_the_keyboard_and_the_counts_follow(watched: Watched) -> None:
@@ -374,6 +404,30 @@ def test_what_another_user_has_set_meanwhile_is_shown_and_not_overwritten(
     dialog.get_by_role("button", name="Set", exact=True).click()
     expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
     assert variables("low_spend_threshold") == "150"
+
+
+@as_op
+def test_languages_that_another_user_has_set_meanwhile_are_kept(
+    watched: Watched, airflow: Airflow, variables: Variables
+) -> None:
+    page = opened(watched)
+    card(page, 0).get_by_role("button", name="Add a language to BOOST").click()
+    card(page, 0).get_by_label("Language of a text for BOOST").fill("es")
+    card(page, 0).get_by_label("Language of a text for BOOST").blur()
+    card(page, 0).get_by_label("Text for BOOST in es").fill("Hola. Responde STOP.")
+    airflow.set_variable("engage_messages", json.dumps({"REWARD": {"fr": "Merci. Reply STOP."}}))
+    set_button(page).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
+    watched.errors.clear()  # the browser counts the answer of 409 as one
+    expect(card(page, 1).locator("[data-language-text]")).to_have_value("Merci. Reply STOP.")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+    assert json.loads(str(variables("messages"))) == {
+        "BOOST": {"es": "Hola. Responde STOP."},
+        "REWARD": {"fr": "Merci. Reply STOP."},
+    }
 
 
 @as_op

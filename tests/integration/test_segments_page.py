@@ -46,6 +46,10 @@ def counted(world, editor=EDITOR, **values):
     return pages.counts(world.engine, editor, world.window, changed(**values))
 
 
+def storing(**values):
+    return Editor(values, Settings.model_fields, Settings.model_fields)
+
+
 def shown(world, viewer=None, editor=EDITOR, window=None):
     return pages.segments_page(world.engine, viewer or Viewer(), editor, window)
 
@@ -128,6 +132,30 @@ def test_a_wrong_variable_is_said_and_stands_at_its_default(seeded):
     assert [one["name"] for one in state_of(page)["rules"]["segments"]] == ["BOOST", "REWARD"]
 
 
+def test_a_wrong_threshold_that_no_rule_names_does_not_hinder_the_page(seeded):
+    page = shown(seeded, editor=storing(alarm_threshold="high"))
+    assert "The settings hold a mistake" not in text_of(page)  # no run reads it
+    assert "alarm_threshold" not in state_of(page)["thresholds"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_wrong_threshold_that_the_rules_name_is_said_and_the_defaults_stand(seeded, alone):
+    others = {} if alone else {"max_segments": "many"}
+    editor = storing(segments=json.dumps(LAPSING), lapsing_days_threshold="high", **others)
+    page = shown(seeded, editor=editor)
+    assert "The settings hold a mistake" in text_of(page)
+    assert "“Lapsing days threshold” is 'high'" in text_of(page)
+    assert [one["name"] for one in state_of(page)["rules"]["segments"]] == ["BOOST", "REWARD"]
+    assert counted(seeded, editor)["errors"]["settings"].keys() >= {"lapsing_days_threshold"}
+
+
+def test_a_window_of_an_earlier_version_is_said_to_lack_numbers(seeded):
+    said = "only spend, sessions and purchases are known, so all other conditions are counted without data"
+    assert said not in text_of(shown(seeded))
+    seeded.execute(sa.text("UPDATE customer_activity SET registered_at = NULL"))
+    assert said in text_of(shown(seeded))
+
+
 # --- counts
 
 
@@ -160,6 +188,15 @@ def test_it_says_what_the_campaign_would_cost_and_how_far_a_segment_moves(world)
     assert "cost at most $0.02" in text
     assert "send in 4 s" in text
     assert "BOOST moves by 50.0 points." in text
+
+
+def test_it_says_whether_the_guard_would_compare_the_segment_that_moves(seeded):
+    guarded = "The guard stops a campaign at more than 25."
+    text = text_of(counted(seeded, low_spend_threshold="200")["parts"]["then"])
+    assert guarded in text
+    text = text_of(counted(seeded, segments=LAPSING, lapsing_days_threshold="1")["parts"]["then"])
+    assert "The guard does not compare it, as its rule or an earlier one has changed." in text
+    assert guarded not in text
 
 
 def test_the_differences_name_each_variable_now_and_then(seeded):
@@ -233,6 +270,17 @@ def test_a_mistake_without_a_place_on_the_page_is_said_as_a_whole(seeded):
     assert wrong(seeded, low_spend_threshold="x")["whole"] == ""
 
 
+def test_a_wrong_variable_that_no_run_reads_hinders_no_draft(seeded):
+    editor = storing(alarm_threshold="high", message_queue_url="{{ x }}")
+    answer = counted(seeded, editor, low_spend_threshold="120")
+    assert answer["errors"] == {}
+    assert answer["may_save"]
+    assert pages.texted(seeded.engine, editor, seeded.window, changed(low_spend_threshold="120"), seeded.now) != {}
+    rules = {"segments": [{"name": "A", "when": ["liked > alarm_threshold"]}], "otherwise": "NONE"}
+    errors = counted(seeded, editor, segments=rules)["errors"]
+    assert errors["settings"].keys() == {"alarm_threshold"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -286,6 +334,19 @@ def test_three_customers_read_the_drafts_text(world):
     assert "EN DASH" in text
     assert "STOP is added" in text
     assert "+1" not in text
+
+
+def test_a_favourite_is_read_although_no_text_of_then_named_it(world):
+    ada, kofi = world.customer(name="Ada"), world.customer(name="Kofi")
+    for item in ("pie", "taco", "taco"):
+        world.app_event(ada, "liked", item)
+    world.sessions(ada)
+    world.execute(sa.text("INSERT INTO item VALUES ('taco', 'Fish taco')"))
+    world.computed()
+    values = changed(message_boost="Try {{ favourite_item }} again. Reply STOP.")
+    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": [ada, kofi]}).values()
+    assert "Try Fish taco again." in text_of(page)
+    assert "Try your favourite again." in text_of(page)
 
 
 def test_a_text_that_cannot_be_read_has_no_preview(seeded):

@@ -99,7 +99,8 @@
   // --- from rows to JSON
 
   function lineOf(row) {
-    const chosen = part(row, "value").value;
+    const select = part(row, "value");
+    const chosen = select.value === NEW_THRESHOLD ? select.dataset.chosen : select.value; // no threshold until it has a name
     return `${part(row, "field").value} ${part(row, "operator").value} ${chosen || part(row, "number").value.trim()}`;
   }
 
@@ -274,7 +275,7 @@
   }
 
   engage.segmentRows = {
-    NEW_THRESHOLD, part, cards, otherwise, nameOf, rowsOf, fieldOf, lineOf, build, read, refresh, offerThresholds,
+    NEW_THRESHOLD, part, cards, otherwise, nameOf, rowsOf, fieldOf, build, read, refresh, offerThresholds,
     offerOperators, offerValues, add, addSegment, removeRow, removeSegment, move, place, dragging,
     start(given, element) {
       state = given;

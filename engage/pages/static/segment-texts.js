@@ -5,6 +5,7 @@
   const rows = engage.segmentRows;
   const { part, cards, nameOf } = rows;
   const shown = new Map(); // the customer whose text is shown, by segment
+  const filled = new WeakMap(); // the name and the languages with which each card was filled
   let state = null;
 
   const setting = (name) => `message_${name.toLowerCase()}`;
@@ -21,8 +22,22 @@
   function fill(card) {
     const name = nameOf(card);
     part(card, "text").value = plain(state.stored[setting(name)] ?? state.defaults[setting(name)] ?? "");
-    const languages = Object.entries(state.languages[name] || {});
-    part(card, "languages").replaceChildren(...languages.map(([tag, text]) => languageRow(tag, text)));
+    fillLanguages(card);
+  }
+
+  const put = (card, languages) => part(card, "languages").replaceChildren(...languages.map(([tag, text]) => languageRow(tag, text)));
+
+  function fillLanguages(card) {
+    put(card, Object.entries(state.languages[nameOf(card)] || {}));
+    filled.set(card, { name: nameOf(card), languages: sorted(languagesOf(card)) });
+  }
+
+  // Another user has set these languages: the cards that this user has edited keep their own.
+  function setLanguages(languages) {
+    const same = cards().filter((card) => !languagesEdited(card));
+    state.languages = languages;
+    same.forEach(fillLanguages);
+    rows.refresh();
   }
 
   function addLanguage(card) {
@@ -42,6 +57,27 @@
   const languagesOf = (card) => Object.fromEntries([...card.querySelectorAll("[data-language]")].map((row) =>
     [part(row, "tag").value.trim().replaceAll("_", "-").toLowerCase(), plain(part(row, "language-text").value)]));
 
+  const sorted = (languages) => JSON.stringify(Object.entries(languages).sort());
+
+  function languagesEdited(card) {
+    const was = filled.get(card);
+    return was?.name !== nameOf(card) || was.languages !== sorted(languagesOf(card));
+  }
+
+  // What stands in the cards, by segment, for ``restore``: new cards take it over.
+  const kept = () => new Map(cards().map((card) => [nameOf(card), {
+    text: part(card, "text").value,
+    languages: [...card.querySelectorAll("[data-language]")].map((row) => [part(row, "tag").value, part(row, "language-text").value]),
+  }]));
+
+  function restore(card, texts) {
+    fill(card);
+    const own = texts.get(nameOf(card));
+    if (!own) return;
+    part(card, "text").value = own.text;
+    put(card, own.languages);
+  }
+
   // The changes of texts against what is set, as values by setting; null deletes a Variable.
   function changed() {
     const found = {};
@@ -52,12 +88,13 @@
       const set = state.stored[setting(name)];
       const fixed = state.defaults[setting(name)];
       if (text !== plain(set ?? fixed ?? "")) found[setting(name)] = text || fixed ? text : null;
+      if (!languagesEdited(card)) return;
       const own = languagesOf(card);
       if (Object.keys(own).length) languages[name] = own;
       else delete languages[name];
     });
-    const sorted = (texts) => JSON.stringify(Object.entries(texts).map(([name, own]) => [name, Object.entries(own).sort()]).sort());
-    if (sorted(languages) !== sorted(state.languages)) found.messages = JSON.stringify(languages);
+    const all = (texts) => JSON.stringify(Object.entries(texts).map(([name, own]) => [name, sorted(own)]).sort());
+    if (all(languages) !== all(state.languages)) found.messages = JSON.stringify(languages);
     return found;
   }
 
@@ -95,7 +132,7 @@
   }
 
   engage.segmentTexts = {
-    fill, addLanguage, removeLanguage, changed, choose, showAll,
+    fill, setLanguages, kept, restore, addLanguage, removeLanguage, changed, choose, showAll,
     start(given) { state = given; },
   };
 })();

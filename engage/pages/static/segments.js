@@ -14,6 +14,7 @@
   let waiting = 0;
   let leaving = null;
   let naming = null; // the row whose number becomes a threshold
+  let stepping = false; // the last key moves through the choices of a select
 
   // --- the draft against what is set
 
@@ -157,8 +158,7 @@
     const row = target.closest("[data-condition]");
     const { dataset } = target;
     if (row && "value" in dataset && target.value === rows.NEW_THRESHOLD) {
-      target.value = dataset.chosen;
-      nameThreshold(row);
+      if (!stepping) nameThreshold(row);
       return;
     }
     if (row && "field" in dataset) rows.offerOperators(row, part(row, "operator").value);
@@ -191,8 +191,26 @@
 
   // --- a new threshold
 
+  const isNew = (field) => field.matches("[data-condition] [data-value]") && field.value === rows.NEW_THRESHOLD;
+
+  // The arrow keys pass each choice of a select: what they pass opens no dialog.
+  function key(event) {
+    stepping = event.key.startsWith("Arrow") || ["Home", "End", "PageUp", "PageDown"].includes(event.key);
+    if (event.key !== "Enter" || !isNew(event.target)) return;
+    event.preventDefault();
+    nameThreshold(event.target.closest("[data-condition]"));
+  }
+
+  function left({ target }) {
+    if (!document.hasFocus()) return; // the user is in another window
+    setTimeout(() => { // the focus is where it goes by then, so that the dialog can give it back
+      if (target.isConnected && isNew(target)) nameThreshold(target.closest("[data-condition]"));
+    });
+  }
+
   function nameThreshold(row) {
     naming = row;
+    part(row, "value").value = part(row, "value").dataset.chosen; // until it has a name
     byId("threshold-name").value = "";
     byId("threshold-name-error").textContent = "";
     byId("threshold-dialog").showModal();
@@ -228,8 +246,9 @@
     if (wrong) return;
     byId("json-dialog").close();
     answer.thresholds.forEach((name) => thresholds.add(name, "")); // the user gives each new one its number
+    const kept = texts.kept(); // what the user has typed and not set yet
     rows.build(answer.rules);
-    cards().forEach(texts.fill);
+    cards().forEach((card) => texts.restore(card, kept));
     changed();
   }
 
@@ -259,7 +278,7 @@
       if (value === null) delete state.stored[name];
       else state.stored[name] = value;
     });
-    if ("messages" in (answer.current || {})) state.languages = JSON.parse(answer.current.messages || "{}");
+    if ("messages" in (answer.current || {})) texts.setLanguages(JSON.parse(answer.current.messages || "{}"));
     if (answer.current?.segments) set = null; // written by another user, so that the draft's differ
     if (answer.current) await count();
     wrong.textContent = answer.text;
@@ -301,6 +320,9 @@
     document.addEventListener("input", edited);
     document.addEventListener("change", chosen);
     list.addEventListener("click", pressed);
+    list.addEventListener("keydown", key);
+    list.addEventListener("pointerdown", () => { stepping = false; });
+    list.addEventListener("focusout", left);
     byId("add-segment").addEventListener("click", () => {
       rows.addSegment();
       changed();
