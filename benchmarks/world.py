@@ -18,7 +18,7 @@ from benchmarks.step import now, timed
 from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT
 from engage.storage import connection, migrations, partitions
-from engage.storage.schema import customer_bucket
+from engage.storage.schema import campaign, customer_bucket
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
@@ -138,9 +138,17 @@ class World:
         rows = partitions.of(customer_bucket, self.window)
         start = sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start")
         others = [column for column in rows.c if column.name != "window_start"]
+        end = sa.cast(window.end, sa.DateTime(timezone=True)).label("window_end")
+        names = [column for column in campaign.c if column.name not in ("window_start", "window_end")]
+        copied = sa.select(start, end, *names).where(campaign.c.window_start == self.window.start)
         with self.engine.begin() as conn:
             partitions.replace(conn, customer_bucket, window, sa.select(start, *others))
+            conn.execute(
+                sa.insert(campaign).from_select(["window_start", "window_end", *(c.name for c in names)], copied)
+            )
         yield
+        with self.engine.begin() as conn:
+            conn.execute(sa.delete(campaign).where(campaign.c.window_start == window.start))
         self.run(f"DROP TABLE {partitions.partition_name(customer_bucket, window)}")
 
     def dump(self, folder: Path) -> None:

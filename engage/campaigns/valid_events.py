@@ -72,12 +72,14 @@ def any_app_event(conn: sa.Connection, window: Window) -> bool:
     return conn.execute(sa.select(partitions.of(app_event, window).c.kind).limit(1)).first() is not None
 
 
-def favourite_items(window: Window) -> sa.Subquery:
+def favourite_items(window: Window, *, as_page: bool = False) -> sa.Subquery:
     """``customer_id, favourite_item``: the item that a customer has viewed or liked most often.
 
-    Of two items as often, it is the one with more likes, then the one with the smaller id.
+    Of two items as often, it is the one with more likes, then the one with the smaller id. With ``as_page`` it reads
+    the table itself, as a page has no right on its partitions.
     """
-    log = partitions.of(app_event, window)
+    within = sa.and_(app_event.c.occurred_at >= window.start, app_event.c.occurred_at < window.end)
+    log = sa.select(app_event).where(within).subquery("log") if as_page else partitions.of(app_event, window)
     item_id = sa.collate(log.c.item_id, "C").label("item_id")  # the same order on every server
     liked = sa.func.count().filter(log.c.kind == AppEventKind.LIKED).label("liked")
     by_item = (

@@ -147,7 +147,7 @@ def read_by(
     favourite: sa.ColumnElement[str | None] = customer_activity.c.favourite_item
     source: sa.FromClause = customer.join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
     if any("favourite_item" in one.placeholders for one in parsed.values()):
-        of_all = valid_events.favourite_items(window)
+        of_all = valid_events.favourite_items(window, as_page=True)
         own = sa.select(of_all).where(of_all.c.customer_id.in_(customers)).subquery("own")
         source = source.join(own, own.c.customer_id == customer.c.customer_id, isouter=True)
         favourite = sa.func.coalesce(favourite, own.c.favourite_item)

@@ -19,7 +19,9 @@ _READ, _ADD = "SELECT", "SELECT, INSERT"
 _HALT = "halted_at, halted_by, halted_why, resumed_at"
 _LOG = "SELECT, INSERT, DELETE"
 _RECORD = "SELECT, INSERT, UPDATE, DELETE"
-_RENUMBER = "SELECT, UPDATE (customer_id)"
+_TIMES = "last_session_at, first_purchase_at, last_purchase_at"
+_ERASE_NUMBERS = f"SELECT, UPDATE (customer_id, registered_at, favourite_item, {_TIMES})"
+_ERASE_SEGMENT = f"SELECT, UPDATE (customer_id, {_TIMES})"
 _ERASE_EVENTS = "SELECT (customer_id), DELETE"
 _SETTLE = (
     "status, reason, provider_message_id, error, error_code, fact, queued_at, unknown_at, accepted_at, sent_at, "
@@ -42,9 +44,9 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.alert: _ADD,
         schema.message: "SELECT, UPDATE",
         schema.message_count: _RECORD,  # its trigger counts for the role that changes a message
-        # erasure leaves the numbers under another id
-        schema.customer_activity: _RENUMBER,
-        schema.customer_bucket: _RENUMBER,
+        # erasure leaves the counts under another id
+        schema.customer_activity: _ERASE_NUMBERS,
+        schema.customer_bucket: _ERASE_SEGMENT,
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, distribution)",  # a page keeps what it had to count itself
@@ -54,10 +56,10 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.inbound_sms: "SELECT (phone_hash), DELETE",
         schema.app_session: _ERASE_EVENTS,
         schema.purchase: _ERASE_EVENTS,
-        schema.app_event: _ERASE_EVENTS,
+        schema.app_event: "SELECT, DELETE",  # a text shows what a customer likes most
         schema.item: _READ,
-        schema.customer_activity: _RENUMBER,
-        schema.customer_bucket: _RENUMBER,
+        schema.customer_activity: _ERASE_NUMBERS,
+        schema.customer_bucket: _ERASE_SEGMENT,
         # a message of unknown outcome is settled
         schema.message: f"SELECT, UPDATE ({_SETTLE}, {_ERASE_MESSAGE})",
         schema.message_count: _RECORD,

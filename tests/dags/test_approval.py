@@ -29,7 +29,7 @@ ASKED = Question(
 def test_the_question_shows_the_list_and_what_each_answer_does():
     text = engage_approval.body(ASKED, "http://airflow/report")
     assert text.startswith(
-        "Messages: **1,200** to BOOST, **3** to REWARD; about 1,203 SMS segments. Not on the list: 7 opted"
+        "Messages: **1,200** to BOOST, **3** to REWARD; at most 1,203 SMS segments. Not on the list: 7 opted"
     )
     assert "BOOST reads:\n\n    Come back!\n\nREWARD reads:\n\n    Thank you.\n\n" in text
     assert "[The campaign's report](http://airflow/report)" in text

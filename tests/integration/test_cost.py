@@ -37,6 +37,6 @@ def test_a_dry_run_says_what_its_messages_would_cost(people, command):
     run = ("run", "--dry-run", "--send-late", "--window-start", start, *unguarded)
     priced = (*run, "--set", "price_per_segment=0.0079")
     assert json.loads(command(*priced, "--json"))["run"]["would_queue"]["cost"] == "0.0237"
-    assert "About $0.02 at the price of an SMS segment." in command(*priced)
+    assert "At most $0.02 at the price of an SMS segment." in command(*priced)
     assert json.loads(command(*run, "--json"))["run"]["would_queue"]["cost"] is None
     assert "at the price of an SMS segment" not in command(*run)

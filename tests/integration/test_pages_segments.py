@@ -192,7 +192,7 @@ def test_a_customers_page_says_why_in_words(written):
         return customer_page(written.engine, VIEWER, str(customer), Settings(), as_of=written.now)
 
     assert "VIP: spend $600 is at least $500; 1 purchase is more than 0." in text_of(page_of(1))
-    assert "LAPSING: never bought, so longer ago than 28 days; 1 like is more than 0." in text_of(page_of(2))
+    assert "LAPSING: no purchase is known, so longer ago than 28 days; 1 like is more than 0." in text_of(page_of(2))
     assert "No message: LAPSING is not texted" in text_of(page_of(2))
     others = text_of(page_of(4))
     assert "Not VIP: spend $200 is less than $500. Not LAPSING:" in others

@@ -88,9 +88,9 @@ def test_rules_put_customers_in_segments_and_text_those_with_a_text(
     assert set(texts) == {ids["liked, bought long ago"], ids["liked, never bought"], ids["frequent"]}
     assert texts[ids["liked, bought long ago"]] == "Hola Ada: Taco al pastor. Responde STOP."
     assert texts[ids["liked, never bought"]] == ("Hi Kofi, Taco al pastor waits since many days. Reply STOP.")
-    assert report.of(world.engine.connect(), world.window).buckets == {
-        "REWARD": 1, "LAPSING": 2, "CURIOUS": 1, "NONE": 3
-    }  # fmt: skip
+    with world.engine.connect() as conn:
+        found_in = report.of(conn, world.window).buckets
+    assert list(found_in.items()) == [("REWARD", 1), ("LAPSING", 2), ("CURIOUS", 1), ("NONE", 3)]
 
 
 def test_twice_is_the_same_as_once(world: World, customers_of_each_kind: dict[str, int]) -> None:

@@ -250,7 +250,7 @@ def test_a_segment_of_any_name_is_shown_with_why(customers, world):
     world.computed(segments=json.dumps(rules | {"otherwise": "OTHERS"}))
     found = told(customers.get())["campaign"]
     assert found["bucket"] == "LAPSING"
-    assert found["why"] == "LAPSING: never bought, so longer ago than 28 days; 1 like is more than 0."
+    assert found["why"] == "LAPSING: no purchase is known, so longer ago than 28 days; 1 like is more than 0."
 
 
 def test_the_latest_of_several_campaigns_is_shown(customers, world, in_window):

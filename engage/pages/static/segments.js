@@ -334,7 +334,8 @@
     byId("threshold-dialog").querySelector("form").addEventListener("submit", named);
     byId("set")?.addEventListener("click", openSet);
     byId("set-dialog")?.querySelector("form").addEventListener("submit", save);
-    leaving = engage.askBeforeLeaving(() => (list.isConnected ? changes().length : 0));
+    const kept = () => list.isConnected && document.getElementById("set-dialog"); // who may set nothing loses nothing
+    leaving = engage.askBeforeLeaving(() => (kept() ? changes().length : 0));
     byId("window_start").addEventListener("change", ({ target }) => {
       const address = `segments?window_start=${target.value}`;
       target.value = list.dataset.window; // until the user has answered
