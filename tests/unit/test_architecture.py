@@ -32,6 +32,7 @@ ROOMS = {
     "process_signals": "",
     "texts": "errors statuses",
     "settings": "errors parsing alert texts",
+    "experiments": "",
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
