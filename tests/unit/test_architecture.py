@@ -33,6 +33,7 @@ ROOMS = {
     "texts": "errors statuses",
     "segments": "parsing window",
     "settings": "errors parsing alert texts segments",
+    "experiments": "",
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",

@@ -1,0 +1,1 @@
+"""What the texts did: statistics over the counts, means and covariances of each arm. No database, no rows, no clock."""
