@@ -277,7 +277,7 @@ def set_a_threshold(page: Page, stack: Stack) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="Low spend threshold")).to_contain_text("180.5")
     dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.locator(".toast")).to_contain_text("The next campaign takes them.")
+    expect(page.locator(".toast")).to_contain_text("The next campaign takes it.")
     with stack.airflow() as airflow:
         path = "/api/v2/variables/engage_low_spend_threshold"
         assert airflow.get(path).raise_for_status().json()["value"] == "180.5"
