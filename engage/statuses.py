@@ -104,6 +104,21 @@ class SkipReason(StrEnum):
     ERASED = auto()
 
 
+class ExperimentArm(StrEnum):
+    """The group of a campaign's experiment that chance puts a customer in."""
+
+    TEXTED = auto()
+    HOLDOUT = auto()
+
+
+class Metric(StrEnum):
+    """What the arms of an experiment are compared by."""
+
+    BOUGHT_AGAIN = auto()
+    SPEND = auto()
+    SESSIONS = auto()
+
+
 class ProviderFact(StrEnum):
     """Why a message did not arrive, as its provider reports it. Only the provider's own module knows its numbers."""
 

@@ -49,7 +49,7 @@ class Overview:
 
 def overview(conn: sa.Connection, customer_id: int, settings: Settings, *, as_of: datetime) -> Overview:
     """The overview of a known customer. ``settings`` are those of the moment."""
-    reason = eligibility.ineligible(settings, cap=None)
+    reason = eligibility.ineligible(settings, cap=None, now=as_of)
     row = conn.execute(
         sa.select(customer.c.phone, customer.c.time_zone, reason.label("reason")).where(
             customer.c.customer_id == customer_id

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import valid_events
 from engage.segments import sql
-from engage.sending import eligibility, personal
+from engage.sending import eligibility, experiment_draw, personal
 from engage.settings import Settings, languages
 from engage.statuses import SkipReason
 from engage.storage import partitions
@@ -25,6 +25,10 @@ from engage.window import Window
 
 MOST_PHONES = 20_000
 """Customers whose phone numbers are checked one by one. A check takes about 50 µs."""
+
+
+Counts = Counter[tuple[str, str | None]]
+"""Customers by segment and reason."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,10 @@ def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: date
     The window has ``customer_activity``.
     """
     cap = eligibility.frequency_cap(conn, window, draft, as_of)
-    own = _candidates(window, draft, cap)
+    own = _candidates(window, draft, cap, as_of)
     query = sa.select(own.c.segment, own.c.reason, sa.func.count()).group_by(own.c.segment, own.c.reason)
     counts = Counter({(row[0], row[1]): row[2] for row in conn.execute(query)})
-    waiting = sum(count for (_, reason), count in counts.items() if reason is None)
+    waiting = sum(count for (_, reason), count in counts.items() if reason in {None, SkipReason.HOLDOUT})
     checked = not draft.strict or waiting <= MOST_PHONES
     if draft.strict and checked:
         _check_phones(conn, own, counts)
@@ -80,8 +84,9 @@ def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: date
     )
 
 
-def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap | None) -> sa.Subquery:
+def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap | None, as_of: datetime) -> sa.Subquery:
     """The customers of segments with a text, each with the reason why no message is queued, or null."""
+    held_out = experiment_draw.holdout_reason(window, draft.holdout_percent)
     rows = partitions.of(customer_activity, window)
     placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery(
         "placed"
@@ -92,7 +97,7 @@ def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap |
             placed.c.segment,
             customer.c.phone,
             customer.c.phone_hash,
-            eligibility.left_out(window, draft, cap).label("reason"),
+            sa.func.coalesce(eligibility.ineligible(draft, cap, as_of), held_out).label("reason"),
         )
         .join(customer, customer.c.customer_id == placed.c.customer_id, isouter=True)
         .where(placed.c.segment == sa.any_(sa.literal(list(draft.texted), ARRAY(sa.Text))))
@@ -101,39 +106,44 @@ def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap |
     )
 
 
-def _check_phones(conn: sa.Connection, own: sa.Subquery, counts: Counter[tuple[str, str | None]]) -> None:
+def _check_phones(conn: sa.Connection, own: sa.Subquery, counts: Counts) -> None:
     """Leave out numbers that no mobile phone can have, then all but the first customer of each phone."""
-    query = sa.select(own.c.segment, own.c.phone).where(own.c.reason.is_(None)).order_by(own.c.customer_id)
+    query = sa.select(own.c.segment, own.c.reason, own.c.phone).where(_drawn(own)).order_by(own.c.customer_id)
     seen: set[str] = set()
-    for segment, number in conn.execute(query):
+    for segment, reason, number in conn.execute(query):
         why = phone.not_textable(number) or (SkipReason.DUPLICATE_PHONE if number in seen else None)
         seen.add(number)
         if why:
-            _move(counts, segment, why, 1)
+            _move(counts, (segment, reason), why)
 
 
-def _leave_out_duplicates(conn: sa.Connection, own: sa.Subquery, counts: Counter[tuple[str, str | None]]) -> None:
+def _leave_out_duplicates(conn: sa.Connection, own: sa.Subquery, counts: Counts) -> None:
     """Of the customers who share a phone and might be texted, keep only the lowest id."""
     shared = (
         sa.select(own.c.phone_hash, sa.func.min(own.c.customer_id).label("first"))
-        .where(own.c.reason.is_(None))
+        .where(_drawn(own))
         .group_by(own.c.phone_hash)
         .having(sa.func.count() > 1)
     )
     firsts = {row.phone_hash: row.first for row in conn.execute(shared)}
     if not firsts:
         return
-    query = sa.select(own.c.segment, own.c.phone_hash, own.c.customer_id).where(
-        own.c.reason.is_(None), own.c.phone_hash == sa.any_(sa.literal(list(firsts), ARRAY(sa.LargeBinary)))
+    query = sa.select(own.c.segment, own.c.reason, own.c.phone_hash, own.c.customer_id).where(
+        _drawn(own), own.c.phone_hash == sa.any_(sa.literal(list(firsts), ARRAY(sa.LargeBinary)))
     )
     for row in conn.execute(query):
         if row.customer_id > firsts[row.phone_hash]:
-            _move(counts, row.segment, SkipReason.DUPLICATE_PHONE, 1)
+            _move(counts, (row.segment, row.reason), SkipReason.DUPLICATE_PHONE)
 
 
-def _move(counts: Counter[tuple[str, str | None]], segment: str, why: SkipReason, customers: int) -> None:
-    counts[segment, None] -= customers
-    counts[segment, why] += customers
+def _drawn(own: sa.Subquery) -> sa.ColumnElement[bool]:
+    """Whether only the draw decides about the customer."""
+    return sa.or_(own.c.reason.is_(None), own.c.reason == SkipReason.HOLDOUT)
+
+
+def _move(counts: Counts, group: tuple[str, str | None], why: SkipReason) -> None:
+    counts[group] -= 1
+    counts[group[0], why] += 1
 
 
 def read_by(

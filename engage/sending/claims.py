@@ -124,7 +124,7 @@ def _recipients(
     eligibility.take_turns(conn)
     cap = eligibility.frequency_cap(conn, owned.window, owned.settings, now)
     changed = customer.c.phone_hash.is_distinct_from(message.c.phone_hash)
-    reasons = [eligibility.ineligible(owned.settings, cap), _reason_if(changed, SkipReason.PHONE_CHANGED)]
+    reasons = [eligibility.ineligible(owned.settings, cap, now), _reason_if(changed, SkipReason.PHONE_CHANGED)]
     if owned.composer.personal:
         reasons.append(_reason_if(customer_activity.c.customer_id.is_(None), SkipReason.NO_BUCKET))
     query = (

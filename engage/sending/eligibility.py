@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.sending import holdout
 from engage.settings import Settings
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage.schema import campaign, customer, message, suppression
@@ -78,11 +77,12 @@ def frequency_cap(conn: sa.Connection, window: Window, settings: Settings, now: 
     return FrequencyCap(cutoff, found) if found else None
 
 
-def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
+def ineligible(settings: Settings, cap: FrequencyCap | None, now: datetime) -> sa.Case[str]:
     """The reason why a customer may not be texted, or null. ``customer`` may be outer joined.
 
-    An opt-out belongs to the phone: no customer who shares it is texted.
+    An opt-out belongs to the phone: no customer who shares it is texted. A consent counts from its time on.
     """
+    consented = sa.and_(customer.c.consent_at.is_not(None), customer.c.consent_at <= now)
     same_phone = customer.alias("same_phone")
     shares = sa.exists().where(same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None))
     suppressed = sa.exists().where(suppression.c.phone_hash == customer.c.phone_hash)
@@ -93,7 +93,7 @@ def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
         (shares, SkipReason.OPTED_OUT),
         (dead, SkipReason.DEAD_NUMBER),
         (suppressed, SkipReason.SUPPRESSED),
-        (customer.c.consent_at.is_(None), SkipReason.NO_CONSENT),
+        (sa.not_(consented), SkipReason.NO_CONSENT),
         (customer.c.phone.is_(None), SkipReason.NO_PHONE),
     ]
     if settings.real:
@@ -102,18 +102,6 @@ def ineligible(settings: Settings, cap: FrequencyCap | None) -> sa.Case[str]:
         reasons.append((cap.too_soon(), SkipReason.TOO_SOON))
     cases = [(condition, sa.literal(reason, sa.Text)) for condition, reason in reasons]
     return sa.case(*cases, else_=sa.cast(sa.null(), sa.Text))
-
-
-def left_out(window: Window, settings: Settings, cap: FrequencyCap | None) -> sa.ColumnElement[str]:
-    """The reason why a campaign queues no message for a customer of a texted segment, or null.
-
-    It is that of ``ineligible``, or the holdout.
-    """
-    reasons: list[sa.ColumnElement[str]] = [ineligible(settings, cap)]
-    if settings.holdout_percent:
-        chosen = holdout.held_out(window, customer.c.customer_id, settings.holdout_percent)
-        reasons.append(sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=None))
-    return sa.func.coalesce(*reasons) if len(reasons) > 1 else reasons[0]
 
 
 @dataclass(frozen=True)

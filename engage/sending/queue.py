@@ -1,7 +1,8 @@
 """The queue: makes a campaign's ledger from its buckets, until the campaign is frozen.
 
 Every customer in a texted bucket gets one row: ``queued``, or ``skipped`` with the reason. ``eligibility`` decides
-which, and decides again when a sender claims the message.
+which, and decides again when a sender claims the message. Of the customers who might be texted, chance puts some in the
+holdout. A row's arm stays, whatever becomes of its message: the experiment compares who was meant to be texted.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from engage.campaigns import campaign, lateness, message_counts
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NotReady
-from engage.sending import eligibility, outcomes, takeover
+from engage.sending import eligibility, experiment_draw, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.ledger import MessageSummary, Preview
 from engage.settings import Settings
-from engage.statuses import CampaignStatus, MessageStatus, SkipReason
+from engage.statuses import CampaignStatus, ExperimentArm, MessageStatus, SkipReason
 from engage.storage import partitions, schema
 from engage.storage.schema import customer, customer_bucket
 from engage.texts import phone
@@ -112,9 +113,13 @@ def _new_rows(
     """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 
     A customer in a segment without a text gets no message and so no row. ``skip_reason`` is for customers who have no
-    reason of their own.
+    reason of their own; without one, chance puts them in an arm. Later corrections take customers out of it.
     """
-    reason = sa.func.coalesce(eligibility.left_out(window, settings, cap), sa.cast(skip_reason, sa.Text))
+    reason = sa.func.coalesce(
+        eligibility.ineligible(settings, cap, as_of),
+        _text(skip_reason),
+        experiment_draw.holdout_reason(window, settings.holdout_percent),
+    )
     own = (
         sa.select(
             customer_bucket.c.window_start,
@@ -132,19 +137,39 @@ def _new_rows(
         .offset(0)  # keeps Postgres from computing the reason once for each column that depends on it
         .subquery("own")
     )
-    queued, skipped = sa.literal(MessageStatus.QUEUED, sa.Text), sa.literal(MessageStatus.SKIPPED, sa.Text)
+    waits = own.c.reason.is_(None)
     values = {
         "window_start": own.c.window_start,
         "customer_id": own.c.customer_id,
         "bucket": own.c.bucket,
-        "status": sa.cast(sa.case((own.c.reason.is_(None), queued), else_=skipped), sa.Text),
+        "status": sa.case((waits, _text(MessageStatus.QUEUED)), else_=_text(MessageStatus.SKIPPED)),
         "reason": own.c.reason,
         "phone_hash": own.c.phone_hash,
         "queued_at": sa.cast(as_of, sa.DateTime(timezone=True)),
+        "arm": sa.case(
+            (waits, _text(ExperimentArm.TEXTED)),
+            (own.c.reason == SkipReason.HOLDOUT, _text(ExperimentArm.HOLDOUT)),
+            else_=_text(None),
+        ),
+        "variant": sa.case((waits, _text(experiment_draw.DEFAULT_VARIANT)), else_=_text(None)),
     }
     blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
     columns = [(blank | values)[c.name].label(c.name) for c in schema.message.columns]
     return sa.select(*columns)
+
+
+def _text(value: str | None) -> sa.ColumnElement[str | None]:
+    return sa.cast(sa.null() if value is None else sa.literal(value, sa.Text), sa.Text)
+
+
+def _might_be_texted(rows: sa.Table, skip_reason: SkipReason | None) -> sa.ColumnElement[bool]:
+    """Whether nothing about the customer prevents a text: only the whole campaign's reason, or the draw."""
+    return sa.or_(rows.c.reason.is_not_distinct_from(skip_reason), rows.c.arm.is_not(None))
+
+
+def _skipped(reason: SkipReason) -> dict[str, str | None]:
+    """The values of a row that is skipped, and so in no arm."""
+    return {"status": MessageStatus.SKIPPED, "reason": reason, "arm": None, "variant": None}
 
 
 def _skip_untextable_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
@@ -152,7 +177,7 @@ def _skip_untextable_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Sk
     query = (
         sa.select(rows.c.customer_id, customer.c.phone)
         .join(customer, customer.c.customer_id == rows.c.customer_id)
-        .where(rows.c.reason.is_not_distinct_from(skip_reason))
+        .where(_might_be_texted(rows, skip_reason))
     )
     skipped: dict[SkipReason, list[int]] = defaultdict(list)
     with conn.execute(query, execution_options={"stream_results": True, "max_row_buffer": BATCH}) as found:
@@ -162,16 +187,12 @@ def _skip_untextable_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Sk
     for why, customers in skipped.items():
         for first in range(0, len(customers), BATCH):
             ids = sa.literal(customers[first : first + BATCH], ARRAY(sa.BigInteger))
-            conn.execute(
-                sa.update(rows)
-                .where(rows.c.customer_id == sa.any_(ids))
-                .values(status=MessageStatus.SKIPPED, reason=why)
-            )
+            conn.execute(sa.update(rows).where(rows.c.customer_id == sa.any_(ids)).values(_skipped(why)))
 
 
 def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
-    """Of the customers who share a phone and might be texted, keep only the lowest id."""
-    might_be_texted = rows.c.reason.is_not_distinct_from(skip_reason)
+    """Of the customers who share a phone and might be texted, keep only the lowest id. All of them are in one arm."""
+    might_be_texted = _might_be_texted(rows, skip_reason)
     phones = rows.c.phone_hash
     repeated = sa.select(sa.func.count(phones) - sa.func.count(phones.distinct())).where(might_be_texted)
     if not conn.execute(repeated).scalar_one():  # a cheaper query than the next, and nearly always enough
@@ -186,7 +207,7 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
     conn.execute(
         sa.update(rows)
         .where(rows.c.phone_hash == shared.c.phone_hash, rows.c.customer_id > shared.c.first, might_be_texted)
-        .values(status=MessageStatus.SKIPPED, reason=SkipReason.DUPLICATE_PHONE)
+        .values(_skipped(SkipReason.DUPLICATE_PHONE))
     )
 
 

@@ -47,6 +47,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         # erasure leaves the counts under another id
         schema.customer_activity: _ERASE_NUMBERS,
         schema.customer_bucket: _ERASE_SEGMENT,
+        schema.campaign_lift: _READ,
+        schema.offer_code: "SELECT, UPDATE (customer_id, redeemed_at)",
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, distribution)",  # a page keeps what it had to count itself
@@ -63,6 +65,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         # a message of unknown outcome is settled
         schema.message: f"SELECT, UPDATE ({_SETTLE}, {_ERASE_MESSAGE})",
         schema.message_count: _RECORD,
+        schema.campaign_lift: _READ,
+        schema.offer_code: "SELECT, UPDATE (customer_id)",
         schema.intake_batch: "SELECT (accepted_at)",  # when events arrived last
         schema.alert: _ADD,
     },

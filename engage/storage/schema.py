@@ -17,6 +17,7 @@ from engage.statuses import (
     AppEventKind,
     ApprovalState,
     CampaignStatus,
+    ExperimentArm,
     MessageStatus,
     ProviderFact,
     RunMode,
@@ -181,6 +182,11 @@ campaign = sa.Table(
         comment="customers counted by bins of spend and sessions; null if they were not counted since they were "
         "computed",
     ),
+    sa.Column(
+        "variants",
+        JSONB(none_as_null=True),
+        comment="for each segment with several texts: the share of each, and why; null until the queue is made",
+    ),
     _one_of("status", CampaignStatus),
     _one_of("approval", ApprovalState),
     _one_of("mode", RunMode),
@@ -273,9 +279,17 @@ message = sa.Table(
     _time("settled_at"),  # delivered, undelivered, failed or skipped
     sa.Column("settled_by", sa.Text, comment="the operator who settled an unknown outcome"),
     sa.Column("settled_why", sa.Text),
+    sa.Column(
+        "arm",
+        sa.Text,
+        comment="the group that chance put the customer in, whatever came later; null if the customer is not in the "
+        "experiment",
+    ),
+    sa.Column("variant", sa.Text, comment="which of the segment's texts; null in the holdout"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     _one_of("status", MessageStatus),
     _one_of("fact", ProviderFact),
+    _one_of("arm", ExperimentArm),
     sa.CheckConstraint(f"(status = '{MessageStatus.SKIPPED}') = (reason IS NOT NULL)", name="reason"),
     # it reads `reason`, not `status`: changing a column that an index reads is never a heap-only update
     sa.Index(
@@ -305,6 +319,57 @@ message_count = sa.Table(
     _time("last_claim_at"),
     comment="The ledger counted: one row per change of a group of messages, for adding up. A trigger on message "
     "writes it with each change, and folds the rows of a window now and then.",
+)
+
+campaign_lift = sa.Table(
+    "campaign_lift",
+    metadata,
+    _time("window_start", nullable=False),
+    sa.Column("segment", sa.Text, nullable=False),
+    sa.Column("arm", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False, comment="which of the segment's texts; empty for the holdout"),
+    sa.Column("customers", sa.BigInteger, nullable=False),
+    sa.Column("bought_again", sa.BigInteger, nullable=False, comment="customers with a purchase in the next window"),
+    sa.Column(
+        "spend",
+        JSONB,
+        nullable=False,
+        comment="means and covariances in cents: of the next window, then of the three windows before it",
+    ),
+    sa.Column("sessions", JSONB, nullable=False, comment="as spend, of sessions"),
+    _time("measured_at", nullable=False),
+    sa.PrimaryKeyConstraint("window_start", "segment", "arm", "variant"),
+    _one_of("arm", ExperimentArm),
+    sa.CheckConstraint("bought_again BETWEEN 0 AND customers", name="buyers"),
+    comment="What the customers of each arm did in the window after their campaign's: counts, means and covariances, "
+    "from which every lift is computed. Kept for good.",
+)
+
+offer_code = sa.Table(
+    "offer_code",
+    metadata,
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("offer", sa.Text, nullable=False, comment="the pool that a campaign takes its codes from"),
+    _time("added_at", nullable=False),
+    _time("expires_at", comment="from then on it is not redeemed; null is never"),
+    _time("window_start", comment="the campaign whose message has it; null while it is free"),
+    sa.Column("customer_id", sa.BigInteger, comment="null while it is free, and once the customer is erased"),
+    sa.Column("segment", sa.Text, comment="of the message, for counts that outlive the customer"),
+    sa.Column("variant", sa.Text, comment="as segment"),
+    _time("redeemed_at"),
+    sa.CheckConstraint(
+        "window_start IS NOT NULL OR coalesce(customer_id::text, segment, variant) IS NULL", name="given"
+    ),
+    sa.CheckConstraint("redeemed_at IS NULL OR window_start IS NOT NULL", name="redeemed"),
+    sa.Index(
+        "offer_code_message_idx",
+        "window_start",
+        "customer_id",
+        unique=True,
+        postgresql_where=sa.text("window_start IS NOT NULL"),
+    ),
+    sa.Index("offer_code_free_idx", "offer", postgresql_where=sa.text("window_start IS NULL")),
+    comment="One row per code of an offer. A code goes into one message at most, and is redeemed once.",
 )
 
 RESULTS = (customer_activity, customer_bucket, message)

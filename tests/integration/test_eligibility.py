@@ -1,6 +1,5 @@
-"""Who may be texted: caps across campaigns, holdout, suppression, valid phones, and the hours where somebody is."""
+"""Who may be texted: caps across campaigns, consent, suppression, valid phones, and the hours where somebody is."""
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from engage.campaigns.run_options import RunOptions
 from engage.customers import suppression
 from engage.sending import eligibility, queue, sender
 from engage.statuses import SkipReason
-from engage.storage.schema import message
+from engage.storage.schema import customer, message
 from engage.texts import phone
 from engage.window import Window
 from tests.phones import fictional_phone
@@ -127,49 +126,23 @@ def test_the_cap_is_asked_again_when_a_message_is_claimed(world, in_window):
     assert world.ledger() == {1: "skipped/too_soon"}
 
 
-# --- holdout
+# --- consent
 
 
-def held_out(window, customer_id, percent):
-    """The same as documented, in Python."""
-    digest = hashlib.sha256(f"{window.start:%Y-%m-%d}/{customer_id}".encode()).digest()
-    return int.from_bytes(digest[:3], "big") < int(percent * 2**24 / 100)
-
-
-def test_the_holdout_is_the_documented_one_and_the_same_every_time(world):
-    for _ in range(300):
-        world.purchase(world.customer(), 100)
-    world.computed(holdout_percent="20")
-    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    expected = {n for n in range(1, 301) if held_out(world.window, n, 20)}
-    assert {n for n, fate in world.ledger().items() if fate == "skipped/holdout"} == expected
-    assert 30 < len(expected) < 90
-    before = world.ledger()
-    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
-    assert world.ledger() == before
-
-
-def test_another_campaign_holds_out_others_and_a_larger_share_keeps_those_of_a_smaller_one(window):
-    def chosen(window, percent):
-        return {n for n in range(1000) if held_out(window, n, percent)}
-
-    assert chosen(window, 10) < chosen(window, 30)
-    assert chosen(window, 10) != chosen(Window(window.start).previous(), 10)
-
-
-@pytest.mark.parametrize(("percent", "fates"), [("0", {"accepted"}), ("100", {"skipped/holdout"})])
-def test_nobody_and_everybody(world, percent, fates):
-    for _ in range(5):
-        world.purchase(world.customer(), 100)
-    world.computed(holdout_percent=percent)
+def test_a_consent_counts_from_its_time_on(world):
+    for minutes in (-1, 0, 1):
+        world.purchase(world.customer(consent_at=world.now + timedelta(minutes=minutes)), 100)
+    world.computed()
     world.message()
-    assert set(world.ledger().values()) == fates
+    assert world.ledger() == {1: "accepted", 2: "accepted", 3: "skipped/no_consent"}
 
 
-def test_who_may_not_be_texted_anyway_is_not_in_the_holdout(world):
-    world.purchase(world.customer(consent_at=None), 100)
-    world.computed(holdout_percent="100")
-    world.message()
+def test_a_consent_that_was_dated_anew_is_asked_for_again_at_the_claim(world):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+    world.execute(sa.update(customer).values(consent_at=world.now + timedelta(days=1)))
+    sender.send(world.engine, world.window, sender.SendingContext(lambda: world.now))
     assert world.ledger() == {1: "skipped/no_consent"}
 
 
