@@ -5,6 +5,7 @@ Every 8 weeks: sum up what customers did, put each in a segment, and text the se
 - `seed` writes synthetic customers and events, only in a run triggered with *Seed*.
 - `extract` opens the window's campaign, takes the Variables `engage_*` as its settings, counts events.
 - `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
+- `measure` compares the customers whom the campaign before texted with its holdout, by what they did in this window.
 - `bucket` puts each customer in a segment by the rules of `engage_segments`. Without that Variable, spend below
   `engage_low_spend_threshold` is **BOOST**; else more sessions a week than `engage_high_activity_threshold` is
   **REWARD**; else **NONE**.
@@ -88,6 +89,16 @@ with DAG(
         return aggregate(run.engine, run.window)
 
     @step()
+    def measure(run: Run):
+        """Measure what the texts of the campaign before did in this window."""
+        from engage.steps.measure import measure
+
+        done = measure(run.engine, run.window, as_of=run.as_of)
+        if not done.measured:
+            skip("There is nothing to measure: no campaign with a holdout sent texts before this window's end.")
+        return done
+
+    @step()
     def bucket(run: Run):
         """Put every customer in the segment that the campaign's rules give."""
         from engage.steps.bucket import bucket
@@ -101,7 +112,8 @@ with DAG(
 
         return message(run.engine, run.window, options=run.options, context=run.sending_context)
 
-    seed() >> extract() >> aggregate() >> (bucketed := bucket())
+    seed() >> extract() >> (aggregated := aggregate()) >> measure()
+    aggregated >> (bucketed := bucket())
     approve, messages = CampaignApproval(task_id="approve"), with_report_button(message())
     bucketed >> approve >> messages
     bucketed >> messages  # also if approve is skipped

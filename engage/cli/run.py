@@ -27,6 +27,7 @@ from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
+from engage.steps.measure import measure
 from engage.steps.message import message
 from engage.storage.database_clock import DatabaseClock
 
@@ -81,6 +82,7 @@ def run(
                 console.print(str(exc))
             return
         aggregate(engine, window)
+        measure(engine, window, as_of=now())
         bucket(engine, window)
         done = message(engine, window, options=options, context=SendingContext(DatabaseClock(engine)))
         found = report(engine, window)

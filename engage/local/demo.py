@@ -16,7 +16,7 @@ from engage.airflow_names import DAG_ID
 from engage.errors import RunFailed
 from engage.local.airflow_api import AirflowApi
 
-TASKS = ("seed", "extract", "aggregate", "bucket", "approve", "message")
+TASKS = ("seed", "extract", "aggregate", "measure", "bucket", "approve", "message")
 RNG_SEED = 20250106
 RUN_WITHIN = 3600
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}

@@ -12,7 +12,7 @@ from engage.window import ANCHOR
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_IDS = {"customer_engagement", "engage_maintenance"}
-TASKS = ["seed", "extract", "aggregate", "bucket", "approve", "message"]
+TASKS = ["seed", "extract", "aggregate", "measure", "bucket", "approve", "message"]
 TRIGGER_RULES = {"extract": "none_failed", "message": "none_failed_min_one_success"}
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 PLUGIN_FILES = sorted((ROOT / "plugins").glob("**/*.py"))
@@ -40,7 +40,7 @@ def test_the_dags_are_these(dag_bag):
 @pytest.mark.parametrize("file", DAG_FILES, ids=lambda file: file.name)
 def test_a_dag_file_is_a_table_of_contents(file):
     text = file.read_text()
-    assert len(text.splitlines()) < 110
+    assert len(text.splitlines()) < 120
     assert ast.get_docstring(ast.parse(text))
 
 
@@ -57,7 +57,7 @@ def test_the_tasks_form_a_chain(dag):
     assert "Every 8 weeks" in dag.doc_md
     assert dag.task_ids == TASKS
     assert [dag.get_task(task_id).downstream_task_ids for task_id in TASKS] == [
-        {"extract"}, {"aggregate"}, {"bucket"}, {"approve", "message"}, {"message"}, set(),
+        {"extract"}, {"aggregate"}, {"measure", "bucket"}, set(), {"approve", "message"}, {"message"}, set(),
     ]  # fmt: skip
 
 

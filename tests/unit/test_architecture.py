@@ -37,9 +37,9 @@ ROOMS = {
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
-    "campaigns": "errors window statuses segments settings storage alert_outbox",
+    "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
-    "steps": "errors window statuses segments settings storage alert_outbox customers campaigns sending",
+    "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
     "reports": "errors parsing formats window statuses texts segments settings storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
@@ -51,7 +51,9 @@ ROOMS = {
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")
-EXPRESSION_TEXT_ALLOWED = {"engage/storage/schema.py"}  # a default and an index's condition, which are DDL
+EXPRESSION_TEXT_ALLOWED = {
+    f"engage/storage/schema/{name}.py" for name in ("campaigns", "customers", "messages")
+}  # a default and an index's condition, which are DDL
 LONGEST_MODULE, LONGEST_MEDIAN = 400, 110
 
 every_file = pytest.mark.parametrize("file", FILES)

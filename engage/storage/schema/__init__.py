@@ -1,0 +1,41 @@
+"""The tables, as SQLAlchemy Core metadata. Each table's ``comment`` says what one row stands for.
+
+Money is integer cents. Every time is ``timestamptz``, written and read as UTC.
+Migrations build these tables; a test compares the two.
+"""
+
+from engage.storage.schema.campaigns import campaign, campaign_lift, customer_activity, customer_bucket
+from engage.storage.schema.columns import metadata
+from engage.storage.schema.customers import NAME_WORDS, REVERSED_PHONE, customer, inbound_sms, suppression
+from engage.storage.schema.events import EVENT_TIMES, LOG_TIMES, app_event, app_session, intake_batch, item, purchase
+from engage.storage.schema.messages import message, message_count, offer_code
+from engage.storage.schema.service import alert, api_key
+
+RESULTS = (customer_activity, customer_bucket, message)
+"""The tables of campaigns, each with a partition per window."""
+
+__all__ = [
+    "EVENT_TIMES",
+    "LOG_TIMES",
+    "NAME_WORDS",
+    "RESULTS",
+    "REVERSED_PHONE",
+    "alert",
+    "api_key",
+    "app_event",
+    "app_session",
+    "campaign",
+    "campaign_lift",
+    "customer",
+    "customer_activity",
+    "customer_bucket",
+    "inbound_sms",
+    "intake_batch",
+    "item",
+    "message",
+    "message_count",
+    "metadata",
+    "offer_code",
+    "purchase",
+    "suppression",
+]
