@@ -20,6 +20,7 @@ def page(run: dict[str, Any]) -> str:
         _ratios(run),
         _buckets(run["sizes"]),
         _aggregates(run["sizes"]),
+        _lifts(run["sizes"]),
         _pace(run["pace"]),
         _intake(run["intake"]),
     ]
@@ -159,6 +160,21 @@ def _aggregates(sizes: list[dict[str, Any]]) -> str:
             ratio = median(above / below for above, below in zip(now, earlier, strict=True))
             times = f"{median(earlier):.2f} | {median(now):.2f}"
             lines.append(f"| {size['customers']:,} | {what} | {times} | {ratio:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _lifts(sizes: list[dict[str, Any]]) -> str:
+    lines = [
+        "\n## Measuring what texts did\n",
+        "A campaign with a holdout of 10% is measured by its next window. The floor is the scan of one window's "
+        "events.\n",
+        "| customers | floor, s | measure, s | measure / floor |",
+        "|---|---|---|---|",
+    ]
+    for size in sizes:
+        floor, took = size["lifts"]["floor"], size["lifts"]["measure"]
+        ratio = median(above / below for above, below in zip(took, floor, strict=True))
+        lines.append(f"| {size['customers']:,} | {median(floor):.2f} | {median(took):.2f} | {ratio:.2f} |")
     return "\n".join(lines) + "\n"
 
 

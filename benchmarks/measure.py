@@ -43,6 +43,7 @@ def measure(host: str, customers: int, *, history: bool, say: Say) -> dict[str, 
             "equal": asked(customers),
             "buckets": _buckets(world, say),
             "aggregates": _aggregates(world, say),
+            "lifts": _lifts(world, say),
         }
         if history:
             found["history"] = _with_history(world, say)
@@ -131,6 +132,23 @@ def _aggregates(world: World, say: Say) -> dict[str, Series]:
             world.compare_earlier_aggregate()
     world.forget_earlier_aggregate()
     return found
+
+
+def _lifts(world: World, say: Say) -> Series:
+    """Measuring a texted campaign by its next window, and the floor, in turns."""
+    world.forget_campaign()
+    for step in ("extract with a holdout", *STEPS[1:]):
+        say(f"{step}, to measure")
+        world.step(step)
+    seconds: Series = {}
+    with world.neighbours():
+        world.warm()
+        for _ in range(REPETITIONS):
+            for name, took in (("floor", world.floor), ("measure", lambda: world.step("measure")["seconds"])):
+                say(f"{name}, of lifts")
+                _add(seconds, name, took())
+    world.forget_campaign()
+    return seconds
 
 
 def _with_history(world: World, say: Say) -> dict[str, Series]:

@@ -29,6 +29,7 @@ from engage.settings import Change, Settings
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
+from engage.steps.measure import measure
 from engage.steps.seed import seed
 from engage.storage import connection
 from engage.window import Window
@@ -58,7 +59,11 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
     steps: dict[str, Callable[[], Any]] = {
         "seed": lambda: seed(engine, window, customers, RNG_SEED, hash_key=HASH_KEY),
         "extract": lambda: extract(engine, window, Settings(), as_of=now(), run_id="benchmark", options=RunOptions()),
+        "extract with a holdout": lambda: extract(
+            engine, window, Settings(holdout_percent=10), as_of=now(), run_id="benchmark", options=RunOptions()
+        ),
         "aggregate": lambda: aggregate(engine, window),
+        "measure": lambda: measure(engine, window.next(), as_of=now()),
         "earlier aggregate": lambda: earlier_aggregate(engine, window),
         "bucket": lambda: bucket(engine, window),
         "bucket by the default rules": lambda: _bucket_by(engine, window, Settings()),

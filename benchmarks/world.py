@@ -18,7 +18,7 @@ from benchmarks.step import now, timed
 from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT
 from engage.storage import connection, migrations, partitions
-from engage.storage.schema import campaign, customer_bucket
+from engage.storage.schema import campaign, customer_activity, customer_bucket
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
@@ -30,6 +30,9 @@ APP_EVENTS = """INSERT INTO app_event SELECT customer_id, started_at,
     (ARRAY['viewed', 'viewed', 'liked', 'added_to_basket'])[1 + floor(random() * 4)], 'item-' || floor(random() * 200)
     FROM app_session_{}"""
 """As many app events as sessions, half of them views."""
+NEXT_CAMPAIGN = """INSERT INTO campaign
+    (window_start, window_end, status, settings, events, rejected, customers, opened_at)
+    VALUES (:start, :end, 'aggregated', '{}', '{}', '{}', 1, :now)"""
 
 
 class Mismatch(Exception):
@@ -150,6 +153,22 @@ class World:
         with self.engine.begin() as conn:
             conn.execute(sa.delete(campaign).where(campaign.c.window_start == window.start))
         self.run(f"DROP TABLE {partitions.partition_name(customer_bucket, window)}")
+
+    @contextmanager
+    def neighbours(self) -> Iterator[None]:
+        """What the same customers did in the windows before and after, which is all that measuring reads of them."""
+        for window in (self.window.previous(), self.window.next()):
+            start = sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start")
+            rows = partitions.of(customer_activity, self.window)
+            others = [column for column in rows.c if column.name != "window_start"]
+            with self.engine.begin() as conn:
+                partitions.replace(conn, customer_activity, window, sa.select(start, *others))
+        following = {"start": self.window.next().start, "end": self.window.next().end, "now": now()}
+        with self.engine.begin() as conn:
+            conn.execute(sa.text(NEXT_CAMPAIGN), following)
+        yield
+        for window in (self.window.previous(), self.window.next()):
+            self.run(f"DROP TABLE {partitions.partition_name(customer_activity, window)}")
 
     def dump(self, folder: Path) -> None:
         """Write the window's events into files, in the binary format of COPY."""

@@ -25,6 +25,7 @@ SIZE = {
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
     "buckets": {"bucket by the default rules": [1.0, 2.0, 2.0], "bucket by many rules": [1.3, 2.0, 2.8]},
     "aggregates": {"alone": {"earlier aggregate": [1.0, 2.0, 4.0], "aggregate": [1.1, 2.4, 4.0]}},
+    "lifts": {"floor": [1.0, 2.0, 1.0], "measure": [1.2, 1.8, 1.4]},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
 LOAD = {"events_a_second": 40_000.4, "requests_a_second": 80.2, "p50": 0.0102, "p99": 0.0501, "refused": 3}
@@ -93,3 +94,8 @@ def test_history_is_compared_with_the_campaign_alone(history):
     beside = history | {"aggregate": [2.0]}
     found = document.ratios(SIZE | {"history": {"alone": history, "beside history": beside}})
     assert found["extract to queue beside ten windows of history / alone"] == "1.25"
+
+
+def test_measuring_is_compared_with_the_floor_within_each_turn():
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE}
+    assert "| 100,000 | 1.00 | 1.40 | 1.20 |" in document.page(run)
