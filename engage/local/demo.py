@@ -21,6 +21,8 @@ RNG_SEED = 20250106
 RUN_WITHIN = 3600
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
+AT_WORK = {"scheduled", "queued", "running"}
+
 
 @dataclass(frozen=True)
 class DemoRun:
@@ -65,7 +67,7 @@ def _follow(
         tasks = airflow.tasks(run_id)
         show(tasks)
         ended = tasks and all(task["state"] in ENDED for task in tasks.values())
-        if _waits(tasks) or (ended and airflow.run_state(run_id) in ENDED):
+        if (_waits(tasks) and not _at_work(tasks)) or (ended and airflow.run_state(run_id) in ENDED):
             return tasks
         time.sleep(0.2)
     raise RunFailed(f"The run did not end within {RUN_WITHIN} s.")
@@ -74,6 +76,11 @@ def _follow(
 def _waits(tasks: dict[str, dict[str, Any]]) -> bool:
     """Whether a task waits for an approver."""
     return any(task["state"] == "awaiting_input" for task in tasks.values())
+
+
+def _at_work(tasks: dict[str, dict[str, Any]]) -> bool:
+    """Whether a task beside the waiting one has not ended yet."""
+    return any(task["state"] in AT_WORK for task in tasks.values())
 
 
 @contextmanager
