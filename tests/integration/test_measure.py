@@ -30,6 +30,7 @@ def earlier(world, in_window):
     for _ in range(CUSTOMERS):
         customer_id = world.customer(registered_at="2025-01-06")
         did(before, customer_id, rng)
+    did(before, world.customer(registered_at="2025-01-06", consent_at=None), rng)  # in no arm
     return before
 
 
