@@ -28,6 +28,7 @@ GROUPS = (
             "message_boost": "Text for BOOST",
             "message_reward": "Text for REWARD",
             "messages": "Texts in other languages",
+            "offer": "Offer of the codes",
             "max_segments": "Longest text",
         },
     ),

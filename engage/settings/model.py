@@ -57,6 +57,11 @@ class Settings(BaseModel):
         title='JSON of texts by segment and language, such as {"REWARD": {"es": "…"}}',
         description="Texts in other languages, chosen by the customer's locale; all others read the segment's text.",
     )
+    offer: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,39})?$")] = Field(
+        "",
+        title="a name of up to 40 small letters, digits, - and _, or nothing",
+        description="The offer whose codes the texts with {{ offer_code }} take.",
+    )
     max_segments: Annotated[Count, Field(ge=1, le=10)] = Field(
         3,
         title="a whole number from 1 to 10",

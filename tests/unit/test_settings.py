@@ -164,8 +164,8 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
     assert str(raised.value) == (
         "--set low_spend is not a setting (did you mean --set low_spend_threshold?); the settings are "
         "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
-        "--set send_within_days, --set message_boost, --set message_reward, --set messages, --set max_segments, "
-        "--set price_per_segment, --set sending_hours, "
+        "--set send_within_days, --set message_boost, --set message_reward, --set messages, --set offer, "
+        "--set max_segments, --set price_per_segment, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
@@ -281,6 +281,17 @@ def test_strict_is_yes_or_no(text):
 def test_a_real_provider_is_always_strict():
     found = from_variables(sms_provider="twilio", sandbox_strict="false")
     assert (found.real, found.strict) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["", "summer", "2027", "two-for_one", "x" * 40])
+def test_an_offer_has_a_short_plain_name_or_none(name):
+    assert from_variables(offer=name).offer == name
+
+
+@pytest.mark.parametrize("name", ["Summer", "-summer", "two for one", "été", "x" * 41, "summer\n", " "])
+def test_another_name_of_an_offer_is_refused(name):
+    with pytest.raises(SettingsError, match=r"engage_offer is .*: it takes a name of up to 40 small letters, digits, "):
+        from_variables(offer=name)
 
 
 @pytest.mark.parametrize("text", ["", "21:00-8:00", "8-21", "always"])
