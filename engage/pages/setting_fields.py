@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
@@ -151,10 +152,17 @@ def _kind(name: str) -> tuple[Kind, tuple[str, ...], dict[str, Any] | None]:
     field = Settings.model_fields[name]
     if field.annotation is bool:
         return "switch", (), None
-    if get_origin(field.annotation) is Literal:
-        return "choice", get_args(field.annotation), None
+    if choices := _choices(field.annotation):
+        return "choice", choices, None
     limits = _limits(field)
     return ("number", (), limits) if limits else ("text", (), None)
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The values of a setting that takes one of a few; none for another setting."""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return tuple(kind)
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _limits(field: FieldInfo) -> dict[str, Any]:

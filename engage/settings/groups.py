@@ -28,6 +28,8 @@ GROUPS = (
             "message_boost": "Text for BOOST",
             "message_reward": "Text for REWARD",
             "messages": "Texts in other languages",
+            "learn_variants": "Learn which text does better",
+            "offer": "Offer of the codes",
             "max_segments": "Longest text",
         },
     ),
@@ -46,6 +48,7 @@ GROUPS = (
             "send_within_days": "Days to send within",
             "min_days_between_messages": "Days between messages",
             "holdout_percent": "Holdout",
+            "primary_metric": "What the holdout is compared by",
         },
     ),
     Group(

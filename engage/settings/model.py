@@ -13,6 +13,7 @@ from engage.segments.warnings import warnings as rule_warnings
 from engage.settings import languages
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, edited_from
+from engage.statuses import Metric
 from engage.texts import text_warnings
 from engage.texts.template import Template
 
@@ -57,6 +58,16 @@ class Settings(BaseModel):
         title='JSON of texts by segment and language, such as {"REWARD": {"es": "…"}}',
         description="Texts in other languages, chosen by the customer's locale; all others read the segment's text.",
     )
+    learn_variants: bool = Field(
+        False,
+        title="true or false",
+        description="Whether, of a segment's several texts, the one that did better before goes to more customers.",
+    )
+    offer: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,39})?$")] = Field(
+        "",
+        title="a name of up to 40 small letters, digits, - and _, or nothing",
+        description="The offer whose codes the texts with {{ offer_code }} take.",
+    )
     max_segments: Annotated[Count, Field(ge=1, le=10)] = Field(
         3,
         title="a whole number from 1 to 10",
@@ -81,6 +92,11 @@ class Settings(BaseModel):
         Decimal(0),
         title="a number from 0 to 100 with at most 2 decimals",
         description="Share of the customers to text who get no message, for comparison.",
+    )
+    primary_metric: Metric = Field(
+        Metric.BOUGHT_AGAIN,
+        title="'bought_again', 'spend' or 'sessions'",
+        description="What decides whether the texts did something: the texted customers are compared with the holdout.",
     )
     max_messages_per_run: Annotated[Count, Field(ge=0, le=1_000_000_000)] = Field(
         0,

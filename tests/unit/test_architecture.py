@@ -32,7 +32,7 @@ ROOMS = {
     "process_signals": "",
     "texts": "errors statuses",
     "segments": "parsing window",
-    "settings": "errors parsing alert texts segments",
+    "settings": "errors parsing statuses alert texts segments",
     "experiments": "",
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",

@@ -9,6 +9,7 @@ import pytest
 from engage import alert, settings
 from engage.errors import SettingsError
 from engage.settings import Settings
+from engage.statuses import Metric
 
 NUMBERS = {
     "low_spend_threshold": "a number from 0 to 1000000000 with at most 2 decimals",
@@ -164,9 +165,10 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
     assert str(raised.value) == (
         "--set low_spend is not a setting (did you mean --set low_spend_threshold?); the settings are "
         "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
-        "--set send_within_days, --set message_boost, --set message_reward, --set messages, --set max_segments, "
-        "--set price_per_segment, --set sending_hours, "
-        "--set min_days_between_messages, --set holdout_percent, --set max_messages_per_run, "
+        "--set send_within_days, --set message_boost, --set message_reward, --set messages, "
+        "--set learn_variants, --set offer, "
+        "--set max_segments, --set price_per_segment, --set sending_hours, "
+        "--set min_days_between_messages, --set holdout_percent, --set primary_metric, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
         "--set require_approval, --set approval_hours, --set sms_provider, --set sandbox_strict, --set alert_emails, "
@@ -281,6 +283,35 @@ def test_strict_is_yes_or_no(text):
 def test_a_real_provider_is_always_strict():
     found = from_variables(sms_provider="twilio", sandbox_strict="false")
     assert (found.real, found.strict) == (True, True)
+
+
+@pytest.mark.parametrize("metric", Metric)
+def test_the_holdout_is_compared_by_a_known_metric(metric):
+    found = from_variables(primary_metric=str(metric))
+    assert found.primary_metric is metric
+    assert Settings.from_snapshot(json.loads(json.dumps(found.snapshot()))) == found
+
+
+@pytest.mark.parametrize("metric", ["", "Spend", "revenue"])
+def test_another_metric_is_refused(metric):
+    with pytest.raises(SettingsError, match=r"primary_metric is .*: it takes 'bought_again', 'spend' or 'sessions'\.$"):
+        from_variables(primary_metric=metric)
+
+
+def test_nothing_is_learnt_unless_it_is_switched_on():
+    assert not from_variables().learn_variants
+    assert from_variables(learn_variants="true").learn_variants
+
+
+@pytest.mark.parametrize("name", ["", "summer", "2027", "two-for_one", "x" * 40])
+def test_an_offer_has_a_short_plain_name_or_none(name):
+    assert from_variables(offer=name).offer == name
+
+
+@pytest.mark.parametrize("name", ["Summer", "-summer", "two for one", "été", "x" * 41, "summer\n", " "])
+def test_another_name_of_an_offer_is_refused(name):
+    with pytest.raises(SettingsError, match=r"engage_offer is .*: it takes a name of up to 40 small letters, digits, "):
+        from_variables(offer=name)
 
 
 @pytest.mark.parametrize("text", ["", "21:00-8:00", "8-21", "always"])
