@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 
 from engage.segments import DEFAULT, Rules
 from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import languages
+from engage.settings import languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, edited_from
 from engage.statuses import Metric
-from engage.texts import text_warnings
 from engage.texts.template import Template
 
 
@@ -55,8 +54,8 @@ class Settings(BaseModel):
     )
     messages: languages.Languages = Field(
         {},
-        title='JSON of texts by segment and language, such as {"REWARD": {"es": "…"}}',
-        description="Texts in other languages, chosen by the customer's locale; all others read the segment's text.",
+        title='JSON such as {"REWARD": {"es": "…"}} or {"BOOST": {"a": {"es": "…"}, "b": "…"}}',
+        description="Texts in other languages, by the customer's locale, and up to five variants to compare, a to e.",
     )
     learn_variants: bool = Field(
         False,
@@ -213,39 +212,72 @@ class Settings(BaseModel):
     @property
     def texted(self) -> tuple[str, ...]:
         """The segments that have a text, in order."""
-        return tuple(name for name in self.segments.named if self._own_text(name) is not None)
+        return tuple(name for name in self.segments.named if languages.OWN in self._by_variant(name))
 
     def cost(self, segments: int) -> Decimal | None:
         """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
         return segments * self.price_per_segment if self.price_per_segment else None
 
-    def message(self, segment: str, locale: str | None = None) -> str:
-        """The template for a segment with a text, in the language of a customer's locale.
+    def variants(self, segment: str) -> tuple[str, ...]:
+        """The names of the texts of a segment with a text, ``a`` first.
 
         Raises:
             KeyError: the segment has no text.
         """
-        own = self._own_text(segment)
-        if own is None:
-            raise KeyError(segment)
-        return languages.chosen(self.messages.get(segment, {}), locale) or own
+        return tuple(self.by_variant(segment))
 
-    def message_texts(self, segment: str) -> dict[str, str]:
-        """The templates of a segment with a text, by language; the empty language is for all others."""
-        return {"": self.message(segment), **self.messages.get(segment, {})}
+    def message(self, segment: str, locale: str | None = None, variant: str = languages.OWN) -> str:
+        """The template for a segment with a text, in the language of a customer's locale.
+
+        Raises:
+            KeyError: the segment has no text, or not this variant.
+        """
+        texts = self.message_texts(segment, variant)
+        return languages.chosen(texts, locale) or texts[""]
+
+    def message_texts(self, segment: str, variant: str = languages.OWN) -> dict[str, str]:
+        """The templates of a segment with a text, by language; the empty language is for all others.
+
+        Raises:
+            KeyError: the segment has no text, or not this variant.
+        """
+        return self.by_variant(segment)[variant]
+
+    def by_variant(self, segment: str) -> dict[str, dict[str, str]]:
+        """The templates of a segment with a text, by variant and language.
+
+        Raises:
+            KeyError: the segment has no text.
+        """
+        found = self._by_variant(segment)
+        if languages.OWN not in found:
+            raise KeyError(segment)
+        return found
+
+    def each_text(self, segment: str) -> tuple[text_variants.OneText, ...]:
+        """All templates of a segment with a text."""
+        return text_variants.each(self.by_variant(segment))
 
     def uses(self, placeholder: str) -> bool:
         """Whether a text names a placeholder."""
-        texts = (text for segment in self.texted for text in self.message_texts(segment).values())
+        texts = (one.text for segment in self.texted for one in self.each_text(segment))
         return any(placeholder in Template.parse(text).placeholders for text in texts)
 
     def typical_segments(self, segment: str) -> int:
         """SMS segments of a segment's longest text, with a longish name."""
-        return max(Template.parse(text).typical_segments() for text in self.message_texts(segment).values())
+        return max(Template.parse(one.text).typical_segments() for one in self.each_text(segment))
 
-    def _own_text(self, segment: str) -> str | None:
+    def own_text(self, segment: str) -> str | None:
+        """The text in the segment's own setting; None without one."""
         found = self._value(message_name(segment))
         return found if isinstance(found, str) else None
+
+    def _by_variant(self, segment: str) -> dict[str, dict[str, str]]:
+        none: dict[str, dict[str, str]] = {languages.OWN: {}}
+        further = none | languages.by_variant(self.messages.get(segment, {}))
+        own = self.own_text(segment)
+        found = {name: languages.complete(name, texts, own) for name, texts in further.items()}
+        return {name: texts for name, texts in found.items() if texts is not None}
 
     def _value(self, name: str) -> object:
         """The value of a setting, fixed or chosen; None without one."""
@@ -254,13 +286,11 @@ class Settings(BaseModel):
 
     def text_warnings(self, segment: str) -> tuple[str, ...]:
         """What the operator should know of a segment's texts before they go out."""
-        found = []
-        for language, text in self.message_texts(segment).items():
-            warnings = text_warnings.warnings(text)
-            if language and not language.startswith("en"):
-                warnings += text_warnings.english_words(text)
-            found += [f"{language}: {one}" if language else one for one in warnings]
-        return tuple(found)
+        found = text_variants.warnings(self.by_variant(segment))
+        name, own = message_name(segment), self.own_text(segment)
+        if own in {None, self.message(segment), _default(name)}:
+            return found
+        return (*found, f"engage_messages has a text a for all customers, so engage_{name} is not sent.")
 
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
@@ -281,6 +311,10 @@ class Settings(BaseModel):
     def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
         """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
         return cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+
+
+def _default(name: str) -> object:
+    return Settings.model_fields[name].default if name in Settings.model_fields else None
 
 
 def is_setting(name: str) -> bool:

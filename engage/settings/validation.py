@@ -131,15 +131,16 @@ def _meant(name: str, label: Callable[[str], str], known: Iterable[str] = Settin
 def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
     found = {}
     for segment in settings.texted:
-        for language, text in settings.message_texts(segment).items():
-            needed = Template.parse(text).typical_segments()
+        for one in settings.each_text(segment):
+            needed = Template.parse(one.text).typical_segments()
             if needed > settings.max_segments:
-                name = "messages" if language else message_name(segment)
-                which = f"{label(name)}: {segment} in {language}" if language else label(name)
+                is_own = one.language == "" and one.text == settings.own_text(segment)
+                name = message_name(segment) if is_own else "messages"
+                which = label(name) if is_own else f"{label(name)}: {one.named_after(segment)}"
                 sentence = (
                     f"{which} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
                     f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with "
-                    f"any other, such as an emoji. {costly_characters(text)}"
+                    f"any other, such as an emoji. {costly_characters(one.text)}"
                 )
                 found[name] = sentence.rstrip(" .")
     return found
