@@ -23,6 +23,7 @@ from engage.campaigns import message_counts
 from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.variants import TextWeights
 from engage.errors import NothingToHalt, NotReady
 from engage.settings import Settings
 from engage.statuses import ApprovalState, CampaignStatus, RunMode
@@ -64,6 +65,8 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
+    variants: dict[str, TextWeights] | None
+    """How the texts are drawn, by segment with several; None until the queue is made."""
 
     @property
     def frozen(self) -> bool:
@@ -215,6 +218,7 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
             by=row.approval_by,
             asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
+        variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
 
 

@@ -77,8 +77,8 @@ def best_probabilities(estimates: Sequence[Estimate]) -> list[float]:
     """The probability of each text that its true mean is the highest; the sum is 1.
 
     Each true mean is normal around its estimate, independent of the others. So text ``i`` is best with probability
-    ``integral of phi(z) * product over j != i of Phi((mean_i + error_i * z - mean_j) / error_j) dz``, by the trapezoidal
-    rule from -8 to 8. The same estimates always give the same numbers.
+    ``integral of phi(z) * product over j != i of Phi((mean_i + error_i * z - mean_j) / error_j) dz``. The trapezoidal
+    rule computes it from -8 to 8, so the same estimates always give the same numbers.
 
     Source: Thompson (1933), *On the Likelihood that One Unknown Probability Exceeds Another in View of the Evidence of
     Two Samples*; Scott (2010), *A Modern Bayesian Look at the Multi-Armed Bandit*, equation 8.

@@ -131,6 +131,7 @@ def _recipients(
         sa.select(
             message.c.customer_id,
             message.c.bucket,
+            message.c.variant,
             customer.c.phone,
             customer.c.time_zone,
             customer.c.locale,

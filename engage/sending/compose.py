@@ -10,6 +10,7 @@ from engage.sending import message_reference, personal
 from engage.sending.eligibility import RecipientChecks
 from engage.sending.providers import OutgoingSms
 from engage.settings import Settings, languages
+from engage.settings.languages import OWN
 from engage.statuses import SkipReason
 from engage.texts.sms_segments import segments
 from engage.texts.template import Template
@@ -33,18 +34,22 @@ class Composer:
         self._checks = RecipientChecks(settings)
         self._window = window
         self._templates = {
-            segment: {language: Template.parse(text) for language, text in settings.message_texts(segment).items()}
+            (segment, variant): {language: Template.parse(text) for language, text in texts.items()}
             for segment in settings.texted
+            for variant, texts in settings.by_variant(segment).items()
         }
         self.personal = any(parsed.placeholders for texts in self._templates.values() for parsed in texts.values())
         """Whether a text depends on what Engage knows of the recipient, besides the language."""
 
     def compose(self, row: Any, now: datetime) -> Composed:
-        """The message to a recipient: ``row`` has the id, segment, phone, time zone and locale, and what texts name."""
+        """The message to a recipient.
+
+        ``row`` has the id, segment, variant, phone, time zone and locale, and what texts name.
+        """
         readiness = self._checks.readiness(row.phone, row.time_zone, now)
         if readiness.skip_reason or readiness.hold_until:
             return Composed(skip_reason=readiness.skip_reason, hold_until=readiness.hold_until)
-        texts = self._templates[row.bucket]
+        texts = self._templates[row.bucket, row.variant or OWN]  # an earlier version wrote no variant
         body = self._render(languages.chosen(texts, row.locale) or texts[""], row)
         if segments(body) > self._max_segments:
             return Composed(skip_reason=SkipReason.TOO_LONG)

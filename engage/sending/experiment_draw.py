@@ -7,35 +7,91 @@ hash in hex. Its first three bytes decide the arm, the next three the text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from itertools import accumulate
+from typing import Any
 
 import sqlalchemy as sa
 
+from engage.settings.languages import OWN
 from engage.statuses import SkipReason
 from engage.storage.schema import customer
 from engage.window import Window
 
 _PARTS = 1 << 24
-DEFAULT_VARIANT = "a"
+DEFAULT_VARIANT = OWN
 """The name of a segment's only text."""
+Weights = Mapping[str, Mapping[str, float]]
+"""The share of each text, by segment with several."""
 
 
-def holdout_reason(window: Window, percent: Decimal) -> sa.ColumnElement[str | None]:
+def drawn(
+    placed: sa.Select[Any],
+    reason: sa.ColumnElement[Any],
+    window: Window,
+    percent: Decimal,
+    weights: Weights,
+) -> sa.Subquery:
+    """The rows of ``placed`` with the ``reason`` not to text the customer, the draw's included, and the ``variant``.
+
+    ``placed`` has the columns ``bucket``, ``phone_hash`` and ``customer_id``, and an ``OFFSET 0``. With several texts,
+    one hash of each customer without a reason draws both the arm and the text, in a subquery of its own.
+    """
+    if not weights:
+        held_out = holdout_reason(window, percent)
+        only = sa.literal(DEFAULT_VARIANT, sa.Text)
+        all_reasons = sa.cast(sa.func.coalesce(reason, held_out), sa.Text)
+        return placed.add_columns(all_reasons.label("reason"), only.label("variant")).subquery("own")
+    eligible = placed.add_columns(sa.cast(reason, sa.Text).label("reason")).subquery("eligible")
+    of_eligible = sa.case((eligible.c.reason.is_(None), digest(window, eligible)))
+    hashed = sa.select(eligible, of_eligible.label("drawn")).offset(0).subquery("hashed")
+    held_out = holdout_reason(window, percent, hashed.c.drawn)
+    return (
+        sa.select(
+            *(column for column in hashed.c if column.name not in {"reason", "drawn"}),
+            sa.func.coalesce(hashed.c.reason, held_out).label("reason"),
+            variant(hashed.c.bucket, hashed.c.drawn, weights).label("variant"),
+        )
+        .offset(0)
+        .subquery("own")
+    )
+
+
+def holdout_reason(
+    window: Window, percent: Decimal, drawn: sa.ColumnElement[bytes] | None = None
+) -> sa.ColumnElement[str | None]:
     """The reason not to text a ``customer`` in the holdout, null for all others.
 
-    A larger share keeps the customers of a smaller one.
+    A larger share keeps the customers of a smaller one. ``drawn``: the customer's ``digest``, if it is there already.
     """
     if not percent:
         return sa.cast(sa.null(), sa.Text)
-    chosen = _number(digest(window), 0) < int(percent * _PARTS / 100)
+    chosen = _number(digest(window) if drawn is None else drawn, 0) < int(percent * _PARTS / 100)
     return sa.case((chosen, sa.literal(SkipReason.HOLDOUT, sa.Text)), else_=sa.cast(sa.null(), sa.Text))
 
 
-def digest(window: Window) -> sa.ColumnElement[bytes]:
-    """The hash to draw a ``customer`` by. A customer without a phone is drawn by id."""
-    identity = sa.func.coalesce(sa.func.encode(customer.c.phone_hash, "hex"), sa.cast(customer.c.customer_id, sa.Text))
+def digest(window: Window, of: sa.FromClause = customer) -> sa.ColumnElement[bytes]:
+    """The hash to draw a customer by, from ``phone_hash`` and ``customer_id``; one without a phone is drawn by id."""
+    identity = sa.func.coalesce(sa.func.encode(of.c.phone_hash, "hex"), sa.cast(of.c.customer_id, sa.Text))
     seed = sa.func.concat(f"{window.start:%Y-%m-%d}/", identity)
     return sa.func.sha256(sa.func.convert_to(seed, "UTF8"), type_=sa.LargeBinary)
+
+
+def variant(segment: sa.ColumnElement[str], drawn: sa.ColumnElement[bytes], weights: Weights) -> sa.ColumnElement[str]:
+    """The text that a customer is drawn for."""
+    number = _number(drawn, 3)
+    by_segment = {name: _text_at(number, shares) for name, shares in weights.items()}
+    only = sa.literal(DEFAULT_VARIANT, sa.Text)
+    return sa.case(by_segment, value=segment, else_=only)
+
+
+def _text_at(number: sa.ColumnElement[int], shares: Mapping[str, float]) -> sa.ColumnElement[str]:
+    """The text in whose part of the line from 0 to 2^24 a number lies; the parts are as long as the shares."""
+    *firsts, last = sorted(shares)
+    ends = accumulate(shares[name] for name in firsts)
+    parts = [(number < round(end * _PARTS), sa.literal(name, sa.Text)) for name, end in zip(firsts, ends, strict=True)]
+    return sa.case(*parts, else_=sa.literal(last, sa.Text))
 
 
 def _number(drawn: sa.ColumnElement[bytes], first: int) -> sa.ColumnElement[int]:

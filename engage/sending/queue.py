@@ -15,12 +15,14 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import campaign, lateness, message_counts
+from engage.campaigns import campaign, lateness, learnt_weights, message_counts
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
+from engage.campaigns.variants import TextWeights
 from engage.errors import NotReady
 from engage.sending import eligibility, experiment_draw, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
+from engage.sending.experiment_draw import Weights
 from engage.sending.ledger import MessageSummary, Preview
 from engage.settings import Settings
 from engage.statuses import CampaignStatus, ExperimentArm, MessageStatus, SkipReason
@@ -66,7 +68,9 @@ def _replace(
     if options.may_text(step.window, step.settings, as_of):
         step.campaign.guard.enforce(step.window)
     cap = eligibility.frequency_cap(step.conn, step.window, step.settings, as_of)
-    query = _new_rows(step.window, step.settings, skip_reason, as_of, cap)
+    texts = _texts(step)
+    weights = {name: one.weights for name, one in texts.items()}
+    query = _new_rows(step.window, step.settings, skip_reason, as_of, cap, weights=weights)
     rows = partitions.build(step.conn, schema.message, step.window, query)
     if step.settings.strict:
         _skip_untextable_phones(step.conn, rows, skip_reason)
@@ -74,6 +78,7 @@ def _replace(
     counts = message_counts.counted(step.conn, rows)
     summary = MessageSummary.of(counts)
     step.save(mode=options.mode(step.window, step.settings, as_of))
+    step.save(variants={name: one.to_json() for name, one in texts.items()})
     if options.dry_run:
         messages = waiting(counts)
         summary = replace(summary, preview=_preview(step.settings, messages))
@@ -93,6 +98,12 @@ def _replace(
     return summary
 
 
+def _texts(step: campaign.Step) -> dict[str, TextWeights]:
+    """How the texts of segments with several are drawn: as in the queue that was here, so that a rebuild is equal."""
+    kept = step.campaign.variants
+    return learnt_weights.of_segments(step.conn, step.window, step.settings) if kept is None else kept
+
+
 def _freeze_for_approval(step: campaign.Step, waiting: int, as_of: datetime) -> None:
     takeover.refuse_too_many(step.window, waiting, step.settings.max_messages_per_run)
     step.save(frozen_at=as_of, **step.campaign.approval.requested(as_of).columns)
@@ -108,25 +119,27 @@ def _keep(step: campaign.Step, as_of: datetime) -> MessageSummary:
 
 
 def _new_rows(
-    window: Window, settings: Settings, skip_reason: SkipReason | None, as_of: datetime, cap: FrequencyCap | None = None
+    window: Window,
+    settings: Settings,
+    skip_reason: SkipReason | None,
+    as_of: datetime,
+    cap: FrequencyCap | None = None,
+    *,
+    weights: Weights,
 ) -> sa.Select[tuple[object, ...]]:
     """The rows of the ledger for the window's buckets, with its columns in order, by customer id.
 
     A customer in a segment without a text gets no message and so no row. ``skip_reason`` is for customers who have no
     reason of their own; without one, chance puts them in an arm. Later corrections take customers out of it.
+    ``weights``: the share of each text, by segment with several.
     """
-    reason = sa.func.coalesce(
-        eligibility.ineligible(settings, cap, as_of),
-        _text(skip_reason),
-        experiment_draw.holdout_reason(window, settings.holdout_percent),
-    )
-    own = (
+    reason = sa.func.coalesce(eligibility.ineligible(settings, cap, as_of), _text(skip_reason))
+    placed = (
         sa.select(
             customer_bucket.c.window_start,
             customer_bucket.c.customer_id,
             customer_bucket.c.bucket,
             customer.c.phone_hash,
-            sa.cast(reason, sa.Text).label("reason"),
         )
         .join(customer, customer.c.customer_id == customer_bucket.c.customer_id, isouter=True)
         .where(
@@ -134,9 +147,9 @@ def _new_rows(
             customer_bucket.c.bucket == sa.any_(sa.literal(list(settings.texted), ARRAY(sa.Text))),
         )
         .order_by(customer_bucket.c.customer_id)
-        .offset(0)  # keeps Postgres from computing the reason once for each column that depends on it
-        .subquery("own")
+        .offset(0)  # keeps Postgres from computing a column once for each one that depends on it
     )
+    own = experiment_draw.drawn(placed, reason, window, settings.holdout_percent, weights)
     waits = own.c.reason.is_(None)
     values = {
         "window_start": own.c.window_start,
@@ -151,7 +164,7 @@ def _new_rows(
             (own.c.reason == SkipReason.HOLDOUT, _text(ExperimentArm.HOLDOUT)),
             else_=_text(None),
         ),
-        "variant": sa.case((waits, _text(experiment_draw.DEFAULT_VARIANT)), else_=_text(None)),
+        "variant": sa.case((waits, own.c.variant), else_=_text(None)),
     }
     blank = {c.name: sa.cast(sa.null(), c.type) for c in schema.message.columns}
     columns = [(blank | values)[c.name].label(c.name) for c in schema.message.columns]

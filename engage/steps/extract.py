@@ -70,6 +70,7 @@ def extract(
             rejected=rejected,
             customers=None,
             buckets=None,
+            variants=None,
             guard=found.to_json(),
         )
         odd = _warnings(step.conn, window, settings)
