@@ -65,7 +65,8 @@ def approval_page(
         settings, counts = found.record.settings, found.counts
         texts, people, last = [], [], None
         if settings and counts and counts.eligible:
-            texts = message_texts.texts(conn, window, settings, counts, examples=EXAMPLES, after=after)
+            drawn = found.record.variants
+            texts = message_texts.texts(conn, window, settings, counts, drawn, examples=EXAMPLES, after=after)
             people = message_texts.recipients(conn, window, limit=SHOWN)
             against = comparable(conn, window).default
             last = report.of(conn, against, unknown=False) if against else None

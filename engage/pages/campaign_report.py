@@ -67,7 +67,8 @@ def campaign_report(
         earlier = report.of(conn, against, unknown=False) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution.of(conn, window, settings) if found.buckets else None
-        texts = message_texts.texts(conn, window, settings, found.counts) if found.buckets else []
+        drawn = found.record.variants
+        texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
     counts = found.counts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -128,12 +129,12 @@ class Draft:
         return [(one, str(segment["name"])) for one, segment in zip(found.segments, written, strict=True)]
 
     def _text_error(self, segment: str) -> str:
-        """What is wrong with a segment's text or with one of its languages."""
+        """What is wrong with a segment's text, or with another one of its texts."""
         return self.wrong.get(message_name(segment), "") or self._language_error(segment)
 
     def _language_error(self, segment: str) -> str:
         why = self.wrong.get("messages", "")
-        return why if f"segment {segment} " in why or f"segment {segment}:" in why or f": {segment} in " in why else ""
+        return why if re.search(rf"segment {segment}[ :]|: {segment} (in|takes|[a-e]) ", why) else ""
 
 
 def _lines(name: str, text: str | None) -> tuple[str, ...]:
@@ -147,9 +148,17 @@ def _lines(name: str, text: str | None) -> tuple[str, ...]:
             named = (f"{one.name}: {'; '.join(map(phrase, one.when))}" for one in rules.segments)
             return (*named, f"{rules.otherwise}: all others")
         if name == "messages":
-            found = json.loads(shown)
-            lines = [f"{one}, {language}: {body}" for one, by in found.items() for language, body in by.items()]
+            lines = [f"{name}: {body}" for one, found in json.loads(shown).items() for name, body in _named(one, found)]
             return tuple(lines) or ("nothing",)
     except (ValueError, AttributeError):
         pass
     return (shown,)
+
+
+def _named(segment: str, found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """A segment's texts in ``engage_messages``, each with its name, such as ``BOOST, es`` or ``BOOST b, es``."""
+    for key, one in found.items():
+        if isinstance(one, dict):
+            yield from ((f"{segment} {key}, {language}", body) for language, body in one.items())
+        else:
+            yield f"{segment} {key}" if len(key) == 1 else f"{segment}, {key}", one

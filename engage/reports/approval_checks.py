@@ -50,10 +50,11 @@ def _opt_out(settings: Settings) -> Check:
     if not settings.texted:
         return Check("Opt-out", good=False, words="no segment has a text")
     silent = [
-        name for name in settings.texted if not all(map(says_how_to_opt_out, settings.message_texts(name).values()))
+        name for name in settings.texted if not all(says_how_to_opt_out(one.text) for one in settings.each_text(name))
     ]
     if not silent:
-        every = {1: "the text says", 2: "both texts say"}.get(len(settings.texted), "all texts say")
+        count = sum(len(settings.variants(name)) for name in settings.texted)
+        every = {1: "the text says", 2: "both texts say"}.get(count, "all texts say")
         return Check("Opt-out", good=True, words=f"{every} how to opt out")
     return Check("Opt-out", good=True, words=f"Engage adds “{OPT_OUT_LINE}” to {' and '.join(silent)}")
 

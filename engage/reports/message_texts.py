@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
+from engage import formats
 from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.variants import TextWeights
 from engage.sending import personal
 from engage.settings import Settings, languages
+from engage.settings.languages import OWN
 from engage.storage.schema import customer, customer_activity, message
 from engage.texts import sms_preview
 from engage.texts.phone import masked
@@ -33,6 +37,16 @@ class Example:
     """What the provider charges for it; None without a price."""
     language: str = ""
     """The language of the text, such as ``es``; empty for the text of all other customers."""
+    variant: str = ""
+    """The text among the segment's, such as ``b``; empty if the segment has one only."""
+
+    @property
+    def name(self) -> str:
+        """The text's name for people, such as ``Text b in es``; empty for the only one."""
+        words = " ".join(
+            filter(None, (self.variant and f"text {self.variant}", self.language and f"in {self.language}"))
+        )
+        return words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,17 @@ class TextTo:
     examples: tuple[Example, ...]
     warnings: tuple[str, ...]
     most_segments: int
-    """SMS segments of the text with a longish name."""
+    """SMS segments of the longest text with a longish name."""
+    drawn: TextWeights | None = None
+    """The share of each text, if there are several and the queue is made."""
+
+    @property
+    def shares(self) -> str:
+        """How the customers are drawn for the texts, in a sentence; empty for one text."""
+        if self.drawn is None:
+            return ""
+        parts = ", ".join(f"{name} {formats.share(share, 1)}" for name, share in self.drawn.weights.items())
+        return f"Drawn by chance: {parts}. The reason: {self.drawn.why}."
 
 
 def texts(
@@ -69,16 +93,22 @@ def texts(
     window: Window,
     settings: Settings,
     counts: MessageCounts | None,
+    drawn: Mapping[str, TextWeights] | None,
     *,
     examples: int = 1,
     after: int = 0,
 ) -> list[TextTo]:
     """The text to each texted segment, filled in for ``examples`` customers whose ids are greater than ``after``.
 
-    Each further language has one example.
+    Each further language has one example, and so has each of several texts. ``drawn``: the campaign's ``variants``.
     """
     found = counts or MessageCounts()
-    return [_text_to(conn, window, settings, found, name, examples=examples, after=after) for name in settings.texted]
+    return [
+        replace(
+            _text_to(conn, window, settings, found, name, examples=examples, after=after), drawn=(drawn or {}).get(name)
+        )
+        for name in settings.texted
+    ]
 
 
 def _text_to(
@@ -91,17 +121,19 @@ def _text_to(
     examples: int,
     after: int,
 ) -> TextTo:
-    parsed = {language: Template.parse(text) for language, text in settings.message_texts(bucket).items()}
+    all_texts = settings.each_text(bucket)
+    several = len(settings.variants(bucket)) > 1
     groups = [group for group in counts.groups if group.bucket == bucket]
     charged = sum(group.segments for group in groups if group.taken)
-    looked_at = examples if len(parsed) == 1 else LOOKED_AT
+    looked_at = examples if len(all_texts) == 1 else LOOKED_AT
     rows = _customers(conn, window, bucket, looked_at, after) if counts.count(bucket=bucket, reason=None) else []
+    readers = _by_text(settings, bucket, rows)
     found = [
-        Example(customer_id, sms, settings.cost(sms.segments), language)
-        for language, template in parsed.items()
+        Example(customer_id, sms, settings.cost(sms.segments), one.language, one.variant)
+        for one in all_texts
         for customer_id, sms in _filled_in(
-            template,
-            [row for row in rows if _language(parsed, row) == language][: 1 if language else examples],
+            Template.parse(one.text),
+            readers[one.variant or OWN, one.language][: 1 if one.language or several else examples],
             window,
         )
     ]
@@ -126,9 +158,16 @@ def _filled_in(
         yield row.customer_id, sms_preview.preview(template, personal.values(row, window))
 
 
-def _language(texts: Mapping[str, Template], row: sa.Row[Any]) -> str:
-    """The language in which a customer reads; empty for the text of all others."""
-    return languages.chosen({language: language for language in texts if language}, row.locale) or ""
+def _by_text(
+    settings: Settings, bucket: str, rows: Sequence[sa.Row[Any]]
+) -> Mapping[tuple[str, str], list[sa.Row[Any]]]:
+    """The customers by the variant and the language that they read; the empty language is for all others."""
+    found: dict[tuple[str, str], list[sa.Row[Any]]] = defaultdict(list)
+    texts = settings.by_variant(bucket)
+    for row in rows:
+        variant = row.variant or OWN
+        found[variant, languages.language(texts.get(variant, {}), row.locale)].append(row)
+    return found
 
 
 def _customers(conn: sa.Connection, window: Window, bucket: str, limit: int, after: int) -> list[sa.Row[Any]]:
@@ -159,6 +198,7 @@ def _recipients(window: Window) -> sa.Select[tuple[object, ...]]:
         sa.select(
             message.c.customer_id,
             message.c.bucket,
+            message.c.variant,
             customer.c.phone,
             customer.c.locale,
             *personal.COLUMNS,

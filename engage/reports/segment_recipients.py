@@ -15,6 +15,7 @@ from engage.campaigns import valid_events
 from engage.segments import sql
 from engage.sending import eligibility, experiment_draw, personal
 from engage.settings import Settings, languages
+from engage.settings.text_variants import ByVariant
 from engage.statuses import SkipReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
@@ -48,16 +49,24 @@ class Recipients:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """One of a segment's texts as a customer would read it."""
+
+    variant: str
+    language: str
+    """Of the text; empty for the one that all others read."""
+    sms: SmsPreview
+
+
+@dataclass(frozen=True)
 class Recipient:
-    """One customer, the numbers in the window, and the text that the draft has for the customer."""
+    """One customer, the numbers in the window, and the texts of which the customer would read one."""
 
     customer_id: int
     name: str | None
     total_spend_cents: int
     avg_weekly_sessions: float
-    language: str
-    """Of the text; empty for the one that all others read."""
-    sms: SmsPreview
+    texts: tuple[Reading, ...]
 
 
 def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: datetime) -> Recipients:
@@ -146,17 +155,18 @@ def _move(counts: Counts, group: tuple[str, str | None], why: SkipReason) -> Non
     counts[group[0], why] += 1
 
 
-def read_by(
-    conn: sa.Connection, window: Window, texts: Mapping[str, str], customers: Collection[int]
-) -> list[Recipient]:
-    """What these customers would read. ``texts``: the templates by language; the empty language is for all others.
+def read_by(conn: sa.Connection, window: Window, texts: ByVariant, customers: Collection[int]) -> list[Recipient]:
+    """What these customers would read, of each of the texts.
 
     ``aggregate`` keeps favourite items only if a text of then named them, so they are read from the window's events.
     """
-    parsed = {language: Template.parse(text) for language, text in texts.items()}
+    parsed = {
+        variant: {language: Template.parse(text) for language, text in by_language.items()}
+        for variant, by_language in texts.items()
+    }
     favourite: sa.ColumnElement[str | None] = customer_activity.c.favourite_item
     source: sa.FromClause = customer.join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
-    if any("favourite_item" in one.placeholders for one in parsed.values()):
+    if any("favourite_item" in one.placeholders for by_language in parsed.values() for one in by_language.values()):
         of_all = valid_events.favourite_items(window, as_page=True)
         own = sa.select(of_all).where(of_all.c.customer_id.in_(customers)).subquery("own")
         source = source.join(own, own.c.customer_id == customer.c.customer_id, isouter=True)
@@ -170,13 +180,16 @@ def read_by(
     return [_recipient(row, window, parsed) for row in conn.execute(rows)]
 
 
-def _recipient(row: Any, window: Window, parsed: Mapping[str, Template]) -> Recipient:
-    language = languages.chosen({tag: tag for tag in parsed if tag}, row.locale) or ""
+def _recipient(row: Any, window: Window, parsed: Mapping[str, Mapping[str, Template]]) -> Recipient:
+    filled_in = personal.values(row, window)
+    read = {variant: languages.language(texts, row.locale) for variant, texts in parsed.items()}
     return Recipient(
         customer_id=row.customer_id,
         name=row.name,
         total_spend_cents=row.total_spend_cents,
         avg_weekly_sessions=row.avg_weekly_sessions,
-        language=language,
-        sms=preview(parsed[language], personal.values(row, window)),
+        texts=tuple(
+            Reading(variant, language, preview(parsed[variant][language], filled_in))
+            for variant, language in read.items()
+        ),
     )

@@ -46,9 +46,9 @@ Languages = Annotated[dict[str, ByLanguage | dict[str, ByLanguage]], BeforeValid
 
 def by_variant(texts: Mapping[str, str] | Mapping[str, ByLanguage]) -> dict[str, ByLanguage]:
     """A segment's further texts by variant and language. Without variants, all are of ``a``."""
-    if any(isinstance(one, str) for one in texts.values()):
-        return {OWN: cast(ByLanguage, dict(texts))}
-    return cast(dict[str, ByLanguage], dict(texts))
+    if all(len(name) == 1 for name in texts):
+        return cast(dict[str, ByLanguage], dict(texts))
+    return {OWN: cast(ByLanguage, dict(texts))}
 
 
 def complete(variant: str, texts: Mapping[str, str], own: str | None) -> ByLanguage | None:
@@ -132,6 +132,11 @@ def _text(segment: str, language: str, text: object, context: Any) -> str:
         why = error["msg"] if error["type"] == "unreadable" else "it takes a text of 1 to 1000 characters"
         where = "" if language == DEFAULT else f" in {language}"
         raise ValueError(f"the text of segment {segment}{where}: {why}") from None
+
+
+def language(texts: Mapping[str, object], locale: str | None) -> str:
+    """The language of the text for a customer's locale; empty for the text of all others."""
+    return chosen({tag: tag for tag in texts if tag}, locale) or ""
 
 
 def chosen(texts: Mapping[str, Text], locale: str | None) -> Text | None:

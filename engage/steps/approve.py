@@ -117,17 +117,17 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         waiting = queue.waiting_by_bucket(conn, window)
         detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
         alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
-    texts = {
-        f"{name} in {language}" if language else name: text
-        for name in waiting
-        for language, text in settings.message_texts(name).items()
-    }
+    texts = {one.named_after(name): one.text for name in waiting for one in settings.each_text(name)}
     return Question(
         messages=waiting,
         segments=sum(queue.estimated_segments(settings, waiting).values()),
         skipped=queued.skipped_by_reason,
         texts=texts,
-        warnings={name: odd for name in waiting if (odd := settings.text_warnings(name))},
+        warnings={
+            settings.each_text(name)[0].named_after(name): odd
+            for name in waiting
+            if (odd := settings.text_warnings(name))
+        },
         hours=settings.approval_hours,
         guard=found.guard.note,
     )

@@ -135,10 +135,10 @@
     moves.down.disabled = last;
     label(card.querySelector("[data-removes=segment]"), `Remove ${name}`);
     card.querySelectorAll("[data-adds]").forEach((button) => {
-      const what = { condition: "Add a condition", any: "Add an any-of group", not: "Add a not-all group", language: "Add a language" };
+      const what = { condition: "Add a condition", any: "Add an any-of group", not: "Add a not-all group", language: "Add a language", variant: "Add a text to compare" };
       label(button, `${what[button.dataset.adds]} to ${button.closest("[data-group]") ? "a group of " : ""}${name}`);
       const depth = [...card.querySelectorAll("[data-group]")].filter((group) => group.contains(button)).length;
-      button.hidden = button.dataset.adds !== "condition" && button.dataset.adds !== "language" && depth >= DEEPEST;
+      button.hidden = ["any", "not"].includes(button.dataset.adds) && depth >= DEEPEST;
     });
     card.querySelectorAll("[data-group]").forEach((group) => {
       label(part(group, "kind"), `Kind of group in ${name}`);
@@ -150,12 +150,25 @@
     card.querySelector(".segment-text label").htmlFor = id;
     label(part(card, "text"), `Text for ${name}`);
     describe(part(card, "text"), part(card, "text-error"), `${id}-error`);
-    card.querySelectorAll("[data-language]").forEach((language) => {
-      const tag = part(language, "tag").value || "a language";
-      label(part(language, "tag"), `Language of a text for ${name}`);
-      label(part(language, "language-text"), `Text for ${name} in ${tag}`);
-      label(language.querySelector("button"), `Remove ${tag} from ${name}`);
+    refreshLanguages(card, name);
+  }
+
+  function refreshLanguages(card, name) {
+    const languages = [...card.querySelectorAll("[data-language]")];
+    const variants = new Set(languages.map((one) => part(one, "variant").value));
+    variants.add("a"); // the card's own text
+    languages.forEach((language) => {
+      const [variant, tag] = [part(language, "variant").value, part(language, "tag").value];
+      const own = variant === "a";
+      const inTag = tag || own ? ` in ${tag || "a language"}` : "";
+      part(language, "variant").hidden = variants.size === 1;
+      part(language, "tag").placeholder = own ? "" : "all others";
+      label(part(language, "variant"), `Which text of ${name}`);
+      label(part(language, "tag"), `Language of ${own ? "a text" : `text ${variant}`} for ${name}`);
+      label(part(language, "language-text"), `Text ${own ? "" : `${variant} `}for ${name}${inTag}`);
+      label(language.querySelector("button"), `Remove ${own ? tag || "a language" : `text ${variant}${inTag}`} from ${name}`);
     });
+    card.querySelector("[data-adds=variant]").hidden = variants.size === 5;
   }
 
   function refreshRow(row, at, number, name) {

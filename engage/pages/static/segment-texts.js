@@ -1,4 +1,4 @@
-// The texts of segments, in all their languages, and the customers who would read them.
+// The texts of segments, in all their variants and languages, and the customers who would read them.
 "use strict";
 
 (() => {
@@ -11,8 +11,34 @@
   const setting = (name) => `message_${name.toLowerCase()}`;
   const plain = (text) => text.replaceAll("\r\n", "\n");
 
-  function languageRow(tag, text) {
+  const OWN = "a"; // the variant whose text for all others has a field of its own
+  const NAMES = ["a", "b", "c", "d", "e"];
+
+  // A segment's further texts as rows of variant, language and text; the empty language is for all others.
+  function asRows(texts = {}) {
+    const several = Object.keys(texts).every((name) => name.length === 1);
+    return Object.entries(several ? texts : { [OWN]: texts }).flatMap(([variant, found]) =>
+      Object.entries(typeof found === "string" ? { default: found } : found)
+        .map(([tag, text]) => [variant, tag === "default" ? "" : tag, text]));
+  }
+
+  // The rows as engage_messages has them. ``own``: the text of the variant a that it has for all others, if any.
+  function asTexts(found, own) {
+    const texts = own === undefined ? {} : { [OWN]: { default: own } };
+    found.forEach(([variant, tag, text]) => {
+      texts[variant] = { ...texts[variant], [variant === OWN ? tag : tag || "default"]: text };
+    });
+    return Object.keys(texts).some((name) => name !== OWN) || own !== undefined ? texts : texts[OWN] || {};
+  }
+
+  // The text of the variant a in engage_messages, which comes before the segment's own setting.
+  const ownHere = (name) => asRows(state.languages[name]).find(([variant, tag]) => variant === OWN && !tag)?.[2];
+  const further = (name) => asRows(state.languages[name]).filter(([variant, tag]) => variant !== OWN || tag);
+  const textOf = (name) => plain(ownHere(name) ?? state.stored[setting(name)] ?? state.defaults[setting(name)] ?? "");
+
+  function languageRow(variant, tag, text) {
     const row = document.getElementById("language-piece").content.firstElementChild.cloneNode(true);
+    part(row, "variant").value = variant;
     part(row, "tag").value = tag;
     part(row, "language-text").value = text;
     return row;
@@ -20,15 +46,14 @@
 
   // A card's text and languages, as they are set.
   function fill(card) {
-    const name = nameOf(card);
-    part(card, "text").value = plain(state.stored[setting(name)] ?? state.defaults[setting(name)] ?? "");
+    part(card, "text").value = textOf(nameOf(card));
     fillLanguages(card);
   }
 
-  const put = (card, languages) => part(card, "languages").replaceChildren(...languages.map(([tag, text]) => languageRow(tag, text)));
+  const put = (card, languages) => part(card, "languages").replaceChildren(...languages.map((one) => languageRow(...one)));
 
   function fillLanguages(card) {
-    put(card, Object.entries(state.languages[nameOf(card)] || {}));
+    put(card, further(nameOf(card)));
     filled.set(card, { name: nameOf(card), languages: sorted(languagesOf(card)) });
   }
 
@@ -41,10 +66,18 @@
   }
 
   function addLanguage(card) {
-    const row = languageRow("", "");
+    const row = languageRow(OWN, "", "");
     part(card, "languages").append(row);
     rows.refresh();
     part(row, "tag").focus();
+  }
+
+  function addVariant(card) {
+    const taken = languagesOf(card).map(([variant]) => variant);
+    const row = languageRow(NAMES.find((name) => name !== OWN && !taken.includes(name)), "", "");
+    part(card, "languages").append(row);
+    rows.refresh();
+    part(row, "language-text").focus();
   }
 
   function removeLanguage(row) {
@@ -54,10 +87,10 @@
     card.querySelector("[data-adds=language]").focus();
   }
 
-  const languagesOf = (card) => Object.fromEntries([...card.querySelectorAll("[data-language]")].map((row) =>
-    [part(row, "tag").value.trim().replaceAll("_", "-").toLowerCase(), plain(part(row, "language-text").value)]));
+  const languagesOf = (card) => [...card.querySelectorAll("[data-language]")].map((row) => [
+    part(row, "variant").value, part(row, "tag").value.trim().replaceAll("_", "-").toLowerCase(), plain(part(row, "language-text").value)]);
 
-  const sorted = (languages) => JSON.stringify(Object.entries(languages).sort());
+  const sorted = (languages) => JSON.stringify([...languages].sort());
 
   function languagesEdited(card) {
     const was = filled.get(card);
@@ -67,7 +100,7 @@
   // What stands in the cards, by segment, for ``restore``: new cards take it over.
   const kept = () => new Map(cards().map((card) => [nameOf(card), {
     text: part(card, "text").value,
-    languages: [...card.querySelectorAll("[data-language]")].map((row) => [part(row, "tag").value, part(row, "language-text").value]),
+    languages: languagesOf(card),
   }]));
 
   function restore(card, texts) {
@@ -85,15 +118,15 @@
     cards().forEach((card) => {
       const name = nameOf(card);
       const text = plain(part(card, "text").value);
-      const set = state.stored[setting(name)];
       const fixed = state.defaults[setting(name)];
-      if (text !== plain(set ?? fixed ?? "")) found[setting(name)] = text || fixed ? text : null;
-      if (!languagesEdited(card)) return;
-      const own = languagesOf(card);
-      if (Object.keys(own).length) languages[name] = own;
-      else delete languages[name];
+      const edited = text !== textOf(name);
+      if (edited) found[setting(name)] = text || fixed ? text : null;
+      const own = ownHere(name);
+      if (!languagesEdited(card) && !(edited && own !== undefined)) return;
+      languages[name] = asTexts(languagesOf(card), edited ? undefined : own);
+      if (!Object.keys(languages[name]).length) delete languages[name];
     });
-    const all = (texts) => JSON.stringify(Object.entries(texts).map(([name, own]) => [name, sorted(own)]).sort());
+    const all = (texts) => JSON.stringify(Object.entries(texts).map(([name, own]) => [name, sorted(asRows(own))]).sort());
     if (all(languages) !== all(state.languages)) found.messages = JSON.stringify(languages);
     return found;
   }
@@ -132,7 +165,7 @@
   }
 
   engage.segmentTexts = {
-    fill, setLanguages, kept, restore, addLanguage, removeLanguage, changed, choose, showAll,
+    fill, setLanguages, kept, restore, addLanguage, addVariant, removeLanguage, changed, choose, showAll,
     start(given) { state = given; },
   };
 })();

@@ -163,7 +163,7 @@
     }
     if (row && "field" in dataset) rows.offerOperators(row, part(row, "operator").value);
     if (row && ("field" in dataset || "value" in dataset)) rows.offerValues(row, part(row, "value").value);
-    if (row || ["kind", "name", "tag"].some((one) => one in dataset)) changed();
+    if (row || ["kind", "name", "tag", "variant"].some((one) => one in dataset)) changed();
   }
 
   function pressed({ target }) {
@@ -176,6 +176,7 @@
       return;
     }
     if (adds === "language") texts.addLanguage(card);
+    else if (adds === "variant") texts.addVariant(card);
     else if (adds) rows.add(button);
     else if (removes === "segment") rows.removeSegment(card);
     else if (removes === "language") texts.removeLanguage(button.closest("[data-language]"));
