@@ -267,14 +267,14 @@ def test_a_customer_reads_the_text_in_the_language_of_the_locale(world):
             {
                 "a": {
                     "": "Hi {{ first_name }}. Reply STOP.",
-                    "es": "Hola {{ first_name }}: {{ total_spend }}. STOP.",
+                    "es": "Hola {{ first_name }} {{ total_spend }}: Responde STOP",
                 },
                 "b": {"": "Dear {{ name }}. Reply STOP."},
             },
             [ada, kofi],
         )
     assert [(one.name, [(read.variant, read.language, read.sms.text) for read in one.texts]) for one in found] == [
-        ("Ada Diaz", [("a", "es", "Hola Ada: 12.50. STOP."), ("b", "", "Dear Ada Diaz. Reply STOP.")]),
+        ("Ada Diaz", [("a", "es", "Hola Ada 12.50: Responde STOP"), ("b", "", "Dear Ada Diaz. Reply STOP.")]),
         ("Kofi", [("a", "", "Hi Kofi. Reply STOP."), ("b", "", "Dear Kofi. Reply STOP.")]),
     ]
     assert [(one.total_spend_cents, one.avg_weekly_sessions) for one in found] == [(12_50, 0.0), (0, 2.0)]
