@@ -75,6 +75,7 @@ def settings_page(engine: sa.Engine, viewer: Viewer, editor: Editor) -> str:
         wrong=wrong,
         last=last,
         offers=_offers(values, editor, found),
+        further=_further(values),
         **_texts(values, editor, found, filter(segment_of_text, names)),
     )
 
@@ -101,7 +102,8 @@ def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dic
                 "bubbles": html("setting_text_bubbles.html", preview=preview),
             }
             for name, preview in _previews(values, found, filter(segment_of_text, names)).items()
-        },
+        }
+        | {"messages": {"facts": html("setting_further_texts.html", further=_further(values))}},
         "offers": _offers(values, editor, found),
         "thresholds": {
             name: html("setting_field.html", one=one, locked=not editor.may_edit(name), error="", editor=editor)
@@ -137,6 +139,13 @@ def _texts(
         "tones": tones(rules.names),
         "inserts": INSERTS,
     }
+
+
+def _further(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The texts of segments with further ones in ``engage_messages``, each with its name; none while it is wrong."""
+    settings = usable(values)
+    named = [name for name in settings.messages if name in settings.texted]
+    return [(one.named_after(name), one.text) for name in named for one in settings.each_text(name)]
 
 
 def _of_campaign(last: Campaign | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engage.pages.setting_fields import DEFAULTS
-from engage.settings import Settings
+from engage.settings import Settings, segment_of_text
 from engage.texts.sms_preview import SmsPreview, examples
 from engage.texts.sms_segments import segments
 from engage.texts.template import PLACEHOLDERS, Template
@@ -67,7 +67,8 @@ def text_preview(name: str, values: Mapping[str, str], settings: Settings, custo
         template = Template.parse(text)
     except ValueError:
         return None
-    return TextPreview(name, template, examples(template), warnings(text), settings, customers)
+    odd = (*warnings(text), *settings.unsent(segment_of_text(name) or ""))
+    return TextPreview(name, template, examples(template), odd, settings, customers)
 
 
 INSERTS = {name: f"{{{{ {name} }}}}" for name in PLACEHOLDERS}

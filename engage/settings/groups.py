@@ -27,7 +27,7 @@ GROUPS = (
         {
             "message_boost": "Text for BOOST",
             "message_reward": "Text for REWARD",
-            "messages": "Texts in other languages",
+            "messages": "Other languages, and texts to compare",
             "learn_variants": "Learn which text does better",
             "offer": "Offer of the codes",
             "max_segments": "Longest text",

@@ -286,11 +286,14 @@ class Settings(BaseModel):
 
     def text_warnings(self, segment: str) -> tuple[str, ...]:
         """What the operator should know of a segment's texts before they go out."""
-        found = text_variants.warnings(self.by_variant(segment))
+        return (*text_variants.warnings(self.by_variant(segment)), *self.unsent(segment))
+
+    def unsent(self, segment: str) -> tuple[str, ...]:
+        """A warning that the segment's own setting is not sent, as ``engage_messages`` has a text in its place."""
         name, own = message_name(segment), self.own_text(segment)
-        if own in {None, self.message(segment), _default(name)}:
-            return found
-        return (*found, f"engage_messages has a text a for all customers, so engage_{name} is not sent.")
+        if segment not in self.texted or own in {None, self.message(segment), _default(name)}:
+            return ()
+        return (f"engage_messages has a text a for all customers, so engage_{name} is not sent.",)
 
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
