@@ -429,6 +429,7 @@ def test_texts_that_the_user_did_not_change_are_kept(watched: Watched, airflow: 
         "BOOST": boost | {"b": b},
         "REWARD": {"fr": "Merci. Reply STOP."},
     }
+    page = opened(watched)
     expect(page.get_by_label("Text c for BOOST in en")).to_have_value("Text c. Reply STOP.")
     card(page, 0).get_by_label("Text for BOOST in es").fill("Hola otra vez. Responde STOP.")
     saved(page)

@@ -294,6 +294,7 @@
     thresholds.reset(given.thresholds);
     rows.build(given.rules);
     cards().forEach(texts.fill);
+    rows.refresh(); // names the fields of the texts
     thresholds.draw();
   }
 
