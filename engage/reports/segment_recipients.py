@@ -18,7 +18,7 @@ from engage.settings import Settings, languages
 from engage.statuses import SkipReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
-from engage.texts import phone
+from engage.texts import offer_code, phone
 from engage.texts.sms_preview import SmsPreview, preview
 from engage.texts.template import Template
 from engage.window import Window
@@ -178,5 +178,5 @@ def _recipient(row: Any, window: Window, parsed: Mapping[str, Template]) -> Reci
         total_spend_cents=row.total_spend_cents,
         avg_weekly_sessions=row.avg_weekly_sessions,
         language=language,
-        sms=preview(parsed[language], personal.values(row, window)),
+        sms=preview(parsed[language], personal.values(row, window, offer_code.SAMPLE)),
     )

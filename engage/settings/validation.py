@@ -49,10 +49,13 @@ def require_named(settings: Settings, given: Iterable[str], *, label: Callable[[
 def problems(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> dict[str, str]:
     """What is wrong with raw values: a sentence without its full stop for each wrong setting, by name.
 
-    A text that takes more segments than ``max_segments`` is wrong, too.
+    A text that takes more segments than ``max_segments`` is wrong, too, and so is one with a code of no offer.
     """
     wrong = {name: _explain(name, values[name], error, label) for name, error in _errors(values).items()}
-    return wrong if "max_segments" in wrong else _long_messages(usable(values), label) | wrong
+    found = usable(values)
+    if "offer" not in wrong:
+        wrong = _codes_of_no_offer(found, label) | wrong
+    return wrong if "max_segments" in wrong else _long_messages(found, label) | wrong
 
 
 def usable(values: Mapping[str, Any]) -> Settings:
@@ -126,6 +129,20 @@ def _meant(name: str, label: Callable[[str], str], known: Iterable[str] = Settin
     typed = name.lower().replace("-", "_").removeprefix("engage_")
     close = difflib.get_close_matches(typed, known, n=1)
     return f" (did you mean {label(close[0])}?)" if close else ""
+
+
+def _codes_of_no_offer(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
+    found = {}
+    for segment in settings.texted if not settings.offer else ():
+        for language, text in settings.message_texts(segment).items():
+            if "offer_code" in Template.parse(text).placeholders:
+                name = "messages" if language else message_name(segment)
+                which = f"{label(name)}: {segment} in {language}" if language else label(name)
+                found[name] = (
+                    f"{which} has the placeholder {{{{ offer_code }}}}, and {label('offer')} names no offer. Set it to "
+                    "the offer whose codes the text takes, such as summer; `engage offers list` shows the offers"
+                )
+    return found
 
 
 def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
