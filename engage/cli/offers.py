@@ -110,4 +110,4 @@ def _print_added(offer: str, added: Added, repeated: int = 0, *, as_json: bool) 
         "twice in the file": repeated,
     }
     shown = ", ".join(f"{count:,} {words}" for words, count in counts.items() if count or words == "added")
-    console.print(plain(f"Codes of the offer {offer}: {shown}."))
+    console.print(plain(f"Codes of the offer {offer}: {shown}."), soft_wrap=True)

@@ -69,9 +69,10 @@ class Demand:
         """The numbers as a sentence; empty if no code is needed."""
         if not self.needed:
             return ""
-        need = f"The messages to {' and '.join(self.needed)} need {self.total:,} codes of the offer {self.offer}"
-        short = f" {self.too_short:,} more expire before {self.valid_until:%Y-%m-%d %H:%M} UTC."
-        return f"{need}, and {self.free:,} are free.{short if self.too_short else ''}"
+        codes = f"{self.total:,} code{'' if self.total == 1 else 's'} of the offer {self.offer}"
+        short = f" Not counted, as they expire before {self.valid_until:%Y-%m-%d %H:%M} UTC: {self.too_short:,}."
+        need = f"The messages to {' and '.join(self.needed)} need {codes}, which has {self.free:,} free."
+        return need + (short if self.too_short else "")
 
     @property
     def advice(self) -> str:
