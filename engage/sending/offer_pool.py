@@ -16,7 +16,7 @@ from engage.texts import offer_code as codes
 MOST = 10_000_000
 """Codes that one command adds."""
 _LOCK = 0x6F6666657273  # "offers"
-_LOOKED_UP = 50_000
+_LOOKED_UP = 250_000
 _COLUMNS = ("code", "offer", "added_at", "expires_at")
 
 
@@ -91,7 +91,8 @@ def _known(conn: sa.Connection, wanted: Sequence[str]) -> dict[str, str]:
     """The offer of each of these codes that the table has."""
     found: dict[str, str] = {}
     for first in range(0, len(wanted), _LOOKED_UP):
-        some = sa.literal(list(wanted[first : first + _LOOKED_UP]), ARRAY(sa.Text))
-        query = sa.select(offer_code.c.code, offer_code.c.offer).where(offer_code.c.code == sa.any_(some))
+        given = sa.func.unnest(sa.literal(list(wanted[first : first + _LOOKED_UP]), ARRAY(sa.Text)))
+        some = given.table_valued("code").render_derived(name="some")
+        query = sa.select(offer_code.c.code, offer_code.c.offer).join(some, some.c.code == offer_code.c.code)
         found |= {row.code: row.offer for row in conn.execute(query)}
     return found
