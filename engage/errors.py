@@ -16,6 +16,8 @@
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
+    ├── TooFewCodes             an offer has fewer codes than the campaign has messages that need one
+    ├── NoOfferCode             a message that needs an offer code has none
     ├── TooLate                 messages still wait, but their window ended too long ago
     ├── ProviderRefuses         the provider takes no messages until the operator repairs its account
     ├── NoSuchCustomer          no customer has this id
@@ -85,6 +87,14 @@ class Superseded(EngageError):
 
 class TooManyMessages(EngageError):
     """More messages wait than ``max_messages_per_run`` allows."""
+
+
+class TooFewCodes(EngageError):
+    """An offer has fewer free codes than messages need."""
+
+
+class NoOfferCode(EngageError):
+    """A queued message has no code for its text."""
 
 
 class TooLate(EngageError):

@@ -98,6 +98,7 @@ class SkipReason(StrEnum):
     TOO_SOON = auto()
     NO_BUCKET = auto()
     TOO_LONG = auto()
+    CODE_EXPIRED = auto()
     NO_TIME_ZONE = auto()
     QUIET_HOURS = auto()
     REJECTED = auto()

@@ -23,6 +23,7 @@ from engage.cli import (
     local_stack,
     maintenance,
     messages,
+    offers,
     report,
     run,
     seed,
@@ -66,6 +67,7 @@ app.command()(campaigns.campaigns)
 app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
+app.add_typer(offers.app, name="offers")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

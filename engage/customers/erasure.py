@@ -11,7 +11,15 @@ import sqlalchemy as sa
 from engage.customers import suppression
 from engage.errors import NotReady
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
-from engage.storage.schema import LOG_TIMES, customer, customer_activity, customer_bucket, inbound_sms, message
+from engage.storage.schema import (
+    LOG_TIMES,
+    customer,
+    customer_activity,
+    customer_bucket,
+    inbound_sms,
+    message,
+    offer_code,
+)
 
 _IDENTIFYING = ("registered_at", "last_session_at", "first_purchase_at", "last_purchase_at", "favourite_item")
 """Numbers of campaigns by which a customer could be found in the records of a till, or in a log."""
@@ -30,8 +38,8 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
     """Erase a customer's data, and keep the counts of campaigns. Idempotent.
 
     It deletes the customer's row, events and records of inbound texts. The numbers, buckets and messages of campaigns
-    stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id. The
-    phone is suppressed by its keyed hash.
+    stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id.
+    An offer code stays given and loses the customer. The phone is suppressed by its keyed hash.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
@@ -40,6 +48,7 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
         removed = conn.execute(
             sa.delete(customer).where(customer.c.customer_id == customer_id).returning(customer.c.phone_hash)
         ).all()
+        _blank_codes(conn, customer_id)  # before the messages, as a queue gives codes before it replaces messages
         hashes = _blank_messages(conn, customer_id, as_of)
         for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
             conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
@@ -54,6 +63,13 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
             theirs = table.c.customer_id == customer_id
             conn.execute(sa.update(table).where(theirs).values(customer_id=stand_in, **blank))
     return ErasureSummary(known=bool(removed), events=events, messages=len(hashes))
+
+
+def _blank_codes(conn: sa.Connection, customer_id: int) -> None:
+    """Remove the customer from the offer codes, which are locked in their order, as redemptions lock them."""
+    theirs = offer_code.c.customer_id == customer_id
+    conn.execute(sa.select(offer_code.c.code).where(theirs).order_by(offer_code.c.code).with_for_update())
+    conn.execute(sa.update(offer_code).where(theirs).values(customer_id=None))
 
 
 def _blank_messages(conn: sa.Connection, customer_id: int, as_of: datetime) -> list[bytes | None]:

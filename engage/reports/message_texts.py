@@ -17,7 +17,7 @@ from engage.sending import personal
 from engage.settings import Settings, languages
 from engage.settings.languages import OWN
 from engage.storage.schema import customer, customer_activity, message
-from engage.texts import sms_preview
+from engage.texts import offer_code, sms_preview
 from engage.texts.phone import masked
 from engage.texts.sms_preview import SmsPreview
 from engage.texts.template import Template
@@ -155,7 +155,7 @@ def _filled_in(
     if not rows:
         yield None, sms_preview.preview(template, sms_preview.made_up("Ada Diaz"))
     for row in rows if template.placeholders else rows[:1]:
-        yield row.customer_id, sms_preview.preview(template, personal.values(row, window))
+        yield row.customer_id, sms_preview.preview(template, personal.values(row, window, offer_code.SAMPLE))
 
 
 def _by_text(

@@ -36,6 +36,7 @@ REASONS = {
     SkipReason.TOO_SOON: "Texted a short time before",
     SkipReason.NO_BUCKET: "The numbers for the text were gone",
     SkipReason.TOO_LONG: "The text would take too many SMS segments",
+    SkipReason.CODE_EXPIRED: "The offer code has expired",
     SkipReason.NO_TIME_ZONE: "The customer's time of day is not known",
     SkipReason.QUIET_HOURS: "No hour of the day is a sending hour",
     SkipReason.REJECTED: "The approver rejected the list",

@@ -19,7 +19,7 @@ from engage.settings.text_variants import ByVariant
 from engage.statuses import SkipReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
-from engage.texts import phone
+from engage.texts import offer_code, phone
 from engage.texts.sms_preview import SmsPreview, preview
 from engage.texts.template import Template
 from engage.window import Window
@@ -181,7 +181,7 @@ def read_by(conn: sa.Connection, window: Window, texts: ByVariant, customers: Co
 
 
 def _recipient(row: Any, window: Window, parsed: Mapping[str, Mapping[str, Template]]) -> Recipient:
-    filled_in = personal.values(row, window)
+    filled_in = personal.values(row, window, offer_code.SAMPLE)
     read = {variant: languages.language(texts, row.locale) for variant, texts in parsed.items()}
     return Recipient(
         customer_id=row.customer_id,

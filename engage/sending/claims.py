@@ -16,7 +16,7 @@ from engage.sending.compose import Composed
 from engage.sending.providers import OutgoingSms
 from engage.sending.takeover import Ownership
 from engage.statuses import MessageStatus, SkipReason
-from engage.storage.schema import campaign, customer, customer_activity, message
+from engage.storage.schema import campaign, customer, customer_activity, message, offer_code
 from engage.texts.sms_segments import segments
 from engage.window import Window
 
@@ -127,6 +127,8 @@ def _recipients(
     reasons = [eligibility.ineligible(owned.settings, cap, now), _reason_if(changed, SkipReason.PHONE_CHANGED)]
     if owned.composer.personal:
         reasons.append(_reason_if(customer_activity.c.customer_id.is_(None), SkipReason.NO_BUCKET))
+    if owned.composer.names_codes:
+        reasons.append(_reason_if(offer_code.c.expires_at <= now, SkipReason.CODE_EXPIRED))
     query = (
         sa.select(
             message.c.customer_id,
@@ -149,6 +151,11 @@ def _recipients(
         same = _same_and_in(customer_activity.c.customer_id, wanted)
         of_window = customer_activity.c.window_start == owned.window.start
         query = query.add_columns(*personal.COLUMNS).join(customer_activity, sa.and_(same, of_window), isouter=True)
+    if owned.composer.names_codes:
+        same = _same_and_in(offer_code.c.customer_id, wanted)
+        of_window = offer_code.c.window_start == owned.window.start
+        query = query.add_columns(offer_code.c.code.label("offer_code"))
+        query = query.join(offer_code, sa.and_(same, of_window), isouter=True)
     return query
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engage.errors import NoOfferCode
 from engage.sending import message_reference, personal
 from engage.sending.eligibility import RecipientChecks
 from engage.sending.providers import OutgoingSms
@@ -40,11 +41,16 @@ class Composer:
         }
         self.personal = any(parsed.placeholders for texts in self._templates.values() for parsed in texts.values())
         """Whether a text depends on what Engage knows of the recipient, besides the language."""
+        self.names_codes = settings.uses("offer_code")
+        """Whether a text names the message's offer code."""
 
     def compose(self, row: Any, now: datetime) -> Composed:
         """The message to a recipient.
 
         ``row`` has the id, segment, variant, phone, time zone and locale, and what texts name.
+
+        Raises:
+            NoOfferCode: the text names the offer code, and the message has none.
         """
         readiness = self._checks.readiness(row.phone, row.time_zone, now)
         if readiness.skip_reason or readiness.hold_until:
@@ -57,4 +63,12 @@ class Composer:
         return Composed(OutgoingSms(row.phone, body, reference, readiness.valid_for))
 
     def _render(self, parsed: Template, row: Any) -> str:
-        return parsed.render(personal.values(row, self._window) if parsed.placeholders else {})
+        if not parsed.placeholders:
+            return parsed.render({})
+        code = row.offer_code if self.names_codes else None
+        if code is None and "offer_code" in parsed.placeholders:
+            raise NoOfferCode(
+                f"The message to customer {row.customer_id} of the window {self._window} has no offer code, and its "
+                "text names one. No message of this claim was sent. Look for its row in the table offer_code."
+            )
+        return parsed.render(personal.values(row, self._window, code or ""))

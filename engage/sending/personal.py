@@ -28,8 +28,8 @@ def columns(favourite_item: sa.ColumnElement[str | None]) -> tuple[sa.ColumnElem
 COLUMNS = columns(customer_activity.c.favourite_item)
 
 
-def values(row: Any, window: Window) -> dict[str, str]:
-    """Each placeholder's value for a row with ``COLUMNS``."""
+def values(row: Any, window: Window, offer_code: str) -> dict[str, str]:
+    """Each placeholder's value for a row with ``COLUMNS``; a preview has a sample for ``offer_code``."""
     last = row.last_purchase_at
     return template.values(
         row.name,
@@ -38,4 +38,5 @@ def values(row: Any, window: Window) -> dict[str, str]:
         purchases=row.purchases,
         days_since_last_purchase=None if last is None else (window.end - last) // timedelta(days=1),
         favourite_item=row.favourite_item,
+        offer_code=offer_code,
     )

@@ -20,7 +20,7 @@ from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.variants import TextWeights
 from engage.errors import NotReady
-from engage.sending import eligibility, experiment_draw, outcomes, takeover
+from engage.sending import eligibility, experiment_draw, offer_codes, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.experiment_draw import Weights
 from engage.sending.ledger import MessageSummary, Preview
@@ -45,6 +45,7 @@ def build(
         NotReady: ``bucket`` has not run.
         GuardStop: the guard has findings, and the run may text customers.
         NotApproved: the run may text customers, and an approval is required first.
+        TooFewCodes: texts name an offer code, and the offer has too few; the campaign stays as it was.
         TooManyMessages: ``for_approval``, and more messages wait than ``max_messages_per_run`` allows.
         TooLate: the campaign is frozen, and it is too late now for messages that still wait. They stay.
     """
@@ -56,7 +57,8 @@ def build(
             summary = _replace(step, options, skip_reason, as_of, for_approval=for_approval)
     if summary.frozen and skip_reason is SkipReason.TOO_LATE and not options.dry_run:
         lateness.refuse_to_leave(window, summary.by_status.get(MessageStatus.QUEUED, 0), step.settings.send_within_days)
-    return replace(summary, note=_note(window, options, skip_reason, frozen=summary.frozen))
+    note = _note(window, options, skip_reason, frozen=summary.frozen)
+    return replace(summary, note=f"{note} {summary.note}".strip())
 
 
 def _replace(
@@ -67,6 +69,7 @@ def _replace(
         raise NotReady(f"The window {step.window} has no buckets yet: run its bucket step first.")
     if options.may_text(step.window, step.settings, as_of):
         step.campaign.guard.enforce(step.window)
+    offer_codes.take_turns(step.conn, step.settings)
     cap = eligibility.frequency_cap(step.conn, step.window, step.settings, as_of)
     texts = _texts(step)
     weights = {name: one.weights for name, one in texts.items()}
@@ -75,18 +78,22 @@ def _replace(
     if step.settings.strict:
         _skip_untextable_phones(step.conn, rows, skip_reason)
     _skip_duplicate_phones(step.conn, rows, skip_reason)
+    offer_codes.release(step.conn, step.window)
     counts = message_counts.counted(step.conn, rows)
     summary = MessageSummary.of(counts)
     step.save(mode=options.mode(step.window, step.settings, as_of))
     step.save(variants={name: one.to_json() for name, one in texts.items()})
     if options.dry_run:
         messages = waiting(counts)
-        summary = replace(summary, preview=_preview(step.settings, messages))
+        codes = offer_codes.demand(step.conn, rows, step.settings, as_of)
+        note = f"{codes.words} {codes.advice}".strip()
+        summary = replace(summary, preview=_preview(step.settings, messages), note=note)
         partitions.discard(step.conn, schema.message, step.window)
         partitions.clear(step.conn, schema.message, step.window)
         message_counts.keep(step.conn, step.window, MessageCounts())
         step.save(status=CampaignStatus.BUCKETED)  # so that no sender takes over the queue that was here
         return summary
+    offer_codes.give(step.conn, step.window, rows, step.settings, as_of)
     partitions.swap_in(step.conn, schema.message, step.window)
     message_counts.keep(step.conn, step.window, counts)
     step.save(status=CampaignStatus.QUEUED if summary.unsettled else CampaignStatus.COMPLETE)

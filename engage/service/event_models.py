@@ -22,6 +22,7 @@ from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
 from engage.errors import InputError
 from engage.parsing import MAX_CUSTOMER_ID
 from engage.statuses import AppEventKind
+from engage.texts.offer_code import LEAST, MOST, SAMPLE
 
 MAX_EVENTS = 1000
 
@@ -54,11 +55,14 @@ Printable = AfterValidator(_printable)
 ItemId = Annotated[str, Field(strict=True, min_length=1, max_length=200, examples=["burger-17"]), Printable]
 
 
-class _Event(BaseModel):
+class _AnyEvent(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": False})
 
-    customer_id: CustomerId
     occurred_at: Time
+
+
+class _Event(_AnyEvent):
+    customer_id: CustomerId
 
 
 class Session(_Event):
@@ -130,7 +134,21 @@ class AppEvent(_Event):
     item_id: ItemId
 
 
-Event = Annotated[Session | Purchase | AppEvent, Field(discriminator="type")]
+class Redeemed(_AnyEvent):
+    """An offer code was redeemed. Each code counts once, until it expires."""
+
+    type: Literal["redeemed"]
+    code: str = Field(
+        strict=True,
+        min_length=LEAST,
+        max_length=MOST,
+        pattern="^[!-~]+$",
+        description="The code as the message has it; capital and small letters differ.",
+        examples=[SAMPLE],
+    )
+
+
+Event = Annotated[Session | Purchase | AppEvent | Redeemed, Field(discriminator="type")]
 
 
 class EventBatch(BaseModel):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from engage.service import event_validation
+from engage.service.code_redemption import Redemption
 from engage.service.context import Context
-from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Session
+from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Redeemed, Session
 from engage.service.idempotent_intake import Batch, Taken
 from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
 from engage.service.request_body import MAX_BYTES, SMALL_BYTES, parse
@@ -22,6 +24,7 @@ from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.binary_copy import microseconds
 from engage.storage.database_errors import DATABASE_ERRORS, trouble
+from engage.texts.offer_code import SAMPLE
 
 
 class BatchAnswer(BaseModel):
@@ -64,8 +67,9 @@ def routes(context: Context) -> APIRouter:
     ) -> Response:
         """Up to 1,000 sessions, purchases and other events. An answer of 200 means that they are stored.
 
-        Wrong events are listed in `rejected`, and the others are stored. If all are wrong, or with `atomic=true` if
-        any is, nothing is stored and the answer is 422.
+        An offer code that is unknown, used, expired or in no message is not redeemed, and its event is wrong. Wrong
+        events are listed in `rejected`, and the others are stored. If all are wrong, or with `atomic=true` if any is,
+        nothing is stored and the answer is 422.
         """
         body = await request.body()
         if len(body) > SMALL_BYTES:  # takes long enough to hold up other requests
@@ -87,6 +91,7 @@ def _request_body() -> dict[str, Any]:
             {"type": "session", "customer_id": 4711, "occurred_at": at},
             {"type": "purchase", "customer_id": 4711, "occurred_at": at, "amount": "12.50", "currency": "USD"},
             {"type": "viewed", "customer_id": 4711, "occurred_at": at, "item_id": "burger-17"},
+            {"type": "redeemed", "code": SAMPLE, "occurred_at": at},
         ]
     }
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
@@ -106,12 +111,18 @@ def _read(context: Context, body: bytes, *, atomic: bool) -> Batch:
         raise problem(422, 'A batch is {"events": […]} with 1 to 1000 events.', errors=errors) from None
     good, wrong = event_validation.validate(rows, context.currency, context.clock())
     if wrong and (atomic or not good):
-        _count_rejected(context, wrong)
-        context.metrics.batches.labels("refused").inc()
-        raise problem(422, f"{len(wrong)} of {len(rows)} events are wrong; nothing was stored.", errors=wrong)
-    batch = Batch("", "", hashlib.sha256(b"%d" % atomic + body).digest(), {"accepted": len(good), "rejected": wrong})
-    _fill(batch, good)
+        raise _nothing_stored(context, wrong, len(rows))
+    answer = {"accepted": len(good), "rejected": wrong}
+    batch = Batch("", "", hashlib.sha256(b"%d" % atomic + body).digest(), answer, atomic=atomic)
+    unfit = {error["index"] for error in wrong}
+    _fill(batch, zip((index for index in range(len(rows)) if index not in unfit), good, strict=True))
     return batch
+
+
+def _nothing_stored(context: Context, wrong: list[dict[str, Any]], events: int) -> HTTPException:
+    _count_rejected(context, wrong)
+    context.metrics.batches.labels("refused").inc()
+    return problem(422, f"{len(wrong)} of {events} events are wrong; nothing was stored.", errors=wrong)
 
 
 def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
@@ -119,14 +130,17 @@ def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
         context.metrics.rejected.labels(reason).inc(count)
 
 
-def _fill(batch: Batch, events: list[Any]) -> None:
-    for event in events:
+def _fill(batch: Batch, events: Iterable[tuple[int, Any]]) -> None:
+    """Sort events, each with its place in the batch, by where they are stored."""
+    for index, event in events:
         if isinstance(event, Session):
             batch.sessions.append((event.customer_id, microseconds(event.occurred_at)))
         elif isinstance(event, Purchase):
             batch.purchases.append((event.customer_id, microseconds(event.occurred_at), event.cents))
         elif isinstance(event, AppEvent):
             batch.app_events.append((event.customer_id, event.occurred_at, event.type.value, event.item_id))
+        elif isinstance(event, Redeemed):
+            batch.redemptions.append(Redemption(index, event.code, event.occurred_at))
 
 
 async def _written(request: Request, context: Context, batch: Batch) -> Taken:
@@ -149,6 +163,8 @@ async def _written(request: Request, context: Context, batch: Batch) -> Taken:
 
 
 def _answered(context: Context, batch: Batch, taken: Taken) -> Response:
+    if taken.refused:
+        raise _nothing_stored(context, taken.refused, len(batch))
     if taken.answer is None:
         context.metrics.batches.labels("refused").inc()
         raise problem(422, "This Idempotency-Key was used for another batch. Use a new key for each new batch.")
@@ -156,8 +172,15 @@ def _answered(context: Context, batch: Batch, taken: Taken) -> Response:
         context.metrics.batches.labels("repeated").inc()
         return JSONResponse(taken.answer, headers={"Idempotency-Replayed": "true"})
     context.metrics.batches.labels("stored").inc()
-    _count_rejected(context, batch.answer["rejected"])
-    for kind, rows in (("session", batch.sessions), ("purchase", batch.purchases), ("other", batch.app_events)):
-        if rows:
-            context.metrics.events.labels(kind).inc(len(rows))
+    _count_rejected(context, taken.answer["rejected"])
+    unredeemed = batch.answer["accepted"] - taken.answer["accepted"]
+    counts = {
+        "session": len(batch.sessions),
+        "purchase": len(batch.purchases),
+        "other": len(batch.app_events),
+        "redeemed": len(batch.redemptions) - unredeemed,
+    }
+    for kind, count in counts.items():
+        if count:
+            context.metrics.events.labels(kind).inc(count)
     return JSONResponse(taken.answer)

@@ -20,7 +20,7 @@ _events = TypeAdapter(list[Event])
 _event: TypeAdapter[Any] = TypeAdapter(Event)
 
 _NOT_AN_EVENT = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
-_TYPES = "An event has a type: session, purchase, viewed, liked or added_to_basket."
+_TYPES = "An event has a type: session, purchase, viewed, liked, added_to_basket or redeemed."
 _FIELDS = {"invalid_type": "type", "invalid_amount": "amount", "invalid_currency": "currency"}
 _REASONS = {
     "customer_id": "missing_customer",
@@ -29,6 +29,7 @@ _REASONS = {
     "amount_minor": "invalid_amount",
     "currency": "invalid_currency",
     "item_id": "invalid_item",
+    "code": "invalid_code",
 }
 
 

@@ -2,13 +2,14 @@
 
 A batch's key is committed in the same transaction as its events. A batch that is sent again with its key gets the first
 answer and adds nothing. Several batches share a transaction, so that many small ones are as cheap as a few large ones.
+A batch that redeems offer codes is written by itself within the transaction, as its answer depends on the codes.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from engage.service.code_redemption import LockedCodes, Redemption
 from engage.storage import json_rows
 from engage.storage.binary_copy import copy_packed, copy_rows, packed
 from engage.storage.schema import app_event, app_session, intake_batch, purchase
@@ -42,6 +44,9 @@ class Batch:
     """Customer id, microseconds since 2000, cents."""
     app_events: list[tuple[int, datetime, str, str]] = field(default_factory=list)
     """Customer id, time, kind, item id."""
+    redemptions: list[Redemption] = field(default_factory=list)
+    atomic: bool = False
+    """Whether nothing is stored if one event is wrong."""
 
     @property
     def key(self) -> Key:
@@ -49,7 +54,7 @@ class Batch:
 
     def __len__(self) -> int:
         """The events, rejected ones included: all of them take memory while the batch waits."""
-        return len(self.sessions) + len(self.purchases) + len(self.app_events) + len(self.answer["rejected"])
+        return int(self.answer["accepted"]) + len(self.answer["rejected"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,41 @@ class Taken:
     answer: dict[str, Any] | None
     again: bool
     """Whether the batch was stored earlier."""
+    refused: list[dict[str, Any]] | None = None
+    """What is wrong with the events of a batch that was not stored, because of its offer codes."""
 
 
 def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
     """Write the new batches; the caller commits. Returns one result for each batch, in their order."""
+    redeeming = sorted((batch for batch in batches if batch.redemptions), key=lambda batch: batch.key)
+    if not redeeming:
+        return _store(conn, batches, as_of)
+    # the codes first, and then the keys, each in order: so two transactions cannot deadlock
+    codes = LockedCodes(conn, {one.code for batch in redeeming for one in batch.redemptions})
+    redeemed = {id(batch): _redeem(conn, batch, codes, as_of) for batch in redeeming}
+    others = iter(_store(conn, [batch for batch in batches if not batch.redemptions], as_of))
+    return [redeemed[id(batch)] if batch.redemptions else next(others) for batch in batches]
+
+
+def _redeem(conn: sa.Connection, batch: Batch, codes: LockedCodes, as_of: datetime) -> Taken:
+    """Write one batch whose codes are locked, unless nothing of it is right."""
+    if stored := _earlier(conn, [batch.key]):
+        return _taken(batch, stored[batch.key], again=True)
+    wrong = codes.refused(batch.redemptions)
+    accepted = batch.answer["accepted"] - len(wrong)
+    rejected = sorted([*batch.answer["rejected"], *wrong], key=lambda problem: problem["index"])
+    if wrong and (batch.atomic or not accepted):
+        return Taken(None, again=False, refused=rejected)
+    [taken] = _store(conn, [replace(batch, answer={"accepted": accepted, "rejected": rejected})], as_of)
+    if not taken.again:
+        unredeemed = {problem["index"] for problem in wrong}
+        codes.redeem(one for one in batch.redemptions if one.place not in unredeemed)
+    return taken
+
+
+def _store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
+    if not batches:
+        return []
     new = _claim_keys(conn, batches, as_of)
     first: dict[Key, Batch] = {}
     for batch in batches:
@@ -72,7 +108,7 @@ def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> lis
     known = {key: (batch.fingerprint, batch.answer) for key, batch in first.items()}
     known |= _earlier(conn, {batch.key for batch in batches} - new)
     # maintenance may have deleted a key since it was found in use; then it is free again
-    freed = iter(store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
+    freed = iter(_store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
     return [
         _taken(batch, known[batch.key], again=first.get(batch.key) is not batch) if batch.key in known else next(freed)
         for batch in batches

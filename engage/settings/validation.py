@@ -13,6 +13,7 @@ from engage.segments import DEFAULT, Rules
 from engage.settings.custom import custom, message_name
 from engage.settings.field_types import EDITED
 from engage.settings.model import Settings, title
+from engage.settings.text_variants import OneText
 from engage.texts.template import Template
 from engage.texts.text_warnings import costly_characters
 
@@ -49,10 +50,13 @@ def require_named(settings: Settings, given: Iterable[str], *, label: Callable[[
 def problems(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> dict[str, str]:
     """What is wrong with raw values: a sentence without its full stop for each wrong setting, by name.
 
-    A text that takes more segments than ``max_segments`` is wrong, too.
+    A text that takes more segments than ``max_segments`` is wrong, too, and so is one with a code of no offer.
     """
     wrong = {name: _explain(name, values[name], error, label) for name, error in _errors(values).items()}
-    return wrong if "max_segments" in wrong else _long_messages(usable(values), label) | wrong
+    found = usable(values)
+    if "offer" not in wrong:
+        wrong = _codes_of_no_offer(found, label) | wrong
+    return wrong if "max_segments" in wrong else _long_messages(found, label) | wrong
 
 
 def usable(values: Mapping[str, Any]) -> Settings:
@@ -128,15 +132,26 @@ def _meant(name: str, label: Callable[[str], str], known: Iterable[str] = Settin
     return f" (did you mean {label(close[0])}?)" if close else ""
 
 
+def _codes_of_no_offer(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
+    found = {}
+    for segment in settings.texted if not settings.offer else ():
+        for one in settings.each_text(segment):
+            if "offer_code" in Template.parse(one.text).placeholders:
+                name, which = _named(settings, segment, one, label)
+                found[name] = (
+                    f"{which} has the placeholder {{{{ offer_code }}}}, and {label('offer')} names no offer. Set it to "
+                    "the offer whose codes the text takes, such as summer; `engage offers list` shows the offers"
+                )
+    return found
+
+
 def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
     found = {}
     for segment in settings.texted:
         for one in settings.each_text(segment):
             needed = Template.parse(one.text).typical_segments()
             if needed > settings.max_segments:
-                is_own = one.language == "" and one.text == settings.own_text(segment)
-                name = message_name(segment) if is_own else "messages"
-                which = label(name) if is_own else f"{label(name)}: {one.named_after(segment)}"
+                name, which = _named(settings, segment, one, label)
                 sentence = (
                     f"{which} takes {needed} segments with its placeholders filled in, and {label('max_segments')} "
                     f"allows {settings.max_segments}. Shorten the text: a segment has 160 plain characters, or 70 with "
@@ -144,6 +159,13 @@ def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str,
                 )
                 found[name] = sentence.rstrip(" .")
     return found
+
+
+def _named(settings: Settings, segment: str, one: OneText, label: Callable[[str], str]) -> tuple[str, str]:
+    """The setting that holds a text, and what to call the text in a sentence."""
+    if one.language == "" and one.text == settings.own_text(segment):
+        return message_name(segment), label(message_name(segment))
+    return "messages", f"{label('messages')}: {one.named_after(segment)}"
 
 
 def _shorten(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engage.texts import offer_code
 from engage.texts.sms_segments import Fill, fill, is_plain
 from engage.texts.template import Template, values
 
@@ -77,4 +78,5 @@ def made_up(name: str | None) -> dict[str, str]:
         purchases=3,
         days_since_last_purchase=34,
         favourite_item="Chicken Quesadilla",
+        offer_code=offer_code.SAMPLE,
     )

@@ -14,6 +14,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from engage.texts.characters import visible
 from engage.texts.names import reads_as_contact
+from engage.texts.offer_code import SAMPLE
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 from engage.texts.sms_segments import segments
 
@@ -28,6 +29,7 @@ PLACEHOLDERS = {
     "purchases": "the customer's purchases in the window, such as 3",
     "days_since_last_purchase": "whole days from the last purchase to the window's end, such as 34",
     "favourite_item": "the item that the customer viewed or liked most in the window",
+    "offer_code": f"a code of the offer that only this message has, such as {SAMPLE}",
 }
 NAMELESS = "there"
 """Replaces a missing name: Hi there."""
@@ -49,6 +51,7 @@ _SAMPLE = {
     "first_name": "Maximiliane",
     "total_spend": "1234.56",
     "favourite_item": "Chicken Quesadilla",
+    "offer_code": SAMPLE,
 }
 
 
@@ -87,7 +90,7 @@ class Template:
         return "".join(part if n % 2 == 0 else values[part] for n, part in enumerate(self.parts))
 
     def typical_segments(self) -> int:
-        """How many SMS segments the text takes for a customer with a longish name."""
+        """How many SMS segments the text takes for a customer with a longish name. A code counts 10 characters."""
         return segments(self.render({**dict.fromkeys(PLACEHOLDERS, "12.5"), **_SAMPLE}))
 
 
@@ -99,6 +102,7 @@ def values(
     purchases: int,
     days_since_last_purchase: int | None,
     favourite_item: str | None,
+    offer_code: str,
 ) -> dict[str, str]:
     """Each placeholder's value for one customer. A name that reads as a link or a phone number counts as missing."""
     shown, favourite = _inoffensive(name), _inoffensive(favourite_item)
@@ -111,6 +115,7 @@ def values(
         "purchases": f"{purchases}",
         "days_since_last_purchase": NEVER_BOUGHT if never else f"{days_since_last_purchase}",
         "favourite_item": favourite or NO_FAVOURITE,
+        "offer_code": offer_code,
     }
 
 

@@ -28,6 +28,7 @@ from engage.storage.schema import app_event, app_session, customer, purchase
 from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.integration.customers import Customers
+from tests.integration.offers import Offers
 from tests.integration.texting import Texting
 from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
@@ -253,6 +254,12 @@ def recipients(world: World) -> list[int]:
     world.sessions(found[1], 48)
     world.purchase(found[1], 200_00)
     return found
+
+
+@pytest.fixture
+def offers(world: World) -> Offers:
+    """Offer codes, and campaigns whose texts name them."""
+    return Offers(world)
 
 
 @pytest.fixture

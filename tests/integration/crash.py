@@ -13,7 +13,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.sending import claims, handover, outcomes, sender
+from engage.campaigns.run_options import RunOptions
+from engage.sending import claims, handover, outcomes, queue, sender
 from engage.sending.providers import Account
 from engage.sending.providers.twilio.provider import TwilioProvider
 from engage.storage import connection
@@ -38,12 +39,16 @@ class Countdown:
 
 WRITES = {"claimed": "sending_at=", "marking": "SET handed_over_at=", "recording": "provider_message_id="}
 """Boundaries just before a commit, and words that only that transaction's update has."""
+QUEUES = {"giving": "UPDATE offer_code", "swapping": "ALTER TABLE message ATTACH"}
+"""Boundaries while the queue is made, and how the statement begins after which the process dies."""
 
 
 def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
     """Make this process die at a boundary of the sender's steps."""
     if boundary in WRITES:
         sa.event.listen(engine, "after_cursor_execute", lambda *of: _written(of[2], WRITES[boundary], countdown))
+    elif boundary in QUEUES:
+        sa.event.listen(engine, "after_cursor_execute", lambda *of: _begun(of[2], QUEUES[boundary], countdown))
     elif boundary == "committed":
         claim = claims.claim
         claims.claim = lambda *arguments: (claim(*arguments), countdown())[0]
@@ -60,6 +65,11 @@ def _written(statement: str, column: str, countdown: Countdown) -> None:
         countdown()
 
 
+def _begun(statement: str, words: str, countdown: Countdown) -> None:
+    if words in statement:
+        countdown()
+
+
 def send(boundary: str, at: int) -> None:
     url, start, now, api = sys.argv[1:]
     engine = connection.connect(url)
@@ -67,7 +77,10 @@ def send(boundary: str, at: int) -> None:
     account = Account(os.environ["SMS_SID"], os.environ["SMS_TOKEN"], os.environ["SMS_SENDER"], api=api)
     moment = datetime.fromisoformat(now)
     context = sender.SendingContext(lambda: moment, lambda name: TwilioProvider(account))
-    sender.send(engine, Window(datetime.fromisoformat(start)), context)
+    window = Window(datetime.fromisoformat(start))
+    if boundary in QUEUES:
+        queue.build(engine, window, options=RunOptions(), as_of=moment)
+    sender.send(engine, window, context)
     engine.dispose()
 
 

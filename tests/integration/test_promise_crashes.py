@@ -9,13 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from engage.storage.schema import offer_code
 from tests import twilio_double
+from tests.integration.offers import TEXT
 from tests.integration.texting import NOON_IN_NEW_YORK
+from tests.phones import fictional_phone
 from tests.waiting import until
 
 CRASHES = int(os.environ.get("ENGAGE_TEST_CRASHES", "2"))
 """Kills at each boundary; CI asks for more."""
+CUSTOMERS = 12
 AT_WORK = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crashing'"
 
 
@@ -53,17 +58,34 @@ def crashing(world, url, double):
         process.stdin.close()
 
 
-@pytest.mark.parametrize(
+every_boundary = pytest.mark.parametrize(
     ("boundary", "rate"),
     [(boundary, "0") for boundary in ("claimed", "committed", "marking", "marked", "posted", "answered", "recording")]
     + [("committed", "60")],
 )
+
+
+@every_boundary
 def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_missing(texting, crashing, boundary, rate):
-    customers, at_once = 12, 3
+    for _ in crashes(texting, crashing, boundary, rate):
+        pass
+
+
+@every_boundary
+def test_whenever_the_sender_is_killed_each_message_has_a_code_of_its_own(texting, offers, crashing, boundary, rate):
+    """Its own in each of its places: the provider's, the ledger's and the table of codes. No code is lost."""
+    offers.make(CUSTOMERS * (CRASHES + 1))
+    for crash in crashes(texting, crashing, boundary, rate, offer="summer", message_boost=TEXT):
+        check_codes(texting, offers, crash)
+
+
+def crashes(texting, crashing, boundary, rate, **settings):
+    """Send a campaign again and again in a process that is killed, and then to its end; yields after each."""
+    customers, at_once = CUSTOMERS, 3
     texting.customers(customers)
     for crash in range(CRASHES):
         texting.double.posts.clear()
-        texting.queued(send_concurrency=str(at_once), messages_per_second=rate)
+        texting.queued(send_concurrency=str(at_once), messages_per_second=rate, **settings)
         assert crashing(boundary, 1 + crash % 4) == -signal.SIGKILL
         handed = texting.world.value(
             "SELECT count(*) FROM message WHERE status = 'sending' AND handed_over_at IS NOT NULL"
@@ -87,3 +109,39 @@ def test_whenever_the_sender_is_killed_nobody_is_texted_twice_and_nobody_is_miss
             assert unknown & posted
         texting.send()
         assert max(texting.texted().values()) == 1
+        yield crash
+
+
+def check_codes(texting, offers, crash):
+    expected = {customer: f"Show {code}. Reply STOP" for customer, code in given_now(texting).items()}
+    assert set(expected) == set(range(1, CUSTOMERS + 1))
+    assert offers.bodies() == expected
+    phones = {fictional_phone(n - 1): body for n, body in expected.items()}
+    assert {post.to: post.form["Body"] for post in texting.double.posts}.items() <= phones.items()
+    # as if it was another campaign, because the next one deletes this one
+    earlier = f"window_start - interval '{8 * (crash + 1)} weeks'"
+    texting.world.execute(sa.text(f"UPDATE offer_code SET window_start = {earlier} WHERE window_start = '2026-09-14'"))
+    counts = (
+        "SELECT count(*), count(DISTINCT (window_start, customer_id)) FROM offer_code WHERE window_start IS NOT NULL"
+    )
+    assert texting.world.rows(counts) == [(CUSTOMERS * (crash + 1),) * 2]
+    assert len(offers.free()) == CUSTOMERS * (CRASHES - crash)
+
+
+def given_now(texting):
+    query = sa.select(offer_code.c.customer_id, offer_code.c.code)
+    return dict(texting.world.rows(query.where(offer_code.c.window_start == texting.world.window.start)))
+
+
+@pytest.mark.parametrize("boundary", ["giving", "swapping"])
+def test_a_queue_that_is_killed_takes_no_code(texting, offers, crashing, boundary):
+    texting.customers(CUSTOMERS)
+    offers.make(CUSTOMERS)
+    texting.queued(offer="summer", message_boost=TEXT)
+    before = texting.world.dump("message", "offer_code", "campaign")
+    for at in (1, 2) if boundary == "giving" else (1,):
+        assert crashing(boundary, at) == -signal.SIGKILL
+        assert texting.world.dump("message", "offer_code", "campaign") == before
+    texting.rerun()
+    assert offers.bodies() == {n: f"Show {code}. Reply STOP" for n, code in given_now(texting).items()}
+    assert len(set(offers.bodies().values())) == CUSTOMERS

@@ -18,6 +18,7 @@ NUMBERS: dict[str, Any] = {
     "purchases": 3,
     "days_since_last_purchase": 34,
     "favourite_item": "Taco al pastor",
+    "offer_code": "AB3C-x{y}",
 }
 ADA = values("Ada Lovelace", **NUMBERS)
 
@@ -36,6 +37,17 @@ def test_a_text_names_purchases_days_and_the_favourite_item():
     assert rendered(text) == "3, 34, Taco al pastor. STOP ends this"
     nothing = NUMBERS | {"purchases": 0, "days_since_last_purchase": None, "favourite_item": None}
     assert Template.parse(text).render(values("Ada", **nothing)) == "0, many, your favourite. STOP ends this"
+
+
+def test_a_text_names_the_code_of_its_message_as_it_is():
+    assert rendered("Show {{ offer_code }}. STOP ends this") == "Show AB3C-x{y}. STOP ends this"
+
+
+def test_a_code_counts_ten_characters_of_a_text():
+    text = "{{ offer_code }} " + "x" * 127 + " Reply STOP"
+    assert Template.parse(text).typical_segments() == 1
+    assert Template.parse(f"{text} x" + "x" * 9).typical_segments() == 1
+    assert Template.parse(f"{text} x" + "x" * 10).typical_segments() == 2
 
 
 @pytest.mark.parametrize("item", ["https://evil.example", "call +1 202 555 0100", "\u202e\u200b"])
