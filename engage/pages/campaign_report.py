@@ -20,6 +20,7 @@ from engage.pages import (
     campaign_progress,
     charts,
     heat_map,
+    lift_section,
     message_outcome,
 )
 from engage.pages.render import html
@@ -27,7 +28,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import message_texts, report
+from engage.reports import lift, message_texts, report
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -69,8 +70,9 @@ def campaign_report(
         spread = distribution.of(conn, window, settings) if found.buckets else None
         texts = message_texts.texts(conn, window, settings, found.counts) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
+        did = lift.of(conn, found.record, found.counts)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
-    counts = found.counts
+    counts, colours = found.counts, tones(settings.segments.names)
     return html(
         "campaign_report.html",
         **progress,
@@ -82,7 +84,8 @@ def campaign_report(
         stages=campaign_funnel.stages(found),
         unsettled=counts.unsettled if counts else 0,
         skipped=message_outcome.skipped(counts, window) if counts else [],
-        tones=tones(settings.segments.names),
+        tones=colours,
+        lift=lift_section.section(did, colours),
         charts=_charts(spread, settings) if spread else None,
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
