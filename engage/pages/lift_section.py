@@ -180,7 +180,12 @@ def _line(
 
 
 def _costs(found: CampaignLift) -> Iterator[CostLine]:
-    """A row for each segment with codes or a cost, and one for each of its texts if several have codes."""
+    """A row for each segment with codes or a cost, and one for each of its texts if several have codes.
+
+    Before the campaign is measured, a cost alone says nothing here.
+    """
+    if not found.redemptions and found.stage is not Stage.MEASURED:
+        return
     measured = {one.segment: one for one in found.segments}
     costs = found.costs or {}
     codes = {(one.segment, one.variant): one for one in found.redemptions}

@@ -115,7 +115,7 @@ def _metric(one: MetricLift, *, decides: bool) -> dict[str, Any]:
 def of(conn: sa.Connection, found: Campaign, counts: MessageCounts | None) -> CampaignLift:
     """What the texts of a campaign did. ``counts``: its messages, None without a ledger."""
     window, settings = found.window, found.settings
-    if settings is None or counts is None or not (counts.eligible or _held_out(counts)):
+    if settings is None or counts is None or not counts.eligible:
         return CampaignLift(window, Stage.NOT_TEXTED, settings.primary_metric if settings else Metric.BOUGHT_AGAIN)
     arms = measured_arms.of_windows(conn, [window])[window]
     segments = _segments(arms, settings, _weights(conn, [window]).get(window, {})) if arms else ()

@@ -197,8 +197,8 @@ def how_to_measure(found: CampaignLift) -> str:
         )
     if found.stage is Stage.WAITING and found.overdue:
         return (
-            "This campaign is not measured, although the next window is computed. The step measure has not run, or an "
-            "earlier version queued the messages."
+            "This campaign is not measured, although the next window is computed. The step measure has not run, the texts "
+            "went out after that window, or an earlier version queued them."
         )
     if found.stage is Stage.WAITING:
         return (
