@@ -61,14 +61,14 @@ def approval_page(
     """
     with engine.begin() as conn:
         connection.tune(conn)
-        found = report.of(conn, window, unknown=False)
+        found = report.of(conn, window, whole=False)
         settings, counts = found.record.settings, found.counts
         texts, people, last = [], [], None
         if settings and counts and counts.eligible:
             texts = message_texts.texts(conn, window, settings, counts, examples=EXAMPLES, after=after)
             people = message_texts.recipients(conn, window, limit=SHOWN)
             against = comparable(conn, window).default
-            last = report.of(conn, against, unknown=False) if against else None
+            last = report.of(conn, against, whole=False) if against else None
     approval = found.record.approval
     question = ask(approval.asking_runs)
     return html(

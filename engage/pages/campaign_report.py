@@ -28,7 +28,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import lift, message_texts, report
+from engage.reports import message_texts, report
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -65,12 +65,11 @@ def campaign_report(
         found = report.of(conn, window)
         others = comparable(conn, window)
         against = against or others.default
-        earlier = report.of(conn, against, unknown=False) if against else None
+        earlier = report.of(conn, against, whole=False) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution.of(conn, window, settings) if found.buckets else None
         texts = message_texts.texts(conn, window, settings, found.counts) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
-        did = lift.of(conn, found.record, found.counts)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
     counts, colours = found.counts, tones(settings.segments.names)
     return html(
@@ -85,7 +84,7 @@ def campaign_report(
         unsettled=counts.unsettled if counts else 0,
         skipped=message_outcome.skipped(counts, window) if counts else [],
         tones=colours,
-        lift=lift_section.section(did, colours),
+        lift=lift_section.section(found.lift, colours) if found.lift else None,
         charts=_charts(spread, settings) if spread else None,
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,

@@ -105,24 +105,14 @@ def section(found: CampaignLift, tones: Mapping[str, str]) -> LiftSection | None
     """The section about a campaign; None if it texts no customer. ``tones``: of its segments."""
     if found.stage is Stage.NOT_TEXTED:
         return None
-    measured = found.segments if found.stage is Stage.MEASURED else ()
-    order = [found.primary, *(metric for metric in Metric if metric is not found.primary)]
     return LiftSection(
         found=found,
         way_on=words.how_to_measure(found),
-        sentences=[(one.segment, _sentences(one, found, order)) for one in measured],
-        tables=[_table(found, metric, tones) for metric in order] if measured else [],
+        sentences=[(one.segment, words.sentences(found, one, currency())) for one in found.measured],
+        tables=[_table(found, metric, tones) for metric in found.metrics] if found.measured else [],
         costs=list(_costs(found)),
-        sure=[_sure(one, found.primary) for one in measured],
+        sure=[_sure(one, found.primary) for one in found.measured],
     )
-
-
-def _sentences(one: SegmentLift, found: CampaignLift, order: list[Metric]) -> list[str]:
-    said = [words.sentence(one, found.primary, currency())]
-    said += [aside for metric in order[1:] if (aside := words.aside(one.whole, metric, currency()))]
-    if one.sound and (cost := words.cost(one, (found.costs or {}).get(one.segment), currency())):
-        said.append(cost)
-    return said
 
 
 def _table(found: CampaignLift, metric: Metric, tones: Mapping[str, str]) -> MetricTable:
@@ -187,7 +177,7 @@ def _costs(found: CampaignLift) -> Iterator[CostLine]:
     if not found.redemptions and found.stage is not Stage.MEASURED:
         return
     measured = {one.segment: one for one in found.segments}
-    costs = found.costs or {}
+    costs = found.costs
     codes = {(one.segment, one.variant): one for one in found.redemptions}
     for name in dict.fromkeys([*measured, *costs, *(segment for segment, _ in codes)]):
         own = [one for (segment, _), one in codes.items() if segment == name]
@@ -226,10 +216,8 @@ def _sure(one: SegmentLift, metric: Metric) -> SureLine:
         planned=words.percent(one.planned_holdout),
         sample_ratio=words.p(one.sample_ratio_p),
         unsound=not one.sound,
-        smallest=NOTHING
-        if found.detectable is None
-        else words.amount(metric, found.detectable, currency(), found.detectable / 2),
-        for_tenth=words.holdout_for_tenth(found.holdout_for_tenth) if lift else NOTHING,
+        smallest=words.smallest(found, currency()),
+        for_tenth=words.holdout_for_tenth(found),
         p=words.p(lift.p) if lift else NOTHING,
         corrected=words.p(found.verdict.p) if lift else NOTHING,
         removed=formats.share(max(0.0, removed.variance_removed), 1) if removed else NOTHING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, auto
@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import formats
-from engage.campaigns import measured_arms
+from engage.campaigns import campaign as campaign_record
+from engage.campaigns import measured_arms, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.measured_arms import MeasuredArm
 from engage.campaigns.message_counts import MessageCounts
@@ -52,10 +53,20 @@ class CampaignLift:
     primary: Metric
     segments: tuple[SegmentLift, ...] = ()
     measured_at: datetime | None = None
-    costs: Mapping[str, Decimal] | None = None
+    costs: Mapping[str, Decimal] = field(default_factory=dict)
     redemptions: tuple[Redemptions, ...] = ()
     overdue: bool = False
     """Whether it waits although the next window is computed."""
+
+    @property
+    def measured(self) -> tuple[SegmentLift, ...]:
+        """The segments that have something to compare with."""
+        return self.segments if self.stage is Stage.MEASURED else ()
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """All metrics, the one that decides first."""
+        return [self.primary, *(metric for metric in Metric if metric is not self.primary)]
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers for JSON: cents, sessions and shares of 1. A lift that may not be shown is null."""
@@ -71,7 +82,7 @@ class CampaignLift:
         }
 
     def _segment(self, one: SegmentLift) -> dict[str, Any]:
-        cost = (self.costs or {}).get(one.segment)
+        cost = self.costs.get(one.segment)
         each = one.whole.cost_per_buyer(cost)
         return {
             "segment": one.segment,
@@ -174,6 +185,14 @@ def _weights(conn: sa.Connection, windows: Collection[Window]) -> dict[Window, d
         Window(row.window_start): {segment: plan["weights"] for segment, plan in row.variants.items()}
         for row in conn.execute(query)
     }
+
+
+def of_measured(conn: sa.Connection) -> list[CampaignLift]:
+    """What the texts of each measured campaign did, the newest first."""
+    found = campaign_record.find_all(conn)
+    measured = measured_arms.of_windows(conn, [one.window for one in found])
+    kept = [one for one in found if measured[one.window]]
+    return [of(conn, one, counts) for one, counts in zip(kept, status.counts_of(conn, kept), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,15 @@ def relative(found: MetricLift) -> str:
     return f"{middle} ({low} to {high})"
 
 
+def sentences(found: CampaignLift, one: SegmentLift, currency: str) -> list[str]:
+    """What to say of a segment: first what decides, then the other metrics, then the cost."""
+    said = [sentence(one, found.primary, currency)]
+    said += [also for metric in found.metrics[1:] if (also := aside(one.whole, metric, currency))]
+    if one.sound and (paid_for := cost(one, found.costs.get(one.segment), currency)):
+        said.append(paid_for)
+    return said
+
+
 def sentence(one: SegmentLift, metric: Metric, currency: str) -> str:
     """What the texts to a segment did, in the metric that decides."""
     found = one.whole.metrics[metric]
@@ -197,8 +206,8 @@ def how_to_measure(found: CampaignLift) -> str:
         )
     if found.stage is Stage.WAITING and found.overdue:
         return (
-            "This campaign is not measured, although the next window is computed. The step measure has not run, the texts "
-            "went out after that window, or an earlier version queued them."
+            "This campaign is not measured, although the next window is computed. The step measure has not run, the "
+            "texts went out after that window, or an earlier version queued them."
         )
     if found.stage is Stage.WAITING:
         return (
@@ -235,9 +244,17 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else formats.share(share, 1)
 
 
-def holdout_for_tenth(share: float | None) -> str:
-    """The holdout that would find 10% more, or that none would."""
-    return percent(share) if share else "none up to a half"
+def smallest(found: MetricLift, currency: str) -> str:
+    """The smallest effect that the groups find in 4 of 5 campaigns; a dash without a lift."""
+    effect = found.detectable
+    return NOTHING if effect is None else amount(found.metric, effect, currency, effect / 2)
+
+
+def holdout_for_tenth(found: MetricLift) -> str:
+    """The holdout that would find 10% more, or that none would; a dash without a lift."""
+    if not found.lift:
+        return NOTHING
+    return percent(found.holdout_for_tenth) if found.holdout_for_tenth else "none up to a half"
 
 
 def _reach(lift: Lift) -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, measured_arms
+from engage.errors import NotReady
 from engage.experiments.share_lift import newcombe
 from engage.pages.campaign_report import campaign_report
+from engage.pages.lift_csv import lift_csv
 from engage.pages.viewer import Viewer
 from engage.reports import lift, report
 from engage.reports.lift import Stage
@@ -275,3 +279,73 @@ def test_the_metric_is_that_of_the_newest_measured_campaign(three):
     for one in three[:2]:
         keep(one, CLEAR)
     assert over_time(world).metric is Metric.SPEND
+
+
+# --- the command and the files
+
+
+def test_the_command_prints_the_sentences_and_the_numbers(sent, command):
+    assert "Not measured yet." in command("report")
+    plan(sent, REWARD={"a": 0.5, "b": 0.5})
+    keep(sent, CLEAR)
+    lines = command("report").splitlines()
+    printed = " ".join(" ".join(lines).split())
+    assert "What the texts did (measured 5 Jan 2027, 12:00 UTC)" in printed
+    assert "Texted BOOST customers bought again more often by 5.0 points" in printed
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert ["BOOST", "32.0%", "27.0%", "+5.0 points", "+2.0 to +7.8 points"] in cells
+    assert ["text b", "$100.50", "$99.00", "+$1.50", "−$0.28 to +$3.28"] in cells
+    assert ["BOOST", "9,000", "1,000", "10.0%", "1.00", "4.2 points", "31.6%"] in cells
+
+
+def test_the_command_has_all_of_it_as_json(sent, command):
+    keep(sent, CLEAR)
+    assert json.loads(command("report", "--json"))["lift"] == json.loads(json.dumps(found(sent).to_dict()))
+
+
+def test_the_command_is_silent_about_a_campaign_that_texts_no_customer(world, command):
+    world.purchase(world.customer(), 100)
+    world.computed()
+    assert "What the texts did" not in command("report")
+    assert json.loads(command("report", "--json"))["lift"]["stage"] == "not_texted"
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_file_has_a_row_for_each_segment_text_and_metric(sent):
+    plan(sent, REWARD={"a": 0.5, "b": 0.5})
+    assert rows(lift_csv(sent.engine, sent.window)) == rows(lift_csv(sent.engine)) == []
+    keep(sent, CLEAR)
+    table = rows(lift_csv(sent.engine, sent.window))
+    assert [(one["segment"], one["text"], one["metric"]) for one in table][:5] == [
+        ("BOOST", "all", "bought_again"), ("BOOST", "all", "spend"), ("BOOST", "all", "sessions"),
+        ("REWARD", "all", "bought_again"), ("REWARD", "all", "spend"),
+    ]  # fmt: skip
+    assert len(table) == 3 + 9
+    [boost] = [one for one in table if (one["segment"], one["metric"]) == ("BOOST", "spend")]
+    assert (boost["unit"], boost["texted"], boost["holdout"], boost["finding"]) == ("USD", "54.0", "47.0", "")
+    assert float(boost["difference"]) == pytest.approx(7)
+    assert float(boost["low"]) == pytest.approx(3.6, abs=0.01)
+    assert [one["finding"] for one in table if one["decides"] == "yes"] == ["more", "not_shown"]
+    assert rows(lift_csv(sent.engine)) == table
+
+
+def test_the_file_of_all_campaigns_has_the_newest_first(three):
+    for one in three[:2]:
+        keep(one, CLEAR[:2])
+    assert [one["window_start"] for one in rows(lift_csv(three[0].engine))] == [f"{three[0].window.start:%Y-%m-%d}"] * 3
+
+
+def test_a_number_that_may_not_be_shown_is_an_empty_cell(sent):
+    keep(sent, UNSOUND)
+    for one in rows(lift_csv(sent.engine, sent.window)):
+        assert one["finding"] == "unsound"
+        assert one["texted_customers"] == "9000"
+        assert {one[name] for name in ("texted", "holdout", "difference", "low", "texted_bought_again", "p")} == {""}
+
+
+def test_a_file_of_no_campaign_says_so(world):
+    with pytest.raises(NotReady, match="no campaign"):
+        lift_csv(world.engine, world.window)
