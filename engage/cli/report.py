@@ -84,8 +84,10 @@ def _lifts(found: CampaignLift, metric: Metric) -> Table:
             table.add_row(
                 one.segment if text.variant is None else f"  text {text.variant}",
                 *(levels if one.sound else (NOTHING, NOTHING)),
-                words.difference(about, currency()) if about.lift else words.FINDINGS[about.verdict.finding],
-                words.interval(about, currency()),
+                words.difference(metric, about.lift, currency())
+                if about.lift
+                else words.FINDINGS[about.verdict.finding],
+                words.interval(metric, about.lift, currency()),
             )
     return table
 

@@ -209,7 +209,7 @@ class OverTime:
 
     metric: Metric
     points: tuple[CampaignPoint, ...]
-    pooled: PooledLift | None
+    pooled: PooledLift
 
 
 def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int) -> OverTime | None:
@@ -229,7 +229,8 @@ def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int)
         for window in reversed(windows)
     ]
     lifts = [one.lift for one in points if one.lift]
-    return OverTime(metric, tuple(points), pooled(lifts)) if len(lifts) > 1 else None
+    together = pooled(lifts)
+    return OverTime(metric, tuple(points), together) if together and together.campaigns > 1 else None
 
 
 def _over_segments(

@@ -57,18 +57,16 @@ def level(metric: Metric, value: float, currency: str) -> str:
     return number(value, 2) if metric is Metric.SESSIONS else formats.share(value, 1)
 
 
-def difference(found: MetricLift, currency: str) -> str:
+def difference(metric: Metric, lift: Lift | None, currency: str) -> str:
     """The lift with its sign; a dash if it may not be shown."""
-    if not (lift := found.lift):
-        return NOTHING
-    return signed(found.metric, lift.difference, currency, _reach(lift))
+    return signed(metric, lift.difference, currency, _reach(lift)) if lift else NOTHING
 
 
-def interval(found: MetricLift, currency: str) -> str:
+def interval(metric: Metric, lift: Lift | None, currency: str) -> str:
     """The ends of the 95% interval, such as +0.4 to +3.6 points; a dash if there is none."""
-    if not (lift := found.lift):
+    if not lift:
         return NOTHING
-    low, high = (signed(found.metric, end, currency, _reach(lift)) for end in (lift.low, lift.high))
+    low, high = (signed(metric, end, currency, _reach(lift)) for end in (lift.low, lift.high))
     return f"{_bare(low)} to {high}"
 
 

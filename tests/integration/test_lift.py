@@ -12,11 +12,14 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, measured_arms
 from engage.errors import NotReady
 from engage.experiments.share_lift import newcombe
+from engage.formats import days
+from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
 from engage.pages.lift_csv import lift_csv
 from engage.pages.viewer import Viewer
 from engage.reports import lift, report
 from engage.reports.lift import Stage
+from engage.settings import Settings
 from engage.statuses import Metric
 from engage.storage.schema import campaign as campaigns
 from engage.storage.schema import offer_code
@@ -349,3 +352,29 @@ def test_a_number_that_may_not_be_shown_is_an_empty_cell(sent):
 def test_a_file_of_no_campaign_says_so(world):
     with pytest.raises(NotReady, match="no campaign"):
         lift_csv(world.engine, world.window)
+
+
+# --- the page Campaigns
+
+
+def listing(world):
+    return campaign_list(world.engine, Viewer(), Settings(), as_of=world.now)
+
+
+def test_the_list_is_silent_until_two_campaigns_are_measured(three):
+    keep(three[0], CLEAR)
+    assert "What the texts did" not in text_of(listing(three[0]))
+
+
+def test_the_list_has_the_pooled_lift_in_words_and_a_whisker_for_each_campaign(three):
+    for one, arms in zip(three, (CLEAR, UNSOUND, CLEAR), strict=True):
+        keep(one, arms)
+    page = listing(three[0])
+    text = text_of(page).partition("What the texts did")[2]
+    assert "Over 2 measured campaigns, texted customers bought again more often by 1.7 points, 95% between" in text
+    assert "All together +1.7 points" in text
+    assert text.index("All together") < text.index(days(three[0].window.start, three[0].window.end))
+    assert f"{days(three[1].window.start, three[1].window.end)} not known –" in text
+    assert page.count('class="whisker tone-') == 4
+    assert page.count('<circle class="fill"') == 3
+    assert f'href="report?window_start={three[2].window.start:%Y-%m-%d}#lift"' in page
