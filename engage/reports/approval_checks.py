@@ -90,6 +90,7 @@ def _cap(settings: Settings) -> Check:
 
 
 def _holdout(settings: Settings, reaches: Collection[HoldoutReach]) -> Check:
-    share = number(settings.holdout_percent)
-    words = f"{share}% of them get no text" if settings.holdout_percent else "none, so the effect is not measured"
+    words = "none, so the effect is not measured"
+    if settings.holdout_percent:
+        words = f"{number(settings.holdout_percent)}% of the customers to text get none"
     return Check("Holdout", good=True, words=words, notes=tuple(one.sentence for one in reaches))

@@ -93,7 +93,7 @@ def test_a_sample_is_the_same_each_time(computed, monkeypatch):
 def test_the_approver_sees_what_the_holdout_could_find(computed):
     computed.message(dry_run=False)
     text = text_of(approval_page(computed.engine, Viewer(), computed.window, as_of=computed.now))
-    assert "Holdout 20% of them get no text BOOST: finds a rise of " in text
+    assert "Holdout 20% of the customers to text get none BOOST: finds a rise of " in text
 
 
 def test_the_approver_sees_that_there_is_none(world):
