@@ -1,4 +1,4 @@
-"""How many offer codes of a campaign were given, and how many were redeemed, by segment and text."""
+"""How many of a campaign's offer codes were given to messages, and how many of those were redeemed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class Redemptions:
-    """The codes in one text's messages."""
+    """The codes of one segment and text. ``given`` counts messages that were skipped later, too."""
 
     segment: str
     variant: str
@@ -21,12 +21,11 @@ class Redemptions:
 
 
 def of(conn: sa.Connection, window: Window) -> list[Redemptions]:
-    """The codes of a campaign, by segment and text. Empty if no message had one."""
-    key = offer_code.c.segment, sa.func.coalesce(offer_code.c.variant, "a")
+    """The window's codes by segment and variant, in their order; empty if no text named a code."""
     query = (
-        sa.select(*key, sa.func.count(), sa.func.count(offer_code.c.redeemed_at))
+        sa.select(offer_code.c.segment, offer_code.c.variant, sa.func.count(), sa.func.count(offer_code.c.redeemed_at))
         .where(offer_code.c.window_start == window.start)
-        .group_by(*key)
-        .order_by(*key)
+        .group_by(offer_code.c.segment, offer_code.c.variant)
+        .order_by(offer_code.c.segment, offer_code.c.variant)
     )
     return [Redemptions(*row) for row in conn.execute(query)]

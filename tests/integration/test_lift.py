@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign, measured_arms
 from engage.errors import NotReady
-from engage.experiments.share_lift import newcombe
+from engage.experiments.share_lift import Buyers, newcombe
 from engage.formats import days
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_report import campaign_report
@@ -21,6 +21,7 @@ from engage.reports import lift, report
 from engage.reports.lift import Stage
 from engage.settings import Settings
 from engage.statuses import Metric
+from engage.steps.measure import measure
 from engage.storage.schema import campaign as campaigns
 from engage.storage.schema import offer_code
 from tests.integration.test_pages_campaigns import Tags, text_of
@@ -90,6 +91,22 @@ def test_a_campaign_that_was_left_out_says_so(sent, in_window):
     following.computed()
     assert found(sent).overdue
     assert "This campaign is not measured, although the next window is computed." in section(sent)
+
+
+def test_what_the_step_measures_is_what_the_report_shows(world, in_window):
+    send(world, holdout_percent="30")
+    following = in_window(world.window.next())
+    arms = dict(world.rows("SELECT customer_id, arm FROM message WHERE bucket = 'BOOST'"))
+    for customer_id, arm in arms.items():
+        if arm == "texted":
+            following.purchase(customer_id, 100)
+    following.computed()
+    measure(world.engine, following.window, as_of=following.now)
+    boost = found(world).segments[0]
+    texted = sum(arm == "texted" for arm in arms.values())
+    assert boost.whole.texted == Buyers(texted, texted)
+    assert boost.holdout == Buyers(len(arms) - texted, 0)
+    assert "Texted BOOST customers bought again more often by 100.0 points (100.0%, the holdout 0.0%)" in section(world)
 
 
 def test_without_a_holdout_it_says_how_to_get_one(world):
