@@ -151,8 +151,9 @@ def test_a_measured_campaign_says_it_in_words_first_then_in_numbers(sent):
 
 
 def test_segments_stand_in_the_order_of_the_rules(sent):
-    keep(sent, (*CLEAR[2:], *CLEAR[:2]))
-    assert [one.segment for one in found(sent).segments] == ["BOOST", "REWARD"]
+    unknown = (texted("AN_OLD_ONE", 900, 288, spend=5400), holdout("AN_OLD_ONE", 100, 27, spend=4700))
+    keep(sent, (*CLEAR, *unknown))
+    assert [one.segment for one in found(sent).segments] == ["BOOST", "REWARD", "AN_OLD_ONE"]
 
 
 def test_each_interval_is_drawn_once_and_all_of_a_metric_on_one_scale(sent):
