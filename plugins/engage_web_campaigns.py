@@ -23,7 +23,7 @@ from engage import parsing
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, lateness
 from engage.errors import RunError, SettingsError
-from engage.pages import campaign_list, campaign_progress, campaign_report, csv_download
+from engage.pages import campaign_list, campaign_progress, campaign_report, csv_download, lift_csv
 from engage.pages.campaign_trend import Trend
 
 MAX_SECONDS = 3600.0
@@ -143,6 +143,15 @@ def counts(engine: Database, window: TheWindow) -> Response:
     name = f"campaign-{window.start:%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(csv_download.counts_csv(engine, window), media_type="text/csv", headers=headers)
+
+
+@router.get("/lift.csv", dependencies=SEE)
+def lift(engine: Database, window_start: str | None = None) -> Response:
+    """The CSV download of what the texts of a campaign did, or those of all measured campaigns."""
+    window = window_named(window_start) if window_start else None
+    name = f"lift-{window.start:%Y-%m-%d}.csv" if window else "lift.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(lift_csv.lift_csv(engine, window), media_type="text/csv", headers=headers)
 
 
 @router.post("/go-on", dependencies=[*TRIGGER, logged("go_on")])

@@ -7,10 +7,12 @@ from rich.text import Text
 
 from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
 from engage.currency import currency
-from engage.formats import counted, money
+from engage.formats import NOTHING, counted, moment, money
+from engage.reports import lift_words as words
 from engage.reports import report as reports
+from engage.reports.lift import CampaignLift, Stage
 from engage.reports.report import Report
-from engage.statuses import MessageStatus
+from engage.statuses import MessageStatus, Metric
 
 
 def report(
@@ -25,6 +27,8 @@ def report(
         print_json(found.to_dict())
     else:
         print_report(found)
+        if found.lift:
+            print_lift(found.lift)
 
 
 def print_report(found: Report) -> None:
@@ -48,6 +52,60 @@ def print_report(found: Report) -> None:
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")
     print_seconds("Seconds by step, inside Postgres", found.timings)
+
+
+def print_lift(found: CampaignLift) -> None:
+    """Print what a campaign's texts did: sentences, then a row for each segment, text and metric."""
+    if found.stage is Stage.NOT_TEXTED:
+        return
+    console.print(
+        "\n[bold]What the texts did[/]" + (f" (measured {moment(found.measured_at)})" if found.measured else "")
+    )
+    if way_on := words.how_to_measure(found):
+        console.print(plain(way_on))
+    for one in found.measured:
+        for said in words.sentences(found, one, currency()):
+            console.print(plain(said))
+    for metric in found.metrics if found.measured else ():
+        console.print(_lifts(found, metric))
+    if found.measured:
+        console.print(_groups(found))
+    for code in found.redemptions:
+        console.print(f"Codes, {code.segment}, text {code.variant}: {code.given:,} given, {code.redeemed:,} redeemed")
+
+
+def _lifts(found: CampaignLift, metric: Metric) -> Table:
+    decides = ", which decides" if metric is found.primary else ""
+    table = Table("segment", "texted", "holdout", "difference", "95% interval", title=words.NAMES[metric] + decides)
+    for one in found.measured:
+        for text in one.texts:
+            about = text.metrics[metric]
+            levels = [words.level(metric, value, currency()) for value in (about.texted, about.holdout)]
+            table.add_row(
+                one.segment if text.variant is None else f"  text {text.variant}",
+                *(levels if one.sound else (NOTHING, NOTHING)),
+                words.difference(metric, about.lift, currency())
+                if about.lift
+                else words.FINDINGS[about.verdict.finding],
+                words.interval(metric, about.lift, currency()),
+            )
+    return table
+
+
+def _groups(found: CampaignLift) -> Table:
+    table = Table("segment", "texted", "holdout", "planned", "ratio p", "smallest effect", "for +10%", title="Groups")
+    for one in found.measured:
+        about = one.whole.metrics[found.primary]
+        table.add_row(
+            one.segment,
+            f"{one.whole.texted.customers:,}",
+            f"{one.holdout.customers:,}",
+            words.percent(one.planned_holdout),
+            words.p(one.sample_ratio_p),
+            words.smallest(about, currency()),
+            words.holdout_for_tenth(about),
+        )
+    return table
 
 
 def print_seconds(title: str, seconds: dict[str, float]) -> None:

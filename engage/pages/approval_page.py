@@ -15,7 +15,7 @@ from engage.pages import addresses, campaign_stepper, message_outcome
 from engage.pages.render import html
 from engage.pages.segment_tones import tones
 from engage.pages.viewer import Viewer
-from engage.reports import attention, message_texts, report
+from engage.reports import attention, holdout_reach, message_texts, report
 from engage.reports.approval_checks import checks
 from engage.reports.campaign_list import comparable
 from engage.reports.report import Report
@@ -61,15 +61,16 @@ def approval_page(
     """
     with engine.begin() as conn:
         connection.tune(conn)
-        found = report.of(conn, window, unknown=False)
+        found = report.of(conn, window, whole=False)
         settings, counts = found.record.settings, found.counts
-        texts, people, last = [], [], None
+        texts, people, last, reaches = [], [], None, []
         if settings and counts and counts.eligible:
             drawn = found.record.variants
             texts = message_texts.texts(conn, window, settings, counts, drawn, examples=EXAMPLES, after=after)
             people = message_texts.recipients(conn, window, limit=SHOWN)
+            reaches = holdout_reach.reaches(conn, window, settings, _arms(settings, counts))
             against = comparable(conn, window).default
-            last = report.of(conn, against, unknown=False) if against else None
+            last = report.of(conn, against, whole=False) if against else None
     approval = found.record.approval
     question = ask(approval.asking_runs)
     return html(
@@ -87,8 +88,16 @@ def approval_page(
         next_example=_next_example(window, texts),
         people=people,
         **_figures(found, settings, counts or MessageCounts(), rate, last),
-        checks=checks(found.record, as_of=as_of) if settings else [],
+        checks=checks(found.record, as_of=as_of, reaches=reaches) if settings else [],
     )
+
+
+def _arms(settings: Settings, counts: MessageCounts) -> dict[str, tuple[int, int]]:
+    """The customers who are to be texted, and those held out, by segment."""
+    return {
+        name: (counts.count(bucket=name, reason=None), counts.count(bucket=name, reason=SkipReason.HOLDOUT))
+        for name in settings.texted
+    }
 
 
 def _figures(

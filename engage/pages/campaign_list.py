@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from engage import formats
 from engage.campaigns import watchdog
 from engage.campaigns.status import StatusKey
-from engage.pages import campaign_figures, campaign_trend, message_outcome
+from engage.pages import campaign_figures, campaign_trend, lift_over_time, message_outcome
 from engage.pages.campaign_trend import Trend
 from engage.pages.message_outcome import Part
 from engage.pages.render import html
@@ -119,6 +119,7 @@ def campaign_list(
         needs = attention(campaigns, watchdog.findings(conn, settings, as_of=as_of))
         chart = campaign_trend.chart(conn, trend, campaigns, colours) if campaigns else None
         figures = campaign_figures.figures(conn, campaigns, as_of=as_of) if campaigns else None
+        lifts = lift_over_time.over_time(conn, [one.campaign for one in campaigns])
     kept = {name: [one for one in campaigns if _fits(one, name, needs)] for name in Show}
     rest = [one for one in kept[show] if before is None or one.window < before]
     shown, older = rest[:SHOWN], rest[SHOWN - 1].window if len(rest) > SHOWN else None
@@ -140,6 +141,7 @@ def campaign_list(
         trends=[(one.label, look.address(trend=one, before=None) + "#over-time", one is trend) for one in Trend],
         chart=chart,
         figures=figures,
+        lifts=lifts,
         settings_error=settings_error,
         form=RunForm.of(campaigns, as_of) if viewer.may_trigger else None,
         empty=not campaigns,

@@ -38,7 +38,7 @@ def progress(engine: sa.Engine, window: Window, before: Before | None = None) ->
         NotReady: the window has no campaign.
     """
     with engine.begin() as conn:
-        found = report.of(conn, window, unknown=False)
+        found = report.of(conn, window, whole=False)
         values = shown(conn, found, before)
     return html("campaign_report/progress.html", **values)
 

@@ -20,6 +20,7 @@ from engage.pages import (
     campaign_progress,
     charts,
     heat_map,
+    lift_section,
     message_outcome,
 )
 from engage.pages.render import html
@@ -64,14 +65,14 @@ def campaign_report(
         found = report.of(conn, window)
         others = comparable(conn, window)
         against = against or others.default
-        earlier = report.of(conn, against, unknown=False) if against else None
+        earlier = report.of(conn, against, whole=False) if against else None
         settings = Settings.from_snapshot(found.settings)
         spread = distribution.of(conn, window, settings) if found.buckets else None
         drawn = found.record.variants
         texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
-    counts = found.counts
+    counts, colours = found.counts, tones(settings.segments.names)
     return html(
         "campaign_report.html",
         **progress,
@@ -83,7 +84,8 @@ def campaign_report(
         stages=campaign_funnel.stages(found),
         unsettled=counts.unsettled if counts else 0,
         skipped=message_outcome.skipped(counts, window) if counts else [],
-        tones=tones(settings.segments.names),
+        tones=colours,
+        lift=lift_section.section(found.lift, colours) if found.lift else None,
         charts=_charts(spread, settings) if spread else None,
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,

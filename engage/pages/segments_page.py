@@ -18,7 +18,7 @@ from engage.pages.segment_draft import DEFAULTS, Draft, belongs
 from engage.pages.segment_texts import text_of
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
-from engage.reports import segment_preview
+from engage.reports import holdout_reach, segment_preview
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
@@ -114,6 +114,8 @@ def texted(
         if draft.wrong:
             return {}
         found = recipients(conn, window, draft.settings, now)
+        arms = {name: (count, found.held_out[name]) for name, count in found.by_segment.items()}
+        reaches = holdout_reach.reaches(conn, window, draft.settings, arms)
     segments = segment_preview.sms_segments(draft.settings, found.by_segment)
     return {
         "by_segment": {name: f"{formats.number(count)} may be texted" for name, count in found.by_segment.items()},
@@ -121,6 +123,8 @@ def texted(
             "segments_texted.html",
             found=found,
             segments=segments,
+            holdout=draft.settings.holdout_percent,
+            reaches=reaches,
             cost=draft.settings.cost(segments),
             reasons=[(REASONS[why], count) for why, count in found.left_out.items()],
         ),

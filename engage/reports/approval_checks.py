@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from engage.campaigns import lateness
 from engage.campaigns.campaign import Campaign
-from engage.formats import counted
+from engage.formats import counted, number
+from engage.reports.holdout_reach import HoldoutReach
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 
@@ -23,8 +24,8 @@ class Check:
     notes: tuple[str, ...] = ()
 
 
-def checks(found: Campaign, *, as_of: datetime) -> list[Check]:
-    """The checks of a campaign's list."""
+def checks(found: Campaign, *, as_of: datetime, reaches: Collection[HoldoutReach] = ()) -> list[Check]:
+    """The checks of a campaign's list. ``reaches``: what its holdout could find."""
     settings = found.require_settings()
     return [
         _guard(found),
@@ -33,6 +34,7 @@ def checks(found: Campaign, *, as_of: datetime) -> list[Check]:
         _provider(settings),
         _late(found, as_of),
         _cap(settings),
+        _holdout(settings, reaches),
     ]
 
 
@@ -86,3 +88,10 @@ def _cap(settings: Settings) -> Check:
     most = settings.max_messages_per_run
     words = f"a run sends at most {counted(most, 'message')}" if most else "no limit of messages is set"
     return Check("Cap", good=True, words=words)
+
+
+def _holdout(settings: Settings, reaches: Collection[HoldoutReach]) -> Check:
+    words = "none, so the effect is not measured"
+    if settings.holdout_percent:
+        words = f"{number(settings.holdout_percent)}% of the customers to text get none"
+    return Check("Holdout", good=True, words=words, notes=tuple(one.sentence for one in reaches))

@@ -13,7 +13,9 @@ from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status
 from engage.errors import NotReady
+from engage.reports import lift
 from engage.reports.campaign_list import amount, in_order
+from engage.reports.lift import CampaignLift
 from engage.sending import ledger
 from engage.statuses import MessageStatus, RejectReason
 from engage.window import Window
@@ -43,6 +45,8 @@ class Report:
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
+    lift: CampaignLift | None
+    """What the texts did; None if it was not asked for."""
     counts: MessageCounts | None = field(repr=False)
     """The messages, counted in more detail than in JSON."""
     record: Campaign = field(repr=False)
@@ -51,7 +55,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """The report for JSON."""
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _NOT_IN_JSON}
-        return found | {"status": asdict(self.status)}
+        return found | {"status": asdict(self.status), "lift": self.lift and self.lift.to_dict()}
 
 
 _NOT_IN_JSON = ("counts", "record")
@@ -70,8 +74,8 @@ def report(engine: sa.Engine, window: Window | None = None) -> Report:
         return of(conn, window)
 
 
-def of(conn: sa.Connection, window: Window, *, unknown: bool = True) -> Report:
-    """The report on the campaign of ``window``. Without ``unknown`` it lists no message of unknown outcome.
+def of(conn: sa.Connection, window: Window, *, whole: bool = True) -> Report:
+    """The report on the campaign of ``window``. Unless ``whole``, it lists no message of unknown outcome and no lift.
 
     Raises:
         NotReady: the campaign does not exist.
@@ -81,8 +85,9 @@ def of(conn: sa.Connection, window: Window, *, unknown: bool = True) -> Report:
         raise NotReady(f"There is no campaign for the window {window}.")
     [counts] = status.counts_of(conn, [found])
     entries = []
-    if unknown and counts.count(status=MessageStatus.UNKNOWN):
+    if whole and counts.count(status=MessageStatus.UNKNOWN):
         entries = ledger.entries(conn, window, status=MessageStatus.UNKNOWN, limit=SHOWN)
+    kept = counts if found.has_ledger else None
     return Report(
         window={
             "start": formats.iso(window.start),
@@ -106,7 +111,8 @@ def of(conn: sa.Connection, window: Window, *, unknown: bool = True) -> Report:
             "findings": [finding.sentence for finding in found.guard.findings],
             "ignored_by": found.guard.ignored_by,
         },
-        counts=counts if found.has_ledger else None,
+        lift=lift.of(conn, found, kept) if whole else None,
+        counts=kept,
         record=found,
     )
 

@@ -36,10 +36,12 @@ Counts = Counter[tuple[str, str | None]]
 class Recipients:
     """Who may be texted of a draft's segments with a text, and how many customers are left out for which reason.
 
-    ``phones_checked``: whether numbers that no mobile phone can have are left out.
+    ``held_out`` counts the holdout by segment, which is a part of those left out. ``phones_checked``: whether numbers
+    that no mobile phone can have are left out.
     """
 
     by_segment: dict[str, int]
+    held_out: dict[str, int]
     left_out: dict[SkipReason, int]
     phones_checked: bool = True
 
@@ -89,7 +91,10 @@ def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: date
         if reason is not None and count:
             left_out[SkipReason(reason)] += count
     return Recipients(
-        {name: counts[name, None] for name in draft.texted}, dict(left_out.most_common()), phones_checked=checked
+        {name: counts[name, None] for name in draft.texted},
+        {name: counts[name, SkipReason.HOLDOUT] for name in draft.texted},
+        dict(left_out.most_common()),
+        phones_checked=checked,
     )
 
 

@@ -28,6 +28,7 @@ ADDRESSES = {
     "/approval": f"/approval?window_start={START}",
     "/run": "/run?dag_id={dag}&run_id={run}",
     "/counts.csv": f"/counts.csv?window_start={START}",
+    "/lift.csv": "/lift.csv",
     "/segments": f"/segments?window_start={START}",
     "/customer": "/customer?customer_id=1",
     "/messages": f"/messages?window_start={SENT}",

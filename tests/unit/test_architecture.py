@@ -41,11 +41,12 @@ ROOMS = {
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
-    "reports": "errors parsing formats window statuses texts segments settings storage customers campaigns sending",
+    "reports": "errors parsing formats window statuses texts segments settings experiments storage customers campaigns"
+    " sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing currency formats window airflow_names statuses texts segments settings storage campaigns"
-    " reports",
+    "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
+    " campaigns reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
     " customers campaigns sending steps maintenance reports local service",
 }

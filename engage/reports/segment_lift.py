@@ -1,0 +1,213 @@
+"""What the texts of each segment did: lifts, intervals and findings, computed from measured arms. No database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engage.campaigns.measured_arms import MeasuredArm
+from engage.experiments import power
+from engage.experiments.arm import Arm, merged
+from engage.experiments.holm import holm
+from engage.experiments.lift import Lift
+from engage.experiments.mean_lift import cuped
+from engage.experiments.sample_ratio import is_mismatch, sample_ratio_p
+from engage.experiments.share_lift import Buyers, newcombe
+from engage.experiments.verdict import Verdict, spend_verdict, verdict
+from engage.statuses import ExperimentArm, Metric
+
+TENTH = 0.1
+"""The effect that a proposed holdout would find: 10% more than the holdout's mean."""
+
+Weights = Mapping[str, float]
+"""The planned share of each of a segment's texts, with the sum 1."""
+
+
+@dataclass(frozen=True)
+class MetricLift:
+    """One metric of the texted customers against the holdout's.
+
+    ``texted`` and ``holdout`` are the plain shares of customers who bought again, or means per customer: cents or
+    sessions. ``detectable`` is the smallest effect that these arms find in 4 of 5 campaigns, in the same unit, and
+    ``holdout_for_tenth`` the share of the customers that would find 10% more. Both are None without a lift, and if
+    there is none.
+    """
+
+    metric: Metric
+    texted: float
+    holdout: float
+    verdict: Verdict
+    detectable: float | None = None
+    holdout_for_tenth: float | None = None
+
+    @property
+    def lift(self) -> Lift | None:
+        """The lift, if one may be shown."""
+        return self.verdict.lift
+
+
+@dataclass(frozen=True)
+class TextLift:
+    """What one text of a segment did, or all of them together. ``variant`` is None for all."""
+
+    variant: str | None
+    texted: Buyers
+    metrics: dict[Metric, MetricLift]
+
+    @property
+    def additional_buyers(self) -> float | None:
+        """How many customers bought again because they were texted; None if the interval includes 0."""
+        found = self.metrics[Metric.BOUGHT_AGAIN]
+        return found.lift.difference * self.texted.customers if found.lift and found.lift.low > 0 else None
+
+    def cost_per_buyer(self, cost: Decimal | None) -> Decimal | None:
+        """What the texts cost for each additional customer who bought again; None without a cost or such customers."""
+        more = self.additional_buyers
+        return cost / Decimal(more) if cost is not None and more else None
+
+
+@dataclass(frozen=True)
+class SegmentLift:
+    """What the texts of one segment did.
+
+    ``whole`` is all its texts together. Only its primary metric has a finding, with a p that is corrected for all
+    segments. ``by_text`` is empty unless there are several texts. ``planned_holdout`` is a share; None if there was no
+    plan. ``sample_ratio_p`` is None if the arms are too small for the test.
+    """
+
+    segment: str
+    holdout: Buyers
+    whole: TextLift
+    by_text: tuple[TextLift, ...]
+    planned_holdout: float | None
+    sample_ratio_p: float | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether the arms have the sizes that were planned, as far as chance goes."""
+        return not is_mismatch(self.sample_ratio_p)
+
+    @property
+    def texts(self) -> tuple[TextLift, ...]:
+        """All texts together, then each one."""
+        return (self.whole, *self.by_text)
+
+
+def segment_lifts(
+    arms: Sequence[MeasuredArm], *, primary: Metric, holdout_percent: Decimal, weights: Mapping[str, Weights]
+) -> tuple[SegmentLift, ...]:
+    """The lifts of each segment, in the order of the arms. ``weights``: of the segments with several texts.
+
+    Holm's correction goes over the segments whose primary metric has a lift.
+    """
+    names = dict.fromkeys(one.segment for one in arms)
+    share = float(holdout_percent) / 100
+    found = [_of([one for one in arms if one.segment == name], share, weights.get(name)) for name in names]
+    tested = [one for one in found if one.whole.metrics[primary].lift]
+    ps = holm([lift.p for one in tested if (lift := one.whole.metrics[primary].lift)])
+    corrected = dict(zip((one.segment for one in tested), ps, strict=True))
+    return tuple(_corrected(one, primary, corrected.get(one.segment)) for one in found)
+
+
+def leaves_out_0(lift: Lift) -> bool:
+    """Whether the interval says more than nothing."""
+    return lift.low > 0 or lift.high < 0
+
+
+def _corrected(one: SegmentLift, primary: Metric, p: float | None) -> SegmentLift:
+    """The segment with the finding that the corrected p gives."""
+    if p is None:
+        return one
+    before = one.whole.metrics[primary]
+    now = replace(
+        before, verdict=verdict(before.lift, sample_ratio_p=one.sample_ratio_p, corrected_p=p)
+    )  # a lift of spend is there only with enough buyers
+    return replace(one, whole=replace(one.whole, metrics=one.whole.metrics | {primary: now}))
+
+
+def _of(arms: Sequence[MeasuredArm], share: float, weights: Weights | None) -> SegmentLift:
+    texted = [one for one in arms if one.arm is ExperimentArm.TEXTED]
+    held_out = [one for one in arms if one.arm is ExperimentArm.HOLDOUT]
+    p = _sample_ratio_p(texted, held_out, share, weights)
+    by_text = [_text(one.variant, [one], held_out, p) for one in texted] if len(texted) > 1 else []
+    return SegmentLift(
+        segment=arms[0].segment,
+        holdout=_buyers(held_out),
+        whole=_text(None, texted, held_out, p),
+        by_text=tuple(by_text),
+        planned_holdout=share or None,
+        sample_ratio_p=p,
+    )
+
+
+def _sample_ratio_p(
+    texted: Sequence[MeasuredArm], held_out: Sequence[MeasuredArm], share: float, weights: Weights | None
+) -> float | None:
+    """The test of the arms' sizes, each text an arm of its own if its share was planned."""
+    sizes = {one.variant: one.buyers.customers for one in texted}
+    if weights is None or not set(sizes) <= set(weights):
+        weights, sizes = {"": 1.0}, {"": sum(sizes.values())}
+    whole = sum(weights.values())
+    planned = [(sizes.get(name, 0), (1 - share) * weight / whole) for name, weight in weights.items()]
+    planned.append((_buyers(held_out).customers, share))
+    planned = [(size, part) for size, part in planned if part > 0]
+    return sample_ratio_p([size for size, _ in planned], [part for _, part in planned])
+
+
+def _text(
+    variant: str | None, texted: Sequence[MeasuredArm], held_out: Sequence[MeasuredArm], p: float | None
+) -> TextLift:
+    ours, theirs = _buyers(texted), _buyers(held_out)
+    metrics = {
+        Metric.BOUGHT_AGAIN: _bought_again(ours, theirs, p),
+        Metric.SPEND: _mean(
+            Metric.SPEND, [one.spend for one in texted], [one.spend for one in held_out], (ours, theirs), p
+        ),
+        Metric.SESSIONS: _mean(
+            Metric.SESSIONS, [one.sessions for one in texted], [one.sessions for one in held_out], (ours, theirs), p
+        ),
+    }
+    return TextLift(variant, ours, metrics)
+
+
+def _bought_again(texted: Buyers, holdout: Buyers, p: float | None) -> MetricLift:
+    found = verdict(newcombe(texted, holdout), sample_ratio_p=p)
+    one = MetricLift(Metric.BOUGHT_AGAIN, texted.share, holdout.share, found)
+    if not found.lift:
+        return one
+    return replace(
+        one,
+        detectable=power.detectable_share(texted.customers, holdout.customers, holdout.share),
+        holdout_for_tenth=power.holdout_for_share(
+            texted.customers + holdout.customers, holdout.share, TENTH * holdout.share
+        ),
+    )
+
+
+def _mean(
+    metric: Metric, texted: Sequence[Arm], held_out: Sequence[Arm], buyers: tuple[Buyers, Buyers], p: float | None
+) -> MetricLift:
+    if not texted or not held_out:
+        means = [merged(arms).mean if arms else 0.0 for arms in (texted, held_out)]
+        return MetricLift(metric, means[0], means[1], verdict(None, sample_ratio_p=p))
+    ours, theirs = merged(texted), merged(held_out)
+    lift = cuped(ours, theirs)
+    if metric is Metric.SPEND:
+        found = spend_verdict(lift, *buyers, sample_ratio_p=p)
+    else:
+        found = verdict(lift, sample_ratio_p=p)
+    one = MetricLift(metric, ours.mean, theirs.mean, found)
+    if not found.lift:
+        return one
+    # one customer's variance after the covariates, as if both arms had the same
+    variance = found.lift.standard_error**2 / (1 / ours.count + 1 / theirs.count)
+    return replace(
+        one,
+        detectable=power.detectable_mean(ours.count, theirs.count, variance),
+        holdout_for_tenth=power.holdout_for_mean(ours.count + theirs.count, variance, TENTH * theirs.mean),
+    )
+
+
+def _buyers(arms: Sequence[MeasuredArm]) -> Buyers:
+    return Buyers(sum(one.buyers.customers for one in arms), sum(one.buyers.bought for one in arms))
