@@ -130,8 +130,8 @@ def _counts(done: MessageSummary) -> str:
 def _print_what_was_planted(measured: Window) -> None:
     start, more = f"{measured.start:%Y-%m-%d}", EFFECT.lstrip("+")
     console.print(
-        f"\nPlanted: customers texted as {SEGMENT} buy {more} more often in the next window, so they spend {more} more on "
-        "average. Other texts change nothing."
+        f"\nPlanted: customers texted as {SEGMENT} buy {more} more often in the next window, so they spend {more} more "
+        "on average. Other texts change nothing."
     )
     console.print(
         f"What can be seen of it is in the report of the campaign of {start}: `engage report --window-start {start}`, "

@@ -127,7 +127,7 @@ def _check(customers: int, rng_seed: int | None, behaviour: Behaviour, effects: 
     if effects and not behaviour.varied:
         raise InputError(
             f"The effect on {next(iter(effects))} needs customers who vary. With plain behaviour nearly every customer "
-            "buys again in each window, so no report could show an effect. Ask for varied behaviour, or for no effect."
+            "buys again in each window, so no report could show an effect. Add --behaviour varied, or leave out the effect."
         )
 
 
