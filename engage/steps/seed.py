@@ -127,7 +127,8 @@ def _check(customers: int, rng_seed: int | None, behaviour: Behaviour, effects: 
     if effects and not behaviour.varied:
         raise InputError(
             f"The effect on {next(iter(effects))} needs customers who vary. With plain behaviour nearly every customer "
-            "buys again in each window, so no report could show an effect. Add --behaviour varied, or leave out the effect."
+            "buys again in each window, so no report could show an effect. Add --behaviour varied, or leave out the "
+            "effect."
         )
 
 
