@@ -158,6 +158,8 @@ class Draws:
 
 def _cut(first: int, count: int, place: Integers, *others: Integers) -> npt.NDArray[np.void]:
     """The events of the first ``count`` customers of a block."""
+    if count == BLOCK:
+        return packed(place + first, *others)
     kept = place < count
     return packed(place[kept] + first, *(column[kept] for column in others))
 

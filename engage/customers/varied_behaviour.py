@@ -46,7 +46,7 @@ _HABITS, _RETURNS = 3, 4
 _DAY = LENGTH.days * 86_400_000_000 // (7 * WEEKS)
 _WEEK = 7 * _DAY
 _DAY_STARTS = np.arange(8) * float(_DAY)
-_EVEN_STARTS = np.concatenate([[0], np.cumsum(WEEKDAYS)]) / sum(WEEKDAYS) * _WEEK
+_EVEN_STARTS = np.concatenate([[0], np.cumsum(WEEKDAYS)]) / sum(WEEKDAYS)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -102,7 +102,7 @@ class Block:
         rates = np.where(self.active_until > start, self.own.pace[what] * per_week * WEEKS, 0)
         number = rng.poisson(rates)
         place = np.repeat(np.arange(len(number)), number)
-        times = start + _by_weekday(rng.integers(0, WEEKS * _WEEK, len(place)))
+        times = start + _by_weekday(rng.random(len(place)) * WEEKS)
         active = times < self.active_until[place]
         return place[active], times[active]
 
@@ -114,8 +114,8 @@ class Block:
         return cents
 
 
-def _by_weekday(even: Integers) -> Integers:
-    """Evenly spread times within a window, in µs from its start, moved within their week so that ``WEEKDAYS`` hold."""
-    week, within = np.divmod(even, _WEEK)
-    moved: Integers = np.interp(within, _EVEN_STARTS, _DAY_STARTS).astype(np.int64)
-    return week * _WEEK + moved
+def _by_weekday(even: Floats) -> Integers:
+    """Evenly spread times in weeks, moved within their week so that ``WEEKDAYS`` hold; in whole µs."""
+    week = np.floor(even)
+    moved: Integers = (week * _WEEK + np.interp(even - week, _EVEN_STARTS, _DAY_STARTS)).astype(np.int64)
+    return moved
