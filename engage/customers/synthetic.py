@@ -31,7 +31,6 @@ FAMILY_NAMES = ("Abara", "Brandt", "Costa", "Diaz", "Evans", "Fischer", "Gupta",
 
 _CUSTOMER_STREAM = 0
 _STREAMS = {app_session: 1, purchase: 2}
-_EFFECT_STREAM = 5  # 3 and 4 are those of varied_behaviour
 
 
 class BehaviourName(StrEnum):
@@ -136,7 +135,7 @@ class Draws:
             return _cut(first, count, *customers.events(rng, "sessions", self.behaviour.sessions_per_week))
         purchases = self._purchases(customers, rng, self.behaviour.purchases_per_week)
         if purchase_factors is not None:
-            purchases = self._with_effect(customers, purchases, self._rng(_EFFECT_STREAM, first), purchase_factors)
+            purchases = self._with_effect(customers, purchases, rng, purchase_factors)
         return _cut(first, count, *purchases)
 
     def _purchases(self, customers: Block, rng: np.random.Generator, per_week: float | Floats) -> Purchases:

@@ -43,6 +43,7 @@ WEEKDAYS = (0.80, 0.85, 0.90, 1.00, 1.25, 1.25, 0.95)
 """Events on each day from Monday to Sunday, in UTC, as multiples of the mean. A choice, not a measurement."""
 
 _HABITS, _RETURNS = 3, 4
+"""Streams of random numbers, beside those of ``synthetic``."""
 _DAY = LENGTH.days * 86_400_000_000 // (7 * WEEKS)
 _WEEK = 7 * _DAY
 _DAY_STARTS = np.arange(8) * float(_DAY)

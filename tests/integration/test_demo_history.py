@@ -98,8 +98,10 @@ def test_campaigns_in_a_row_end_on_a_report_with_lift_and_say_what_was_planted(w
     assert "Campaign 2025-04-28 to 2025-06-23 (Sent)" in printed
     assert "Planted: customers texted as BOOST buy 30% more often in the next window" in printed
     assert "`engage report --window-start 2025-04-28`" in printed
-    measured = world.rows("SELECT DISTINCT window_start FROM campaign_lift ORDER BY 1")
-    assert measured == [(window.start,) for window in WINDOWS[:3]]
+    measured = world.rows("SELECT DISTINCT window_start, measured_at FROM campaign_lift ORDER BY 1")
+    assert [start for start, _ in measured] == [window.start for window in WINDOWS[:3]]
+    day = timedelta(days=1)
+    assert [at for _, at in measured] == [WINDOWS[1].end + day, WINDOWS[2].end + day, NOW]
 
 
 def test_each_campaign_has_a_holdout_and_is_texted_before_the_next_window_ends(world, airflow, capsys):

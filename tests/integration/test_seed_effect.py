@@ -120,6 +120,13 @@ def test_a_message_that_the_provider_did_not_accept_has_no_effect(texted, after)
     assert summary.affected == len(arms(texted)["BOOST", "texted"]) - 1
 
 
+def test_a_text_outside_the_experiment_has_no_effect(texted, after):
+    """It has no arm, as those of versions without arms."""
+    one = min(arms(texted)["BOOST", "texted"])
+    texted.execute(sa.text("UPDATE message SET arm = NULL WHERE customer_id = :one").bindparams(one=one))
+    assert run(after, effects=DOUBLE).affected == len(arms(texted)["BOOST", "texted"]) - 1
+
+
 def test_customers_who_join_later_are_not_affected(texted, after):
     summary = run(after, customers=CUSTOMERS + 500, effects=DOUBLE)
     assert (summary.customers, summary.affected) == (CUSTOMERS + 500, len(arms(texted)["BOOST", "texted"]))
