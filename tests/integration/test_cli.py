@@ -110,7 +110,7 @@ def test_an_effect_of_the_texts_of_the_window_before(engage):
     assert engage("seed", *size, *before).returncode == 0
     early = engage("seed", *size, *window, "--effect", "BOOST=+50%")
     assert early.returncode == 1
-    assert "Text that window first, for example with `engage run --window-start 2025-01-06 --send-late`" in early.stderr
+    assert "Text that window first, for example with `engage run --window-start 2025-01-06 --send-late" in early.stderr
     ran = engage("run", "--send-late", "--set", "holdout_percent=10", *before)
     assert ran.returncode == 0, ran.stderr
     plain = engage("seed", *size[:4], *window, "--effect", "BOOST=+50%")

@@ -123,7 +123,9 @@ def test_a_message_that_the_provider_did_not_accept_has_no_effect(texted, after)
 def test_a_text_outside_the_experiment_has_no_effect(texted, after):
     """It has no arm, as those of versions without arms."""
     one = min(arms(texted)["BOOST", "texted"])
-    texted.execute(sa.text("UPDATE message SET arm = NULL WHERE customer_id = :one").bindparams(one=one))
+    with texted.engine.begin() as conn:
+        conn.execute(sa.text("SET LOCAL session_replication_role = replica"))  # a trigger keeps arms as they are
+        conn.execute(sa.text("UPDATE message SET arm = NULL, variant = NULL WHERE customer_id = :one"), {"one": one})
     assert run(after, effects=DOUBLE).affected == len(arms(texted)["BOOST", "texted"]) - 1
 
 
@@ -180,7 +182,7 @@ def test_an_effect_without_a_campaign_before_says_what_to_run_first(world):
     assert untouched(world, effects=DOUBLE) == (
         f"There is no texted customer of BOOST for its effect to act on: the campaign of the window before, {before}, "
         "has texted customers of no segment. Nothing was changed. Text that window first, for example with `engage run "
-        f"--window-start {before.start:%Y-%m-%d} --send-late`, or seed without this effect."
+        f"--window-start {before.start:%Y-%m-%d} --send-late --set holdout_percent=10`, or seed without this effect."
     )
 
 
