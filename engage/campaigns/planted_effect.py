@@ -59,8 +59,8 @@ def require_texted(conn: sa.Connection, window: Window, effects: Mapping[str, fl
     raise SeedRefused(
         f"There is no texted customer of {missing[0]} for its effect to act on: the campaign of the window before, "
         f"{before}, has texted customers {names}. Nothing was changed. Text that window first, for example with "
-        f"`engage run --window-start {before.start:%Y-%m-%d} --send-late --set holdout_percent=10`, or seed without this "
-        "effect."
+        f"`engage run --window-start {before.start:%Y-%m-%d} --send-late --set holdout_percent=10`, or seed without "
+        "this effect."
     )
 
 
