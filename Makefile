@@ -2,7 +2,6 @@
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON ?= $(or $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 python3.11,\
   $(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python)))),python3)
-CUSTOMERS ?= 10000
 ENGAGE_PORT ?= 8080
 ENGAGE_SERVICE_PORT ?= 8000
 SIZES ?= 10000,100000,1000000
@@ -17,8 +16,8 @@ unexport $(filter PYTHON% PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT,$(.VARIABLES))
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 26
 
-demo: install ## run a campaign on synthetic customers: make demo [CUSTOMERS=10000] [ENGAGE_PORT=8080]
-	$(RUN) engage demo --customers $(CUSTOMERS)
+demo: install ## run a campaign on synthetic customers, or several: make demo [CUSTOMERS=10000] [HISTORY=4] [ENGAGE_PORT=8080]
+	$(RUN) engage demo $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(HISTORY),--history $(HISTORY))
 
 up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up

@@ -35,6 +35,11 @@ def window_starts(incomplete: str) -> list[str]:
     return _starting(incomplete, [f"{window.start:%Y-%m-%d}" for window in found])
 
 
+def effects(incomplete: str) -> list[str]:
+    """Effects of ``--effect`` on the segments that have a text by default, up to the percentage."""
+    return _starting(incomplete, [f"{name}=" for name in Settings().texted])
+
+
 def message_statuses(incomplete: str) -> list[str]:
     """All statuses of a message."""
     return _starting(incomplete, MessageStatus)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from engage.campaigns import planted_effect
+from engage.cli import completion
 from engage.cli.common import (
     AsJson,
     Customers,
@@ -19,6 +21,7 @@ from engage.cli.common import (
     window_data,
     window_named,
 )
+from engage.customers.synthetic import BEHAVIOURS, BehaviourName
 from engage.steps import seed as step
 
 
@@ -28,10 +31,27 @@ def seed(
         int | None, typer.Option(min=0, max=step.MAX_RNG_SEED, help="The same seed gives the same data.")
     ] = None,
     window_start: WindowStart = None,
+    *,
+    behaviour: Annotated[
+        BehaviourName,
+        typer.Option(
+            help="plain: the same rates for all customers. varied: rates of their own in every window, and drop-out."
+        ),
+    ] = BehaviourName.PLAIN,
+    effect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEGMENT=PERCENT",
+            help="With varied: how much more often customers of a segment buy after a text of the window before, such "
+            "as BOOST=+10%; may be repeated.",
+            autocompletion=completion.effects,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write synthetic customers, and their events of one window, into a database without real customers."""
     window = window_named(window_start)
+    effects = planted_effect.parse(effect or [])
     with database(new=True) as engine, Progress(console=console, disable=as_json) as bar:
         task = bar.add_task(f"Seeding {window}", total=customers)
         summary = step.seed(
@@ -40,6 +60,8 @@ def seed(
             customers,
             rng_seed,
             hash_key=hash_key(),
+            behaviour=BEHAVIOURS[behaviour],
+            effects=effects,
             progress=lambda done, total: bar.update(task, completed=done),
         )
     if as_json:
@@ -51,3 +73,5 @@ def seed(
             f"{summary.customers:,} customers, {summary.sessions:,} sessions, {summary.purchases:,} purchases "
             f"(rng_seed {summary.rng_seed})"
         )
+        if effects:
+            console.print(f"{summary.affected:,} of them were texted, and buy as {', '.join(effect or [])} says.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from engage import settings
 from engage.airflow_names import DAG_ID
+from engage.clock import now
 from engage.errors import LocalError
 from engage.local.stack import ADMIN, Stack
 
@@ -64,6 +68,34 @@ class AirflowApi:
         answer = self.request("PATCH", "variables", json={"actions": [action]})
         if refused := answer["create"]["errors"]:
             raise LocalError(f"Airflow refused the default Variables: {refused}")
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Change the value of a Variable."""
+        query = {"update_mask": "value"}
+        self.request("PATCH", f"variables/{key}", params=query, json={"key": key, "value": value})
+
+    @contextmanager
+    def variables(self, values: Mapping[str, str]) -> Iterator[None]:
+        """Give Variables other values for the length of a block."""
+        before = {key: self.request("GET", f"variables/{key}")["value"] for key in values}
+        try:
+            for key, value in values.items():
+                self.set_variable(key, value)
+            yield
+        finally:
+            for key, value in before.items():
+                self.set_variable(key, value)
+
+    def unpause(self) -> None:
+        """Unpause the DAG. Wait up to a minute until the scheduler has made the run that is due, and all runs end."""
+        self.request("PATCH", f"dags/{DAG_ID}", json={"is_paused": False})
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            due = self.request("GET", f"dags/{DAG_ID}")["next_dagrun_run_after"]
+            if due is None or datetime.fromisoformat(due) > now():
+                break
+            time.sleep(0.2)
+        self.wait_until_idle()
 
     def trigger(self, conf: dict[str, Any]) -> str:
         """Trigger a run, unpause the DAG, and return the run's id."""

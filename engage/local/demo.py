@@ -39,12 +39,29 @@ def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
     Raises:
         RunFailed: a task failed; with its error. Or an earlier run still waits for the approver.
     """
+    refuse_waiting(airflow)
+    return followed(airflow, {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}, console)
+
+
+def refuse_waiting(airflow: AirflowApi) -> None:
+    """Refuse a demonstration while a run waits for an approver.
+
+    Raises:
+        RunFailed: one does.
+    """
     if airflow.waiting():
         raise RunFailed(
             "An earlier run waits for an approver, and the demonstration would change its window's events. Answer it "
             "in Airflow, which `make up` serves, under Required Actions. Then start the demonstration again."
         )
-    conf = {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}
+
+
+def followed(airflow: AirflowApi, conf: dict[str, Any], console: Console) -> DemoRun:
+    """Trigger a run with these parameters, and follow it until it ends or asks the approver.
+
+    Raises:
+        RunFailed: a task failed; with its error.
+    """
     run_id = airflow.trigger(conf)
     with _showing(console) as show:
         tasks = _follow(airflow, run_id, show)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, valid_events
+from engage.campaigns import campaign, planted_effect, valid_events
 from engage.customers.synthetic import BLOCK, TYPICAL, Behaviour, Draws, synthetic_customers
 from engage.errors import InputError, SeedRefused
 from engage.storage import partitions
@@ -39,13 +39,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """The rows that were written; none if the campaign is ``frozen``."""
+    """The rows that were written; none if the campaign is ``frozen``.
+
+    ``affected``: customers whose purchase rate an effect changed.
+    """
 
     customers: int
     sessions: int
     purchases: int
     rng_seed: int
     frozen: bool = False
+    affected: int = 0
 
 
 def seed(
@@ -56,17 +60,20 @@ def seed(
     *,
     hash_key: bytes,
     behaviour: Behaviour = TYPICAL,
+    effects: Mapping[str, float] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> SeedSummary:
     """Add the synthetic customers 1..``customers`` that are missing, and replace the window's events, all or nothing.
 
-    The same ``rng_seed`` gives the same events. None draws one, and the summary reports it.
+    The same ``rng_seed`` gives the same events. None draws one, and the summary reports it. ``effects`` multiply the
+    purchase rate of the customers whom the campaign of the window before has texted, by their segment then.
 
     Raises:
-        InputError: ``customers`` or ``rng_seed`` out of range.
-        SeedRefused: the database holds a real customer, or the window an event of an unknown one.
+        InputError: ``customers`` or ``rng_seed`` out of range, or ``effects`` on customers who do not vary.
+        SeedRefused: the database holds a real customer, the window an event of an unknown one, or the window before
+            has texted no customer for an effect to act on.
     """
-    _check(customers, rng_seed)
+    _check(customers, rng_seed, behaviour, effects or {})
     rng_seed = secrets.randbelow(2**32) if rng_seed is None else rng_seed
     partitions.ensure_windows(engine, [window])
     draws = Draws(window, customers, rng_seed, behaviour)
@@ -77,8 +84,9 @@ def seed(
             if _lock(conn, window):
                 return SeedSummary(customers=0, sessions=0, purchases=0, rng_seed=rng_seed, frozen=True)
             _refuse_real_data(conn, window)
+            planted_effect.require_texted(conn, window, effects or {})
             writing = True
-            rows = _write(engine, conn, draws, hash_key, progress)
+            rows, affected = _write(engine, conn, draws, hash_key, progress, effects=effects or {})
             partitions.swap_in_events(conn, window)
     except BaseException:
         if writing:
@@ -86,7 +94,7 @@ def seed(
                 partitions.lock_seeding(conn)
                 partitions.discard_events(conn, window)
         raise
-    return SeedSummary(customers, rows[app_session], rows[purchase], rng_seed)
+    return SeedSummary(customers, rows[app_session], rows[purchase], rng_seed, affected=affected)
 
 
 @partitions.retry_lock
@@ -109,12 +117,18 @@ def log_progress(done: int, total: int) -> None:
         log.info("seeded %s of %s customers", done, total)
 
 
-def _check(customers: int, rng_seed: int | None) -> None:
+def _check(customers: int, rng_seed: int | None, behaviour: Behaviour, effects: Mapping[str, float]) -> None:
     if not isinstance(customers, int) or not 1 <= customers <= MAX_CUSTOMERS:
         raise InputError(f"customers is {customers}; it takes a whole number from 1 to {MAX_CUSTOMERS}.")
     if rng_seed is not None and (not isinstance(rng_seed, int) or not 0 <= rng_seed <= MAX_RNG_SEED):
         raise InputError(
             f"rng_seed is {rng_seed}; it takes a whole number from 0 to {MAX_RNG_SEED}, or nothing for a random one."
+        )
+    if effects and not behaviour.varied:
+        raise InputError(
+            f"The effect on {next(iter(effects))} needs customers who vary. With plain behaviour nearly every customer "
+            "buys again in each window, so no report could show an effect. Add --behaviour varied, or leave out the "
+            "effect."
         )
 
 
@@ -134,14 +148,23 @@ def _refuse_real_data(conn: sa.Connection, window: Window) -> None:
 
 
 def _write(
-    engine: sa.Engine, conn: sa.Connection, draws: Draws, hash_key: bytes, progress: Progress
-) -> Counter[sa.Table]:
-    """Add the customers and write their events into tables beside the live ones; returns the number of rows by table.
+    engine: sa.Engine,
+    conn: sa.Connection,
+    draws: Draws,
+    hash_key: bytes,
+    progress: Progress,
+    *,
+    effects: Mapping[str, float],
+) -> tuple[Counter[sa.Table], int]:
+    """Add the customers and write their events into tables beside the live ones.
+
+    Returns the number of rows by table, and of customers on whom an effect acts.
 
     Several connections copy events, as one COPY keeps one core busy, while the next block is generated. At most two
     blocks are in memory.
     """
     rows: Counter[sa.Table] = Counter()
+    affected = 0
     with engine.begin() as other:
         partitions.build_events(other, draws.window)
     with ExitStack() as transactions, ThreadPoolExecutor(WRITERS) as threads:
@@ -152,17 +175,19 @@ def _write(
         for first in range(1, draws.customers + 1, BLOCK):
             count = min(BLOCK, draws.customers - first + 1)
             _add_customers(conn, first, count, hash_key)
-            block = {table: draws.block(table, first, count) for table in EVENT_TIMES}
+            factors = planted_effect.factors(conn, draws.window, effects, first, BLOCK) if effects else None
+            block = {table: draws.block(table, first, count, factors) for table in EVENT_TIMES}
             share_of = _shares(conn, draws.window, first, count)
             _wait(copying)
             copying = [
                 threads.submit(_copy_share, w, draws.window, block, share_of == n) for n, w in enumerate(writers)
             ]
             rows.update({table: len(events) for table, events in block.items()})
+            affected += 0 if factors is None else int((factors[:count] != 1).sum())
             progress(first + count - 1, draws.customers)
         _wait(copying)
         _wait([threads.submit(writer.commit) for writer in writers])
-    return rows
+    return rows, affected
 
 
 def _wait(jobs: list[Future[None]]) -> None:

@@ -115,9 +115,6 @@ class Airflow(AirflowApi):
         self.request("POST", f"dags/{DAG_ID}/clearTaskInstances", json=body | which)
         return self.wait_for(run_id)
 
-    def set_variable(self, key: str, value: str) -> None:
-        self.request("PATCH", f"variables/{key}", json={"key": key, "value": value})
-
 
 def processor_seconds(stack: Stack) -> float:
     """What the stack's processes, and those that they have ended, have used of the processor."""

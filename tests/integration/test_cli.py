@@ -103,6 +103,27 @@ def test_a_campaign_from_an_empty_database_to_its_report(engage, empty_url):
     assert counts[0] == counts[1] == report["messages"]["total"]
 
 
+def test_an_effect_of_the_texts_of_the_window_before(engage):
+    before, window = ["--window-start", "2025-01-06"], ["--window-start", "2025-03-03"]
+    size = ["--customers", "400", "--rng-seed", "1", "--behaviour", "varied"]
+    engage("db", "upgrade")
+    assert engage("seed", *size, *before).returncode == 0
+    early = engage("seed", *size, *window, "--effect", "BOOST=+50%")
+    assert early.returncode == 1
+    assert "Text that window first, for example with `engage run --window-start 2025-01-06 --send-late" in early.stderr
+    ran = engage("run", "--send-late", "--set", "holdout_percent=10", *before)
+    assert ran.returncode == 0, ran.stderr
+    plain = engage("seed", *size[:4], *window, "--effect", "BOOST=+50%")
+    assert plain.returncode == 1
+    assert "Add --behaviour varied, or leave out the effect." in plain.stderr
+    seeded = engage("seed", *size, *window, "--effect", "BOOST=+50%", "--effect", "REWARD=-5%")
+    assert seeded.returncode == 0, seeded.stderr
+    texted = json.loads(engage("report", "--json", *before).stdout)["messages"]["by_status"]["accepted"]
+    assert f"{texted} of them were texted, and buy as BOOST=+50%, REWARD=-5% says." in seeded.stdout
+    again = engage("seed", *size, *window, "--effect", "BOOST=+50%", "--effect", "REWARD=-5%", "--json")
+    assert json.loads(again.stdout)["affected"] == texted
+
+
 def test_a_campaign_with_rules_from_a_file(engage, tmp_path):
     file = tmp_path / "rules.json"
     when = ["days_since_registered >= new_days_threshold"]

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import typer
 
 from engage import __version__
-from engage.cli import main
+from engage.cli import demo_history, main
 from engage.local import embedded_postgres, stack
 from engage.storage import connection
-from engage.window import Window
+from engage.window import ANCHOR, LENGTH, Window
 from tests.unit.command_line import Answer, refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,6 +144,9 @@ def completed(engage: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, *w
         (["messages", "--status", "un"], ["unknown", "undelivered"]),
         (["messages", "resolve", "--as", "del"], ["delivered"]),
         (["keys", "create", "--scope", "ev"], ["events"]),
+        (["seed", "--behaviour", ""], ["plain", "varied"]),
+        (["seed", "--effect", "BO"], ["BOOST="]),
+        (["demo", "--hi"], ["--history"]),
         (
             ["report", "--window-start", "2025-0"],
             ["2025-08-18", "2025-06-23", "2025-04-28", "2025-03-03", "2025-01-06"],
@@ -293,6 +296,21 @@ def test_a_window_that_is_not_over_is_refused_in_one_sentence(engage, command):
     assert sentence.endswith(f"The last complete window starts {running.previous().start:%Y-%m-%d}.")
 
 
+def test_an_effect_of_another_form_is_refused_with_the_right_one(engage):
+    assert refused(engage("seed", "--behaviour", "varied", "--effect", "BOOST")) == (
+        "The effect 'BOOST' is not of the form SEGMENT=PERCENT, such as BOOST=+10%, with a percentage from -100 to "
+        "+1000."
+    )
+
+
+def test_a_history_before_the_first_window_is_refused(engage, monkeypatch):
+    monkeypatch.setattr(demo_history, "now", lambda: ANCHOR + 3 * LENGTH + timedelta(days=1))
+    assert refused(engage("demo", "--history", "4")) == (
+        "--history is 4, but only 3 windows are over since 2025-01-06."
+    )
+    assert demo_history.windows_until_now(3) == [Window(ANCHOR + number * LENGTH) for number in range(3)]
+
+
 @pytest.mark.parametrize("command", ["seed", "demo"])
 @pytest.mark.parametrize(
     ("customers", "allowed"),
@@ -315,6 +333,9 @@ def test_a_number_of_customers_out_of_range_is_refused(engage, command, customer
         (["seed", "--rng-seed", "-1"], "Invalid value for '--rng-seed'"),
         (["up", "--port", "0"], "Invalid value for '--port'"),
         (["demo", "--port", "65536"], "Invalid value for '--port'"),
+        (["demo", "--history", "1"], "'--history': Input should be greater than or equal to 2"),
+        (["demo", "--history", "13"], "'--history': Input should be less than or equal to 12"),
+        (["seed", "--behaviour", "odd"], "'odd' is not one of 'plain', 'varied'"),
         (["run", "--customers", "1"], "No such option: --customers"),
         (["run", "--dry-rnu"], "No such option: --dry-rnu (Possible options: --dry-run)"),
         (["reprot"], "No such command 'reprot'. Did you mean 'report'?"),

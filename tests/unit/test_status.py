@@ -23,7 +23,7 @@ CAMPAIGN = Campaign(
     window=WINDOW, run_id="a run", status=CampaignStatus.SENDING, mode=RunMode.TEXT, settings=None, events={},
     rejected={}, customers=None, buckets=None, timings={}, opened_at=NOW, frozen_at=None, finished_at=None,
     halted_at=None, halted_by=None, halted_why=None, resumed_at=None, resume_at=None, sender_token=0, guard=Guard(),
-    approval=Approval(WINDOW),
+    approval=Approval(WINDOW), variants=None,
 )  # fmt: skip
 
 
