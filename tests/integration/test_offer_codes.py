@@ -13,7 +13,7 @@ from engage.reports import redemptions
 from engage.reports.redemptions import Redemptions
 from engage.sending import claims, offer_codes, queue, takeover
 from engage.settings import validate
-from engage.storage import partitions
+from engage.storage import database_roles, partitions
 from engage.storage.schema import message, offer_code
 from tests.integration.offers import TEXT, Offers
 from tests.waiting import until
@@ -351,6 +351,17 @@ def test_of_a_forgotten_customer_the_code_stays_and_the_customer_does_not(world,
     assert set(offers.given("segment").values()) == {"BOOST"}
     erasure.forget(world.engine, 1, as_of=world.now)
     assert world.value("SELECT count(*) FROM message WHERE customer_id < 0") == 1
+
+
+@pytest.mark.parametrize("role", [database_roles.SERVICE, database_roles.PAGES])
+def test_the_service_and_the_pages_may_forget_a_customer_with_a_code(world, offers, url, opened, role):
+    offers.bought(1)
+    offers.make(1)
+    offers.computed()
+    offers.queued()
+    offers.send()
+    erasure.forget(opened(sa.make_url(url).set(username=role)), 1, as_of=world.now)
+    assert set(offers.given()) == {None}
 
 
 def test_the_code_of_a_forgotten_customer_returns_from_an_open_queue(world, offers):
