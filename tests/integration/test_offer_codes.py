@@ -73,6 +73,21 @@ def test_a_code_in_a_language_only_is_given_to_the_segment(world, offers):
     assert set(offers.given()) == {1, 2}
 
 
+def test_only_the_messages_of_the_text_that_names_a_code_take_one(world, offers):
+    offers.bought(30)
+    offers.make(30)
+    offers.computed(message_boost="Come back. Reply STOP", messages={"BOOST": {"b": TEXT}})
+    offers.queued()
+    variants = dict(world.rows(sa.select(message.c.customer_id, message.c.variant)))
+    assert set(variants.values()) == {"a", "b"}
+    given = offers.given()
+    assert set(given) == {customer_id for customer_id, variant in variants.items() if variant == "b"}
+    assert set(offers.given("variant").values()) == {"b"}
+    offers.send()
+    expected = {n: f"Show {given[n]}. Reply STOP" if n in given else "Come back. Reply STOP" for n in variants}
+    assert offers.bodies() == expected
+
+
 def test_customers_who_are_not_texted_get_no_code(world, offers):
     offers.bought(200)
     offers.bought(1, opted_out_at=world.now)
