@@ -179,14 +179,11 @@ class World:
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def customer(self, **values: Any) -> int:
-        """Add a customer who may be texted, but for ``values``; returns the id."""
+        """Add a customer who may be texted, but for ``values``, and who consented at registration; returns the id."""
         customer_id = values.pop("customer_id", None) or next(self.ids)
         phone = values.pop("phone", f"+999{customer_id:09}")
-        defaults = {
-            "registered_at": self.window.start - timedelta(days=30),
-            "consent_at": self.window.start - timedelta(days=30),
-            "consent_source": "app",
-        }
+        registered = values.get("registered_at", self.window.start - timedelta(days=30))
+        defaults = {"registered_at": registered, "consent_at": registered, "consent_source": "app"}
         row = defaults | values
         hashed = phone and phone_hash(phone, KEY)
         self.execute(sa.insert(customer).values(customer_id=customer_id, phone=phone, phone_hash=hashed, **row))
