@@ -304,7 +304,8 @@ def test_what_is_no_list_of_segments_is_said_as_a_whole(text):
 
 def test_it_says_how_many_may_be_texted_and_why_others_may_not(seeded):
     values = changed(low_spend_threshold="1000000")
-    seeded.execute(sa.text("UPDATE customer SET opted_out_at = NULL, consent_at = registered_at WHERE phone IS NOT NULL"))
+    with_consent = "UPDATE customer SET opted_out_at = NULL, consent_at = registered_at WHERE phone IS NOT NULL"
+    seeded.execute(sa.text(with_consent))
     seeded.execute(sa.text("UPDATE customer SET opted_out_at = now() WHERE customer_id <= 30"))
     with_phone = seeded.value("SELECT count(*) FROM customer WHERE phone IS NOT NULL AND opted_out_at IS NULL")
     answer = pages.texted(seeded.engine, EDITOR, seeded.window, values, seeded.now)
