@@ -65,7 +65,7 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
-    variants: dict[str, TextWeights] | None
+    variants: dict[str, TextWeights] | None = None
     """How the texts are drawn, by segment with several; None until the queue is made."""
 
     @property

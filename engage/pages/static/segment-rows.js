@@ -157,6 +157,7 @@
     const languages = [...card.querySelectorAll("[data-language]")];
     const variants = new Set(languages.map((one) => part(one, "variant").value));
     variants.add("a"); // the card's own text
+    card.querySelector(".segment-text label").textContent = variants.size > 1 ? "Text a" : "Text message";
     languages.forEach((language) => {
       const [variant, tag] = [part(language, "variant").value, part(language, "tag").value];
       const own = variant === "a";
