@@ -161,6 +161,14 @@ def test_a_text_in_another_language_with_a_code_needs_an_offer_too():
     assert "messages: REWARD in es has the placeholder {{ offer_code }}" in wrong["messages"]
 
 
+def test_one_of_several_texts_with_a_code_needs_an_offer_too():
+    wrong = settings.problems(
+        {"messages": {"BOOST": {"a": "Hi STOP", "b": {"en": "Hi STOP", "es": "{{ offer_code }} STOP"}}}}
+    )
+    assert list(wrong) == ["messages"]
+    assert "messages: BOOST b in es has the placeholder {{ offer_code }}" in wrong["messages"]
+
+
 def test_an_offer_that_is_wrong_itself_is_the_only_thing_that_is_wrong():
     assert list(settings.problems({"message_boost": "{{ offer_code }}", "offer": "My offer"})) == ["offer"]
 
