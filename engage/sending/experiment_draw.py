@@ -20,8 +20,6 @@ from engage.storage.schema import customer
 from engage.window import Window
 
 _PARTS = 1 << 24
-DEFAULT_VARIANT = OWN
-"""The name of a segment's only text."""
 Weights = Mapping[str, Mapping[str, float]]
 """The share of each text, by segment with several."""
 
@@ -40,7 +38,7 @@ def drawn(
     """
     if not weights:
         held_out = holdout_reason(window, percent)
-        only = sa.literal(DEFAULT_VARIANT, sa.Text)
+        only = sa.literal(OWN, sa.Text)
         all_reasons = sa.cast(sa.func.coalesce(reason, held_out), sa.Text)
         return placed.add_columns(all_reasons.label("reason"), only.label("variant")).subquery("own")
     eligible = placed.add_columns(sa.cast(reason, sa.Text).label("reason")).subquery("eligible")
@@ -82,7 +80,7 @@ def variant(segment: sa.ColumnElement[str], drawn: sa.ColumnElement[bytes], weig
     """The text that a customer is drawn for."""
     number = _number(drawn, 3)
     by_segment = {name: _text_at(number, shares) for name, shares in weights.items()}
-    only = sa.literal(DEFAULT_VARIANT, sa.Text)
+    only = sa.literal(OWN, sa.Text)
     return sa.case(by_segment, value=segment, else_=only)
 
 
