@@ -50,7 +50,8 @@ class LockedCodes:
         for one in redemptions:
             if reason := self._reason(one, used):
                 wrong.append({"index": one.place, "field": "code", "reason": reason, "detail": DETAILS[reason]})
-            used.add(one.code)
+            else:
+                used.add(one.code)
         return wrong
 
     def redeem(self, redemptions: Iterable[Redemption]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -68,11 +68,11 @@ def read(text: str, name: str) -> CodeFile:
     Blank lines are left out, and so are spaces around a code. ``name`` is the file's name, for an error.
 
     Raises:
-        InputError: names the lines that hold no code, or says that there is none.
+        InputError: names the lines that hold no code, or says that there is none, or no column of them.
     """
     found, wrong = [], []
     try:
-        for line, value in _lines(text):
+        for line, value in _lines(text, name):
             if _CODE.fullmatch(value):
                 found.append(value)
             else:
@@ -88,16 +88,28 @@ def read(text: str, name: str) -> CodeFile:
     return CodeFile(codes, len(found) - len(codes))
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def _lines(text: str, name: str) -> Iterator[tuple[int, str]]:
     """Each line that is not blank: its number, and what it has for a code."""
     lines = text.split("\n")
     first = next((n for n, line in enumerate(lines) if line.strip()), 0)
     header = [field.strip().strip('"').lower() for field in _DELIMITERS.split(lines[first])]
     if HEADER not in header:
-        yield from ((n, line.strip()) for n, line in enumerate(lines, 1) if line.strip())
+        found = [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
+        if _have_columns([line for _, line in found]):  # else customers would read a whole line
+            raise InputError(
+                f"{name} has columns, and its first line names none of them {HEADER}. No code was added: name the "
+                "column with the codes so."
+            )
+        yield from found
         return
     column, delimiter = header.index(HEADER), (_DELIMITERS.findall(lines[first]) or [","])[0]
     rows = csv.reader(lines[first + 1 :], delimiter=delimiter)
     for row in rows:
         if any(field.strip() for field in row):
             yield first + 1 + rows.line_num, row[column].strip() if len(row) > column else ""
+
+
+def _have_columns(lines: Sequence[str]) -> bool:
+    """Whether there are several lines, and all are divided alike."""
+    columns = _DELIMITERS.findall(lines[0]) if len(lines) > 1 else []
+    return bool(columns) and all(_DELIMITERS.findall(line) == columns for line in lines)

@@ -100,6 +100,12 @@ def test_of_two_events_with_one_code_in_a_batch_the_first_counts(api, world, cod
     assert world.rows(REDEEMED)[0] == ("GIVEN1", MOMENT)
 
 
+def test_a_code_that_was_refused_is_not_used(api, world, codes):
+    answer = api.send(redeemed("ENDS1"), redeemed("ENDS1", at="2024-02-01T00:00:00Z"), redeemed("ENDS1"))
+    assert answer.json()["accepted"] == 1
+    assert wrong(answer) == [(0, "code", "code_expired"), (2, "code", "code_used")]
+
+
 def test_a_batch_that_is_sent_again_gets_the_first_answer(api, world, codes):
     first = api.send(redeemed(), redeemed("NONE1"), name="mine")
     again = api.send(redeemed(), redeemed("NONE1"), name="mine")

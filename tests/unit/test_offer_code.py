@@ -79,6 +79,20 @@ def test_a_file_has_one_code_a_line_or_a_column_of_them(text):
 
 def test_a_code_may_hold_a_comma_in_a_file_without_columns():
     assert offer_code.read("AB,12\nx;y;z", "f").codes == ("AB,12", "x;y;z")
+    assert offer_code.read('code\n"AB,12"\n"CD,34"', "f").codes == ("AB,12", "CD,34")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Coupon,Value\nAB12,10\nCD34,20\n", "AB12;summer\n\nCD34;summer\n", "coupon_code,ends\r\nAB12,2027-01-31\r\n"],
+)
+def test_a_file_of_columns_without_one_of_codes_is_refused(text):
+    with pytest.raises(InputError) as raised:
+        offer_code.read(text, "codes.csv")
+    assert str(raised.value) == (
+        "codes.csv has columns, and its first line names none of them code. No code was added: name the column with "
+        "the codes so."
+    )
 
 
 def test_a_code_that_stands_in_the_file_twice_is_taken_once_and_counted():
