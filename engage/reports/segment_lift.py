@@ -14,7 +14,7 @@ from engage.experiments.lift import Lift
 from engage.experiments.mean_lift import cuped
 from engage.experiments.sample_ratio import is_mismatch, sample_ratio_p
 from engage.experiments.share_lift import Buyers, newcombe
-from engage.experiments.verdict import Verdict, spend_verdict, verdict
+from engage.experiments.verdict import Finding, Verdict, spend_verdict, verdict
 from engage.statuses import ExperimentArm, Metric
 
 TENTH = 0.1
@@ -57,9 +57,11 @@ class TextLift:
 
     @property
     def additional_buyers(self) -> float | None:
-        """How many customers bought again because they were texted; None if the interval includes 0."""
+        """How many customers bought again because they were texted; None unless the finding is that more did."""
         found = self.metrics[Metric.BOUGHT_AGAIN]
-        return found.lift.difference * self.texted.customers if found.lift and found.lift.low > 0 else None
+        if found.lift is None or found.verdict.finding is not Finding.MORE:
+            return None
+        return found.lift.difference * self.texted.customers
 
     def cost_per_buyer(self, cost: Decimal | None) -> Decimal | None:
         """What the texts cost for each additional customer who bought again; None without a cost or such customers."""

@@ -93,6 +93,16 @@ def test_the_cost_in_words():
     assert words.cost(found["BOOST"], None, "USD") is None
 
 
+def test_no_customer_is_counted_as_won_where_the_correction_shows_no_effect():
+    arms = (
+        texted("A", 9000, 2880, spend=5000), holdout("A", 1000, 288, spend=5000),
+        texted("B", 9000, 2700, spend=5000), holdout("B", 1000, 300, spend=5000),
+    )  # fmt: skip
+    alone, among_two = lifts(arms[:2])["A"], lifts(arms)["A"]
+    assert "bought again because of them" in words.cost(alone, Decimal(90), "USD")
+    assert words.cost(among_two, Decimal(90), "USD") == "The texts to A cost $90.00."
+
+
 @pytest.mark.parametrize(
     ("cost", "text"),
     [(None, "–"), (Decimal("0.001"), "less than $0.01"), (Decimal("0.005"), "$0.01"), (Decimal(0), "$0.00")],
