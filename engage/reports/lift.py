@@ -19,6 +19,7 @@ from engage.campaigns.measured_arms import MeasuredArm
 from engage.campaigns.message_counts import MessageCounts
 from engage.experiments.lift import Lift
 from engage.experiments.pooling import PooledLift, pooled
+from engage.experiments.share_lift import Buyers
 from engage.reports import redemptions
 from engage.reports.redemptions import Redemptions
 from engage.reports.segment_lift import MetricLift, SegmentLift, TextLift, Weights, segment_lifts
@@ -69,7 +70,7 @@ class CampaignLift:
         return [self.primary, *(metric for metric in Metric if metric is not self.primary)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers for JSON: cents, sessions and shares of 1. A lift that may not be shown is null."""
+        """The numbers for JSON: cents, sessions and shares of 1. What may not be shown is null."""
         return {
             "stage": self.stage,
             "primary_metric": self.primary,
@@ -86,22 +87,26 @@ class CampaignLift:
         each = one.whole.cost_per_buyer(cost)
         return {
             "segment": one.segment,
-            "holdout": {"customers": one.holdout.customers, "bought_again": one.holdout.bought},
+            "holdout": _buyers(one, one.holdout),
             "planned_holdout": one.planned_holdout,
             "sample_ratio_p": one.sample_ratio_p,
             "cost": None if cost is None else f"{cost:f}",
             "additional_buyers": one.whole.additional_buyers,
             "cost_per_additional_buyer": None if each is None else f"{each:.2f}",
-            **_text(one.whole, self.primary),
-            "texts": [{"variant": text.variant, **_text(text, None)} for text in one.by_text],
+            **_text(one, one.whole, self.primary),
+            "texts": [{"variant": text.variant, **_text(one, text, None)} for text in one.by_text],
         }
 
 
-def _text(one: TextLift, primary: Metric | None) -> dict[str, Any]:
+def _text(one: SegmentLift, text: TextLift, primary: Metric | None) -> dict[str, Any]:
     return {
-        "texted": {"customers": one.texted.customers, "bought_again": one.texted.bought},
-        "metrics": {metric: _metric(found, decides=metric is primary) for metric, found in one.metrics.items()},
+        "texted": _buyers(one, text.texted),
+        "metrics": {metric: _metric(found, decides=metric is primary) for metric, found in text.metrics.items()},
     }
+
+
+def _buyers(one: SegmentLift, arm: Buyers) -> dict[str, Any]:
+    return {"customers": arm.customers, "bought_again": arm.bought if one.sound else None}
 
 
 def _metric(one: MetricLift, *, decides: bool) -> dict[str, Any]:

@@ -50,8 +50,10 @@ def signed(metric: Metric, value: float, currency: str, reach: float = 1.0) -> s
     return text if _is_0(text) else ("+" if value > 0 else MINUS) + text
 
 
-def level(metric: Metric, value: float, currency: str) -> str:
-    """What customers of one arm did: 32.0%, $61.20 or 4.31 sessions."""
+def level(metric: Metric, value: float | None, currency: str) -> str:
+    """What customers of one arm did: 32.0%, $61.20 or 4.31 sessions; a dash if it may not be shown."""
+    if value is None:
+        return NOTHING
     if metric is Metric.SPEND:
         return formats.money(value / 100, currency)
     return number(value, 2) if metric is Metric.SESSIONS else formats.share(value, 1)

@@ -29,14 +29,14 @@ class MetricLift:
     """One metric of the texted customers against the holdout's.
 
     ``texted`` and ``holdout`` are the plain shares of customers who bought again, or means per customer: cents or
-    sessions. ``detectable`` is the smallest effect that these arms find in 4 of 5 campaigns, in the same unit, and
-    ``holdout_for_tenth`` the share of the customers that would find 10% more. Both are None without a lift, and if
-    there is none.
+    sessions. They are None for a group without customers, and if the groups are unsound. ``detectable`` is the smallest
+    effect that these arms find in 4 of 5 campaigns, in the same unit, and ``holdout_for_tenth`` the share of the
+    customers that would find 10% more. Both are None without a lift, and if there is none.
     """
 
     metric: Metric
-    texted: float
-    holdout: float
+    texted: float | None
+    holdout: float | None
     verdict: Verdict
     detectable: float | None = None
     holdout_for_tenth: float | None = None
@@ -175,7 +175,8 @@ def _text(
 
 def _bought_again(texted: Buyers, holdout: Buyers, p: float | None) -> MetricLift:
     found = verdict(newcombe(texted, holdout), sample_ratio_p=p)
-    one = MetricLift(Metric.BOUGHT_AGAIN, texted.share, holdout.share, found)
+    shares = [one.share if one.customers else None for one in (texted, holdout)]
+    one = _metric(Metric.BOUGHT_AGAIN, shares, found)
     if not found.lift:
         return one
     return replace(
@@ -190,16 +191,16 @@ def _bought_again(texted: Buyers, holdout: Buyers, p: float | None) -> MetricLif
 def _mean(
     metric: Metric, texted: Sequence[Arm], held_out: Sequence[Arm], buyers: tuple[Buyers, Buyers], p: float | None
 ) -> MetricLift:
+    means = [merged(arms).mean if arms else None for arms in (texted, held_out)]
     if not texted or not held_out:
-        means = [merged(arms).mean if arms else 0.0 for arms in (texted, held_out)]
-        return MetricLift(metric, means[0], means[1], verdict(None, sample_ratio_p=p))
+        return _metric(metric, means, verdict(None, sample_ratio_p=p))
     ours, theirs = merged(texted), merged(held_out)
     lift = cuped(ours, theirs)
     if metric is Metric.SPEND:
         found = spend_verdict(lift, *buyers, sample_ratio_p=p)
     else:
         found = verdict(lift, sample_ratio_p=p)
-    one = MetricLift(metric, ours.mean, theirs.mean, found)
+    one = _metric(metric, means, found)
     if not found.lift:
         return one
     # one customer's variance after the covariates, as if both arms had the same
@@ -209,6 +210,11 @@ def _mean(
         detectable=power.detectable_mean(ours.count, theirs.count, variance),
         holdout_for_tenth=power.holdout_for_mean(ours.count + theirs.count, variance, TENTH * theirs.mean),
     )
+
+
+def _metric(metric: Metric, levels: Sequence[float | None], found: Verdict) -> MetricLift:
+    texted, holdout = (None, None) if found.finding is Finding.UNSOUND else levels
+    return MetricLift(metric, texted, holdout, found)
 
 
 def _buyers(arms: Sequence[MeasuredArm]) -> Buyers:

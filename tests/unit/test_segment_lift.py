@@ -44,6 +44,14 @@ def test_only_the_primary_metric_has_a_p_that_is_corrected_for_all_segments():
         assert other.verdict.p == other.lift.p
 
 
+def test_a_group_without_customers_and_unsound_groups_have_no_numbers_of_the_outcome():
+    unsound = lifts((*CLEAR[:1], holdout("BOOST", 800, 270, spend=4700)))["BOOST"].whole
+    assert {(one.texted, one.holdout) for one in unsound.metrics.values()} == {(None, None)}
+    alone = lifts(CLEAR[:1], percent=Decimal(0))["BOOST"].whole
+    assert alone.metrics[Metric.BOUGHT_AGAIN].texted == 0.32
+    assert {one.holdout for one in alone.metrics.values()} == {None}
+
+
 def test_a_lift_that_the_correction_takes_away_keeps_its_interval():
     arms = (
         texted("A", 9000, 2880, spend=5000), holdout("A", 1000, 288, spend=5000),
