@@ -22,7 +22,7 @@ from engage.experiments.pooling import PooledLift, pooled
 from engage.experiments.share_lift import Buyers
 from engage.reports import redemptions
 from engage.reports.redemptions import Redemptions
-from engage.reports.segment_lift import MetricLift, SegmentLift, TextLift, Weights, segment_lifts
+from engage.reports.segment_lift import MetricLift, SegmentLift, TextLift, Weights, segment_lifts, whole_lifts
 from engage.settings import Settings
 from engage.statuses import Metric, SkipReason
 from engage.storage.schema import campaign
@@ -169,13 +169,10 @@ def _costs(settings: Settings, counts: MessageCounts) -> dict[str, Decimal]:
 
 
 def _segments(
-    arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights], metric: Metric | None = None
+    arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights]
 ) -> tuple[SegmentLift, ...]:
     found = segment_lifts(
-        arms,
-        primary=metric or settings.primary_metric,
-        holdout_percent=settings.holdout_percent,
-        weights=weights,
+        arms, primary=settings.primary_metric, holdout_percent=settings.holdout_percent, weights=weights
     )
     place = {name: n for n, name in enumerate(settings.segments.names)}
     return tuple(sorted(found, key=lambda one: place.get(one.segment, len(place))))
@@ -241,6 +238,5 @@ def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int)
 def _over_segments(
     arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights], metric: Metric
 ) -> Lift | None:
-    found = _segments(arms, settings, weights, metric)
-    together = pooled([lift for one in found if (lift := one.whole.metrics[metric].lift)])
+    together = pooled(whole_lifts(arms, metric, holdout_percent=settings.holdout_percent, weights=weights))
     return together.lift if together else None

@@ -7,7 +7,7 @@ import pytest
 
 from engage.experiments.share_lift import Buyers, newcombe
 from engage.experiments.verdict import Finding
-from engage.reports.segment_lift import segment_lifts
+from engage.reports.segment_lift import segment_lifts, whole_lifts
 from engage.statuses import Metric
 from tests.measured import CLEAR, holdout, texted
 
@@ -32,6 +32,14 @@ def test_each_segment_has_its_own_lift_over_all_its_texts():
     assert whole.metrics[Metric.SPEND].texted == pytest.approx(10_000)
     assert [one.variant for one in found["REWARD"].by_text] == ["a", "b"]
     assert found["BOOST"].by_text == ()
+
+
+@pytest.mark.parametrize("metric", Metric)
+def test_the_lifts_of_one_metric_are_those_of_all(metric):
+    arms = (*CLEAR, texted("LOST", 9000, 2880, spend=5400), holdout("LOST", 800, 270, spend=4700))
+    found = whole_lifts(arms, metric, holdout_percent=TEN, weights=HALVES)
+    assert found == [one.whole.metrics[metric].lift for one in lifts(arms).values() if one.sound]
+    assert len(found) == 2
 
 
 def test_only_the_primary_metric_has_a_p_that_is_corrected_for_all_segments():
