@@ -16,7 +16,7 @@ from engage import settings
 from engage.campaigns import campaign, planted_effect
 from engage.campaigns.run_options import RunOptions
 from engage.cli.common import console, hash_key
-from engage.cli.report import print_report
+from engage.cli.report import print_lift, print_report
 from engage.clock import now
 from engage.customers.synthetic import BEHAVIOURS, BehaviourName
 from engage.errors import InputError
@@ -68,7 +68,10 @@ def demonstrate(airflow: AirflowApi, windows: Sequence[Window], customers: int) 
     with airflow.variables({"engage_holdout_percent": str(HOLDOUT_PERCENT)}):
         run = followed(airflow, {"window_start": f"{last.start:%Y-%m-%d}", "send_late": True}, console)
     with airflow.stack.database() as engine:
-        print_report(report(engine, earlier[-1]))
+        found = report(engine, earlier[-1])
+    print_report(found)
+    if found.lift:
+        print_lift(found.lift)
     _print_what_was_planted(earlier[-1])
     return run.waits
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
 from engage.currency import currency
-from engage.formats import NOTHING, counted, moment, money
+from engage.formats import counted, moment, money
 from engage.reports import lift_words as words
 from engage.reports import report as reports
 from engage.reports.lift import CampaignLift, Stage
@@ -83,7 +83,7 @@ def _lifts(found: CampaignLift, metric: Metric) -> Table:
             levels = [words.level(metric, value, currency()) for value in (about.texted, about.holdout)]
             table.add_row(
                 one.segment if text.variant is None else f"  text {text.variant}",
-                *(levels if one.sound else (NOTHING, NOTHING)),
+                *levels,
                 words.difference(metric, about.lift, currency())
                 if about.lift
                 else words.FINDINGS[about.verdict.finding],

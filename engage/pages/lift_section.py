@@ -159,8 +159,8 @@ def _line(
     return Line(
         segment=one.segment,
         variant=text.variant,
-        texted=texted if one.sound else NOTHING,
-        holdout=holdout if one.sound and one.holdout.customers else NOTHING,
+        texted=texted,
+        holdout=holdout,
         difference=words.difference(found.metric, found.lift, currency()),
         interval=words.interval(found.metric, found.lift, currency()),
         relative=words.relative(found),

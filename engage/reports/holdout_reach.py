@@ -62,7 +62,8 @@ class HoldoutReach:
         elif rise is None:
             found = f"{self.segment}: this holdout finds no effect"
         else:
-            found = f"{self.segment}: finds a rise of {formats.number(100 * rise, 1)} points or more"
+            points = formats.number(100 * rise, 1)
+            found = f"{self.segment}: finds a rise of {points} points or more in 4 of 5 campaigns"
         tenth = self.for_tenth
         would = f"A holdout of {percent(tenth)} would" if tenth else "No holdout up to a half would"
         return f"{found} ({rests_on}). {would} find 10% more buyers."

@@ -19,9 +19,10 @@ from engage.campaigns.measured_arms import MeasuredArm
 from engage.campaigns.message_counts import MessageCounts
 from engage.experiments.lift import Lift
 from engage.experiments.pooling import PooledLift, pooled
+from engage.experiments.share_lift import Buyers
 from engage.reports import redemptions
 from engage.reports.redemptions import Redemptions
-from engage.reports.segment_lift import MetricLift, SegmentLift, TextLift, Weights, segment_lifts
+from engage.reports.segment_lift import MetricLift, SegmentLift, TextLift, Weights, segment_lifts, whole_lifts
 from engage.settings import Settings
 from engage.statuses import Metric, SkipReason
 from engage.storage.schema import campaign
@@ -69,7 +70,7 @@ class CampaignLift:
         return [self.primary, *(metric for metric in Metric if metric is not self.primary)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The numbers for JSON: cents, sessions and shares of 1. A lift that may not be shown is null."""
+        """The numbers for JSON: cents, sessions and shares of 1. What may not be shown is null."""
         return {
             "stage": self.stage,
             "primary_metric": self.primary,
@@ -86,22 +87,26 @@ class CampaignLift:
         each = one.whole.cost_per_buyer(cost)
         return {
             "segment": one.segment,
-            "holdout": {"customers": one.holdout.customers, "bought_again": one.holdout.bought},
+            "holdout": _buyers(one, one.holdout),
             "planned_holdout": one.planned_holdout,
             "sample_ratio_p": one.sample_ratio_p,
             "cost": None if cost is None else f"{cost:f}",
             "additional_buyers": one.whole.additional_buyers,
             "cost_per_additional_buyer": None if each is None else f"{each:.2f}",
-            **_text(one.whole, self.primary),
-            "texts": [{"variant": text.variant, **_text(text, None)} for text in one.by_text],
+            **_text(one, one.whole, self.primary),
+            "texts": [{"variant": text.variant, **_text(one, text, None)} for text in one.by_text],
         }
 
 
-def _text(one: TextLift, primary: Metric | None) -> dict[str, Any]:
+def _text(one: SegmentLift, text: TextLift, primary: Metric | None) -> dict[str, Any]:
     return {
-        "texted": {"customers": one.texted.customers, "bought_again": one.texted.bought},
-        "metrics": {metric: _metric(found, decides=metric is primary) for metric, found in one.metrics.items()},
+        "texted": _buyers(one, text.texted),
+        "metrics": {metric: _metric(found, decides=metric is primary) for metric, found in text.metrics.items()},
     }
+
+
+def _buyers(one: SegmentLift, arm: Buyers) -> dict[str, Any]:
+    return {"customers": arm.customers, "bought_again": arm.bought if one.sound else None}
 
 
 def _metric(one: MetricLift, *, decides: bool) -> dict[str, Any]:
@@ -164,13 +169,10 @@ def _costs(settings: Settings, counts: MessageCounts) -> dict[str, Decimal]:
 
 
 def _segments(
-    arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights], metric: Metric | None = None
+    arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights]
 ) -> tuple[SegmentLift, ...]:
     found = segment_lifts(
-        arms,
-        primary=metric or settings.primary_metric,
-        holdout_percent=settings.holdout_percent,
-        weights=weights,
+        arms, primary=settings.primary_metric, holdout_percent=settings.holdout_percent, weights=weights
     )
     place = {name: n for n, name in enumerate(settings.segments.names)}
     return tuple(sorted(found, key=lambda one: place.get(one.segment, len(place))))
@@ -236,6 +238,5 @@ def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int)
 def _over_segments(
     arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights], metric: Metric
 ) -> Lift | None:
-    found = _segments(arms, settings, weights, metric)
-    together = pooled([lift for one in found if (lift := one.whole.metrics[metric].lift)])
+    together = pooled(whole_lifts(arms, metric, holdout_percent=settings.holdout_percent, weights=weights))
     return together.lift if together else None

@@ -50,8 +50,10 @@ def signed(metric: Metric, value: float, currency: str, reach: float = 1.0) -> s
     return text if _is_0(text) else ("+" if value > 0 else MINUS) + text
 
 
-def level(metric: Metric, value: float, currency: str) -> str:
-    """What customers of one arm did: 32.0%, $61.20 or 4.31 sessions."""
+def level(metric: Metric, value: float | None, currency: str) -> str:
+    """What customers of one arm did: 32.0%, $61.20 or 4.31 sessions; a dash if it may not be shown."""
+    if value is None:
+        return NOTHING
     if metric is Metric.SPEND:
         return formats.money(value / 100, currency)
     return number(value, 2) if metric is Metric.SESSIONS else formats.share(value, 1)
@@ -108,7 +110,8 @@ def sentence(one: SegmentLift, metric: Metric, currency: str) -> str:
             else ""
         )
         return f"{one.segment}: no effect is shown. T{texted}.{why}"
-    return f"T{texted}.{_in_all(found, lift, one.whole.texted.customers, currency)}"
+    in_all = _in_all(lift, one.whole.texted.customers, currency) if metric is Metric.SPEND else ""
+    return f"T{texted}.{in_all}"
 
 
 def aside(one: TextLift, metric: Metric, currency: str) -> str | None:
@@ -117,9 +120,7 @@ def aside(one: TextLift, metric: Metric, currency: str) -> str | None:
     if not (lift := found.lift):
         return None
     did = f"hey {_did(found, lift, currency)}."
-    if not leaves_out_0(lift):
-        return f"{_IN[metric]}, no effect is shown: t{did}"
-    return f"T{did}{_in_all(found, lift, one.texted.customers, currency)}"
+    return f"T{did}" if leaves_out_0(lift) else f"{_IN[metric]}, no effect is shown: t{did}"
 
 
 def cost(one: SegmentLift, cost: Decimal | None, currency: str) -> str | None:
@@ -157,14 +158,13 @@ def _more(metric: Metric, lift: Lift, currency: str) -> str:
     if metric is Metric.SPEND:
         return "spent as much" if same else f"spent {size} {more}"
     if metric is Metric.SESSIONS:
-        return "opened the app as often" if same else f"opened the app {_bare(size)} times {more}"
+        times = "more times" if lift.difference > 0 else "fewer times"
+        return "opened the app as often" if same else f"opened the app {_bare(size)} {times}"
     return "bought again as often" if same else f"bought again {more} often by {size}"
 
 
-def _in_all(found: MetricLift, lift: Lift, customers: int, currency: str) -> str:
-    """What a clear lift of spend adds up to over all texted customers, as a sentence."""
-    if found.metric is not Metric.SPEND or not leaves_out_0(lift):
-        return ""
+def _in_all(lift: Lift, customers: int, currency: str) -> str:
+    """What a lift of spend adds up to over all texted customers, as a sentence."""
     whole = formats.threshold(Decimal(round(abs(lift.difference) * customers / 100)), currency)
     return f" Over all {counted(customers, 'customer')} that is about {whole}."
 

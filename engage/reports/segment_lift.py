@@ -14,7 +14,7 @@ from engage.experiments.lift import Lift
 from engage.experiments.mean_lift import cuped
 from engage.experiments.sample_ratio import is_mismatch, sample_ratio_p
 from engage.experiments.share_lift import Buyers, newcombe
-from engage.experiments.verdict import Verdict, spend_verdict, verdict
+from engage.experiments.verdict import Finding, Verdict, spend_verdict, verdict
 from engage.statuses import ExperimentArm, Metric
 
 TENTH = 0.1
@@ -29,14 +29,14 @@ class MetricLift:
     """One metric of the texted customers against the holdout's.
 
     ``texted`` and ``holdout`` are the plain shares of customers who bought again, or means per customer: cents or
-    sessions. ``detectable`` is the smallest effect that these arms find in 4 of 5 campaigns, in the same unit, and
-    ``holdout_for_tenth`` the share of the customers that would find 10% more. Both are None without a lift, and if
-    there is none.
+    sessions. They are None for a group without customers, and if the groups are unsound. ``detectable`` is the smallest
+    effect that these arms find in 4 of 5 campaigns, in the same unit, and ``holdout_for_tenth`` the share of the
+    customers that would find 10% more. Both are None without a lift, and if there is none.
     """
 
     metric: Metric
-    texted: float
-    holdout: float
+    texted: float | None
+    holdout: float | None
     verdict: Verdict
     detectable: float | None = None
     holdout_for_tenth: float | None = None
@@ -57,9 +57,11 @@ class TextLift:
 
     @property
     def additional_buyers(self) -> float | None:
-        """How many customers bought again because they were texted; None if the interval includes 0."""
+        """How many customers bought again because they were texted; None unless the finding is that more did."""
         found = self.metrics[Metric.BOUGHT_AGAIN]
-        return found.lift.difference * self.texted.customers if found.lift and found.lift.low > 0 else None
+        if found.lift is None or found.verdict.finding is not Finding.MORE:
+            return None
+        return found.lift.difference * self.texted.customers
 
     def cost_per_buyer(self, cost: Decimal | None) -> Decimal | None:
         """What the texts cost for each additional customer who bought again; None without a cost or such customers."""
@@ -110,6 +112,21 @@ def segment_lifts(
     return tuple(_corrected(one, primary, corrected.get(one.segment)) for one in found)
 
 
+def whole_lifts(
+    arms: Sequence[MeasuredArm], metric: Metric, *, holdout_percent: Decimal, weights: Mapping[str, Weights]
+) -> list[Lift]:
+    """The lift of each segment in one metric, over all its texts; of the segments that have one.
+
+    They are those of ``segment_lifts``, which takes many times as long.
+    """
+    share, found = float(holdout_percent) / 100, []
+    for name in dict.fromkeys(one.segment for one in arms):
+        texted, held_out = _arms([one for one in arms if one.segment == name])
+        p = _sample_ratio_p(texted, held_out, share, weights.get(name))
+        found.append(_metric_lift(metric, texted, held_out, p).lift)
+    return [one for one in found if one]
+
+
 def leaves_out_0(lift: Lift) -> bool:
     """Whether the interval says more than nothing."""
     return lift.low > 0 or lift.high < 0
@@ -127,8 +144,7 @@ def _corrected(one: SegmentLift, primary: Metric, p: float | None) -> SegmentLif
 
 
 def _of(arms: Sequence[MeasuredArm], share: float, weights: Weights | None) -> SegmentLift:
-    texted = [one for one in arms if one.arm is ExperimentArm.TEXTED]
-    held_out = [one for one in arms if one.arm is ExperimentArm.HOLDOUT]
+    texted, held_out = _arms(arms)
     p = _sample_ratio_p(texted, held_out, share, weights)
     by_text = [_text(one.variant, [one], held_out, p) for one in texted] if len(texted) > 1 else []
     return SegmentLift(
@@ -139,6 +155,12 @@ def _of(arms: Sequence[MeasuredArm], share: float, weights: Weights | None) -> S
         planned_holdout=share or None,
         sample_ratio_p=p,
     )
+
+
+def _arms(arms: Sequence[MeasuredArm]) -> tuple[list[MeasuredArm], list[MeasuredArm]]:
+    """The arms of a segment's texts, and its holdout."""
+    texted = [one for one in arms if one.arm is ExperimentArm.TEXTED]
+    return texted, [one for one in arms if one.arm is ExperimentArm.HOLDOUT]
 
 
 def _sample_ratio_p(
@@ -158,22 +180,25 @@ def _sample_ratio_p(
 def _text(
     variant: str | None, texted: Sequence[MeasuredArm], held_out: Sequence[MeasuredArm], p: float | None
 ) -> TextLift:
-    ours, theirs = _buyers(texted), _buyers(held_out)
-    metrics = {
-        Metric.BOUGHT_AGAIN: _bought_again(ours, theirs, p),
-        Metric.SPEND: _mean(
-            Metric.SPEND, [one.spend for one in texted], [one.spend for one in held_out], (ours, theirs), p
-        ),
-        Metric.SESSIONS: _mean(
-            Metric.SESSIONS, [one.sessions for one in texted], [one.sessions for one in held_out], (ours, theirs), p
-        ),
-    }
-    return TextLift(variant, ours, metrics)
+    return TextLift(variant, _buyers(texted), {metric: _metric_lift(metric, texted, held_out, p) for metric in Metric})
+
+
+def _metric_lift(
+    metric: Metric, texted: Sequence[MeasuredArm], held_out: Sequence[MeasuredArm], p: float | None
+) -> MetricLift:
+    buyers = _buyers(texted), _buyers(held_out)
+    if metric is Metric.BOUGHT_AGAIN:
+        return _bought_again(*buyers, p)
+    ours, theirs = (
+        [one.spend if metric is Metric.SPEND else one.sessions for one in all_] for all_ in (texted, held_out)
+    )
+    return _mean(metric, ours, theirs, buyers, p)
 
 
 def _bought_again(texted: Buyers, holdout: Buyers, p: float | None) -> MetricLift:
     found = verdict(newcombe(texted, holdout), sample_ratio_p=p)
-    one = MetricLift(Metric.BOUGHT_AGAIN, texted.share, holdout.share, found)
+    shares = [one.share if one.customers else None for one in (texted, holdout)]
+    one = _metric(Metric.BOUGHT_AGAIN, shares, found)
     if not found.lift:
         return one
     return replace(
@@ -188,16 +213,16 @@ def _bought_again(texted: Buyers, holdout: Buyers, p: float | None) -> MetricLif
 def _mean(
     metric: Metric, texted: Sequence[Arm], held_out: Sequence[Arm], buyers: tuple[Buyers, Buyers], p: float | None
 ) -> MetricLift:
+    means = [merged(arms).mean if arms else None for arms in (texted, held_out)]
     if not texted or not held_out:
-        means = [merged(arms).mean if arms else 0.0 for arms in (texted, held_out)]
-        return MetricLift(metric, means[0], means[1], verdict(None, sample_ratio_p=p))
+        return _metric(metric, means, verdict(None, sample_ratio_p=p))
     ours, theirs = merged(texted), merged(held_out)
     lift = cuped(ours, theirs)
     if metric is Metric.SPEND:
         found = spend_verdict(lift, *buyers, sample_ratio_p=p)
     else:
         found = verdict(lift, sample_ratio_p=p)
-    one = MetricLift(metric, ours.mean, theirs.mean, found)
+    one = _metric(metric, means, found)
     if not found.lift:
         return one
     # one customer's variance after the covariates, as if both arms had the same
@@ -207,6 +232,11 @@ def _mean(
         detectable=power.detectable_mean(ours.count, theirs.count, variance),
         holdout_for_tenth=power.holdout_for_mean(ours.count + theirs.count, variance, TENTH * theirs.mean),
     )
+
+
+def _metric(metric: Metric, levels: Sequence[float | None], found: Verdict) -> MetricLift:
+    texted, holdout = (None, None) if found.finding is Finding.UNSOUND else levels
+    return MetricLift(metric, texted, holdout, found)
 
 
 def _buyers(arms: Sequence[MeasuredArm]) -> Buyers:

@@ -96,6 +96,8 @@ def test_campaigns_in_a_row_end_on_a_report_with_lift_and_say_what_was_planted(w
         texts = world.value(f"SELECT count(accepted_at) FROM message WHERE window_start = '{window.start.isoformat()}'")
         assert f"Campaign of {window}: {texts:,} texts, " in printed
     assert "Campaign 2025-04-28 to 2025-06-23 (Sent)" in printed
+    assert "What the texts did (measured " in printed
+    assert "Texted BOOST customers " in printed or "BOOST: " in printed
     assert "Planted: customers texted as BOOST buy 30% more often in the next window" in printed
     assert "`engage report --window-start 2025-04-28`" in printed
     measured = world.rows("SELECT DISTINCT window_start, measured_at FROM campaign_lift ORDER BY 1")

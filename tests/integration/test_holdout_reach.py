@@ -48,8 +48,8 @@ def test_without_a_measured_campaign_the_windows_own_buyers_count(computed):
     assert boost.detectable == detectable_share(9000, 1000, 0.25)
     assert boost.for_tenth == holdout_for_share(10_000, 0.25, 0.025)
     assert boost.sentence == (
-        "BOOST: finds a rise of 4.1 points or more (25.0% bought in this window). A holdout of 40.8% would find 10% "
-        "more buyers."
+        "BOOST: finds a rise of 4.1 points or more in 4 of 5 campaigns (25.0% bought in this window). A holdout of "
+        "40.8% would find 10% more buyers."
     )
     assert reward.sentence == (
         "REWARD: this holdout finds no effect (100.0% bought in this window). No holdout up to a half would find 10% "

@@ -54,9 +54,8 @@ def keep(world, arms, window=None):
 
 
 def plan(world, **segments):
-    world.execute(
-        sa.update(campaigns).values(variants={name: {"weights": weights} for name, weights in segments.items()})
-    )
+    drawn = {name: {"weights": weights, "why": "equal weights"} for name, weights in segments.items()}
+    world.execute(sa.update(campaigns).values(variants=drawn))
 
 
 def found(world):
@@ -243,6 +242,9 @@ def test_the_numbers_are_json_in_every_state(sent):
     [boost] = json.loads(json.dumps(found(sent).to_dict()))["segments"]
     assert {one["finding"] for one in boost["metrics"].values()} == {"unsound"}
     assert {one["difference"] for one in boost["metrics"].values()} == {None}
+    assert {(one["texted"], one["holdout"]) for one in boost["metrics"].values()} == {(None, None)}
+    assert boost["texted"] == {"customers": 9000, "bought_again": None}
+    assert boost["holdout"] == {"customers": 800, "bought_again": None}
 
 
 # --- all campaigns
@@ -317,6 +319,17 @@ def test_the_command_prints_the_sentences_and_the_numbers(sent, command):
     assert ["BOOST", "32.0%", "27.0%", "+5.0 points", "+2.0 to +7.8 points"] in cells
     assert ["text b", "$100.50", "$99.00", "+$1.50", "−$0.28 to +$3.28"] in cells
     assert ["BOOST", "9,000", "1,000", "10.0%", "1.00", "4.2 points", "31.6%"] in cells
+
+
+def test_a_segment_without_a_holdout_has_no_number_of_it_anywhere(sent, command):
+    keep(sent, (*CLEAR[:2], texted("REWARD", 90, 45, spend=9900)))
+    assert "REWARD 50.0% – too few to tell –" in section(sent)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in command("report").splitlines() if "│" in line]
+    assert ["REWARD", "50.0%", "–", "too few to tell", "–"] in cells
+    [_, reward] = found(sent).to_dict()["segments"]
+    assert {one["holdout"] for one in reward["metrics"].values()} == {None}
+    table = [one for one in rows(lift_csv(sent.engine, sent.window)) if one["segment"] == "REWARD"]
+    assert {(one["holdout"], one["holdout_customers"]) for one in table} == {("", "0")}
 
 
 def test_the_command_has_all_of_it_as_json(sent, command):

@@ -23,13 +23,18 @@ def test_a_clear_lift_of_spend_has_its_sum():
     one = lifts(primary=Metric.SPEND)["BOOST"]
     expected = "spent $7.00 more, 95% between $3.60 and $10.40. Over all 9,000 customers that is about $63,000."
     assert words.sentence(one, Metric.SPEND, "USD") == f"Texted BOOST customers {expected}"
-    assert words.aside(one.whole, Metric.SPEND, "USD") == f"They {expected}"
+    assert words.aside(one.whole, Metric.SPEND, "USD") == f"They {expected.partition(' Over')[0]}"
 
 
 def test_less_is_said_without_a_sign():
     one = lifts((texted("BOOST", 9000, 2700, spend=4000), holdout("BOOST", 1000, 300, spend=4700)))["BOOST"]
-    assert words.aside(one.whole, Metric.SPEND, "EUR") == (
-        "They spent €7.00 less, 95% between €3.60 and €10.40. Over all 9,000 customers that is about €63,000."
+    assert words.aside(one.whole, Metric.SPEND, "EUR") == ("They spent €7.00 less, 95% between €3.60 and €10.40.")
+
+
+def test_sessions_that_are_more_are_no_factor():
+    one = lifts((texted("BOOST", 9000, 2700, spend=4700, sessions=43), holdout("BOOST", 1000, 300, spend=4700)))
+    assert words.aside(one["BOOST"].whole, Metric.SESSIONS, "USD") == (
+        "They opened the app 3.00 more times, 95% between 2.32 and 3.68."
     )
 
 
@@ -91,6 +96,16 @@ def test_the_cost_in_words():
     )
     assert words.cost(found["REWARD"], Decimal(90), "USD") == "The texts to REWARD cost $90.00."
     assert words.cost(found["BOOST"], None, "USD") is None
+
+
+def test_no_customer_is_counted_as_won_where_the_correction_shows_no_effect():
+    arms = (
+        texted("A", 9000, 2880, spend=5000), holdout("A", 1000, 288, spend=5000),
+        texted("B", 9000, 2700, spend=5000), holdout("B", 1000, 300, spend=5000),
+    )  # fmt: skip
+    alone, among_two = lifts(arms[:2])["A"], lifts(arms)["A"]
+    assert "bought again because of them" in words.cost(alone, Decimal(90), "USD")
+    assert words.cost(among_two, Decimal(90), "USD") == "The texts to A cost $90.00."
 
 
 @pytest.mark.parametrize(

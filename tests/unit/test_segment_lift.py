@@ -7,7 +7,7 @@ import pytest
 
 from engage.experiments.share_lift import Buyers, newcombe
 from engage.experiments.verdict import Finding
-from engage.reports.segment_lift import segment_lifts
+from engage.reports.segment_lift import segment_lifts, whole_lifts
 from engage.statuses import Metric
 from tests.measured import CLEAR, holdout, texted
 
@@ -34,6 +34,14 @@ def test_each_segment_has_its_own_lift_over_all_its_texts():
     assert found["BOOST"].by_text == ()
 
 
+@pytest.mark.parametrize("metric", Metric)
+def test_the_lifts_of_one_metric_are_those_of_all(metric):
+    arms = (*CLEAR, texted("LOST", 9000, 2880, spend=5400), holdout("LOST", 800, 270, spend=4700))
+    found = whole_lifts(arms, metric, holdout_percent=TEN, weights=HALVES)
+    assert found == [one.whole.metrics[metric].lift for one in lifts(arms).values() if one.sound]
+    assert len(found) == 2
+
+
 def test_only_the_primary_metric_has_a_p_that_is_corrected_for_all_segments():
     found = lifts()
     boost, reward = (found[name].whole.metrics[Metric.BOUGHT_AGAIN] for name in ("BOOST", "REWARD"))
@@ -42,6 +50,14 @@ def test_only_the_primary_metric_has_a_p_that_is_corrected_for_all_segments():
     for one in found.values():
         other = one.whole.metrics[Metric.SPEND]
         assert other.verdict.p == other.lift.p
+
+
+def test_a_group_without_customers_and_unsound_groups_have_no_numbers_of_the_outcome():
+    unsound = lifts((*CLEAR[:1], holdout("BOOST", 800, 270, spend=4700)))["BOOST"].whole
+    assert {(one.texted, one.holdout) for one in unsound.metrics.values()} == {(None, None)}
+    alone = lifts(CLEAR[:1], percent=Decimal(0))["BOOST"].whole
+    assert alone.metrics[Metric.BOUGHT_AGAIN].texted == 0.32
+    assert {one.holdout for one in alone.metrics.values()} == {None}
 
 
 def test_a_lift_that_the_correction_takes_away_keeps_its_interval():
