@@ -70,6 +70,13 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             ],
         },
         "cost": None,
+        "lift": {
+            "stage": "no_holdout",
+            "primary_metric": "bought_again",
+            "measured_at": None,
+            "segments": [],
+            "redemptions": [],
+        },
         "timings": {"extract": 0.07, "aggregate": 0.042, "bucket": 0.059, "queue": 0.089, "send": 0.348},
         "guard": {"findings": ["there are 51 sessions"], "ignored_by": "scheduled__2026-09-14"},
     }
