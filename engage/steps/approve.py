@@ -50,7 +50,7 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
         NotReady: ``extract`` or ``bucket`` has not run.
         NotApproved: the run asked about another list before, and Airflow would show that question again.
         GuardStop: the guard has findings, and the run may text customers, with or without an approval.
-        TooManyMessages, TooLate: what ``queue.build`` raises.
+        TooFewCodes, TooManyMessages, TooLate: what ``queue.build`` raises.
     """
     with engine.begin() as conn:
         found = campaign.locked(conn, window)
