@@ -87,6 +87,6 @@ def _row(found: CampaignLift, one: SegmentLift, text: TextLift, metric: Metric) 
         sum(code.redeemed for code in codes) if codes else None,
         cost,
         text.additional_buyers,
-        None if each is None else f"{each:.4f}",
+        None if each is None else f"{each:.6f}",
         found.measured_at and formats.iso(found.measured_at),
     )

@@ -92,7 +92,7 @@ class CampaignLift:
             "sample_ratio_p": one.sample_ratio_p,
             "cost": None if cost is None else f"{cost:f}",
             "additional_buyers": one.whole.additional_buyers,
-            "cost_per_additional_buyer": None if each is None else f"{each:.2f}",
+            "cost_per_additional_buyer": None if each is None else f"{each:.6f}",
             **_text(one, one.whole, self.primary),
             "texts": [{"variant": text.variant, **_text(one, text, None)} for text in one.by_text],
         }

@@ -94,11 +94,7 @@ def sentence(one: SegmentLift, metric: Metric, currency: str) -> str:
     found = one.whole.metrics[metric]
     finding, lift = found.verdict.finding, found.lift
     if finding is Finding.UNSOUND:
-        return (
-            f"{one.segment}: nothing can be said. {counted(one.holdout.customers, 'customer')} of "
-            f"{number(one.holdout.customers + one.whole.texted.customers)} are in the holdout, and chance does not "
-            f"explain that: {_planned(one)}. One of the groups has lost or gained customers."
-        )
+        return f"{one.segment}: nothing can be said. {_unsound(one)} One of the groups has lost or gained customers."
     if lift is None:
         return f"{one.segment}: too few to tell. {_why_too_few(one, metric, found.verdict.holdout_needed)}"
     texted = f"exted {one.segment} customers {_did(found, lift, currency)}"
@@ -178,10 +174,16 @@ def _ends(metric: Metric, lift: Lift, currency: str) -> str:
     return f"95% between {_bare(texts[0])} and {_bare(texts[1])}"
 
 
-def _planned(one: SegmentLift) -> str:
-    if one.planned_holdout is None:
-        return f"the texts were not given by the planned shares (p {p(one.sample_ratio_p)})"
-    return f"the plan was {formats.share(one.planned_holdout, 1)} (p {p(one.sample_ratio_p)})"
+def _unsound(one: SegmentLift) -> str:
+    by_chance = f"(p {p(one.sample_ratio_p)})"
+    held_out, texted = one.holdout.customers, one.whole.texted.customers
+    if one.by_text:
+        sizes = ", ".join(f"text {text.variant} {number(text.texted.customers)}" for text in one.by_text)
+        return f"The groups do not fit the planned shares {by_chance}: holdout {number(held_out)}, {sizes} customers."
+    return (
+        f"{counted(held_out, 'customer')} of {number(held_out + texted)} are in the holdout, and chance does not "
+        f"explain that: the plan was {percent(one.planned_holdout)} {by_chance}."
+    )
 
 
 def _why_too_few(one: SegmentLift, metric: Metric, needed: float | None) -> str:

@@ -108,7 +108,7 @@ def _variant(segment: str, name: str, found: object, context: Any) -> ByLanguage
 
 
 def _by_language(segment: str, variant: str, found: dict[str, object], context: Any) -> ByLanguage:
-    tags = [DEFAULT if variant and language == DEFAULT else _tag(segment, language) for language in found]
+    tags = [DEFAULT if variant and language.lower() == DEFAULT else _tag(segment, language) for language in found]
     for tag in tags:
         if tags.count(tag) > 1:
             raise ValueError(f"segment {segment}{variant}: the language {tag} stands twice")

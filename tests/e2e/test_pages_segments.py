@@ -456,6 +456,25 @@ def test_a_first_text_among_the_others_is_edited_in_its_own_field(
     assert json.loads(str(variables("messages"))) == {"BOOST": {"b": {"default": "Text b. Reply STOP."}}}
 
 
+@as_op
+def test_two_texts_in_one_place_are_refused_and_none_is_lost(
+    watched: Watched, airflow: Airflow, variables: Variables
+) -> None:
+    boost = {"b": {"default": "Text b. Reply STOP."}, "c": {"default": "Text c. Reply STOP."}}
+    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
+    page = opened(watched)
+    first = card(page, 0)
+    first.locator("[data-language]").last.get_by_label("Which text of BOOST").select_option("b")
+    expect(first.locator("[data-text-error]")).to_contain_text("segment BOOST b: the language default stands twice")
+    expect(set_button(page)).to_be_disabled()
+    first.locator("[data-language]").last.locator("[data-tag]").fill("es")
+    first.locator("[data-language]").last.locator("[data-tag]").blur()
+    expect(first.locator("[data-text-error]")).to_be_empty()
+    saved(page)
+    texts = {"default": "Text b. Reply STOP.", "es": "Text c. Reply STOP."}
+    assert json.loads(str(variables("messages"))) == {"BOOST": {"b": texts}}
+
+
 # --- users
 
 
@@ -510,6 +529,30 @@ def test_languages_that_another_user_has_set_meanwhile_are_kept(
         "BOOST": {"es": "Hola. Responde STOP."},
         "REWARD": {"fr": "Merci. Reply STOP."},
     }
+
+
+@as_op
+def test_a_first_text_that_another_user_has_set_meanwhile_is_kept(
+    watched: Watched, airflow: Airflow, variables: Variables
+) -> None:
+    boost = {"a": {"default": "Text a. Reply STOP."}, "b": {"default": "Text b. Reply STOP."}}
+    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
+    page = opened(watched)
+    card(page, 1).get_by_role("button", name="Add a language to REWARD").click()
+    card(page, 1).get_by_label("Language of a text for REWARD").fill("fr")
+    card(page, 1).get_by_label("Language of a text for REWARD").blur()
+    card(page, 1).get_by_label("Text for REWARD in fr").fill("Merci. Reply STOP.")
+    boost |= {"a": {"default": "Another user's text. Reply STOP."}}
+    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
+    set_button(page).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
+    watched.errors.clear()  # the browser counts the answer of 409 as one
+    expect(card(page, 0).locator("[data-text]")).to_have_value("Another user's text. Reply STOP.")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+    assert json.loads(str(variables("messages"))) == {"BOOST": boost, "REWARD": {"fr": "Merci. Reply STOP."}}
 
 
 @as_op

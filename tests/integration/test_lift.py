@@ -210,6 +210,17 @@ def test_codes_are_counted_by_text_and_the_cost_is_that_of_a_segment(sent):
     assert "text b to REWARD 5 1 (20.0%)" in text
 
 
+def test_a_cost_below_a_cent_is_no_0_for_machines_either(world):
+    send(world, price_per_segment="0.0001")
+    keep(world, CLEAR)
+    [boost, _] = found(world).to_dict()["segments"]
+    cost, customers = float(boost["cost"]), boost["additional_buyers"]
+    assert float(boost["cost_per_additional_buyer"]) == pytest.approx(cost / customers, abs=1e-6)
+    assert float(boost["cost_per_additional_buyer"]) > 0
+    [row] = [one for one in rows(lift_csv(world.engine)) if (one["segment"], one["metric"]) == ("BOOST", "spend")]
+    assert row["cost_per_additional_buyer"] == boost["cost_per_additional_buyer"]
+
+
 def test_without_a_price_and_codes_no_cost_is_shown(world):
     send(world, price_per_segment="0")
     keep(world, CLEAR)

@@ -89,6 +89,14 @@ def test_an_unsound_split_gives_no_number_of_the_outcome():
     assert [words.aside(one.whole, metric, "USD") for metric in Metric] == [None] * 3
 
 
+def test_an_unsound_split_of_several_texts_names_the_size_of_each_group():
+    lost = (*CLEAR[2:3], texted("REWARD", 16000, 8000, spend=1, variant="b"), holdout("REWARD", 3800, 1900, spend=1))
+    assert words.sentence(lifts(lost)["REWARD"], Metric.BOUGHT_AGAIN, "USD") == (
+        "REWARD: nothing can be said. The groups do not fit the planned shares (p <0.001): holdout 3,800, text a "
+        "18,000, text b 16,000 customers. One of the groups has lost or gained customers."
+    )
+
+
 def test_the_cost_in_words():
     found = lifts()
     assert words.cost(found["BOOST"], Decimal("71.10"), "USD") == (

@@ -130,6 +130,7 @@ def test_a_snapshot_keeps_them(messages):
         ({"b": ""}, "the text of segment BOOST b: it takes a text of 1 to 1000 characters"),
         ({"b": {"default": B, "es": ""}}, "the text of segment BOOST b in es: it takes a text"),
         ({"b": {"default": B, "es-MX": "x", "es_mx": "y"}}, "segment BOOST b: the language es-mx stands twice"),
+        ({"b": {"default": B, "DEFAULT": "y"}}, "segment BOOST b: the language default stands twice"),
         ({"b": {"default": B, "español": "x"}}, "'español' is no language"),
         ({"b": {"default": B, "c": "x"}}, "'c' is no language"),
         ({"b": "{{ offer }}"}, "{{ offer }} is no placeholder"),

@@ -23,10 +23,13 @@
   }
 
   // The rows as engage_messages has them. ``own``: the text of the variant a that it has for all others, if any.
+  // Of two texts with one variant and language, the second gets capital letters: the server refuses them, and none is lost.
   function asTexts(found, own) {
     const texts = own === undefined ? {} : { [OWN]: { default: own } };
     found.forEach(([variant, tag, text]) => {
-      texts[variant] = { ...texts[variant], [variant === OWN ? tag : tag || "default"]: text };
+      const key = variant === OWN ? tag : tag || "default";
+      const stands = Object.hasOwn(texts[variant] || {}, key);
+      texts[variant] = { ...texts[variant], [stands ? key.toUpperCase() : key]: text };
     });
     return Object.keys(texts).some((name) => name !== OWN) || own !== undefined ? texts : texts[OWN] || {};
   }
@@ -57,11 +60,13 @@
     filled.set(card, { name: nameOf(card), languages: sorted(languagesOf(card)) });
   }
 
-  // Another user has set these languages: the cards that this user has edited keep their own.
+  // Another user has set these languages: what this user has edited stays.
   function setLanguages(languages) {
     const same = cards().filter((card) => !languagesEdited(card));
+    const sameText = cards().filter((card) => plain(part(card, "text").value) === textOf(nameOf(card)));
     state.languages = languages;
     same.forEach(fillLanguages);
+    sameText.forEach((card) => { part(card, "text").value = textOf(nameOf(card)); });
     rows.refresh();
   }
 
