@@ -61,7 +61,9 @@ CREATE TABLE offer_code (
     CONSTRAINT offer_code_given_check CHECK (window_start IS NOT NULL OR coalesce(customer_id::text, segment, variant) IS NULL),
     CONSTRAINT offer_code_redeemed_check CHECK (redeemed_at IS NULL OR window_start IS NOT NULL)
 );
-CREATE UNIQUE INDEX offer_code_message_idx ON offer_code (window_start, customer_id) WHERE window_start IS NOT NULL;
+-- a report counts a campaign's codes from the index alone
+CREATE UNIQUE INDEX offer_code_message_idx ON offer_code (window_start, customer_id)
+    INCLUDE (segment, variant, redeemed_at) WHERE window_start IS NOT NULL;
 CREATE INDEX offer_code_free_idx ON offer_code (offer) WHERE window_start IS NULL;
 COMMENT ON TABLE offer_code IS 'One row per code of an offer. A code goes into one message at most, and is redeemed once.';
 COMMENT ON COLUMN offer_code.offer IS 'the pool that a campaign takes its codes from';
