@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from engage.customers import suppression
 from engage.errors import NotReady
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
+from engage.storage import partitions
 from engage.storage.schema import (
     LOG_TIMES,
     customer,
@@ -39,12 +40,14 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
 
     It deletes the customer's row, events and records of inbound texts. The numbers, buckets and messages of campaigns
     stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id.
-    An offer code stays given and loses the customer. The phone is suppressed by its keyed hash.
+    An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step that computes
+    customers at this moment ends first.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
     """
     with engine.begin() as conn:
+        partitions.lock_erasing(conn)
         removed = conn.execute(
             sa.delete(customer).where(customer.c.customer_id == customer_id).returning(customer.c.phone_hash)
         ).all()

@@ -1,5 +1,7 @@
 """Erasure removes all personal data, and keeps the counts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 
@@ -8,9 +10,13 @@ from engage.customers import erasure, replies, suppression
 from engage.customers.replies import InboundSms
 from engage.errors import NotReady
 from engage.sending import queue
+from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
+from engage.storage import partitions
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
+from tests.waiting import until
 
 COUNTS = """SELECT (SELECT count(*) FROM customer_activity), (SELECT sum(total_spend_cents) FROM customer_activity),
                    (SELECT count(*) FROM customer_bucket), (SELECT count(*) FROM message WHERE status = 'accepted'),
@@ -148,3 +154,33 @@ def test_of_all_reasons_not_to_text_a_phone_being_forgotten_is_the_one_that_is_k
 
 def test_nobody_can_be_forgotten(world):
     assert not erasure.forget(world.engine, 99, as_of=world.now).known
+
+
+@pytest.mark.parametrize(
+    ("step", "table"), [("aggregate", "customer_activity"), ("bucket", "customer_bucket"), ("queue", "message")]
+)
+def test_an_erasure_waits_for_a_step_that_has_copied_the_customers_id(world, step, table, monkeypatch):
+    for _ in range(3):
+        world.purchase(world.customer(), 100)
+    world.computed()
+    steps = {
+        "aggregate": lambda: aggregate(world.engine, world.window),
+        "bucket": lambda: bucket(world.engine, world.window),
+        "queue": lambda: queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now),
+    }
+    build = partitions.build
+
+    def built_beside_an_erasure(*arguments):
+        rows = build(*arguments)
+        forgetting.append(pool.submit(forget, world, 2))
+        until(lambda: world.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the erasure waits")
+        return rows
+
+    forgetting = []
+    with ThreadPoolExecutor() as pool:
+        for module in (partitions, partitions.results):
+            monkeypatch.setattr(module, "build", built_beside_an_erasure)
+        steps[step]()
+        assert forgetting[0].result(30).known
+    assert world.value(f"SELECT count(*) FROM {table} WHERE customer_id = 2") == 0
+    assert world.value(f"SELECT count(*) FROM {table} WHERE customer_id < 0") == 1

@@ -18,7 +18,15 @@ from engage.storage.partitions.events import (
     wait_for_seeds,
     windows_of,
 )
-from engage.storage.partitions.results import build, clear, discard, replace, share_results, swap_in
+from engage.storage.partitions.results import (
+    build,
+    clear,
+    discard,
+    lock_erasing,
+    replace,
+    share_results,
+    swap_in,
+)
 
 __all__ = [
     "HASH_MODULUS",
@@ -36,6 +44,7 @@ __all__ = [
     "fresh_name",
     "in_share",
     "lock_customers",
+    "lock_erasing",
     "lock_events",
     "lock_log",
     "lock_seeding",

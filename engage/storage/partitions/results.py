@@ -22,6 +22,16 @@ from engage.storage.partitions.ddl import (
 from engage.storage.schema import RESULTS
 from engage.window import Window
 
+_ERASING_LOCK = 0x6572617365  # "erase"
+
+
+def lock_erasing(conn: sa.Connection) -> None:
+    """Wait until no step builds a table of results, and keep steps from building one until the commit.
+
+    A step copies customers' ids into a table that an erasure cannot see yet.
+    """
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_ERASING_LOCK)))
+
 
 def replace(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[tuple[object, ...]]) -> None:
     """Make ``rows`` the whole content of the window's partition of ``table``.
@@ -36,6 +46,7 @@ def replace(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Selec
 def build(conn: sa.Connection, table: sa.Table, window: Window, rows: sa.Select[tuple[object, ...]]) -> sa.Table:
     """The first half of ``replace``: a fresh table with ``rows``. A step may correct it before ``swap_in``."""
     fresh = table.to_metadata(sa.MetaData(), name=fresh_name(table, window))
+    conn.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_ERASING_LOCK)))
     compiled = rows.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
     # CREATE TABLE … AS may run in parallel, which INSERT … SELECT never does; values stay bound parameters
     conn.exec_driver_sql(f"CREATE TABLE {fresh.name} AS {compiled}", compiled.params)
