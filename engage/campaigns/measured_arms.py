@@ -62,6 +62,19 @@ def of_windows(conn: sa.Connection, windows: Collection[Window]) -> dict[Window,
     return {window: found[window] for window in windows}
 
 
+def latest_windows(conn: sa.Connection, windows: Collection[Window], *, limit: int) -> list[Window]:
+    """Those of ``windows`` with a measured campaign, at most ``limit``, the newest first."""
+    start = campaign_lift.c.window_start
+    query = (
+        sa.select(start)
+        .where(start.in_([window.start for window in windows]))
+        .distinct()
+        .order_by(start.desc())
+        .limit(limit)
+    )
+    return [Window(found) for found in conn.execute(query).scalars()]
+
+
 def keep(conn: sa.Connection, window: Window, arms: Iterable[MeasuredArm]) -> None:
     """Make ``arms`` what is kept of the window's campaign."""
     conn.execute(sa.delete(campaign_lift).where(campaign_lift.c.window_start == window.start))

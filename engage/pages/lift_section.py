@@ -191,7 +191,7 @@ def _costs(found: CampaignLift) -> Iterator[CostLine]:
             variant=None,
             given=number(given) if own else NOTHING,
             redeemed=_redeemed(redeemed, given),
-            cost=formats.money(costs.get(name), currency()),
+            cost=words.paid(costs.get(name), currency()),
             more=NOTHING if more is None else number(max(1, round(more))),
             each=words.paid(whole.cost_per_buyer(costs.get(name)) if whole else None, currency()),
         )

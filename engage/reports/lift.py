@@ -221,10 +221,10 @@ def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int)
     differ. None if fewer than two campaigns have a lift.
     """
     known = {one.window: one.settings for one in campaigns if one.settings}
-    measured = measured_arms.of_windows(conn, list(known))
-    windows = [window for window in known if measured[window]][:limit]
+    windows = measured_arms.latest_windows(conn, list(known), limit=limit)
     if not windows:
         return None
+    measured = measured_arms.of_windows(conn, windows)
     metric, weights = known[windows[0]].primary_metric, _weights(conn, windows)
     points = [
         CampaignPoint(window, _over_segments(measured[window], known[window], weights.get(window, {}), metric))

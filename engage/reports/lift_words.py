@@ -123,7 +123,7 @@ def cost(one: SegmentLift, cost: Decimal | None, currency: str) -> str | None:
     """What the texts to a segment cost, and what that means for each customer who bought again because of them."""
     if cost is None:
         return None
-    spent = f"The texts to {one.segment} cost {formats.money(cost, currency)}"
+    spent = f"The texts to {one.segment} cost {paid(cost, currency)}"
     each, more = one.whole.cost_per_buyer(cost), one.whole.additional_buyers
     if each is None or more is None:
         return f"{spent}."

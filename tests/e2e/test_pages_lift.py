@@ -70,7 +70,7 @@ def opened(seen: Watched, address: str, width: int) -> Page:
     return page
 
 
-@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("width", [360, 390, 800, 1280])
 @pytest.mark.parametrize("address", [f"report?window_start={SENT}", "campaigns"])
 def test_a_viewer_reads_what_the_texts_did_at_any_width(seen: Watched, address: str, width: int) -> None:
     page = opened(seen, address, width)

@@ -104,6 +104,7 @@ def test_the_cost_in_words():
     )
     assert words.cost(found["REWARD"], Decimal(90), "USD") == "The texts to REWARD cost $90.00."
     assert words.cost(found["BOOST"], None, "USD") is None
+    assert words.cost(found["REWARD"], Decimal("0.004"), "USD") == "The texts to REWARD cost less than $0.01."
 
 
 def test_no_customer_is_counted_as_won_where_the_correction_shows_no_effect():
