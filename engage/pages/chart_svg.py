@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-MARGIN, TOP, BOTTOM = 48, 40, 44
+MARGIN, TOP, BOTTOM = 54, 40, 44
 """Pixels for the numbers at the left, for a threshold's label above, and for the numbers and the title below."""
 BEYOND = 60
 """Percent of the width from which a label stands at the left of its line."""
@@ -89,7 +89,7 @@ class Frame:
         numbers.append(Markup('<text x="0" y="12">{}</text>').format(self.up.title))
         lines = [_line("grid-line", 0, self.y(value), 100, self.y(value)) for value, _ in self.up.ticks]
         places = [(self.x(value), text) for value, text in self.across.ticks]
-        below = [_text(x, self.floor + 16, text, "end" if x > 98 else "middle") for x, text in places]
+        below = [_text(x, self.floor + 16, text, "end" if x > 94 else "middle") for x, text in places]
         title = _text(50, self.height - 6, self.across.title, "middle")
         axis = Markup('<svg class="axis" width="{}" height="{}" aria-hidden="true">{}</svg>').format(
             MARGIN, self.height, Markup("").join(numbers)
