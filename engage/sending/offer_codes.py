@@ -33,7 +33,7 @@ def take_turns(conn: sa.Connection, settings: Settings) -> None:
 
 def release(conn: sa.Connection, window: Window) -> None:
     """Return the codes of an open campaign's earlier queue. A code that was redeemed all the same stays used."""
-    # in order of code, as in redemptions, so that the two never wait for each other
+    # in the order of the codes, as redemptions lock them, so that the two cannot deadlock
     taken = (
         sa.select(offer_code.c.code)
         .where(offer_code.c.window_start == window.start)
