@@ -14,7 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from engage.campaigns import status
-from engage.service import customer_routes, event_routes, health_checks, openapi, problem_details, twilio_webhooks
+from engage.service import (
+    campaign_routes,
+    customer_routes,
+    event_routes,
+    health_checks,
+    openapi,
+    problem_details,
+    twilio_webhooks,
+)
 from engage.service.access_log import AccessLog
 from engage.service.authentication import Authenticator
 from engage.service.batch_writer import BatchWriter
@@ -42,7 +50,8 @@ def create_app(context: Context) -> FastAPI:
                   docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)  # fmt: skip
     app.state.authenticator = Authenticator(context)
     problem_details.install(app)
-    public = [event_routes.routes(context), *customer_routes.routes(context), twilio_webhooks.routes(context)]
+    public = [event_routes.routes(context), *customer_routes.routes(context)]
+    public += [campaign_routes.routes(context), twilio_webhooks.routes(context)]
     for router in [*public, health_checks.routes(context), *_about(app, context)]:
         app.include_router(router)
     app.add_middleware(AccessLog, context=context)

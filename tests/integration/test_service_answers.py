@@ -61,7 +61,9 @@ def test_every_answer_has_an_id_and_a_client_may_choose_it(api):
 def test_no_answer_may_be_stored_or_taken_for_another_type(api, world, monkeypatch):
     monkeypatch.setattr(customer_history, "view", lambda *arguments: 1 / 0)
     gets = [route.path for route in api.app.routes if "GET" in route.methods]
-    answers = [api.request("GET", path.replace("{customer_id}", "1")) for path in gets]
+    answers = [
+        api.request("GET", path.replace("{customer_id}", "1").replace("{window_start}", "2026-09-14")) for path in gets
+    ]
     answers += [
         api.send(session(), name="twice"),
         api.send(session(), name="twice"),

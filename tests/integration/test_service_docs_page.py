@@ -93,9 +93,12 @@ def documented_statuses(described: dict[str, Any], method: str, path: str) -> li
 @every_call
 def test_the_curl_line_of_a_call_works_as_it_stands(api, described, page, method, path):
     line = curl(section(page, method, path))
-    assert f'"$API{path.replace("{customer_id}", "4711")}' in line
+    assert f'"$API{path.replace("{customer_id}", "4711").replace("{window_start}", "2026-09-14")}' in line
     if path.startswith("/v1/customers/") and method in ("GET", "POST"):  # such a customer is there
         called(api, curl(section(page, "PUT", "/v1/customers/{customer_id}")))
+    if path.startswith("/v1/campaigns/"):  # such a campaign is there
+        api.world.sessions(api.world.customer())
+        api.world.computed()
     answer = called(api, line)
     if (method, path) in SIGNED:  # nobody but Twilio can sign
         assert answer.status_code == 403

@@ -26,6 +26,7 @@ SCOPES = {
     ("DELETE", "/v1/customers/{customer_id}"): "customers",
     ("POST", "/v1/customers/{customer_id}/opt-out"): "customers",
     ("GET", "/v1/customers/{customer_id}"): "read",
+    ("GET", "/v1/campaigns/{window_start}/lift"): "read",
     ("GET", "/metrics"): "metrics",
     ("GET", "/openapi.json"): "read",
     ("GET", "/docs"): "read",
@@ -54,7 +55,9 @@ def strangers(world):
 
 def call(api, method, path, authorization, **more):
     headers = {"Authorization": authorization} if authorization is not None else {}
-    return api.http.request(method, path.replace("{customer_id}", "1"), headers=headers, **more)
+    return api.http.request(
+        method, path.replace("{customer_id}", "1").replace("{window_start}", "2026-09-14"), headers=headers, **more
+    )
 
 
 def test_every_route_is_known_here(api):

@@ -24,6 +24,6 @@ def test_the_service_keeps_to_its_description(fork, world, tmp_path):
     address = f"http://127.0.0.1:{service.port}/openapi.json"
     done = subprocess.run([*COMMAND, address, *options], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " 10 selected / 10 total" in done.stdout
+    assert " 11 selected / 11 total" in done.stdout
     last = service.get("/v1/customers/4711")
     assert "Traceback" not in logged(service.log, last.headers["x-request-id"])

@@ -44,7 +44,7 @@ ROOMS = {
     "reports": "errors parsing formats window statuses texts segments settings experiments storage customers campaigns"
     " sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
-    "service": "errors parsing currency statuses texts storage customers campaigns sending reports",
+    "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
     " campaigns reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
