@@ -156,10 +156,10 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "buckets",
         "messages",
         "cost",
-        "lift",
         "settings",
         "timings",
         "guard",
+        "lift",
     ]
     assert (report["status"]["key"], report["status"]["label"]) == ("sent", "Sent")
     assert report["customers"] == sum(report["buckets"].values()) == CUSTOMERS
