@@ -22,6 +22,7 @@ from engage.local.stack import stack as local_stack
 from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.e2e.pages import SENT, START, WAITING, WAITS, WINDOW, Watched, watching
+from tests.e2e.segments_page import OWN, Variables
 from tests.e2e.support import OP, USER, VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
@@ -206,3 +207,19 @@ def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.F
     with watching(browser, airflow, getattr(request, "param", ADMIN)) as found:
         yield found
         assert found.errors == []
+
+
+@pytest.fixture
+def variables(airflow: Airflow) -> Iterator[Variables]:
+    """Reads a setting's Variable; None if there is none. The end of the test brings all defaults back."""
+
+    def read(name: str) -> str | None:
+        answer = airflow.http.get(f"/api/v2/variables/engage_{name}")
+        return str(answer.json()["value"]) if answer.status_code == 200 else None
+
+    yield read
+    for name in OWN:
+        airflow.http.delete(f"/api/v2/variables/engage_{name}")
+    airflow.add_default_variables()
+    for name in ("message_boost", "message_reward", "low_spend_threshold", "high_activity_threshold"):
+        airflow.set_variable(f"engage_{name}", str(Settings().model_dump()[name]))

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
 from engage.local.stack import ADMIN
 from engage.settings import Settings
-from tests.e2e.pages import EVIL, START, WINDOW, Watched, both_themes, violations, watching
-from tests.e2e.support import OP, USER, VIEWER, Airflow, Campaigns
-
-as_op = pytest.mark.parametrize("watched", [OP], indirect=True)
-OWN = ("segments", "messages", "lapsing_days_threshold", "message_lapsing", "message_quiet")
-LAPSING = {
-    "segments": [
-        {
-            "name": "LAPSING",
-            "when": [
-                "days_since_last_purchase > lapsing_days_threshold",
-                {"any": ["liked > 0", "added_to_basket > 0"]},
-            ],
-        },
-        {"name": "BOOST", "when": ["total_spend < low_spend_threshold"]},
-        {"name": "REWARD", "when": ["avg_weekly_sessions > high_activity_threshold"]},
-    ],
-    "otherwise": "NONE",
-}
-Variables = Callable[[str], str | None]
-FOCUSED = "document.activeElement.getAttribute('aria-label') || document.activeElement.innerText"
+from tests.e2e.pages import START, WINDOW, Watched, both_themes, violations, watching
+from tests.e2e.segments_page import (
+    LAPSING,
+    Variables,
+    as_op,
+    card,
+    draft,
+    drag_to_the_top,
+    names,
+    opened,
+    seen,
+    set_button,
+)
+from tests.e2e.support import Airflow, Campaigns
 
 
 @pytest.fixture(scope="module")
@@ -51,71 +44,6 @@ def liked(airflow: Airflow, campaigns: Campaigns, computed: object) -> Iterator[
     with campaigns.engine.begin() as conn:
         conn.execute(sa.text("DELETE FROM app_event WHERE item_id = 'taco-17'"))
     assert airflow.run(window_start=START, dry_run=True).state == "success"
-
-
-@pytest.fixture
-def variables(airflow: Airflow) -> Iterator[Variables]:
-    """Reads a setting's Variable; None if there is none. The end of the test brings all defaults back."""
-
-    def read(name: str) -> str | None:
-        answer = airflow.http.get(f"/api/v2/variables/engage_{name}")
-        return str(answer.json()["value"]) if answer.status_code == 200 else None
-
-    yield read
-    for name in OWN:
-        airflow.http.delete(f"/api/v2/variables/engage_{name}")
-    airflow.add_default_variables()
-    for name in ("message_boost", "message_reward", "low_spend_threshold", "high_activity_threshold"):
-        airflow.set_variable(f"engage_{name}", str(Settings().model_dump()[name]))
-
-
-def opened(watched: Watched) -> Page:
-    watched.page.goto(f"{watched.home.url}/engage/segments?window_start={START}")
-    expect(watched.page.get_by_role("heading", name="Segments", level=1)).to_be_visible()
-    expect(watched.page.get_by_text("may be texted").first).to_be_visible()  # the last answer
-    return watched.page
-
-
-def card(page: Page | FrameLocator, number: int) -> Locator:
-    return page.locator("[data-segment]").nth(number)
-
-
-def names(page: Page | FrameLocator) -> list[str]:
-    return [one.input_value() for one in page.locator("[data-segment] [data-name]").all()]
-
-
-def set_button(page: Page | FrameLocator) -> Locator:
-    return page.get_by_role("button", name="Set for the next campaign")
-
-
-def seen(page: Page | FrameLocator) -> dict[str, str]:
-    return {str(one.get_attribute("data-then")): one.inner_text() for one in page.locator("[data-then]").all()}
-
-
-def draft(page: Page) -> object:
-    """The rules as the page's JSON shows them."""
-    page.get_by_role("button", name="Paste or copy as JSON").click()
-    text = page.get_by_label("Copy these rules, or paste others").input_value()
-    page.keyboard.press("Escape")
-    return json.loads(text)
-
-
-def drag_to_the_top(page: Page, frame: Page | FrameLocator, dragged: Locator) -> None:
-    """Drag a segment by its handle until it is the first one. Near its edge the page scrolls."""
-    name = dragged.locator("[data-name]").input_value()
-    grip = dragged.locator(".grip")
-    grip.scroll_into_view_if_needed()
-    box = grip.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 5, box["y"] + 5)
-    page.mouse.down()
-    top = frame.locator("#main").evaluate("main => window.frameElement?.getBoundingClientRect().top ?? 0")
-    for step in range(200):
-        if names(frame)[0] == name:
-            break
-        page.mouse.move(box["x"] + 5 + step % 2, top + 20)
-    page.mouse.up()
-    assert names(frame)[0] == name
 
 
 # --- building rules
@@ -344,244 +272,6 @@ def test_a_wrong_number_is_explained_at_its_row_and_the_results_stay(watched: Wa
     name.fill("BOOST")
     expect(page.locator("#segment-1-name-error")).to_contain_text("Two segments have the name BOOST")
     assert violations(page) == []
-
-
-# --- texts
-
-
-@as_op
-def test_a_text_is_edited_beside_its_segment_also_in_another_language(watched: Watched, variables: Variables) -> None:
-    page = opened(watched)
-    first = card(page, 0)
-    first.get_by_label("Text for BOOST", exact=True).fill("Hi {{ first_name }} – we miss you")
-    expect(first.locator("[data-preview]")).to_contain_text("EN DASH")
-    expect(first.locator("[data-preview]")).to_contain_text("we miss you Reply STOP to opt out.")
-    second_customer = first.locator("[data-shows]").nth(1)
-    second_customer.click()
-    expect(second_customer).to_have_attribute("aria-pressed", "true")
-    first.get_by_role("button", name="Add a language to BOOST").click()
-    first.get_by_label("Language of a text for BOOST").fill("es")
-    first.get_by_label("Language of a text for BOOST").blur()
-    first.get_by_label("Text for BOOST in es").fill("Hola {{ nadie }}")
-    expect(first.locator("[data-text-error]")).to_contain_text("{{ nadie }} is no placeholder")
-    first.get_by_label("Text for BOOST in es").fill("Hola {{ first_name }}. Responde STOP.")
-    expect(first.locator("[data-preview]")).to_contain_text("Also in es")
-    expect(second_customer).to_have_attribute("aria-pressed", "true")
-    set_button(page).click()
-    page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
-    assert json.loads(str(variables("messages"))) == {"BOOST": {"es": "Hola {{ first_name }}. Responde STOP."}}
-    assert variables("message_boost") == "Hi {{ first_name }} – we miss you"
-
-
-def saved(page: Page) -> None:
-    set_button(page).click()
-    page.get_by_role("dialog").get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
-
-
-@as_op
-def test_a_text_to_compare_is_written_beside_the_first_one(watched: Watched, variables: Variables) -> None:
-    page = opened(watched)
-    first = card(page, 0)
-    first.get_by_role("button", name="Add a text to compare to BOOST").click()
-    expect(first.get_by_label("Text b for BOOST", exact=True)).to_be_focused()
-    expect(first.locator("[data-text-error]")).to_contain_text("the text of segment BOOST b: it takes a text of 1 to")
-    first.get_by_label("Text b for BOOST", exact=True).fill("Come back {{ first_name }}. Reply STOP.")
-    expect(first.locator("[data-preview]")).to_contain_text("Text b")
-    expect(first.locator("[data-preview]")).to_contain_text("Chance chooses one of the texts.")
-    first.get_by_role("button", name="Add a text to compare to BOOST").click()
-    expect(first.get_by_label("Text c for BOOST", exact=True)).to_be_focused()
-    first.get_by_role("button", name="Remove text c from BOOST").click()
-    first.get_by_role("button", name="Add a language to BOOST").click()
-    language = first.locator("[data-language]").last
-    language.get_by_label("Which text of BOOST").select_option("b")
-    language.locator("[data-tag]").fill("es")
-    language.locator("[data-tag]").blur()
-    first.get_by_label("Text b for BOOST in es").fill("Vuelve. Responde STOP.")
-    expect(first.locator("[data-preview]")).to_contain_text("Also in es")
-    assert violations(page) == []
-    saved(page)
-    assert json.loads(str(variables("messages"))) == {
-        "BOOST": {"b": {"default": "Come back {{ first_name }}. Reply STOP.", "es": "Vuelve. Responde STOP."}}
-    }
-    expect(card(page, 0).get_by_label("Text b for BOOST", exact=True)).to_have_value(
-        "Come back {{ first_name }}. Reply STOP."
-    )
-
-
-@as_op
-def test_texts_that_the_user_did_not_change_are_kept(watched: Watched, airflow: Airflow, variables: Variables) -> None:
-    boost = {"a": {"es": "Hola. Responde STOP."}, "b": "Text b. Reply STOP.", "c": {"en": "Text c. Reply STOP."}}
-    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
-    page = opened(watched)
-    expect(card(page, 0).get_by_label("Text for BOOST in es")).to_have_value("Hola. Responde STOP.")
-    expect(card(page, 0).get_by_label("Text b for BOOST", exact=True)).to_have_value("Text b. Reply STOP.")
-    expect(card(page, 0).get_by_label("Text c for BOOST in en")).to_have_value("Text c. Reply STOP.")
-    assert page.get_by_role("button", name="Take back all changes").is_hidden()
-    card(page, 1).get_by_role("button", name="Add a language to REWARD").click()
-    card(page, 1).get_by_label("Language of a text for REWARD").fill("fr")
-    card(page, 1).get_by_label("Language of a text for REWARD").blur()
-    card(page, 1).get_by_label("Text for REWARD in fr").fill("Merci. Reply STOP.")
-    saved(page)
-    b = {"default": "Text b. Reply STOP."}
-    assert json.loads(str(variables("messages"))) == {
-        "BOOST": boost | {"b": b},
-        "REWARD": {"fr": "Merci. Reply STOP."},
-    }
-    page = opened(watched)
-    expect(page.get_by_label("Text c for BOOST in en")).to_have_value("Text c. Reply STOP.")
-    card(page, 0).get_by_label("Text for BOOST in es").fill("Hola otra vez. Responde STOP.")
-    saved(page)
-    assert json.loads(str(variables("messages")))["BOOST"] == boost | {
-        "a": {"es": "Hola otra vez. Responde STOP."},
-        "b": b,
-    }
-
-
-@as_op
-def test_a_first_text_among_the_others_is_edited_in_its_own_field(
-    watched: Watched, airflow: Airflow, variables: Variables
-) -> None:
-    airflow.set_variable(
-        "engage_messages", json.dumps({"BOOST": {"a": "Text a. Reply STOP.", "b": "Text b. Reply STOP."}})
-    )
-    page = opened(watched)
-    own = card(page, 0).get_by_label("Text for BOOST", exact=True)
-    expect(own).to_have_value("Text a. Reply STOP.")
-    own.fill("Another text a. Reply STOP.")
-    expect(card(page, 0).locator("[data-preview]")).to_contain_text("Another text a.")
-    saved(page)
-    assert variables("message_boost") == "Another text a. Reply STOP."
-    assert json.loads(str(variables("messages"))) == {"BOOST": {"b": {"default": "Text b. Reply STOP."}}}
-
-
-@as_op
-def test_two_texts_in_one_place_are_refused_and_none_is_lost(
-    watched: Watched, airflow: Airflow, variables: Variables
-) -> None:
-    boost = {"b": {"default": "Text b. Reply STOP."}, "c": {"default": "Text c. Reply STOP."}}
-    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
-    page = opened(watched)
-    first = card(page, 0)
-    first.locator("[data-language]").last.get_by_label("Which text of BOOST").select_option("b")
-    expect(first.locator("[data-text-error]")).to_contain_text("segment BOOST b: the language default stands twice")
-    expect(set_button(page)).to_be_disabled()
-    first.locator("[data-language]").last.locator("[data-tag]").fill("es")
-    first.locator("[data-language]").last.locator("[data-tag]").blur()
-    expect(first.locator("[data-text-error]")).to_be_empty()
-    saved(page)
-    texts = {"default": "Text b. Reply STOP.", "es": "Text c. Reply STOP."}
-    assert json.loads(str(variables("messages"))) == {"BOOST": {"b": texts}}
-
-
-# --- users
-
-
-@pytest.mark.parametrize("watched", [VIEWER, USER], indirect=True)
-def test_who_may_not_edit_variables_looks_and_sets_nothing(watched: Watched) -> None:
-    page = opened(watched)
-    before = seen(page)
-    page.get_by_label("Low spend threshold", exact=True).fill("250")
-    expect(page.locator("[data-then=BOOST]")).not_to_have_text(before["BOOST"])
-    expect(set_button(page)).to_have_count(0)
-    assert page.locator("[data-post]").count() == 0
-
-
-@as_op
-def test_what_another_user_has_set_meanwhile_is_shown_and_not_overwritten(
-    watched: Watched, airflow: Airflow, variables: Variables
-) -> None:
-    page = opened(watched)
-    page.get_by_label("Low spend threshold", exact=True).fill("150")
-    airflow.set_variable("engage_low_spend_threshold", "90")
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed “Low spend threshold”")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
-    assert variables("low_spend_threshold") == "90"
-    expect(dialog.get_by_role("row", name="Low spend threshold")).to_contain_text("90")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
-    assert variables("low_spend_threshold") == "150"
-
-
-@as_op
-def test_languages_that_another_user_has_set_meanwhile_are_kept(
-    watched: Watched, airflow: Airflow, variables: Variables
-) -> None:
-    page = opened(watched)
-    card(page, 0).get_by_role("button", name="Add a language to BOOST").click()
-    card(page, 0).get_by_label("Language of a text for BOOST").fill("es")
-    card(page, 0).get_by_label("Language of a text for BOOST").blur()
-    card(page, 0).get_by_label("Text for BOOST in es").fill("Hola. Responde STOP.")
-    airflow.set_variable("engage_messages", json.dumps({"REWARD": {"fr": "Merci. Reply STOP."}}))
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
-    expect(card(page, 1).locator("[data-language-text]")).to_have_value("Merci. Reply STOP.")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
-    assert json.loads(str(variables("messages"))) == {
-        "BOOST": {"es": "Hola. Responde STOP."},
-        "REWARD": {"fr": "Merci. Reply STOP."},
-    }
-
-
-@as_op
-def test_a_first_text_that_another_user_has_set_meanwhile_is_kept(
-    watched: Watched, airflow: Airflow, variables: Variables
-) -> None:
-    boost = {"a": {"default": "Text a. Reply STOP."}, "b": {"default": "Text b. Reply STOP."}}
-    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
-    page = opened(watched)
-    card(page, 1).get_by_role("button", name="Add a language to REWARD").click()
-    card(page, 1).get_by_label("Language of a text for REWARD").fill("fr")
-    card(page, 1).get_by_label("Language of a text for REWARD").blur()
-    card(page, 1).get_by_label("Text for REWARD in fr").fill("Merci. Reply STOP.")
-    boost |= {"a": {"default": "Another user's text. Reply STOP."}}
-    airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
-    expect(card(page, 0).locator("[data-text]")).to_have_value("Another user's text. Reply STOP.")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
-    assert json.loads(str(variables("messages"))) == {"BOOST": boost, "REWARD": {"fr": "Merci. Reply STOP."}}
-
-
-@as_op
-def test_unsaved_changes_are_not_lost_without_a_question(watched: Watched) -> None:
-    page = opened(watched)
-    page.get_by_label("Low spend threshold", exact=True).fill("150")
-    page.get_by_role("link", name="Activity").click()
-    dialog = page.get_by_role("dialog", name="Leave without saving?")
-    expect(dialog).to_contain_text("1 change")
-    dialog.get_by_role("button", name="Stay").click()
-    window = page.get_by_label("Counted over the customers of")
-    other = window.locator("option").nth(1).get_attribute("value")
-    window.select_option(other)
-    dialog.get_by_role("button", name="Stay").click()
-    expect(window).to_have_value(START)
-    expect(page.get_by_label("Low spend threshold", exact=True)).to_have_value("150")
-    window.select_option(other)
-    dialog.get_by_role("button", name="Leave").click()
-    page.wait_for_url(f"**/segments?window_start={other}")
-
-
-@as_op
-def test_what_users_write_stays_text(watched: Watched) -> None:
-    page = opened(watched)
-    card(page, 0).get_by_label("Name of segment 1").fill(EVIL[:30])
-    card(page, 1).get_by_label("Text for REWARD", exact=True).fill(f"{EVIL} Reply STOP.")
-    expect(card(page, 1).locator("[data-preview]")).to_contain_text("Reply STOP")
-    expect(page.locator("#segment-0-name-error")).to_contain_text("1 to 30 capital letters")
-    assert "owned" not in page.title()
 
 
 # --- how it looks

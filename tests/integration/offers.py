@@ -58,3 +58,20 @@ class Offers:
 
     def bodies(self):
         return dict(self.world.rows("SELECT customer_id, body FROM message WHERE body IS NOT NULL"))
+
+
+def computed_before(offers, in_window):
+    """The offers of the window before; the campaigns of both windows are computed, and may be queued."""
+    earlier = Offers(in_window(offers.world.window.previous()))
+    earlier.world.purchase(1, 100)
+    for each in (earlier, offers):
+        each.computed(min_days_between_messages="0", send_within_days="100")
+    return earlier
+
+
+def reward(world, customers):
+    """Customers in REWARD, whose text names no code."""
+    for _ in range(customers):
+        id_ = world.customer()
+        world.sessions(id_, 48)
+        world.purchase(id_, 200_00)
