@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -134,7 +134,7 @@ def of(conn: sa.Connection, found: Campaign, counts: MessageCounts | None) -> Ca
     if settings is None or counts is None or not counts.eligible:
         return CampaignLift(window, Stage.NOT_TEXTED, settings.primary_metric if settings else Metric.BOUGHT_AGAIN)
     arms = measured_arms.of_windows(conn, [window])[window]
-    segments = _segments(arms, settings, _weights(conn, [window]).get(window, {})) if arms else ()
+    segments = _segments(arms, settings, _weights(found)) if arms else ()
     if not (any(one.holdout.customers for one in segments) if arms else _held_out(counts) or settings.holdout_percent):
         stage = Stage.NO_HOLDOUT
     else:
@@ -178,15 +178,9 @@ def _segments(
     return tuple(sorted(found, key=lambda one: place.get(one.segment, len(place))))
 
 
-def _weights(conn: sa.Connection, windows: Collection[Window]) -> dict[Window, dict[str, Weights]]:
-    """The planned shares of the texts, of each campaign that had several for a segment."""
-    query = sa.select(campaign.c.window_start, campaign.c.variants).where(
-        campaign.c.window_start.in_([window.start for window in windows]), campaign.c.variants.is_not(None)
-    )
-    return {
-        Window(row.window_start): {segment: plan["weights"] for segment, plan in row.variants.items()}
-        for row in conn.execute(query)
-    }
+def _weights(found: Campaign) -> dict[str, Weights]:
+    """The planned shares of the texts, for each segment with several."""
+    return {segment: plan.weights for segment, plan in (found.variants or {}).items()}
 
 
 def of_measured(conn: sa.Connection) -> list[CampaignLift]:
@@ -220,23 +214,21 @@ def over_time(conn: sa.Connection, campaigns: Sequence[Campaign], *, limit: int)
     The metric is the primary one of the newest. Segments are pooled by precision within a campaign, as their holdouts
     differ. None if fewer than two campaigns have a lift.
     """
-    known = {one.window: one.settings for one in campaigns if one.settings}
+    known = {one.window: one for one in campaigns if one.settings}
     windows = measured_arms.latest_windows(conn, list(known), limit=limit)
     if not windows:
         return None
     measured = measured_arms.of_windows(conn, windows)
-    metric, weights = known[windows[0]].primary_metric, _weights(conn, windows)
+    metric = known[windows[0]].require_settings().primary_metric
     points = [
-        CampaignPoint(window, _over_segments(measured[window], known[window], weights.get(window, {}), metric))
-        for window in reversed(windows)
+        CampaignPoint(window, _over_segments(measured[window], known[window], metric)) for window in reversed(windows)
     ]
     lifts = [one.lift for one in points if one.lift]
     together = pooled(lifts)
     return OverTime(metric, tuple(points), together) if together and together.campaigns > 1 else None
 
 
-def _over_segments(
-    arms: Sequence[MeasuredArm], settings: Settings, weights: Mapping[str, Weights], metric: Metric
-) -> Lift | None:
-    together = pooled(whole_lifts(arms, metric, holdout_percent=settings.holdout_percent, weights=weights))
+def _over_segments(arms: Sequence[MeasuredArm], found: Campaign, metric: Metric) -> Lift | None:
+    percent = found.require_settings().holdout_percent
+    together = pooled(whole_lifts(arms, metric, holdout_percent=percent, weights=_weights(found)))
     return together.lift if together else None
