@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign
 from engage.statuses import CampaignStatus, TextClass
-from engage.storage import partitions, schema
-from engage.storage.schema import LOG_TIMES, alert, inbound_sms, intake_batch
+from engage.storage import event_ids, partitions, schema
+from engage.storage.schema import LOG_TIMES, alert, event_id, inbound_sms, intake_batch
 from engage.window import ANCHOR, LENGTH, Window
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class MaintenanceSummary:
     """Counts of deleted rows, and starts of windows. ``kept`` are old windows without a complete campaign."""
 
     idempotency_keys: int
+    event_ids: int
     inbound_texts: int
     alerts: int
     dropped: list[str]
@@ -52,6 +53,7 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     partitions.ensure(engine, as_of)
     oldest = Window(Window.containing(as_of).start - keep_windows * LENGTH)
     keys = _delete(engine, intake_batch, intake_batch.c.accepted_at < as_of - KEEP_KEYS)
+    ids = _delete(engine, event_id, event_id.c.accepted_at < as_of - event_ids.KEEP)
     old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != TextClass.START)
     texts = _delete(engine, inbound_sms, old_texts)
     alerts = _delete(engine, alert, sa.func.coalesce(alert.c.mailed_at, alert.c.raised_at) < as_of - KEEP_ALERTS)
@@ -61,7 +63,7 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     late = sum(_delete(engine, rows, _late(rows, time, oldest)) for rows, time in _defaults())
     kept = (old - dropped) | _in_default(engine, oldest)
     _warn(kept)
-    return MaintenanceSummary(keys, texts, alerts, _starts(dropped), late, _starts(kept))
+    return MaintenanceSummary(keys, ids, texts, alerts, _starts(dropped), late, _starts(kept))
 
 
 def _delete(engine: sa.Engine, table: sa.Table, old: sa.ColumnElement[bool]) -> int:

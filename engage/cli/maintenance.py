@@ -27,8 +27,8 @@ def maintain(
         print_json(asdict(done))
         return
     console.print(
-        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.inbound_texts:,} records of customers' texts, "
-        f"{done.alerts:,} alerts and {done.late_events:,} late events."
+        f"Deleted {done.idempotency_keys:,} idempotency keys, {done.event_ids:,} event ids, {done.inbound_texts:,} "
+        f"records of customers' texts, {done.alerts:,} alerts and {done.late_events:,} late events."
     )
     console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
     console.print(f"Old windows kept because they have no complete campaign: {', '.join(done.kept) or 'none'}")

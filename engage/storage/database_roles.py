@@ -39,6 +39,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.app_event: _LOG,
         schema.item: _READ,
         schema.intake_batch: _ADD,
+        schema.event_id: _ADD,
         schema.api_key: _READ,
         schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
         schema.alert: _ADD,

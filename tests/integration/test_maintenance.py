@@ -1,6 +1,7 @@
 import logging
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -15,12 +16,14 @@ from engage.statuses import AlertKind
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.storage import partitions
-from engage.storage.schema import LOG_TIMES, app_event, app_session, inbound_sms, intake_batch, purchase
+from engage.storage.schema import LOG_TIMES, app_event, app_session, event_id, inbound_sms, intake_batch, purchase
 from engage.window import ANCHOR, LENGTH, Window
 from tests.waiting import until
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
-NOTHING = MaintenanceSummary(idempotency_keys=0, inbound_texts=0, alerts=0, dropped=[], late_events=0, kept=[])
+NOTHING = MaintenanceSummary(
+    idempotency_keys=0, event_ids=0, inbound_texts=0, alerts=0, dropped=[], late_events=0, kept=[]
+)
 
 
 @pytest.fixture
@@ -121,6 +124,16 @@ def test_idempotency_keys_are_deleted_after_seven_days(world):
     assert maintained(world) == NOTHING
 
 
+def test_event_ids_are_deleted_after_two_windows(world):
+    two_windows, moment = 2 * LENGTH, timedelta(microseconds=1)
+    ages = (timedelta(0), two_windows, two_windows + moment, 9 * two_windows)
+    rows = [{"event_key": uuid.UUID(int=n), "accepted_at": world.now - age} for n, age in enumerate(ages)]
+    world.execute(sa.insert(event_id), rows)
+    assert maintained(world).event_ids == 2
+    assert [key.int for (key,) in world.rows("SELECT event_key FROM event_id ORDER BY 1")] == [0, 1]
+    assert maintained(world) == NOTHING
+
+
 def test_the_record_of_customers_texts_is_deleted_after_ninety_days(world):
     for days in (0, 90, 91, 400):
         row = {"phone_hash": b"", "text_class": "help", "received_at": world.now - timedelta(days=days)}
@@ -154,7 +167,7 @@ def test_the_events_of_an_old_window_go_once_its_campaign_is_complete_and_its_re
     finished(old)
     finished(world)
     before = old.dump(*RESULTS, "campaign")
-    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
     assert tables(old) == {f"{result}_{old.window.key}" for result in RESULTS}
     assert (logs(old), logs(world)) == (0, 3)
     assert old.dump(*RESULTS, "campaign") == before
@@ -182,7 +195,7 @@ def test_a_window_whose_campaign_is_not_complete_stays_and_is_named(world, old, 
     if dry_run:
         old.message(dry_run=True)
     with caplog.at_level(logging.WARNING):
-        assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
+        assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
     assert f"The events of {old.window} are past their retention, but stay, as" in caplog.text
     assert logs(old) == 1
 
@@ -199,7 +212,7 @@ def test_a_window_with_a_customers_event_that_no_campaign_has_read_stays_and_is_
     else:
         viewed(old, 1, old.window.start)
     partitions_before = tables(old)
-    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[], late_events=0, kept=[name(old)])
     assert logs(old) == 1
     assert tables(old) == partitions_before
 
@@ -207,10 +220,10 @@ def test_a_window_with_a_customers_event_that_no_campaign_has_read_stays_and_is_
 def test_a_window_goes_without_a_campaign_if_no_customer_did_anything_in_it(world, old):
     partitions.ensure_windows(world.engine, [old.window])
     old.sessions(None, 3)
-    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[name(old)], late_events=0, kept=[])
     assert tables(old) == set()
     old.sessions(None, 2)
-    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=2, kept=[])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[], late_events=2, kept=[])
 
 
 def test_a_backfill_lets_a_window_go(world, old):
@@ -234,7 +247,7 @@ def test_old_rows_in_default_go_with_their_windows_and_rows_without_a_time_stay(
     world.sessions(1, at="-infinity")
     world.sessions(1, 3, at=None)
     world.sessions(1, at="infinity")
-    assert maintained(world) == MaintenanceSummary(0, 0, 0, dropped=[], late_events=9, kept=[name(unread)])
+    assert maintained(world) == MaintenanceSummary(0, 0, 0, 0, dropped=[], late_events=9, kept=[name(unread)])
     assert (logs(old), logs(unread)) == (0, 2)
     assert world.value("SELECT count(*) FROM app_session") == 2 + 3 + 1
 

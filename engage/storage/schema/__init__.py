@@ -7,7 +7,16 @@ Migrations build these tables; a test compares the two.
 from engage.storage.schema.campaigns import campaign, campaign_lift, customer_activity, customer_bucket
 from engage.storage.schema.columns import metadata
 from engage.storage.schema.customers import NAME_WORDS, REVERSED_PHONE, customer, inbound_sms, suppression
-from engage.storage.schema.events import EVENT_TIMES, LOG_TIMES, app_event, app_session, intake_batch, item, purchase
+from engage.storage.schema.events import (
+    EVENT_TIMES,
+    LOG_TIMES,
+    app_event,
+    app_session,
+    event_id,
+    intake_batch,
+    item,
+    purchase,
+)
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
 
@@ -29,6 +38,7 @@ __all__ = [
     "customer",
     "customer_activity",
     "customer_bucket",
+    "event_id",
     "inbound_sms",
     "intake_batch",
     "item",

@@ -66,3 +66,13 @@ intake_batch = sa.Table(
     sa.Index("intake_batch_accepted_at_idx", "accepted_at", postgresql_using="brin"),
     comment="One row per accepted batch of events, written with its events. Expires after seven days.",
 )
+
+event_id = sa.Table(
+    "event_id",
+    metadata,
+    sa.Column("event_key", sa.Uuid, primary_key=True, comment="a digest of the event's kind, its client and its id"),
+    moment("accepted_at", nullable=False),
+    sa.Index("event_id_accepted_at_idx", "accepted_at", postgresql_using="brin"),
+    comment="One row per event that was accepted with an id of its own, written with the event. Expires after two "
+    "windows. Events without an id have no row.",
+)

@@ -1,0 +1,31 @@
+"""Event ids: an event that carries one counts once, whatever its batch."""
+
+from alembic import op
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+UPGRADE = """
+CREATE TABLE event_id (
+    event_key uuid NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    CONSTRAINT event_id_pkey PRIMARY KEY (event_key)
+);
+CREATE INDEX event_id_accepted_at_idx ON event_id USING brin (accepted_at);
+COMMENT ON TABLE event_id IS 'One row per event that was accepted with an id of its own, written with the event. Expires after two windows. Events without an id have no row.';
+COMMENT ON COLUMN event_id.event_key IS 'a digest of the event''s kind, its client and its id';
+"""
+
+DOWNGRADE = """
+DROP TABLE event_id;
+"""
+
+
+def upgrade() -> None:
+    op.execute(UPGRADE)
+
+
+def downgrade() -> None:
+    op.execute(DOWNGRADE)
