@@ -15,7 +15,7 @@ import structlog
 
 from engage.service import idempotent_intake
 from engage.service.context import Context
-from engage.service.idempotent_intake import Batch, Taken
+from engage.service.event_batch import Batch, Taken
 from engage.storage.database_errors import trouble
 
 log = structlog.get_logger(__name__)

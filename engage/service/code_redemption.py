@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.storage import json_rows
+from engage.service.event_batch import Redemption
+from engage.storage import event_ids, json_rows
 from engage.storage.schema import offer_code
 
 DETAILS = {
@@ -21,12 +21,15 @@ DETAILS = {
 """Why a code is not redeemed, by the reason's short name."""
 
 
-class Redemption(NamedTuple):
-    """An event that reports a code as redeemed, and its place in the batch, from 0."""
+class Judged(NamedTuple):
+    """The redemptions to carry out, how many were carried out before by their event ids, and what is wrong with others.
 
-    place: int
-    code: str
-    occurred_at: datetime
+    ``wrong`` has one ``RowProblem`` as a dict for each code that cannot be redeemed.
+    """
+
+    right: list[Redemption]
+    repeated: int
+    wrong: list[dict[str, Any]]
 
 
 class LockedCodes:
@@ -36,31 +39,39 @@ class LockedCodes:
     transaction may be giving it to a message.
     """
 
-    def __init__(self, conn: sa.Connection, codes: Collection[str]) -> None:
+    def __init__(self, conn: sa.Connection, redemptions: Collection[Redemption]) -> None:
         self._conn = conn
+        codes = {one.code for one in redemptions}
         given = sa.select(offer_code).where(_one_of(codes), offer_code.c.window_start.is_not(None))
         rows = conn.execute(given.order_by(offer_code.c.code).with_for_update()).all()
         self._given = {row.code: row.expires_at for row in rows}
         self._used = {row.code for row in rows if row.redeemed_at is not None}
         self._known = set(conn.execute(sa.select(offer_code.c.code).where(_one_of(codes))).scalars())
+        self._repeated = event_ids.known(conn, {one.event_key for one in redemptions if one.event_key})
 
-    def refused(self, redemptions: Sequence[Redemption]) -> list[dict[str, Any]]:
-        """One ``RowProblem`` as a dict for each code that cannot be redeemed. Of two with one code the first can."""
-        wrong, used = [], set(self._used)
+    def judged(self, redemptions: Sequence[Redemption]) -> Judged:
+        """Which redemptions may be carried out. Of two with one code, or with one event id, the first may."""
+        right, wrong, used, repeated = [], [], set(self._used), set(self._repeated)
         for one in redemptions:
+            if one.event_key in repeated:
+                continue
             if reason := self._reason(one, used):
                 wrong.append({"index": one.place, "field": "code", "reason": reason, "detail": DETAILS[reason]})
-            else:
-                used.add(one.code)
-        return wrong
+                continue
+            right.append(one)
+            used.add(one.code)
+            if one.event_key:
+                repeated.add(one.event_key)
+        return Judged(right, len(redemptions) - len(right) - len(wrong), wrong)
 
-    def redeem(self, redemptions: Iterable[Redemption]) -> None:
-        """Mark codes as redeemed. The caller has left out those that are ``refused``."""
+    def redeem(self, redemptions: Sequence[Redemption]) -> None:
+        """Mark codes as redeemed. The caller gives those that are ``right``."""
         rows = [{"code": one.code, "redeemed_at": one.occurred_at.isoformat()} for one in redemptions]
         given = json_rows.table(rows, *(sa.column(name, offer_code.c[name].type) for name in ("code", "redeemed_at")))
         same = offer_code.c.code == given.c.code
         self._conn.execute(sa.update(offer_code).where(same).values(redeemed_at=given.c.redeemed_at))
-        self._used |= {row["code"] for row in rows}
+        self._used |= {one.code for one in redemptions}
+        self._repeated |= {one.event_key for one in redemptions if one.event_key}
 
     def _reason(self, one: Redemption, used: Collection[str]) -> str | None:
         if one.code not in self._known:

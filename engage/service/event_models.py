@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -53,12 +53,36 @@ def _printable(text: str) -> str:
 
 Printable = AfterValidator(_printable)
 ItemId = Annotated[str, Field(strict=True, min_length=1, max_length=200, examples=["burger-17"]), Printable]
+EventId = Annotated[
+    str,
+    Field(
+        strict=True,
+        min_length=1,
+        max_length=100,
+        description="Your name for this event, such as the order's number. For 16 weeks an event of the same type with "
+        "this name counts once, whatever its batch. All API keys of one owner share these names.",
+        examples=["order-20260914-1187"],
+    ),
+    Printable,
+]
+PurchaseId = Annotated[
+    str,
+    Field(
+        strict=True,
+        min_length=1,
+        max_length=100,
+        description="The refunded purchase, for your own records. Engage checks it and does not keep it.",
+        examples=["order-20260914-1187"],
+    ),
+    Printable,
+]
 
 
 class _AnyEvent(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": False})
 
     occurred_at: Time
+    event_id: EventId | None = None
 
 
 class _Event(_AnyEvent):
@@ -83,12 +107,22 @@ _ONE_AMOUNT: JsonValue = [
 ]
 
 
-class Purchase(_Event):
-    """Something was bought. The amount is either ``amount`` with ``currency``, or ``amount_minor``."""
+def _minor(least: int) -> Any:
+    """The field for an amount in cents."""
+    return Field(
+        None,
+        strict=True,
+        ge=least,
+        le=MAX_AMOUNT_CENTS,
+        description="The amount in cents, in place of amount and currency.",
+        examples=[1250],
+    )
 
+
+class _Paid(_Event):
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False, "anyOf": _ONE_AMOUNT})
 
-    type: Literal["purchase"]
+    type: str
     amount: str | None = Field(
         None,
         strict=True,
@@ -96,22 +130,15 @@ class Purchase(_Event):
         description="A decimal number as text, such as 12.50.",
         examples=["12.50"],
     )
-    amount_minor: int | None = Field(
-        None,
-        strict=True,
-        ge=0,
-        le=MAX_AMOUNT_CENTS,
-        description="The amount in cents, in place of amount and currency.",
-        examples=[1250],
-    )
+    amount_minor: int | None = _minor(0)
     currency: str | None = Field(
         None, strict=True, pattern="^[A-Z]{3}$", description="ISO 4217 code; required with amount.", examples=["USD"]
     )
 
     @model_validator(mode="after")
-    def _one_amount(self) -> Purchase:
+    def _one_amount(self) -> Self:
         if (self.amount is None) == (self.amount_minor is None):
-            raise PydanticCustomError("invalid_amount", "A purchase takes either amount or amount_minor.")
+            raise PydanticCustomError("invalid_amount", f"A {self.type} takes either amount or amount_minor.")
         if self.amount is not None and self.currency is None:
             raise PydanticCustomError("invalid_currency", "The field amount takes a currency.")
         if self.cents > MAX_AMOUNT_CENTS:
@@ -125,6 +152,26 @@ class Purchase(_Event):
             return self.amount_minor or 0
         whole, _, part = self.amount.partition(".")
         return int(whole) * 100 + int(part.ljust(2, "0"))
+
+
+class Purchase(_Paid):
+    """Something was bought. The amount is either ``amount`` with ``currency``, or ``amount_minor``."""
+
+    type: Literal["purchase"]
+
+
+class Refund(_Paid):
+    """The customer got money back. It lowers the spend of the window in which it occurred, at most to zero."""
+
+    type: Literal["refund"]
+    amount_minor: int | None = _minor(1)
+    purchase_id: PurchaseId | None = None
+
+    @model_validator(mode="after")
+    def _above_zero(self) -> Self:
+        if not self.cents:
+            raise PydanticCustomError("invalid_amount", "A refund has an amount above 0.")
+        return self
 
 
 class AppEvent(_Event):
@@ -148,7 +195,7 @@ class Redeemed(_AnyEvent):
     )
 
 
-Event = Annotated[Session | Purchase | AppEvent | Redeemed, Field(discriminator="type")]
+Event = Annotated[Session | Purchase | Refund | AppEvent | Redeemed, Field(discriminator="type")]
 
 
 class EventBatch(BaseModel):

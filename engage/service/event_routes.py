@@ -14,16 +14,16 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from engage.service import event_validation
-from engage.service.code_redemption import Redemption
 from engage.service.context import Context
+from engage.service.event_batch import Batch, EventKey, Key, Redemption, Taken
 from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Redeemed, Session
-from engage.service.idempotent_intake import Batch, Taken
 from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
 from engage.service.request_body import MAX_BYTES, SMALL_BYTES, parse
 from engage.service.strict_route import route_for
 from engage.statuses import ApiScope
 from engage.storage.binary_copy import microseconds
 from engage.storage.database_errors import DATABASE_ERRORS, trouble
+from engage.storage.event_ids import event_key
 from engage.texts.offer_code import SAMPLE
 
 
@@ -33,6 +33,12 @@ class BatchAnswer(BaseModel):
     accepted: int = Field(description="Events stored.", examples=[2])
     rejected: list[RowProblem] = Field(
         description="Events not stored, and why. Correct them and send them in a new batch."
+    )
+    duplicates: int | None = Field(
+        None,
+        description="Accepted events that were stored before, by their event_id, and are not stored again. Only in the "
+        "answer to a batch with an event_id.",
+        examples=[0],
     )
 
 
@@ -71,12 +77,11 @@ def routes(context: Context) -> APIRouter:
         events are listed in `rejected`, and the others are stored. If all are wrong, or with `atomic=true` if any is,
         nothing is stored and the answer is 422.
         """
-        body = await request.body()
+        body, owner = await request.body(), request.state.key.owner
         if len(body) > SMALL_BYTES:  # takes long enough to hold up other requests
-            batch = await run_in_threadpool(_read, context, body, atomic=atomic)
+            batch = await run_in_threadpool(_read, context, body, (owner, idempotency_key), atomic=atomic)
         else:
-            batch = _read(context, body, atomic=atomic)
-        batch.owner, batch.idempotency_key = request.state.key.owner, idempotency_key
+            batch = _read(context, body, (owner, idempotency_key), atomic=atomic)
         return _answered(context, batch, await _written(request, context, batch))
 
     return router
@@ -90,6 +95,7 @@ def _request_body() -> dict[str, Any]:
         "events": [
             {"type": "session", "customer_id": 4711, "occurred_at": at},
             {"type": "purchase", "customer_id": 4711, "occurred_at": at, "amount": "12.50", "currency": "USD"},
+            {"type": "refund", "customer_id": 4711, "occurred_at": at, "amount": "2.50", "currency": "USD"},
             {"type": "viewed", "customer_id": 4711, "occurred_at": at, "item_id": "burger-17"},
             {"type": "redeemed", "code": SAMPLE, "occurred_at": at},
         ]
@@ -97,8 +103,8 @@ def _request_body() -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
-def _read(context: Context, body: bytes, *, atomic: bool) -> Batch:
-    """The batch of a body.
+def _read(context: Context, body: bytes, key: Key, *, atomic: bool) -> Batch:
+    """The batch of a body, under its owner and idempotency key.
 
     Raises:
         HTTPException: 400 or 422 if there is nothing to store.
@@ -113,7 +119,7 @@ def _read(context: Context, body: bytes, *, atomic: bool) -> Batch:
     if wrong and (atomic or not good):
         raise _nothing_stored(context, wrong, len(rows))
     answer = {"accepted": len(good), "rejected": wrong}
-    batch = Batch("", "", hashlib.sha256(b"%d" % atomic + body).digest(), answer, atomic=atomic)
+    batch = Batch(*key, hashlib.sha256(b"%d" % atomic + body).digest(), answer, atomic=atomic)
     unfit = {error["index"] for error in wrong}
     _fill(batch, zip((index for index in range(len(rows)) if index not in unfit), good, strict=True))
     return batch
@@ -133,14 +139,28 @@ def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
 def _fill(batch: Batch, events: Iterable[tuple[int, Any]]) -> None:
     """Sort events, each with its place in the batch, by where they are stored."""
     for index, event in events:
-        if isinstance(event, Session):
-            batch.sessions.append((event.customer_id, microseconds(event.occurred_at)))
-        elif isinstance(event, Purchase):
-            batch.purchases.append((event.customer_id, microseconds(event.occurred_at), event.cents))
-        elif isinstance(event, AppEvent):
-            batch.app_events.append((event.customer_id, event.occurred_at, event.type.value, event.item_id))
-        elif isinstance(event, Redeemed):
-            batch.redemptions.append(Redemption(index, event.code, event.occurred_at))
+        key = None
+        if event.event_id is not None:
+            key = event_key(event.type, batch.owner, event.event_id)
+            batch.answer["duplicates"] = 0
+        if isinstance(event, Redeemed):
+            batch.redemptions.append(Redemption(index, event.code, event.occurred_at, key))
+            continue
+        rows, row = _row(event)
+        kept = getattr(batch, rows)
+        if key is not None:
+            batch.event_keys.append(EventKey(key, rows, len(kept)))
+        kept.append(row)
+
+
+def _row(event: Any) -> tuple[str, tuple[Any, ...]]:
+    """The field of ``Batch`` where an event is stored, and its row there."""
+    if isinstance(event, AppEvent):
+        return "app_events", (event.customer_id, event.occurred_at, event.type.value, event.item_id)
+    at = microseconds(event.occurred_at)
+    if isinstance(event, Session):
+        return "sessions", (event.customer_id, at)
+    return "purchases" if isinstance(event, Purchase) else "refunds", (event.customer_id, at, event.cents)
 
 
 async def _written(request: Request, context: Context, batch: Batch) -> Taken:
@@ -168,17 +188,17 @@ def _answered(context: Context, batch: Batch, taken: Taken) -> Response:
     if taken.answer is None:
         context.metrics.batches.labels("refused").inc()
         raise problem(422, "This Idempotency-Key was used for another batch. Use a new key for each new batch.")
-    if taken.again:
+    if (stored := taken.stored) is None:
         context.metrics.batches.labels("repeated").inc()
         return JSONResponse(taken.answer, headers={"Idempotency-Replayed": "true"})
     context.metrics.batches.labels("stored").inc()
     _count_rejected(context, taken.answer["rejected"])
-    unredeemed = batch.answer["accepted"] - taken.answer["accepted"]
     counts = {
-        "session": len(batch.sessions),
-        "purchase": len(batch.purchases),
-        "other": len(batch.app_events),
-        "redeemed": len(batch.redemptions) - unredeemed,
+        "session": len(stored.sessions),
+        "purchase": len(stored.purchases),
+        "refund": len(stored.refunds),
+        "other": len(stored.app_events),
+        "redeemed": len(stored.redemptions),
     }
     for kind, count in counts.items():
         if count:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engage.service.event_models import Event, Purchase
+from engage.service.event_models import Event, Purchase, Refund
 from engage.service.problem_details import MAX_ERRORS, named
 
 MAX_CLOCK_SKEW = timedelta(days=1)
@@ -20,7 +20,7 @@ _events = TypeAdapter(list[Event])
 _event: TypeAdapter[Any] = TypeAdapter(Event)
 
 _NOT_AN_EVENT = ("union_tag_invalid", "union_tag_not_found", "model_attributes_type")
-_TYPES = "An event has a type: session, purchase, viewed, liked, added_to_basket or redeemed."
+_TYPES = "An event has a type: session, purchase, refund, viewed, liked, added_to_basket or redeemed."
 _FIELDS = {"invalid_type": "type", "invalid_amount": "amount", "invalid_currency": "currency"}
 _REASONS = {
     "customer_id": "missing_customer",
@@ -30,6 +30,8 @@ _REASONS = {
     "currency": "invalid_currency",
     "item_id": "invalid_item",
     "code": "invalid_code",
+    "event_id": "invalid_event_id",
+    "purchase_id": "invalid_purchase_id",
 }
 
 
@@ -87,6 +89,6 @@ def _misfit(event: Any, currency: str, latest: datetime) -> dict[str, Any] | Non
     if event.occurred_at > latest:
         detail = "It is more than a day in the future. Is the phone's clock right?"
         return {"field": "occurred_at", "reason": "future_dated", "detail": detail}
-    if isinstance(event, Purchase) and event.currency not in (None, currency):
+    if isinstance(event, Purchase | Refund) and event.currency not in (None, currency):
         return {"field": "currency", "reason": "invalid_currency", "detail": f"Amounts are in {currency} here."}
     return None

@@ -8,8 +8,8 @@ A batch that redeems offer codes is written by itself within the transaction, as
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,86 +17,68 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from engage.service.code_redemption import LockedCodes, Redemption
+from engage.service.code_redemption import LockedCodes
+from engage.service.event_batch import Batch, Key, Taken
+from engage.service.repeated_events import without_repeats
 from engage.storage import json_rows
 from engage.storage.binary_copy import copy_packed, copy_rows, packed
-from engage.storage.schema import app_event, app_session, intake_batch, purchase
-
-Key = tuple[str, str]
+from engage.storage.schema import app_event, app_session, intake_batch, purchase, refund
 
 _KEY = [sa.column(name, intake_batch.c[name].type) for name in ("owner", "idempotency_key")]
 _BATCH = [*_KEY, sa.column("fingerprint", sa.Text()), sa.column("answer", intake_batch.c.answer.type)]
 
 
-@dataclass(slots=True)
-class Batch:
-    """The valid events of one request, and the answer to give once they are stored."""
-
-    owner: str
-    """The owner of the client's API key. Two owners may use the same idempotency key."""
-    idempotency_key: str
-    fingerprint: bytes
-    """SHA-256 of the request. The same key with another fingerprint is refused."""
-    answer: dict[str, Any]
-    sessions: list[tuple[int, int]] = field(default_factory=list)
-    """Customer id, microseconds since 2000."""
-    purchases: list[tuple[int, int, int]] = field(default_factory=list)
-    """Customer id, microseconds since 2000, cents."""
-    app_events: list[tuple[int, datetime, str, str]] = field(default_factory=list)
-    """Customer id, time, kind, item id."""
-    redemptions: list[Redemption] = field(default_factory=list)
-    atomic: bool = False
-    """Whether nothing is stored if one event is wrong."""
-
-    @property
-    def key(self) -> Key:
-        return self.owner, self.idempotency_key
-
-    def __len__(self) -> int:
-        """The events, rejected ones included: all of them take memory while the batch waits."""
-        return int(self.answer["accepted"]) + len(self.answer["rejected"])
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The result of a batch: the first answer to its key, or None if the key belongs to another batch."""
-
-    answer: dict[str, Any] | None
-    again: bool
-    """Whether the batch was stored earlier."""
-    refused: list[dict[str, Any]] | None = None
-    """What is wrong with the events of a batch that was not stored, because of its offer codes."""
-
-
 def store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
     """Write the new batches; the caller commits. Returns one result for each batch, in their order."""
+    # the codes first, then the keys, then the event ids, each in order: so two transactions cannot deadlock
+    redeeming = any(batch.redemptions for batch in batches)
+    taken = _take_with_codes(conn, batches, as_of) if redeeming else _take(conn, batches, as_of)
+    new = [one.stored for one in taken if one.stored]
+    stored = without_repeats(conn, new, as_of)
+    _copy(conn, stored)
+    shorter = {after.key: after for before, after in zip(new, stored, strict=True) if after is not before}
+    if not shorter:
+        return taken
+    _correct_answers(conn, shorter.values())
+    return [_as_stored(one, shorter.get(batch.key)) for one, batch in zip(taken, batches, strict=True)]
+
+
+def _as_stored(taken: Taken, shorter: Batch | None) -> Taken:
+    """The result of a batch after its repeated events were left out; also of a copy of it in the same transaction."""
+    if shorter is None or taken.answer is None:
+        return taken
+    return replace(taken, answer=shorter.answer, stored=shorter if taken.stored else None)
+
+
+def _take_with_codes(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
+    """As ``_take``, for batches of which some redeem codes."""
     redeeming = sorted((batch for batch in batches if batch.redemptions), key=lambda batch: batch.key)
-    if not redeeming:
-        return _store(conn, batches, as_of)
-    # the codes first, and then the keys, each in order: so two transactions cannot deadlock
-    codes = LockedCodes(conn, {one.code for batch in redeeming for one in batch.redemptions})
+    codes = LockedCodes(conn, [one for batch in redeeming for one in batch.redemptions])
     redeemed = {id(batch): _redeem(conn, batch, codes, as_of) for batch in redeeming}
-    others = iter(_store(conn, [batch for batch in batches if not batch.redemptions], as_of))
+    others = iter(_take(conn, [batch for batch in batches if not batch.redemptions], as_of))
     return [redeemed[id(batch)] if batch.redemptions else next(others) for batch in batches]
 
 
 def _redeem(conn: sa.Connection, batch: Batch, codes: LockedCodes, as_of: datetime) -> Taken:
-    """Write one batch whose codes are locked, unless nothing of it is right."""
+    """Take one batch whose codes are locked, and redeem them, unless nothing of it is right."""
     if stored := _earlier(conn, [batch.key]):
-        return _taken(batch, stored[batch.key], again=True)
-    wrong = codes.refused(batch.redemptions)
-    accepted = batch.answer["accepted"] - len(wrong)
-    rejected = sorted([*batch.answer["rejected"], *wrong], key=lambda problem: problem["index"])
-    if wrong and (batch.atomic or not accepted):
-        return Taken(None, again=False, refused=rejected)
-    [taken] = _store(conn, [replace(batch, answer={"accepted": accepted, "rejected": rejected})], as_of)
-    if not taken.again:
-        unredeemed = {problem["index"] for problem in wrong}
-        codes.redeem(one for one in batch.redemptions if one.place not in unredeemed)
+        return _taken(batch, stored[batch.key], new=False)
+    found = codes.judged(batch.redemptions)
+    accepted = batch.answer["accepted"] - len(found.wrong)
+    rejected = sorted([*batch.answer["rejected"], *found.wrong], key=lambda problem: problem["index"])
+    if found.wrong and (batch.atomic or not accepted):
+        return Taken(None, refused=rejected)
+    answer = batch.answer | {"accepted": accepted, "rejected": rejected}
+    if found.repeated:
+        answer["duplicates"] += found.repeated
+    [taken] = _take(conn, [replace(batch, answer=answer, redemptions=found.right)], as_of)
+    if taken.stored:
+        codes.redeem(found.right)
     return taken
 
 
-def _store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
+def _take(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> list[Taken]:
+    """Claim the batches' keys. The events of the results' ``stored`` are to be written."""
     if not batches:
         return []
     new = _claim_keys(conn, batches, as_of)
@@ -104,21 +86,20 @@ def _store(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> li
     for batch in batches:
         if batch.key in new:
             first.setdefault(batch.key, batch)
-    _copy(conn, list(first.values()))
     known = {key: (batch.fingerprint, batch.answer) for key, batch in first.items()}
     known |= _earlier(conn, {batch.key for batch in batches} - new)
     # maintenance may have deleted a key since it was found in use; then it is free again
-    freed = iter(_store(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
+    freed = iter(_take(conn, gone, as_of) if (gone := [batch for batch in batches if batch.key not in known]) else ())
     return [
-        _taken(batch, known[batch.key], again=first.get(batch.key) is not batch) if batch.key in known else next(freed)
+        _taken(batch, known[batch.key], new=first.get(batch.key) is batch) if batch.key in known else next(freed)
         for batch in batches
     ]
 
 
-def _taken(batch: Batch, known: tuple[bytes, dict[str, Any]], *, again: bool) -> Taken:
+def _taken(batch: Batch, known: tuple[bytes, dict[str, Any]], *, new: bool) -> Taken:
     fingerprint, answer = known
     same = hmac.compare_digest(fingerprint, batch.fingerprint)
-    return Taken(answer if same else None, again)
+    return Taken(answer if same else None, stored=batch if new else None)
 
 
 def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) -> set[Key]:
@@ -149,13 +130,24 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
     return {(row.owner, row.idempotency_key) for row in conn.execute(returned)}
 
 
+def _correct_answers(conn: sa.Connection, batches: Iterable[Batch]) -> None:
+    """Record the answers of batches with repeated events. A key is claimed before its events are known to be new."""
+    rows = [{"owner": b.owner, "idempotency_key": b.idempotency_key, "answer": b.answer} for b in batches]
+    given = json_rows.table(rows, *_KEY, sa.column("answer", intake_batch.c.answer.type))
+    conn.execute(sa.update(intake_batch).where(_same_key(given)).values(answer=given.c.answer))
+
+
+def _same_key(given: sa.FromClause) -> sa.ColumnElement[bool]:
+    same = (intake_batch.c[name] == given.c[name] for name in ("owner", "idempotency_key"))
+    return sa.and_(*same)
+
+
 def _earlier(conn: sa.Connection, keys: Collection[Key]) -> dict[Key, tuple[bytes, dict[str, Any]]]:
     """The fingerprint and the answer of each key that an earlier batch has used."""
     if not keys:
         return {}
     wanted = json_rows.table([{"owner": o, "idempotency_key": i} for o, i in keys], *_KEY)
-    same = sa.and_(intake_batch.c.owner == wanted.c.owner, intake_batch.c.idempotency_key == wanted.c.idempotency_key)
-    rows = conn.execute(sa.select(intake_batch).join(wanted, same))
+    rows = conn.execute(sa.select(intake_batch).join(wanted, _same_key(wanted)))
     return {(row.owner, row.idempotency_key): (row.fingerprint, row.answer) for row in rows}
 
 
@@ -164,6 +156,7 @@ def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:
     for table, rows in (
         (app_session, [row for batch in batches for row in batch.sessions]),
         (purchase, [row for batch in batches for row in batch.purchases]),
+        (refund, [row for batch in batches for row in batch.refunds]),
     ):
         if rows:
             copy_packed(conn, table.name, table, packed(*np.array(rows, dtype=np.int64).T))

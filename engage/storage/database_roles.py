@@ -36,9 +36,10 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.inbound_sms: _RECORD,
         schema.app_session: _LOG,
         schema.purchase: _LOG,
+        schema.refund: _LOG,
         schema.app_event: _LOG,
         schema.item: _READ,
-        schema.intake_batch: _ADD,
+        schema.intake_batch: "SELECT, INSERT, UPDATE (answer)",  # an answer counts its repeated events
         schema.event_id: _ADD,
         schema.api_key: _READ,
         schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
@@ -59,6 +60,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.inbound_sms: "SELECT (phone_hash), DELETE",
         schema.app_session: _ERASE_EVENTS,
         schema.purchase: _ERASE_EVENTS,
+        schema.refund: "SELECT, DELETE",  # a customer's page shows them
         schema.app_event: "SELECT, DELETE",  # a text shows what a customer likes most
         schema.item: _READ,
         schema.customer_activity: _ERASE_NUMBERS,

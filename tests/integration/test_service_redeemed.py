@@ -201,3 +201,40 @@ def test_a_code_whose_redemption_is_undone_is_free_for_the_next_batch(api, world
     assert (bad.result().status_code, good.result().status_code) == (500, 200)
     assert [code for code, _ in world.rows(REDEEMED)] == ["GIVEN2", "USED1"]
     assert api.send(redeemed()).json()["accepted"] == 1
+
+
+# --- with an event id
+
+
+def test_a_redemption_that_is_sent_again_with_its_id_is_a_duplicate_and_not_wrong(api, world, codes):
+    events = [redeemed(event_id="till-1"), session(event_id="s-1")]
+    assert api.send(*events).json() == {"accepted": 2, "rejected": [], "duplicates": 0}
+    again = api.send(*events, redeemed("GIVEN2", event_id="till-2"), redeemed("NONE1", event_id="till-3"), name="again")
+    assert (wrong(again), again.json()["accepted"]) == ([(3, "code", "unknown_code")], 3)
+    assert again.json()["duplicates"] == 2
+    assert api.send(redeemed(event_id="till-1"), params={"atomic": "true"}).json()["duplicates"] == 1
+    assert [code for code, _ in world.rows(REDEEMED)] == ["GIVEN1", "GIVEN2", "USED1"]
+    assert api.counted("events", "type") == {"session": 1, "redeemed": 2}
+
+
+def test_a_redemption_of_a_used_code_under_another_id_is_wrong(api, codes):
+    api.send(redeemed(event_id="till-1"))
+    assert wrong(api.send(redeemed(event_id="till-2"))) == [(0, "code", "code_used")]
+    assert wrong(api.send(redeemed())) == [(0, "code", "code_used")]
+
+
+def test_of_redemptions_with_one_id_at_once_one_counts_and_the_others_are_duplicates(api, world, codes):
+    with api.together() as send:
+        sent = [send(redeemed(event_id="till-1"), redeemed(event_id="till-1"), session(7)) for _ in range(3)]
+    answers = [future.result().json() for future in sent]
+    assert sorted(answer["duplicates"] for answer in answers) == [1, 2, 2]
+    assert [answer["accepted"] for answer in answers] == [3] * 3
+    assert [code for code, _ in world.rows(REDEEMED)] == ["GIVEN1", "USED1"]
+
+
+def test_a_redemption_that_was_wrong_keeps_no_id(api, codes):
+    assert wrong(api.send(redeemed("ENDS1", event_id="till-1"))) == [(0, "code", "code_expired")]
+    answer = api.send(
+        redeemed("ENDS1", event_id="till-1"), redeemed("ENDS1", "2024-02-01T00:00:00Z", event_id="till-1")
+    )
+    assert (wrong(answer), answer.json()["duplicates"]) == ([(0, "code", "code_expired")], 0)

@@ -16,6 +16,7 @@ from engage.storage.schema.events import (
     intake_batch,
     item,
     purchase,
+    refund,
 )
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
@@ -47,5 +48,6 @@ __all__ = [
     "metadata",
     "offer_code",
     "purchase",
+    "refund",
     "suppression",
 ]

@@ -28,6 +28,16 @@ purchase = sa.Table(
     postgresql_partition_by="RANGE (purchased_at)",
 )
 
+refund = sa.Table(
+    "refund",
+    metadata,
+    sa.Column("customer_id", sa.BigInteger),
+    moment("refunded_at"),
+    sa.Column("amount_cents", sa.BigInteger, comment="what the customer got back, above 0"),
+    comment="One row per refund. A raw log, partitioned like app_session, by refunded_at.",
+    postgresql_partition_by="RANGE (refunded_at)",
+)
+
 app_event = sa.Table(
     "app_event",
     metadata,
@@ -50,7 +60,7 @@ item = sa.Table(
 
 EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purchased_at}
 """The raw logs whose events a campaign's row counts, each with the column that holds the event's time."""
-LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
+LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at, refund: refund.c.refunded_at}
 """All raw logs, each with the column that holds the event's time."""
 
 intake_batch = sa.Table(

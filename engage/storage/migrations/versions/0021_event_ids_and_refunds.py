@@ -1,4 +1,4 @@
-"""Event ids: an event that carries one counts once, whatever its batch."""
+"""Event ids: an event that carries one counts once, whatever its batch. Refunds, which lower the spend."""
 
 from alembic import op
 
@@ -16,9 +16,19 @@ CREATE TABLE event_id (
 CREATE INDEX event_id_accepted_at_idx ON event_id USING brin (accepted_at);
 COMMENT ON TABLE event_id IS 'One row per event that was accepted with an id of its own, written with the event. Expires after two windows. Events without an id have no row.';
 COMMENT ON COLUMN event_id.event_key IS 'a digest of the event''s kind, its client and its id';
+
+CREATE TABLE refund (
+    customer_id bigint,
+    refunded_at timestamptz,
+    amount_cents bigint
+) PARTITION BY RANGE (refunded_at);
+CREATE TABLE refund_default PARTITION OF refund DEFAULT;
+COMMENT ON TABLE refund IS 'One row per refund. A raw log, partitioned like app_session, by refunded_at.';
+COMMENT ON COLUMN refund.amount_cents IS 'what the customer got back, above 0';
 """
 
 DOWNGRADE = """
+DROP TABLE refund;
 DROP TABLE event_id;
 """
 
