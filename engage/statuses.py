@@ -180,6 +180,12 @@ class RejectReason(StrEnum):
     INVALID_AMOUNT = auto()
     UNKNOWN_CUSTOMER = auto()
     REGISTERED_LATER = auto()
+    REFUND_MISSING_TIMESTAMP = auto()
+    REFUND_FUTURE_DATED = auto()
+    REFUND_MISSING_CUSTOMER = auto()
+    REFUND_INVALID_AMOUNT = auto()
+    REFUND_UNKNOWN_CUSTOMER = auto()
+    """Also of a customer who registered after the window's end."""
 
 
 class GuardCheck(StrEnum):

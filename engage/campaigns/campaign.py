@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from engage.campaigns import message_counts
+from engage.campaigns import message_counts, refunds
 from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
@@ -194,7 +194,8 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
         status=CampaignStatus(row.status),
         mode=RunMode(row.mode) if row.mode else None,
         settings=settings,
-        events=row.events,
+        # sessions and purchases first: jsonb sorts its keys by length
+        events=dict(sorted(row.events.items(), key=lambda kind_and_count: kind_and_count[0] == refunds.KIND)),
         rejected=row.rejected,
         customers=row.customers,
         buckets=row.buckets,

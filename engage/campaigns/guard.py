@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import valid_events
+from engage.campaigns import refunds, valid_events
 from engage.errors import GuardStop
 from engage.settings import Settings
 from engage.statuses import GuardCheck
@@ -105,7 +105,7 @@ def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dic
     limit = settings.guard_min_volume_percent
     for kind, before in _of_previous_window(conn, window, campaign.c.events).items():
         now = counts.get(kind, 0)
-        if now * 100 < before * limit:
+        if kind != refunds.KIND and now * 100 < before * limit:  # fewer refunds are no fault
             percent = 100 * now / before
             sentence = (
                 f"there are {now:,} {kind}, {percent:.1f}% of the {before:,} of the window before, and "

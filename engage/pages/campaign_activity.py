@@ -51,7 +51,8 @@ def _run(found: Report, run: RunFacts | None) -> Iterator[Event]:
 
 
 def _extracted(found: Report) -> Iterator[Event]:
-    events = " and ".join(counted(count, kind.removesuffix("s")) for kind, count in found.events.items())
+    counts = [counted(count, kind.removesuffix("s")) for kind, count in found.events.items()]
+    events = " and ".join([*filter(None, [", ".join(counts[:-1])]), *counts[-1:]])
     yield Event(found.record.opened_at, "Extracted", f"{events}, with the settings of that moment", "info")
     guard = found.record.guard
     if guard.findings:

@@ -59,6 +59,9 @@ class InCampaign:
     sessions: int
     purchases: int
     total_spend_cents: int
+    """After refunds."""
+    refunded_cents: int
+    """Money that the customer got back in the window; may be more than was spent there."""
     avg_weekly_sessions: float
     bucket: str
     message_status: str | None
@@ -126,6 +129,7 @@ def _in_campaign(row: sa.Row[Any], window: Window, its_status: Status, settings:
         sessions=row.sessions,
         purchases=row.purchases,
         total_spend_cents=row.total_spend_cents,
+        refunded_cents=row.refunded_cents,
         avg_weekly_sessions=row.avg_weekly_sessions,
         bucket=row.bucket,
         message_status=row.status,

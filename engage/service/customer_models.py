@@ -119,7 +119,7 @@ class CampaignView(BaseModel):
     status_label: str = Field(description="The status in words.", examples=["Sent"])
     sessions: int = Field(examples=[24])
     purchases: int = Field(examples=[5])
-    total_spend: str = Field(examples=["83.50"])
+    total_spend: str = Field(description="After refunds.", examples=["83.50"])
     avg_weekly_sessions: float = Field(examples=[3.0])
     bucket: str = Field(description="The segment: a name from the campaign's own rules.", examples=["BOOST"])
     why: str = Field(

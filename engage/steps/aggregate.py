@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, valid_events
+from engage.campaigns import campaign, refunds, valid_events
 from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity, customer_bucket
@@ -49,11 +49,16 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             before = partitions.find(step.conn, customer_bucket, window.previous())
         events = valid_events.any_app_event(step.conn, window)
         favourites = events and step.settings.uses("favourite_item")
-        wanted = activity(window, before, app_events=events, favourite_items=favourites)
+        refunded = refunds.any_in(step.conn, window)
+        wanted = activity(window, before, app_events=events, favourite_items=favourites, refunded=refunded)
         every_id = partitions.build(step.conn, customer_activity, window, wanted)
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids
+        count, rejected_refunds = refunds.count_window(step.conn, window)
+        rejected |= rejected_refunds
+        if count:
+            valid[refunds.KIND] = count
         if valid != found.events:  # the log has grown since extract, perhaps by rejected events
             rejected |= valid_events.count_window(step.conn, window)[1]
         rejected = {str(reason): count for reason, count in rejected.items()}  # as the campaign keeps them
@@ -62,7 +67,12 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
 
 
 def activity(
-    window: Window, before: sa.FromClause | None = None, *, app_events: bool = True, favourite_items: bool = False
+    window: Window,
+    before: sa.FromClause | None = None,
+    *,
+    app_events: bool = True,
+    favourite_items: bool = False,
+    refunded: bool = False,
 ) -> sa.Select[tuple[object, ...]]:
     """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 
@@ -72,7 +82,8 @@ def activity(
     have gets no row.
 
     ``before`` has the rows of ``customer_bucket`` for the window before, if there are any. ``favourite_item`` is null
-    unless ``favourite_items``, because it costs as much as everything else. Without ``app_events`` there are none.
+    unless ``favourite_items``, because it costs as much as everything else. Without ``app_events`` there are none, and
+    without ``refunded`` there are no refunds.
     """
     sessions = valid_events.sessions_by_customer(window)
     purchases = valid_events.purchases_by_customer(window)
@@ -84,8 +95,9 @@ def activity(
     )
     either = sa.func.coalesce(customer.c.customer_id, sessions.c.customer_id)
     favourite = valid_events.favourite_items(window) if favourite_items else None
+    back = refunds.by_customer(window) if refunded else None
     # these join the customers first, so that they cannot add a row
-    of_customer = [table for table in (others, favourite, before) if table is not None]
+    of_customer = [table for table in (others, favourite, back, before) if table is not None]
     customers: sa.FromClause = customer
     for table in of_customer:
         customers = customers.outerjoin(table, table.c.customer_id == customer.c.customer_id)
@@ -94,12 +106,13 @@ def activity(
         sa.func.coalesce(either, purchases.c.customer_id).label("customer_id"),
         count.label("sessions"),
         sa.func.coalesce(purchases.c.purchases, 0).label("purchases"),
-        sa.func.coalesce(purchases.c.total_spend_cents, 0).label("total_spend_cents"),
+        _spend(purchases, back).label("total_spend_cents"),
         (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
         customer.c.registered_at,
         *(_count_of(kind, others).label(kind) for kind in AppEventKind),
         *_carried_on(sessions, purchases, before),
         (sa.cast(sa.null(), sa.Text) if favourite is None else favourite.c.favourite_item).label("favourite_item"),
+        _refunded(back).label("refunded_cents"),
     ).select_from(
         customers.outerjoin(sessions, sessions.c.customer_id == customer.c.customer_id, full=True).outerjoin(
             purchases, purchases.c.customer_id == either, full=True
@@ -109,6 +122,15 @@ def activity(
 
 def _count_of(kind: AppEventKind, others: sa.Subquery | None) -> sa.ColumnElement[int]:
     return sa.cast(0, sa.BigInteger) if others is None else sa.func.coalesce(others.c[kind], 0)
+
+
+def _spend(purchases: sa.Subquery, back: sa.Subquery | None) -> sa.ColumnElement[int]:
+    spend: sa.ColumnElement[int] = sa.func.coalesce(purchases.c.total_spend_cents, 0)
+    return spend if back is None else sa.func.greatest(spend - _refunded(back), 0)
+
+
+def _refunded(back: sa.Subquery | None) -> sa.ColumnElement[int]:
+    return sa.cast(0, sa.BigInteger) if back is None else sa.func.coalesce(back.c.refunded_cents, 0)
 
 
 def _carried_on(

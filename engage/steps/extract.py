@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard, valid_events
+from engage.campaigns import campaign, guard, refunds, valid_events
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents
 from engage.settings import Settings
@@ -56,10 +56,16 @@ def extract(
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
         valid, rejected = valid_events.count_window(step.conn, window)
-        rejected |= valid_events.count_outside_windows(step.conn, as_of)
+        rejected |= valid_events.count_outside_windows(step.conn, as_of) | refunds.count_outside_windows(
+            step.conn, as_of
+        )
+        refunded, rejected_refunds = refunds.count_window(step.conn, window)
+        rejected |= rejected_refunds
         rejected = {str(reason): rejected.get(reason, 0) for reason in RejectReason}
         if not any(valid.values()):
             raise NoValidEvents(_no_valid_event(window, rejected))
+        if refunded:
+            valid[refunds.KIND] = refunded
         found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(options, run_id))
         step.save(
             status=CampaignStatus.EXTRACTED,

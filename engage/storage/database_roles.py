@@ -60,7 +60,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.inbound_sms: "SELECT (phone_hash), DELETE",
         schema.app_session: _ERASE_EVENTS,
         schema.purchase: _ERASE_EVENTS,
-        schema.refund: "SELECT, DELETE",  # a customer's page shows them
+        schema.refund: _ERASE_EVENTS,
         schema.app_event: "SELECT, DELETE",  # a text shows what a customer likes most
         schema.item: _READ,
         schema.customer_activity: _ERASE_NUMBERS,

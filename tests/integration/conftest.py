@@ -24,7 +24,7 @@ from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.steps.message import message
 from engage.storage import connection, database_roles, migrations, partitions
-from engage.storage.schema import app_event, app_session, customer, purchase
+from engage.storage.schema import app_event, app_session, customer, purchase, refund
 from engage.texts.phone import phone_hash
 from engage.window import Window
 from tests.integration.customers import Customers
@@ -196,6 +196,10 @@ class World:
     def purchase(self, customer_id: int | None, cents: int | None, at: datetime | str | None = "inside") -> None:
         at = self.window.start + timedelta(days=3) if at == "inside" else at
         self.execute(sa.insert(purchase).values(customer_id=customer_id, purchased_at=at, amount_cents=cents))
+
+    def refund(self, customer_id: int | None, cents: int | None, at: datetime | str | None = "inside") -> None:
+        at = self.window.start + timedelta(days=3) if at == "inside" else at
+        self.execute(sa.insert(refund).values(customer_id=customer_id, refunded_at=at, amount_cents=cents))
 
     def app_event(
         self, customer_id: int | None, kind: str, item: str | None = "pie", at: datetime | str | None = "inside"

@@ -15,6 +15,11 @@ NOTHING = {
     "invalid_amount": 0,
     "unknown_customer": 0,
     "registered_later": 0,
+    "refund_missing_timestamp": 0,
+    "refund_future_dated": 0,
+    "refund_missing_customer": 0,
+    "refund_invalid_amount": 0,
+    "refund_unknown_customer": 0,
 }
 
 

@@ -97,6 +97,12 @@ customer_activity = sa.Table(
         sa.Text,
         comment="the item most often viewed or liked in the window; null if there is none, or no text names it",
     ),
+    sa.Column(
+        "refunded_cents",
+        sa.BigInteger,
+        nullable=False,
+        comment="by which refunds in the window lower total_spend_cents, at most to zero; 0 before version 0021",
+    ),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer registered before its end, also without any event.",
     postgresql_partition_by="LIST (window_start)",

@@ -25,9 +25,16 @@ CREATE TABLE refund (
 CREATE TABLE refund_default PARTITION OF refund DEFAULT;
 COMMENT ON TABLE refund IS 'One row per refund. A raw log, partitioned like app_session, by refunded_at.';
 COMMENT ON COLUMN refund.amount_cents IS 'what the customer got back, above 0';
+
+-- a constant default fills the rows of earlier versions without rewriting them; new rows always have their own value
+ALTER TABLE customer_activity ADD COLUMN refunded_cents bigint NOT NULL DEFAULT 0;
+ALTER TABLE customer_activity ALTER COLUMN refunded_cents DROP DEFAULT;
+COMMENT ON COLUMN customer_activity.refunded_cents IS
+  'by which refunds in the window lower total_spend_cents, at most to zero; 0 before version 0021';
 """
 
 DOWNGRADE = """
+ALTER TABLE customer_activity DROP COLUMN refunded_cents;
 DROP TABLE refund;
 DROP TABLE event_id;
 """

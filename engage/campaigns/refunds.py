@@ -1,0 +1,88 @@
+"""Refunds: which of them count for a window. They lower a customer's spend there, at most to zero.
+
+A refund counts in the window in which it occurred, whenever its purchase was. It is valid if it has a customer, a
+timestamp within the window, and an amount above 0 and up to ``MAX_AMOUNT_CENTS``. Any other is rejected for the first
+reason that fits, in the order of ``RejectReason``. A valid refund of a customer whom the campaign does not have lowers
+nothing, and is counted as well.
+
+Refunds are few. So these queries read the table itself, which has the rows whatever partitions exist.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from engage.campaigns.valid_events import MAX_AMOUNT_CENTS
+from engage.statuses import RejectReason
+from engage.storage.schema import customer, refund
+from engage.window import Window
+
+KIND = "refunds"
+"""Names them among a campaign's counts of events, if there are any."""
+
+_amount_is_valid = refund.c.amount_cents.between(1, MAX_AMOUNT_CENTS)
+
+
+def any_in(conn: sa.Connection, window: Window) -> bool:
+    """Whether the window has any refund. It stops reading at the first one."""
+    return conn.execute(sa.select(sa.literal(1)).where(_within(window)).limit(1)).first() is not None
+
+
+def by_customer(window: Window) -> sa.Subquery:
+    """``customer_id, refunded_cents`` for every customer id with a valid refund."""
+    return (
+        sa.select(
+            refund.c.customer_id,
+            sa.cast(sa.func.sum(refund.c.amount_cents), sa.BigInteger).label("refunded_cents"),
+        )
+        .where(_within(window), _amount_is_valid)
+        .group_by(refund.c.customer_id)
+        .subquery("refunds")
+    )
+
+
+def count_window(conn: sa.Connection, window: Window) -> tuple[int, dict[str, int]]:
+    """The number of the window's valid refunds, and the rejected ones by reason."""
+    none: dict[str, int] = dict.fromkeys(
+        (
+            RejectReason.REFUND_MISSING_CUSTOMER,
+            RejectReason.REFUND_INVALID_AMOUNT,
+            RejectReason.REFUND_UNKNOWN_CUSTOMER,
+        ),
+        0,
+    )
+    if not any_in(conn, window):
+        return 0, none
+    missing = refund.c.customer_id.is_(None)
+    valid = sa.and_(~missing, _amount_is_valid)
+    counted = sa.and_(customer.c.customer_id == refund.c.customer_id, customer.c.registered_at < window.end)
+    query = (
+        sa.select(
+            sa.func.count().filter(valid),
+            sa.func.count().filter(missing),
+            sa.func.count().filter(~missing, sa.or_(~_amount_is_valid, refund.c.amount_cents.is_(None))),
+            sa.func.count().filter(valid, customer.c.customer_id.is_(None)),
+        )
+        .select_from(refund.outerjoin(customer, counted))
+        .where(_within(window))
+    )
+    found, *rejected = conn.execute(query).one()
+    return found, dict(zip(none, rejected, strict=True))
+
+
+def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:
+    """Rejected refunds that lie in no completed window, by reason, over the whole log; ``as_of`` is the present."""
+    conditions = {
+        RejectReason.REFUND_MISSING_TIMESTAMP: refund.c.refunded_at.is_(None),
+        RejectReason.REFUND_FUTURE_DATED: refund.c.refunded_at > as_of,
+    }
+    return {
+        reason: conn.execute(sa.select(sa.func.count()).select_from(refund).where(condition)).scalar_one()
+        for reason, condition in conditions.items()
+    }
+
+
+def _within(window: Window) -> sa.ColumnElement[bool]:
+    return sa.and_(refund.c.refunded_at >= window.start, refund.c.refunded_at < window.end)
