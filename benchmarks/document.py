@@ -22,7 +22,7 @@ def page(run: dict[str, Any]) -> str:
         _aggregates(run["sizes"]),
         _lifts(run["sizes"]),
         _pace(run["pace"]),
-        _intake(run["intake"]),
+        intake(run["intake"]),
     ]
     if run.get("pages"):
         parts.append(pages(run["pages"]))
@@ -190,20 +190,26 @@ connections are made.
 """
 
 
-def _intake(intake: dict[str, Any]) -> str:
+def intake(found: dict[str, Any]) -> str:
+    """The service's intake, run by run, and the share that event ids leave."""
     lines = [
         "\n## Events over HTTP\n",
         "The service, its Postgres and the client that sends, in processes of their own on this machine. A batch is "
         "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the "
         "rows are counted:\nexactly the acknowledged ones are there. "
-        f"A raw COPY of the same {intake['rows']:,} rows takes in **{intake['raw_copy']:,.0f} a second**.\n",
+        f"A raw COPY of the same {found['rows']:,} rows takes in **{found['raw_copy']:,.0f} a second**.\n",
         "| | events a second | requests a second | half within, ms | 99% within, ms | refused |",
         "|---|---|---|---|---|---|",
     ]
-    for name, run in intake["runs"].items():
+    for name, run in found["runs"].items():
         rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
         times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
         lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+    without, named = (found["runs"][name]["events_a_second"] for name in found["compared"])
+    lines.append(
+        f"\nWith an id on each event the rate is **{named / without:.2f} ×** of that without, and "
+        f"{named / found['promised']:.2f} × the\npromised {found['promised']:,} a second."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,17 +17,23 @@ from typing import Any
 
 import httpx
 
+from benchmarks import document
 from benchmarks.step import HASH_KEY, now
-from benchmarks.world import EVENTS, World
+from benchmarks.world import EVENTS, HOME, World
 from benchmarks.world import world as world_of
+from engage import process_signals
+from engage.local import embedded_postgres
+from engage.local.home import Home
 from engage.service import api_keys
 from engage.storage import partitions
 
 PROMISED = 40_000
 """Events a second."""
 SECONDS = 10
+PLAIN, WITH_IDS = "batches of 500", "batches of 500, each event with an id"
 RUNS = {
-    "batches of 500": ["--batch", "500"],
+    PLAIN: ["--batch", "500"],
+    WITH_IDS: ["--batch", "500", "--ids"],
     "batches of 500, at half the rate promised": ["--batch", "500", "--rate", str(PROMISED // 2)],
     "single events": ["--batch", "1", "--connections", "32"],
 }
@@ -49,7 +56,13 @@ def measure(host: str) -> dict[str, Any]:
             seconds = world.raw_copy(Path(folder))
             for table in EVENTS:
                 (Path(folder) / table).unlink()
-        return {"runs": runs, "promised": PROMISED, "rows": stored, "raw_copy": stored / seconds}
+        return {
+            "runs": runs,
+            "compared": [PLAIN, WITH_IDS],
+            "promised": PROMISED,
+            "rows": stored,
+            "raw_copy": stored / seconds,
+        }
 
 
 def _load(world: World, port: int, key: str, options: list[str]) -> dict[str, float]:
@@ -86,3 +99,16 @@ def _wait_until_ready(port: int) -> None:
         except httpx.TransportError:
             time.sleep(0.1)
     raise TimeoutError("the service was not ready within 60 s")
+
+
+def main() -> None:
+    """Measure the intake by itself, and print it as the page has it."""
+    with embedded_postgres.postgres(Home(HOME)) as host:
+        found = measure(host)
+    sys.stdout.write(document.intake(found))
+    shutil.rmtree(HOME / "postgres", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    process_signals.interrupt_on_signals()
+    main()

@@ -19,6 +19,8 @@ from time import perf_counter
 import uvloop
 
 BODIES = 64
+ID = uuid.UUID(int=0).hex
+"""Stands in a body for what makes its event ids new in each batch."""
 
 
 @dataclass
@@ -30,12 +32,15 @@ class Tally:
     refused: int = 0
 
 
-def bodies(size: int, customers: int, start: datetime) -> list[bytes]:
+def bodies(size: int, customers: int, start: datetime, *, ids: bool = False) -> list[bytes]:
     """Batches of sessions and purchases, five to one as in the synthetic data."""
     draw = random.Random(20250106)  # noqa: S311 - made-up events
-    return [
-        json.dumps({"events": [_event(draw, customers, start) for _ in range(size)]}).encode() for _ in range(BODIES)
-    ]
+    found = []
+    for _ in range(BODIES):
+        events = [_event(draw, customers, start) for _ in range(size)]
+        named = [event | {"event_id": f"{ID}-{n}"} for n, event in enumerate(events)] if ids else events
+        found.append(json.dumps({"events": named}).encode())
+    return found
 
 
 def _event(draw: random.Random, customers: int, start: datetime) -> dict[str, object]:
@@ -49,7 +54,8 @@ def _event(draw: random.Random, customers: int, start: datetime) -> dict[str, ob
 async def run(arguments: argparse.Namespace) -> Tally:
     """Send for the given time, and return once every batch is answered."""
     tally = Tally()
-    payloads = bodies(arguments.batch, arguments.customers, datetime.fromisoformat(arguments.start).replace(tzinfo=UTC))
+    start = datetime.fromisoformat(arguments.start).replace(tzinfo=UTC)
+    payloads = bodies(arguments.batch, arguments.customers, start, ids=arguments.ids)
     begun = perf_counter()
     every = arguments.batch * arguments.connections / arguments.rate if arguments.rate else 0.0
     workers = [
@@ -68,6 +74,8 @@ async def _work(arguments: argparse.Namespace, payloads: list[bytes], due: float
             await asyncio.sleep(due - now)
         sent = due if every else perf_counter()
         body = draw.choice(payloads)
+        if arguments.ids:
+            body = body.replace(ID.encode(), uuid.uuid4().hex.encode())
         head = (
             f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
             f"Idempotency-Key: {uuid.uuid4()}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -92,6 +100,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rate", type=float, default=0, help="events a second; 0 means full speed")
+    parser.add_argument("--ids", action="store_true", help="each event has an id of its own")
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--start", default="2026-09-14", help="first day of the events' window")
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
 Plain Python over Postgres; nothing in this package imports Airflow. Follow the data to find your way::
 
-    app event → service → app_session, purchase → steps.extract → steps.aggregate → customer_activity
+    app event → service → app_session, purchase, refund → steps.extract → steps.aggregate → customer_activity
         → steps.bucket → customer_bucket → steps.message → message (the ledger) → sending → reports
 """
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from engage.service import event_validation
 from engage.service.context import Context
 from engage.service.event_batch import Batch, EventKey, Key, Redemption, Taken
-from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Redeemed, Session
+from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Redeemed, Refund, Session
 from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
 from engage.service.request_body import MAX_BYTES, SMALL_BYTES, parse
 from engage.service.strict_route import route_for
@@ -25,6 +25,9 @@ from engage.storage.binary_copy import microseconds
 from engage.storage.database_errors import DATABASE_ERRORS, trouble
 from engage.storage.event_ids import event_key
 from engage.texts.offer_code import SAMPLE
+
+_ROWS = {"session": "sessions", "purchase": "purchases", "refund": "refunds"}
+"""The field of ``Batch`` with the events of a type; the others are in ``app_events``."""
 
 
 class BatchAnswer(BaseModel):
@@ -139,28 +142,29 @@ def _count_rejected(context: Context, wrong: list[dict[str, Any]]) -> None:
 def _fill(batch: Batch, events: Iterable[tuple[int, Any]]) -> None:
     """Sort events, each with its place in the batch, by where they are stored."""
     for index, event in events:
-        key = None
+        if isinstance(event, Session):
+            batch.sessions.append((event.customer_id, microseconds(event.occurred_at)))
+        elif isinstance(event, Purchase):
+            batch.purchases.append((event.customer_id, microseconds(event.occurred_at), event.cents))
+        elif isinstance(event, Refund):
+            batch.refunds.append((event.customer_id, microseconds(event.occurred_at), event.cents))
+        elif isinstance(event, AppEvent):
+            batch.app_events.append((event.customer_id, event.occurred_at, event.type.value, event.item_id))
+        elif isinstance(event, Redeemed):
+            batch.redemptions.append(Redemption(index, event.code, event.occurred_at))
         if event.event_id is not None:
-            key = event_key(event.type, batch.owner, event.event_id)
-            batch.answer["duplicates"] = 0
-        if isinstance(event, Redeemed):
-            batch.redemptions.append(Redemption(index, event.code, event.occurred_at, key))
-            continue
-        rows, row = _row(event)
-        kept = getattr(batch, rows)
-        if key is not None:
-            batch.event_keys.append(EventKey(key, rows, len(kept)))
-        kept.append(row)
+            _keep_id(batch, event)
 
 
-def _row(event: Any) -> tuple[str, tuple[Any, ...]]:
-    """The field of ``Batch`` where an event is stored, and its row there."""
-    if isinstance(event, AppEvent):
-        return "app_events", (event.customer_id, event.occurred_at, event.type.value, event.item_id)
-    at = microseconds(event.occurred_at)
-    if isinstance(event, Session):
-        return "sessions", (event.customer_id, at)
-    return "purchases" if isinstance(event, Purchase) else "refunds", (event.customer_id, at, event.cents)
+def _keep_id(batch: Batch, event: Any) -> None:
+    """Add the key of the last event's id to the batch."""
+    key = event_key(event.type, batch.owner, event.event_id)
+    batch.answer["duplicates"] = 0
+    if isinstance(event, Redeemed):
+        batch.redemptions[-1] = batch.redemptions[-1]._replace(event_key=key)
+    else:
+        rows = _ROWS.get(event.type, "app_events")
+        batch.event_keys.append(EventKey(key, rows, len(getattr(batch, rows)) - 1))
 
 
 async def _written(request: Request, context: Context, batch: Batch) -> Taken:
