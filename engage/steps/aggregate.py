@@ -72,7 +72,7 @@ def activity(
     *,
     app_events: bool = True,
     favourite_items: bool = False,
-    refunded: bool = False,
+    refunded: bool = True,
 ) -> sa.Select[tuple[object, ...]]:
     """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 

@@ -52,6 +52,11 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             "invalid_amount": 0,
             "unknown_customer": 0,
             "registered_later": 0,
+            "refund_missing_timestamp": 0,
+            "refund_future_dated": 0,
+            "refund_missing_customer": 0,
+            "refund_invalid_amount": 0,
+            "refund_unknown_customer": 0,
         },
         "buckets": {"BOOST": 3, "REWARD": 1, "NONE": 1},
         "messages": {

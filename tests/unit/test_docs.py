@@ -158,7 +158,7 @@ def test_a_state_diagram_shows_every_state(heading: str, known: type[StrEnum]):
     [
         ("docs/operations.md", "Messages", {*MessageStatus, *SkipReason}),
         ("docs/operations.md", "The status of a campaign", set(StatusKey)),
-        ("docs/api.md", "Events", {"session", "purchase", *AppEventKind, "redeemed"}),
+        ("docs/api.md", "Events", {"session", "purchase", "refund", *AppEventKind, "redeemed"}),
         ("docs/api.md", "The HTTP service", set(ApiScope)),
     ],
 )
