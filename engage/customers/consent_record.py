@@ -78,11 +78,13 @@ def append_from(conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], *, as
     """
     conn.execute(sa.select(consent_chain.c.chain).order_by(consent_chain.c.chain).with_for_update())
     added = conn.execute(_append_all(changes, as_of).execution_options(preserve_rowcount=True)).rowcount
-    last = sa.select(consent_event.c.number, consent_event.c.hash).where(consent_event.c.chain == consent_chain.c.chain)
-    head = last.order_by(consent_event.c.number.desc()).limit(1).correlate(consent_chain).lateral("head")
+    chain = consent_chain.alias("locked")
+    rows = sa.select(consent_event.c.number, consent_event.c.hash).where(consent_event.c.chain == chain.c.chain)
+    last = rows.order_by(consent_event.c.number.desc()).limit(1).correlate(chain).lateral("last")
+    head = sa.select(chain.c.chain, last).join_from(chain, last, sa.true()).subquery("head")
     conn.execute(
         sa.update(consent_chain)
-        .where(head.c.number > consent_chain.c.length)
+        .where(consent_chain.c.chain == head.c.chain, consent_chain.c.length < head.c.number)
         .values(length=head.c.number, last_hash=head.c.hash)
     )
     return added

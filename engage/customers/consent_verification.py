@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from engage.customers.consent_record import SEALED, link, row_bytes, seal
+from engage.errors import BrokenRecord
 from engage.statuses import ConsentState
 from engage.storage.schema import consent_chain, consent_event
 
@@ -48,6 +49,23 @@ def verify(engine: sa.Engine) -> Verification:
     for chain, number, fault in sorted(places, reverse=True):
         first[chain] = Misfit(chain, number, fault)
     return Verification(events, sorted(first.values(), key=lambda misfit: misfit.chain))
+
+
+def require_whole(engine: sa.Engine) -> Verification:
+    """Verify the record.
+
+    Raises:
+        BrokenRecord: a row was changed or removed.
+    """
+    done = verify(engine)
+    if not done.misfits:
+        return done
+    first, *others = done.misfits
+    more = f" {len(others)} more {'chain does' if len(others) == 1 else 'chains do'} not fit." if others else ""
+    raise BrokenRecord(
+        f"The consent record was changed past Engage. {first}{more} Compare the table consent_event with a backup: "
+        "docs/consent.md says how."
+    )
 
 
 def _changed() -> sa.Select[int, int]:
