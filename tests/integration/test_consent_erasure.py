@@ -24,9 +24,7 @@ def dump(world):
     """Every row of every table as text, as pg_dump writes them; bytes also as the characters that they are."""
     found = []
     with world.engine.connect() as conn:
-        tables = (
-            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        )
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         for name in conn.exec_driver_sql(tables).scalars().all():
             found += [f"{name} {row}" for row in conn.exec_driver_sql(f"SELECT t::text FROM {name} t").scalars()]
     text = "\n".join(found)
@@ -44,10 +42,15 @@ def spellings(number):
 @pytest.fixture
 def forgotten(world):
     """A customer with every kind of row in the record, two phones, a message and a purchase; then forgotten."""
-    consent = {"consent_source": f"called from {NEW}", "consent_wording": "Yes, Augusta King agrees"}
     with world.engine.begin() as conn:
         for customer_id, number in ((17, OLD), (17, NEW), (18, NEW), (19, OTHER)):
-            given = Profile(name="Augusta King", phone=number, consent_at=world.now - HOUR, **consent)
+            given = Profile(
+                name="Augusta King",
+                phone=number,
+                consent_at=world.now - HOUR,
+                consent_source=f"called from {number}",
+                consent_wording="Yes, Augusta King agrees",
+            )
             profile.put(conn, customer_id, given, hash_key=KEY, as_of=world.now)
     for n, kind in enumerate((TextClass.REVOCATION, TextClass.START, TextClass.STOP, TextClass.START)):
         sms = InboundSms(f"SM-of-augusta-{n}", phone_hash(NEW, KEY), kind)
