@@ -9,8 +9,8 @@ Once an hour: create partitions for new events, delete data older than their ret
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
   themselves. It alerts the operators of each once, if two looks find it, and mails every alert that waits.
 
-- `verify_consent`, once a day in the hour after 3:00 UTC, computes the hashes of the consent record again. It fails, and
-  the operators get an alert, if a row was changed or removed past Engage.
+- `verify_consent`, once a day in the hour after 3:00 UTC, computes the hashes of the consent record again. If a row was
+  changed or removed past Engage, it fails, and the operators get an alert.
 
 What campaigns computed and sent stays. Extra and missed runs do no harm.
 """

@@ -150,5 +150,5 @@ def test_a_broken_consent_record_fails_at_once(maintenance, dag_bag, monkeypatch
     monkeypatch.setattr(Job, "engine", "the database")
     monkeypatch.setattr(Job, "clock", lambda job: AS_OF.replace(hour=3))
     monkeypatch.setattr(consent_verification, "verify", lambda engine: broken)
-    with maintenance(), pytest.raises(AirflowFailException, match="Chain 9, row 3: the row was changed. 1 more chain"):
+    with maintenance(), pytest.raises(AirflowFailException, match=r"Chain 9, row 3: the row was changed\. 1 more"):
         dag_bag.dags["engage_maintenance"].get_task("verify_consent").python_callable()
