@@ -9,6 +9,9 @@ Once an hour: create partitions for new events, delete data older than their ret
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
   themselves. It alerts the operators of each once, if two looks find it, and mails every alert that waits.
 
+- `verify_consent`, once a day in the hour after 3:00 UTC, computes the hashes of the consent record again. If a row was
+  changed or removed past Engage, it fails, and the operators get an alert.
+
 What campaigns computed and sent stays. Extra and missed runs do no harm.
 """
 
@@ -56,5 +59,17 @@ with DAG(
         found = watch(job.engine, job.lateness_settings(), as_of=now)
         return Watch.of(found, alert_outbox.unmailed(job.engine, as_of=now))
 
+    @job()
+    def verify_consent(job: Job):
+        """Once a day: find out whether a row of the consent record was changed or removed."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from engage.customers import consent_verification
+
+        if job.clock().hour != 3:
+            raise AirflowSkipException("The consent record is verified in the hour after 3:00 UTC.")
+        return consent_verification.require_whole(job.engine)
+
     maintain()
     watch()
+    verify_consent()

@@ -16,12 +16,14 @@ from engage.pages.render import html
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import customer_history, customer_overview, customer_search
+from engage.reports import consent_history, customer_history, customer_overview, customer_search
 from engage.reports.customer_history import InCampaign
 from engage.settings import Settings
 
 SHOWN = 26
 """Campaigns on the page: four years."""
+SHOWN_CHANGES = 20
+"""Changes of consent on the page, latest first."""
 _USUAL = {
     SPEND: "The dashed line: BOOST is below it.",
     SESSIONS: "The dashed line: REWARD is above it, unless the spend is low.",
@@ -45,6 +47,7 @@ def customer_page(
         overview = customer_overview.overview(conn, wanted, settings, as_of=as_of)
         campaigns = customer_history.history(conn, wanted, limit=SHOWN)
         messages = customer_overview.texts(conn, wanted, limit=SHOWN)
+        consent = consent_history.of_customer(conn, wanted, as_of)
     colours = tones(*(one.settings.segments.names for one in campaigns))
     return html(
         "customer.html",
@@ -53,6 +56,8 @@ def customer_page(
         overview=overview,
         campaigns=campaigns,
         messages=messages,
+        consent=consent.changes[-SHOWN_CHANGES:][::-1],
+        consent_words=consent_history,
         why=_why,
         tones=colours,
         legend=[(name, tone) for name, tone in colours.items() if any(name == one.bucket for one in campaigns)],

@@ -24,6 +24,7 @@ every_task = pytest.mark.parametrize(
         *(("customer_engagement", task_id) for task_id in TASKS),
         ("engage_maintenance", "maintain"),
         ("engage_maintenance", "watch"),
+        ("engage_maintenance", "verify_consent"),
     ],
 )
 
@@ -70,7 +71,7 @@ def test_other_dags_can_follow_what_message_did_and_nothing_else(dag_bag, serial
 
 def test_maintenance_is_two_tasks_an_hour(dag_bag):
     dag = dag_bag.dags["engage_maintenance"]
-    assert set(dag.task_ids) == {"maintain", "watch"}
+    assert set(dag.task_ids) == {"maintain", "watch", "verify_consent"}
     assert dag.schedule == "@hourly"
     assert dict(dag.params.dump()) == {}
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import engage_steps
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import set_current_context
 from engage_steps import Job, job
 
@@ -119,3 +119,36 @@ def test_the_watch_needs_one_variable_only(watched, monkeypatch, stored, days):
 def test_the_watch_takes_the_default_for_a_wrong_variable(watched, monkeypatch):
     variables(monkeypatch, {"engage_send_within_days": "soon"})
     assert watched()[1].send_within_days == 7
+
+
+def test_the_consent_record_is_verified_once_a_day(maintenance, dag_bag, monkeypatch):
+    from engage.customers import consent_verification
+    from engage.customers.consent_verification import Verification
+
+    verified = []
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(
+        consent_verification, "require_whole", lambda engine: verified.append(engine) or Verification(7, [])
+    )
+    task = dag_bag.dags["engage_maintenance"].get_task("verify_consent")
+    for hour in range(24):
+        monkeypatch.setattr(Job, "clock", lambda job, hour=hour: AS_OF.replace(hour=hour))
+        with maintenance():
+            if hour == 3:
+                assert task.python_callable() == {"events": 7, "misfits": []}
+            else:
+                with pytest.raises(AirflowSkipException):
+                    task.python_callable()
+    assert verified == ["the database"]
+
+
+def test_a_broken_consent_record_fails_at_once(maintenance, dag_bag, monkeypatch):
+    from engage.customers import consent_verification
+    from engage.customers.consent_verification import Misfit, Verification
+
+    broken = Verification(7, [Misfit(9, 3, "the row was changed"), Misfit(11, 1, "the row is missing")])
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: AS_OF.replace(hour=3))
+    monkeypatch.setattr(consent_verification, "verify", lambda engine: broken)
+    with maintenance(), pytest.raises(AirflowFailException, match=r"Chain 9, row 3: the row was changed\. 1 more"):
+        dag_bag.dags["engage_maintenance"].get_task("verify_consent").python_callable()

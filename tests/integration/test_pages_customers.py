@@ -1,17 +1,26 @@
 """The page about one customer."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
+from engage.customers import profile, replies
+from engage.customers.profile import Profile
+from engage.customers.replies import InboundSms
 from engage.errors import InputError, NoSuchCustomer
 from engage.pages import customer_page
 from engage.pages.viewer import Viewer
 from engage.reports import customer_history, customer_search
 from engage.settings import Settings, validate
-from tests.integration.conftest import NOW
+from engage.statuses import ConsentSource
+from engage.texts.phone import phone_hash
+from tests.integration.conftest import KEY, NOW
 from tests.integration.test_pages_campaigns import EVIL, assert_inert, text_of
+from tests.phones import fictional_phone
 
 VIEWER = Viewer()
+HOUR = timedelta(hours=1)
 
 
 def page_of(world, wanted, viewer=VIEWER, **settings):
@@ -269,3 +278,26 @@ def test_an_index_fits_the_search(known, query, index):
         conn.execute(sa.text("SET LOCAL enable_seqscan = off"))
         text = str(query.compile(conn, compile_kwargs={"literal_binds": True}))
         assert index in " ".join(conn.exec_driver_sql(f"EXPLAIN {text}").scalars())
+
+
+def test_it_has_the_changes_of_consent_latest_first(world):
+    given = Profile(
+        phone=fictional_phone(0), consent_at=NOW - HOUR, consent_source="app settings", consent_wording="Yes & often"
+    )
+    with world.engine.begin() as conn:
+        profile.put(conn, 1, given, hash_key=KEY, as_of=NOW, actor="key app")
+        profile.opt_out(conn, 1, as_of=NOW + HOUR, source=ConsentSource.OPERATOR, actor="ada", evidence=EVIL)
+    page = customer_page.customer_page(world.engine, VIEWER, "1", Settings(), as_of=NOW + HOUR)
+    text = text_of(page)
+    opted_out = text.index("10 Nov 2026, 10:00:00 UTC · operator, ada")
+    assert "“Yes & often” 10 Nov 2026, 08:00:00 UTC · app, key app known since 10 Nov 2026, 09:00:00 UTC" in text
+    assert text.index("Consent on record Opted out") < opted_out < text.index("Consent given · app settings")
+    assert_inert(page)
+    replies.receive(world.engine, InboundSms("SM1", phone_hash(fictional_phone(0), KEY), "stop"), as_of=NOW + HOUR)
+    assert "Texts to the phone stopped · text SM1" in text_of(
+        customer_page.customer_page(world.engine, VIEWER, "1", Settings(), as_of=NOW + HOUR)
+    )
+
+
+def test_without_a_change_of_consent_it_says_so(world):
+    assert "Consent on record No change yet." in text_of(page_of(world, str(world.customer())))
