@@ -12,10 +12,9 @@ from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
 from engage.errors import NotReady
-from engage.pages import flow_svg, segment_tones
+from engage.pages import flow_svg, segment_texts, segment_tones
 from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
-from engage.pages.segment_texts import text_of
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports import holdout_reach, segment_preview
@@ -52,12 +51,9 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         found = segment_preview.preview(conn, window, draft.settings)
         is_old = segment_preview.is_of_earlier_version(conn, window)
         reaches = reach(conn, window, found.all)
-        read = {
-            name: text_of(conn, window, draft.settings, name, found.examples.get(name, ()))
-            for name in draft.settings.texted
-        }
+        shown = {name: found.examples.get(name, ()) for name in draft.settings.texted}
+        previews = {name: text for name, text in _read(conn, viewer, window, draft, shown).items() if text.strip()}
     counted = _counted(found)
-    previews = {name: html("segment_text.html", text=text) for name, text in read.items() if text}
     return html(
         "segments.html",
         viewer=viewer,
@@ -133,17 +129,29 @@ def texted(
 
 def read_texts(
     engine: sa.Engine,
+    viewer: Viewer,
     editor: Editor,
     window: Window,
     changes: Collection[Change],
+    *,
     customers: Mapping[str, Collection[int]],
 ) -> dict[str, str]:
     """What a few customers would read, as HTML by segment. ``customers``: their ids by segment of the draft."""
     with engine.begin() as conn:
         draft = _draft(conn, window, editor, changes)
-        found = {name: text_of(conn, window, draft.settings, name, ids) for name, ids in customers.items()}
+        return _read(conn, viewer, window, draft, customers)
+
+
+def _read(
+    conn: sa.Connection, viewer: Viewer, window: Window, draft: Draft, customers: Mapping[str, Collection[int]]
+) -> dict[str, str]:
+    found = segment_texts.texts_of(conn, window, draft.settings, customers)
     return {
-        name: html("segment_text.html", text=text if message_name(name) not in draft.wrong else None)
+        name: html(
+            "segment_text.html",
+            text=text if message_name(name) not in draft.wrong else None,
+            sends=viewer.may_set_segments,
+        )
         for name, text in found.items()
     }
 

@@ -107,9 +107,15 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert "BOOST" in segments_page.segments_page(pages, viewer, editor, sent.window)
     assert segments_page.counts(pages, editor, sent.window, draft)["may_save"]
     assert "BOOST" in segments_page.texted(pages, editor, sent.window, draft, sent.now)["by_segment"]
-    assert "STOP" in segments_page.read_texts(pages, editor, sent.window, draft, {"BOOST": [1]})["BOOST"]
+    assert (
+        "STOP"
+        in segments_page.read_texts(pages, Viewer(), editor, sent.window, draft, customers={"BOOST": [1]})["BOOST"]
+    )
     named = [Change("message_boost", "{{ favourite_item }}? Reply STOP to opt out.", None)]
-    assert "your favourite" in segments_page.read_texts(pages, editor, sent.window, named, {"BOOST": [1]})["BOOST"]
+    assert (
+        "your favourite"
+        in segments_page.read_texts(pages, Viewer(), editor, sent.window, named, customers={"BOOST": [1]})["BOOST"]
+    )
     assert "BOOST" in customer_page(pages, Viewer(), "1", Settings(), as_of=sent.now)
     assert results(pages, "1", full_phone=False) == (1, "")
     assert results(pages, "0001", full_phone=False) == (1, "")

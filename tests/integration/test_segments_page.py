@@ -121,7 +121,7 @@ def test_texts_and_names_are_inert(world):
     editor = Editor({"message_boost": f"Hi {{{{ name }}}} {EVIL}"}, Settings.model_fields, Settings.model_fields)
     page = shown(world, editor=editor)
     assert_inert(page)
-    [html] = pages.read_texts(world.engine, editor, world.window, [], {"BOOST": [1]}).values()
+    [html] = pages.read_texts(world.engine, Viewer(), editor, world.window, [], customers={"BOOST": [1]}).values()
     assert {tag for tag, _ in Tags(html).tags} <= {"div", "p", "button", "a", "span", "mark"}
 
 
@@ -326,7 +326,7 @@ def test_three_customers_read_the_drafts_text(world):
         world.purchase(one, 12_50)
     world.computed()
     values = changed(message_boost="Hi {{ first_name }} – come back")
-    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": ids}).values()
+    [page] = pages.read_texts(world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids}).values()
     text = text_of(page)
     assert "Hi Ada – come back" in text
     assert "Hi Kofi – come back" in text
@@ -345,20 +345,56 @@ def test_a_favourite_is_read_although_no_text_of_then_named_it(world):
     world.execute(sa.text("INSERT INTO item VALUES ('taco', 'Fish taco')"))
     world.computed()
     values = changed(message_boost="Try {{ favourite_item }} again. Reply STOP.")
-    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": [ada, kofi]}).values()
+    [page] = pages.read_texts(
+        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": [ada, kofi]}
+    ).values()
     assert "Try Fish taco again." in text_of(page)
     assert "Try your favourite again." in text_of(page)
 
 
 def test_a_text_that_cannot_be_read_has_no_preview(seeded):
     values = changed(message_boost="Hi {{ nobody }}")
-    assert pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": [1]}) == {"BOOST": ""}
+    assert pages.read_texts(seeded.engine, Viewer(), EDITOR, seeded.window, values, customers={"BOOST": [1]}) == {
+        "BOOST": ""
+    }
 
 
 def test_a_segment_without_customers_shows_made_up_ones(seeded):
     values = changed(low_spend_threshold="0")
-    [page] = pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": []}).values()
+    [page] = pages.read_texts(seeded.engine, Viewer(), EDITOR, seeded.window, values, customers={"BOOST": []}).values()
     assert "A made-up customer" in text_of(page)
+
+
+def test_three_customers_of_each_language_are_shown(world):
+    names = ["Ada", "Ben", "Cy", "Dan", "Luis", "Eva", "Ana"]
+    ids = [world.customer(name=name, locale="es-MX" if n > 3 else "en-GB") for n, name in enumerate(names)]
+    world.purchase(ids[0], 12_50)
+    world.computed()
+    values = changed(
+        message_boost="Hi {{ first_name }}. Reply STOP.",
+        messages=json.dumps({"BOOST": {"es": "Hola {{ first_name }}. Responde STOP.", "fr": "Salut {{ first_name }}"}}),
+    )
+    [page] = pages.read_texts(
+        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids[:3]}
+    ).values()
+    text = text_of(page)
+    assert text.startswith("All others Ada Ben Cy In es Luis Eva Ana In fr Ada Ben Cy ")
+    counts = {words: text.count(words) for words in ("Hi Ada.", "Hi Cy.", "Hola Luis.", "Hola Ana.", "Hi Luis.")}
+    assert counts == {"Hi Ada.": 1, "Hi Cy.": 1, "Hola Luis.": 1, "Hola Ana.": 1, "Hi Luis.": 0}
+    assert "Salut Ada Reply STOP to opt out." in text
+    assert "No customer of the segment reads fr, so this one stands in." in text
+    keys = [attributes["data-example"] for _, attributes in Tags(page).tags if "data-example" in attributes]
+    assert keys == ["1", "2", "3", "5", "6", "7", "1 in fr", "2 in fr", "3 in fr"]
+
+
+def test_only_a_user_who_may_set_the_texts_may_send_them(world):
+    ids = [world.customer(name="Ada")]
+    world.purchase(ids[0], 12_50)
+    world.computed()
+    for may in (True, False):
+        viewer = Viewer(may_set_segments=may)
+        [page] = pages.read_texts(world.engine, viewer, EDITOR, world.window, [], customers={"BOOST": ids}).values()
+        assert ("Send to me…" in page) is may
 
 
 # --- Variables that are wrong
