@@ -10,6 +10,7 @@ from engage.storage.schema.customers import NAME_WORDS, REVERSED_PHONE, customer
 from engage.storage.schema.events import EVENT_TIMES, LOG_TIMES, app_event, app_session, intake_batch, item, purchase
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
+from engage.storage.schema.test_sends import test_send
 
 RESULTS = (customer_activity, customer_bucket, message)
 """The tables of campaigns, each with a partition per window."""
@@ -38,4 +39,5 @@ __all__ = [
     "offer_code",
     "purchase",
     "suppression",
+    "test_send",
 ]
