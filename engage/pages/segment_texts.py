@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from engage import parsing
 from engage.reports.segment_readers import Reader, Reading, by_language, languages_of, read_by
 from engage.settings import Settings
 from engage.settings.text_variants import ByVariant
@@ -55,10 +56,6 @@ class SegmentText:
         """SMS segments of the longest text, with a longish name."""
         return self.settings.typical_segments(self.segment)
 
-    def example(self, key: str) -> Example | None:
-        """The example with this key."""
-        return next((one for found in self.examples.values() for one in found if one.key == key), None)
-
 
 def texts_of(
     conn: sa.Connection, window: Window, settings: Settings, customers: Mapping[str, Collection[int]]
@@ -105,6 +102,24 @@ def _examples(
 
 def _name(reader: Reader) -> str:
     return reader.name or f"Customer {reader.customer_id}"
+
+
+def reading_of(
+    conn: sa.Connection, window: Window, settings: Settings, *, segment: str, key: str, variant: str
+) -> Reading | None:
+    """One of a segment's texts as the example with this key reads it; None if there is no such text or example."""
+    if segment not in settings.texted or variant not in settings.variants(segment):
+        return None
+    texts = settings.by_variant(segment)
+    own, _, language = key.partition(" in ")
+    if language not in languages_of(texts):
+        return None
+    if own.isdecimal():
+        read = read_by(conn, window, texts, [parsing.customer_id(own)], language=language or None)
+        found = read[0].texts if read else ()
+    else:
+        found = next((one.texts for one in _made_up(texts, language) if one.name == own), ())
+    return next((one for one in found if one.variant == variant), None)
 
 
 def _made_up(texts: ByVariant, language: str) -> tuple[Example, ...]:

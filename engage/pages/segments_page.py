@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
-from engage.errors import NotReady
+from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, segment_texts, segment_tones
 from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
@@ -21,12 +21,14 @@ from engage.reports import holdout_reach, segment_preview
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
+from engage.reports.segment_readers import Reading
 from engage.reports.segment_recipients import recipients
 from engage.segments import FIELDS, Unit
 from engage.segments.warnings import warnings
 from engage.segments.words import HOLDS, phrase
-from engage.settings import PREFIX, Change, label, message_name, texts
+from engage.settings import PREFIX, Change, Settings, label, message_name, texts
 from engage.storage import connection
+from engage.texts import phone
 from engage.window import Window
 
 SHOWN = 26
@@ -67,6 +69,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
         draft=draft,
         settings=draft.settings,
+        test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
         is_old=is_old,
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
@@ -150,10 +153,35 @@ def _read(
         name: html(
             "segment_text.html",
             text=text if message_name(name) not in draft.wrong else None,
-            sends=viewer.may_set_segments,
+            sends=viewer.may_send_test,
         )
         for name, text in found.items()
     }
+
+
+def text_to_try(
+    engine: sa.Engine,
+    editor: Editor,
+    window: Window,
+    changes: Collection[Change],
+    *,
+    segment: str,
+    example: str,
+    variant: str,
+) -> tuple[Reading, Settings]:
+    """A text of a user's draft as an example of the page shows it, and the draft's settings.
+
+    Raises:
+        InputError: the draft holds a mistake, or has no such text or example.
+    """
+    with engine.begin() as conn:
+        draft = _draft(conn, window, editor, changes)
+        if draft.wrong:
+            raise InputError(" ".join(draft.wrong.values()))
+        found = segment_texts.reading_of(conn, window, draft.settings, segment=segment, key=example, variant=variant)
+    if found is None:
+        raise InputError(f"Segment {segment[:40]} has no such text any more. Reload the page.")
+    return found, draft.settings
 
 
 def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collection[Change] = ()) -> Draft:

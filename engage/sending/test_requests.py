@@ -48,6 +48,15 @@ class TextToTry:
 
 
 @dataclass(frozen=True)
+class OutcomeOfTest:
+    """What became of a test message, for Airflow's log. ``note``: why it was not sent."""
+
+    status: str
+    provider: str
+    note: str
+
+
+@dataclass(frozen=True)
 class SentTest:
     """A test message and where it is on its way."""
 
@@ -64,6 +73,30 @@ class SentTest:
     provider: str | None
     provider_message_id: str | None
     error: str | None
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether its outcome is still open."""
+        return self.status in {SendTestStatus.WAITING, SendTestStatus.SENDING}
+
+    @property
+    def summary(self) -> OutcomeOfTest:
+        """What a task returns of it."""
+        return OutcomeOfTest(str(self.status), self.provider or "", self.error or "")
+
+    @property
+    def sentence(self) -> str:
+        """Where it is, in words."""
+        name = (self.provider or "").title()
+        through = "the sandbox, which sends no real text" if name == "Sandbox" else name
+        return {
+            SendTestStatus.WAITING: f"The test message to {self.to} waits for its run.",
+            SendTestStatus.SENDING: f"The test message to {self.to} is on its way.",
+            SendTestStatus.ACCEPTED: f"The test message to {self.to} was accepted by {through}.",
+            SendTestStatus.FAILED: f"The test message to {self.to} was not sent: {self.error}.",
+            SendTestStatus.UNKNOWN: f"It is not known whether the test message to {self.to} went out: {self.error}.",
+            SendTestStatus.REFUSED: f"The test message to {self.to} was not sent: {self.error}.",
+        }[self.status].replace("..", ".")
 
 
 def request(
@@ -136,11 +169,15 @@ def find(conn: sa.Connection, test_send_id: UUID, *, as_of: datetime) -> SentTes
     return None if row is None else _of(row, as_of)
 
 
-def latest(conn: sa.Connection, *, limit: int, as_of: datetime, before: datetime | None = None) -> list[SentTest]:
-    """The newest test messages, of those requested at ``before`` or earlier."""
+def latest(
+    conn: sa.Connection, *, limit: int, as_of: datetime, before: datetime | None = None, by: str | None = None
+) -> list[SentTest]:
+    """The newest test messages, of those requested at ``before`` or earlier, and by one user or all."""
     query = _columns().order_by(test_send.c.requested_at.desc(), test_send.c.test_send_id).limit(limit)
     if before is not None:
         query = query.where(test_send.c.requested_at <= before)
+    if by is not None:
+        query = query.where(test_send.c.requested_by == by)
     return [_of(row, as_of) for row in conn.execute(query)]
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from engage.customers import suppression
-from engage.errors import EngageError
+from engage.errors import EngageError, NoSuchMessage
 from engage.sending.providers import Outcome, OutgoingSms, Reply, SmsProvider
 from engage.sending.test_requests import EXPIRED, EXPIRES_AFTER, LOST, SentTest, find
 from engage.settings import Settings
@@ -47,10 +47,13 @@ def send(
     settings: Settings,
     hash_key: bytes,
     clock: Callable[[], datetime],
-) -> SentTest | None:
-    """Hand a test message to the provider that ``settings`` name, at most once; None if there is none with this id.
+) -> SentTest:
+    """Hand a test message to the provider that ``settings`` name, at most once; returns what became of it.
 
     A phone that has opted out gets none. A message that an earlier process has claimed is not handed over again.
+
+    Raises:
+        NoSuchMessage: there is none with this id.
     """
     with engine.begin() as conn:
         claimed = _claim(conn, test_send_id, provider_named, settings, hash_key=hash_key, now=clock())
@@ -59,7 +62,10 @@ def send(
         with engine.begin() as conn:
             _settle(conn, test_send_id, clock(), **changes)
     with engine.connect() as conn:
-        return find(conn, test_send_id, as_of=clock())
+        found = find(conn, test_send_id, as_of=clock())
+    if found is None:
+        raise NoSuchMessage(f"There is no test message with the id {test_send_id}. The page Segments makes one.")
+    return found
 
 
 def _claim(

@@ -392,7 +392,7 @@ def test_only_a_user_who_may_set_the_texts_may_send_them(world):
     world.purchase(ids[0], 12_50)
     world.computed()
     for may in (True, False):
-        viewer = Viewer(may_set_segments=may)
+        viewer = Viewer(may_set_segments=may, may_trigger=True)
         [page] = pages.read_texts(world.engine, viewer, EDITOR, world.window, [], customers={"BOOST": ids}).values()
         assert ("Send to me…" in page) is may
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.customers import erasure, suppression
-from engage.errors import InputError
+from engage.errors import InputError, NoSuchMessage
 from engage.maintenance import maintain
 from engage.sending import test_requests as requests
 from engage.sending import test_sends as sends
@@ -110,8 +110,9 @@ def test_one_that_an_earlier_process_has_claimed_is_not_sent_again(world, double
     assert double.posts == []
 
 
-def test_an_id_without_a_request_is_none(world, double):
-    assert sent(world, double, 9) is None
+def test_an_id_without_a_request_is_an_error(world, double):
+    with pytest.raises(NoSuchMessage, match="There is no test message with the id"):
+        sent(world, double, 9)
 
 
 @pytest.mark.parametrize(
