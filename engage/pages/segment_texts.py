@@ -65,7 +65,8 @@ def texts_of(
     ``customers``: ids by segment. For a segment with texts in several languages, others are looked for in each.
     """
     texted = [name for name, ids in customers.items() if name in settings.texted and ids]
-    readers = by_language(conn, window, settings, texted)
+    several = [name for name in texted if len(languages_of(settings.by_variant(name))) > 1]
+    readers = by_language(conn, window, settings, several)  # of any other segment, any customers will do
     return {
         name: _text_of(conn, window, settings, name, readers.get(name) or {"": ids})
         if name in settings.texted

@@ -103,14 +103,11 @@ def languages_of(texts: ByVariant) -> tuple[str, ...]:
 
 
 def by_language(
-    conn: sa.Connection, window: Window, draft: Settings, segments: Collection[str]
+    conn: sa.Connection, window: Window, draft: Settings, segments: Collection[str], *, most: int = SHOWN
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Up to ``SHOWN`` customers of each of the segments, by the language that they read.
-
-    A segment with texts in one language is left out: any of its customers will do.
-    """
-    several = {name: tags for name in segments if len(tags := languages_of(draft.by_variant(name))) > 1}
-    if not several:
+    """Up to ``most`` customers of each of the segments with a text, by the language that they read."""
+    tags = {name: languages_of(draft.by_variant(name)) for name in segments}
+    if not tags:
         return {}
     rows = partitions.of(customer_activity, window)
     placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery()
@@ -123,14 +120,14 @@ def by_language(
             sa.func.max(customer.c.customer_id).label("last"),
         )
         .join(customer, theirs)
-        .where(placed.c.segment == sa.any_(sa.literal(list(several), ARRAY(sa.Text))))
+        .where(placed.c.segment == sa.any_(sa.literal(list(tags), ARRAY(sa.Text))))
         .group_by(placed.c.segment, customer.c.locale, placed.c.customer_id % _SHARES)
     )
-    found: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in several}
+    found: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in tags}
     for row in conn.execute(query):
-        language = languages.language(dict.fromkeys(several[row.segment]), row.locale)
+        language = languages.language(dict.fromkeys(tags[row.segment]), row.locale)
         found[row.segment][language] |= {row.first, row.last}
     return {
-        name: {language: tuple(sorted(ids)[:SHOWN]) for language, ids in readers.items()}
+        name: {language: tuple(sorted(ids)[:most]) for language, ids in readers.items()}
         for name, readers in found.items()
     }
