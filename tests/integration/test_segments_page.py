@@ -365,38 +365,6 @@ def test_a_segment_without_customers_shows_made_up_ones(seeded):
     assert "A made-up customer" in text_of(page)
 
 
-def test_three_customers_of_each_language_are_shown(world):
-    names = ["Ada", "Ben", "Cy", "Dan", "Luis", "Eva", "Ana"]
-    ids = [world.customer(name=name, locale="es-MX" if n > 3 else "en-GB") for n, name in enumerate(names)]
-    world.purchase(ids[0], 12_50)
-    world.computed()
-    values = changed(
-        message_boost="Hi {{ first_name }}. Reply STOP.",
-        messages=json.dumps({"BOOST": {"es": "Hola {{ first_name }}. Responde STOP.", "fr": "Salut {{ first_name }}"}}),
-    )
-    [page] = pages.read_texts(
-        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids[:3]}
-    ).values()
-    text = text_of(page)
-    assert text.startswith("All others Ada Ben Cy In es Luis Eva Ana In fr Ada Ben Cy ")
-    counts = {words: text.count(words) for words in ("Hi Ada.", "Hi Cy.", "Hola Luis.", "Hola Ana.", "Hi Luis.")}
-    assert counts == {"Hi Ada.": 1, "Hi Cy.": 1, "Hola Luis.": 1, "Hola Ana.": 1, "Hi Luis.": 0}
-    assert "Salut Ada Reply STOP to opt out." in text
-    assert "No customer of the segment reads fr, so this one stands in." in text
-    keys = [attributes["data-example"] for _, attributes in Tags(page).tags if "data-example" in attributes]
-    assert keys == ["1", "2", "3", "5", "6", "7", "1 in fr", "2 in fr", "3 in fr"]
-
-
-def test_only_a_user_who_may_set_the_texts_may_send_them(world):
-    ids = [world.customer(name="Ada")]
-    world.purchase(ids[0], 12_50)
-    world.computed()
-    for may in (True, False):
-        viewer = Viewer(may_set_segments=may, may_trigger=True)
-        [page] = pages.read_texts(world.engine, viewer, EDITOR, world.window, [], customers={"BOOST": ids}).values()
-        assert ("Send to me…" in page) is may
-
-
 # --- Variables that are wrong
 
 
