@@ -174,7 +174,7 @@ def _tasks(world: World, windows: list[Window]) -> dict[str, Callable[[], object
         "messages, 20 of a million": lambda: messages_page(engine, viewer, before, Filters(MessageStatus.UNKNOWN)),
         "message": lambda: message_page(engine, viewer, before, 4711),
         "settings": lambda: settings_page(engine, viewer, editor),
-        "activity": lambda: activity_page(engine, viewer, Wanted(), None),
+        "activity": lambda: activity_page(engine, viewer, Wanted(), None, as_of=as_of),
         "segments": lambda: segments_page.segments_page(engine, viewer, editor, before),
         "segments, counts": lambda: segments_page.counts(engine, editor, before, TRIED),
         "segments, may be texted": lambda: segments_page.texted(engine, editor, before, TRIED, as_of),

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 DAG_ID = "customer_engagement"
 """The DAG whose runs are about a campaign."""
+TEST_DAG_ID = "engage_test_send"
+"""The DAG whose runs send a test message each."""
 
 
 def run_path(run_id: str, dag_id: str = DAG_ID) -> str:

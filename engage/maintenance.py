@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
-from engage.statuses import CampaignStatus, TextClass
+from engage.statuses import CampaignStatus, SendTestStatus, TextClass
 from engage.storage import event_ids, partitions, schema
-from engage.storage.schema import LOG_TIMES, alert, event_id, inbound_sms, intake_batch
+from engage.storage.schema import LOG_TIMES, alert, event_id, inbound_sms, intake_batch, test_send
 from engage.window import ANCHOR, LENGTH, Window
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,10 @@ KEEP_TEXTS = timedelta(days=90)
 """Retention of inbound texts. A start is kept for ever: repeated after a deletion, it would end a later stop."""
 KEEP_ALERTS = timedelta(days=90)
 """Retention of alerts after their mail. An alert that was never mailed has expired long before."""
+KEEP_TEST_SENDS = timedelta(days=90)
+"""Retention of test messages."""
+WAITING_TEST_SENDS = timedelta(hours=1)
+"""How long the number and the text of a test message may wait to be sent. It has expired long before."""
 BATCH = 10_000
 """Rows deleted in one transaction, so that no lock is held for long."""
 
@@ -43,6 +47,7 @@ class MaintenanceSummary:
     dropped: list[str]
     late_events: int
     kept: list[str]
+    test_messages: int = 0
 
 
 def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> MaintenanceSummary:
@@ -57,13 +62,21 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != TextClass.START)
     texts = _delete(engine, inbound_sms, old_texts)
     alerts = _delete(engine, alert, sa.func.coalesce(alert.c.mailed_at, alert.c.raised_at) < as_of - KEEP_ALERTS)
+    tests = _delete(engine, test_send, _over(as_of))
     with engine.connect() as conn:
         old = {window for table in LOG_TIMES for window in partitions.windows_of(conn, table) if window < oldest}
     dropped = {window for window in sorted(old) if _drop(engine, window, as_of)}
     late = sum(_delete(engine, rows, _late(rows, time, oldest)) for rows, time in _defaults())
     kept = (old - dropped) | _in_default(engine, oldest)
     _warn(kept)
-    return MaintenanceSummary(keys, ids, texts, alerts, _starts(dropped), late, _starts(kept))
+    return MaintenanceSummary(keys, ids, texts, alerts, _starts(dropped), late, _starts(kept), tests)
+
+
+def _over(as_of: datetime) -> sa.ColumnElement[bool]:
+    """Whether a test message is past its retention, or waits without a process that takes it."""
+    waits = test_send.c.status == SendTestStatus.WAITING
+    unsent = sa.and_(waits, test_send.c.requested_at < as_of - WAITING_TEST_SENDS)
+    return sa.or_(test_send.c.requested_at < as_of - KEEP_TEST_SENDS, unsent)
 
 
 def _delete(engine: sa.Engine, table: sa.Table, old: sa.ColumnElement[bool]) -> int:

@@ -142,6 +142,19 @@ class ProviderFact(StrEnum):
     TEXT_TOO_LONG = auto()
 
 
+class SendTestStatus(StrEnum):
+    """Where a test message is on its way."""
+
+    WAITING = auto()
+    SENDING = auto()
+    ACCEPTED = auto()
+    FAILED = auto()
+    UNKNOWN = auto()
+    """The process ended before the provider's answer. It is not sent again."""
+    REFUSED = auto()
+    """Engage did not hand it over: the phone has opted out, or is no longer on the list."""
+
+
 class SuppressionReason(StrEnum):
     """Why a phone gets no texts. ``REVOCATION`` is a stop in other words than a keyword."""
 

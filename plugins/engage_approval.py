@@ -104,11 +104,13 @@ def body(asked: Question, report: str) -> str:
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (_text_to(name, asked) for name in asked.texts)
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
+    unread = [f"No customer on the list reads the text {name}." for name in asked.unread]
     return "\n\n".join(
         (
             f"Messages: {waiting}; at most {asked.segments:,} SMS segments. Not on the list: {skipped}.",
             *found,
             *texts,
+            *unread,
             f"[The campaign's report]({report})",
             "*Approve* sends exactly this list, less customers who may no longer be texted by then. *Reject*, or no "
             f"answer within {asked.hours} hours, sends no message. The campaign is then open again, and the next run "
@@ -118,8 +120,9 @@ def body(asked: Question, report: str) -> str:
 
 
 def _text_to(name: str, asked: Question) -> str:
-    """A segment's text, and what the approver should know of it. Both are code, as a warning quotes the text."""
-    text = f"{name} reads:\n\n{_as_code(asked.texts[name])}"
+    """A text as a recipient reads it, and what the approver should know of it. Both are code: a warning quotes it."""
+    reader = f", customer {asked.readers[name]} for example," if name in asked.readers else ""
+    text = f"{name}{reader} reads:\n\n{_as_code(asked.texts[name])}"
     warnings = "\n".join(asked.warnings.get(name, ()))
     return f"{text}\n\nCheck this text before you answer:\n\n{_as_code(warnings)}" if warnings else text
 

@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import engage_alerts
 import engage_links
 from airflow.sdk import Asset, BaseOperatorLink, Variable, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
 
 from engage.airflow_names import DAG_ID
 from engage.errors import EngageError, NoCustomers, NotReady, RunError, WindowError
@@ -56,9 +61,10 @@ class AnotherRunAtWork(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """What every task has: the time, the database, the settings."""
+    """What every task has: the time, the run's parameters, the database, the settings, the provider."""
 
     as_of: datetime
+    params: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asset_extra(self) -> dict[str, str]:
@@ -96,6 +102,42 @@ class Job:
 
         return settings.for_lateness(_variable_reader())
 
+    @property
+    def hash_key(self) -> bytes:
+        from engage.texts import phone
+
+        return phone.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
+
+    def provider_named(self, name: str) -> SmsProvider:
+        """The provider of a name, with the account of Airflow's connection."""
+        from engage.sending import providers
+
+        return providers.provider(name, self._sms_account)
+
+    def provider_or_reason(self, name: str) -> SmsProvider:
+        """As ``provider_named``, for a user who waits for an answer.
+
+        Raises:
+            RunError: Airflow has no connection with an account, in words for that user.
+        """
+        try:
+            return self.provider_named(name)
+        except AirflowNotFoundException:
+            raise RunError(
+                f"Airflow has no connection {SMS_CONNECTION}, which names the account at the provider. Add it under "
+                "Admin, Connections."
+            ) from None
+
+    @staticmethod
+    def _sms_account() -> Account:
+        from airflow.sdk import BaseHook
+
+        from engage.sending.providers import Account
+
+        connection = BaseHook.get_connection(SMS_CONNECTION)
+        api = os.environ.get("ENGAGE_SMS_API")
+        return Account.from_parts(connection.login, connection.password, connection.extra_dejson, api=api)
+
 
 @dataclass(frozen=True)
 class Run(Job):
@@ -110,12 +152,6 @@ class Run(Job):
     @property
     def asset_extra(self) -> dict[str, str]:
         return {"window_start": self.window.start.isoformat(), "window_end": self.window.end.isoformat()}
-
-    @property
-    def hash_key(self) -> bytes:
-        from engage.texts import phone
-
-        return phone.hash_key(os.environ.get("ENGAGE_HASH_KEY"))
 
     @property
     def options(self) -> RunOptions:
@@ -155,26 +191,12 @@ class Run(Job):
     @property
     def sending_context(self) -> SendingContext:
         """What sending needs: the clock, the provider with its account, the Variables as they are at the time."""
-        from engage.sending import providers
         from engage.sending.sender import SendingContext
-
-        def provider_named(name: str) -> SmsProvider:
-            return providers.provider(name, self._sms_account)
 
         def now() -> datetime:
             return self.clock()
 
-        return SendingContext(now, provider_named, self.settings)
-
-    @staticmethod
-    def _sms_account() -> Account:
-        from airflow.sdk import BaseHook
-
-        from engage.sending.providers import Account
-
-        connection = BaseHook.get_connection(SMS_CONNECTION)
-        api = os.environ.get("ENGAGE_SMS_API")
-        return Account.from_parts(connection.login, connection.password, connection.extra_dejson, api=api)
+        return SendingContext(now, self.provider_named, self.settings)
 
 
 def _variable_reader() -> Callable[[str], str | None]:
@@ -285,8 +307,8 @@ def with_report_button(called: Any) -> Any:
 
 
 def _current_job() -> Job:
-    _current_context()
-    return Job(as_of=datetime.now(UTC))
+    params = dict(_current_context()["params"])
+    return Job(as_of=datetime.now(UTC), params=params)
 
 
 def current_run() -> Run:

@@ -15,6 +15,7 @@ import engage_web_messages
 import engage_web_segments
 import engage_web_settings
 import engage_web_shell
+import engage_web_test_sends
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI
 
@@ -28,6 +29,7 @@ PAGES = (
     engage_web_messages,
     engage_web_customers,
     engage_web_segments,
+    engage_web_test_sends,
     engage_web_settings,
     engage_web_activity,
 )

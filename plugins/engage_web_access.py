@@ -58,6 +58,11 @@ def _requires_edit_connection(user: GetUserDep) -> None:
         raise HTTPException(HTTPStatus.FORBIDDEN, f"Only users who may edit the connection {CONNECTION} may do this.")
 
 
+def _requires_set_segments(user: GetUserDep) -> None:
+    if not _may_set_segments(user):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Only users who may edit the Variables of texts may do this.")
+
+
 _run_access = requires_access_dag("GET", DagAccessEntity.RUN, DAG_ID)
 _run_change = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
 
@@ -74,6 +79,8 @@ ANSWER = [Depends(_same_origin), *SEE, Depends(_answer)]
 """For a user who may answer questions of the DAG's tasks, by the check of Airflow's own route."""
 SEE_BY_POST = [Depends(_same_origin), *SEE]
 """For a user who may see the DAG's runs, and whose request holds what no address may show."""
+SEND_TEST = [*TRIGGER, Depends(_requires_set_segments)]
+"""For a user who may set the texts and trigger runs: a text of a draft goes to a phone of the staff."""
 EDIT_CONNECTION = [Depends(_same_origin), *SEE, Depends(_requires_edit_connection)]
 """For a user who may edit the connection to Engage's database: full phone numbers, and forgetting a customer."""
 

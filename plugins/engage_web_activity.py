@@ -9,7 +9,7 @@ import engage_web_audit
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from engage_web_access import SEE, TheViewer
-from engage_web_database import Database
+from engage_web_database import Database, DatabaseNow
 from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse
 
@@ -31,8 +31,10 @@ def _wanted(kind: str = "", by: str = "", before: str = "") -> Wanted:
 def activity(
     engine: Database,
     viewer: TheViewer,
+    *,
     user: GetUserDep,
     session: SessionDep,
+    now: DatabaseNow,
     wanted: Annotated[Wanted, Depends(_wanted)],
 ) -> HTMLResponse:
     """What happened: of one kind or all, by one user or all, the newest or those before a place."""
@@ -42,4 +44,4 @@ def activity(
         entries = engage_web_audit.entries(
             session, events_of(wanted.kind), user=wanted.user, before=place, limit=SHOWN + 1
         )
-    return HTMLResponse(activity_page.activity_page(engine, viewer, wanted, entries))
+    return HTMLResponse(activity_page.activity_page(engine, viewer, wanted, entries, as_of=now))

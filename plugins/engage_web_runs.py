@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from airflow.api.common.trigger_dag import trigger_dag
@@ -15,7 +16,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from engage_steps import window_of
 from sqlalchemy.orm import Session
 
-from engage.airflow_names import DAG_ID
+from engage.airflow_names import DAG_ID, TEST_DAG_ID
 from engage.errors import EngageError, RunError
 from engage.pages.runs import RunFacts
 from engage.window import Window
@@ -49,11 +50,7 @@ def start_run(
             parameter.
     """
     # the lock lets the second click of two look for a run only once the first one has started it
-    dag = session.execute(
-        sa.select(DagModel.is_paused, DagModel.has_import_errors, DagModel.allowed_run_types)
-        .where(DagModel.dag_id == DAG_ID, ~DagModel.is_stale)
-        .with_for_update()
-    ).one_or_none()
+    dag = session.execute(_known_dag(DAG_ID).with_for_update()).one_or_none()
     if obstacle := _obstacle(dag):
         raise RunError(f"The DAG {DAG_ID} {obstacle}, and try again.")
     if run_id := _unfinished(session, window, now):
@@ -72,6 +69,32 @@ def start_run(
         raise RunError(f"The DAG refuses a parameter of the run: {str(exc).splitlines()[0]}") from None
     assert run is not None
     return str(run.run_id)
+
+
+def start_test(session: Session, test_send_id: UUID, *, user: str, now: datetime) -> None:
+    """Start the run that sends a test message.
+
+    Raises:
+        RunError: Airflow starts no manual run of the DAG.
+    """
+    dag = session.execute(_known_dag(TEST_DAG_ID)).one_or_none()
+    if obstacle := _obstacle(dag):
+        raise RunError(f"The DAG {TEST_DAG_ID} {obstacle}, and send the text again.")
+    trigger_dag(
+        TEST_DAG_ID,
+        triggered_by=DagRunTriggeredByType.UI,
+        triggering_user_name=user,
+        conf={"test_send_id": str(test_send_id)},
+        run_after=now,
+        session=session,
+    )
+
+
+def _known_dag(dag_id: str) -> sa.Select[tuple[bool, bool | None, list[str] | None]]:
+    """The query for what decides whether a run of a DAG may start."""
+    return sa.select(DagModel.is_paused, DagModel.has_import_errors, DagModel.allowed_run_types).where(
+        DagModel.dag_id == dag_id, ~DagModel.is_stale
+    )
 
 
 def _obstacle(dag: sa.Row[tuple[bool, bool | None, list[str] | None]] | None) -> str | None:

@@ -73,9 +73,9 @@ def texted(draft: Draft, engine: Database, editor: TheEditor, now: DatabaseNow) 
 
 
 @router.post("/segments-texts", dependencies=SEE_BY_POST)
-def texts(draft: DraftOfTexts, engine: Database, editor: TheEditor) -> JSONResponse:
+def texts(draft: DraftOfTexts, engine: Database, viewer: TheViewer, editor: TheEditor) -> JSONResponse:
     """What a few customers would read with a draft, as HTML by segment. It changes nothing."""
-    found = segments_page.read_texts(engine, editor, draft.window, draft.settings(), draft.customers)
+    found = segments_page.read_texts(engine, viewer, editor, draft.window, draft.settings(), customers=draft.customers)
     return JSONResponse({"detail": "", "texts": found})
 
 

@@ -29,6 +29,7 @@ from engage.cli import (
     run,
     seed,
     serve,
+    texts,
     variables,
 )
 from engage.cli.common import errors, plain
@@ -70,6 +71,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
 app.add_typer(offers.app, name="offers")
+app.add_typer(texts.app, name="texts")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

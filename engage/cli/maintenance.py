@@ -28,7 +28,8 @@ def maintain(
         return
     console.print(
         f"Deleted {done.idempotency_keys:,} idempotency keys, {done.event_ids:,} event ids, {done.inbound_texts:,} "
-        f"records of customers' texts, {done.alerts:,} alerts and {done.late_events:,} late events."
+        f"records of customers' texts, {done.alerts:,} alerts, {done.test_messages:,} records of test messages and "
+        f"{done.late_events:,} late events."
     )
     console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
     console.print(f"Old windows kept because they have no complete campaign: {', '.join(done.kept) or 'none'}")

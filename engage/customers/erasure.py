@@ -20,6 +20,7 @@ from engage.storage.schema import (
     inbound_sms,
     message,
     offer_code,
+    test_send,
 )
 
 _IDENTIFYING = ("registered_at", "last_session_at", "first_purchase_at", "last_purchase_at", "favourite_item")
@@ -38,10 +39,10 @@ class ErasureSummary:
 def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str | None = None) -> ErasureSummary:
     """Erase a customer's data, and keep the counts of campaigns. Idempotent.
 
-    It deletes the customer's row, events and records of inbound texts. The numbers, buckets and messages of campaigns
-    stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id.
-    An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step that computes
-    customers at this moment ends first. The consent record keeps its rows, without the customer.
+    It deletes the customer's row, events, test messages and records of inbound texts. The numbers, buckets and messages
+    of campaigns stay under a random negative id, which cannot be traced back; the messages lose text, phone and
+    provider's id. An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step
+    that computes customers at this moment ends first. The consent record keeps its rows, without the customer.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
@@ -49,16 +50,20 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
     with engine.begin() as conn:
         partitions.lock_erasing(conn)
         removed = conn.execute(
-            sa.delete(customer).where(customer.c.customer_id == customer_id).returning(customer.c.phone_hash)
+            sa.delete(customer)
+            .where(customer.c.customer_id == customer_id)
+            .returning(customer.c.phone, customer.c.phone_hash)
         ).all()
         _blank_codes(conn, customer_id)  # before the messages, as a queue gives codes before it replaces messages
         hashes = _blank_messages(conn, customer_id, as_of)
         phones = sorted({*hashes, *(row.phone_hash for row in removed)} - {None})
         for phone_hash in phones:
             conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
+            conn.execute(sa.delete(test_send).where(test_send.c.phone_hash == phone_hash))
             suppression.suppress(
                 conn, phone_hash, reason=SuppressionReason.ERASURE, source="forgotten on request", as_of=as_of
             )
+        conn.execute(sa.delete(test_send).where(test_send.c.phone.in_([row.phone for row in removed])))
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)
         stand_in = -secrets.randbelow(2**62) - 1

@@ -18,19 +18,21 @@ from engage.pages.campaign_words import of_occurrence
 from engage.pages.happenings import Happening, Kind
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
-from engage.reports.activity import CampaignEvent, Occurrence, occurrences
+from engage.reports.activity import CampaignEvent, Occurrence, TriedText, occurrences, tried_texts
 
 SHOWN = 50
 """Happenings on one page."""
 SAME = timedelta(minutes=1)
 """A request and what came of it are at most this far apart."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLACE = re.compile(r"([0-9]{1,17})-([01])-([0-9]{1,12})")
+_PLACE = re.compile(r"([0-9]{1,17})-([012])-([0-9]{1,12})")
+_ALL = 2**62
+"""More than the id of any entry of the log."""
 _ANSWERED = {CampaignEvent.APPROVED, CampaignEvent.REJECTED}
 
 
 class Position(NamedTuple):
-    """Where a happening stands in the order of time. ``source``: 0 for campaigns, 1 for the audit log."""
+    """Where a happening stands in the order of time. ``source``: 0 for campaigns, 1 the log, 2 test messages."""
 
     micros: int
     source: int
@@ -50,7 +52,13 @@ class Position(NamedTuple):
     @property
     def in_log(self) -> Place:
         """The entries of the audit log that are older."""
-        return Place(_EPOCH + timedelta(microseconds=self.micros), self.number if self.source else 0)
+        below = (0, self.number, _ALL)[self.source]
+        return Place(self.at, below)
+
+    @property
+    def at(self) -> datetime:
+        """The time of the place."""
+        return _EPOCH + timedelta(microseconds=self.micros)
 
     def __str__(self) -> str:
         return "-".join(map(str, self))
@@ -71,11 +79,15 @@ class Wanted:
         return f"activity?{query}" if query else "activity"
 
 
-def activity_page(engine: sa.Engine, viewer: Viewer, wanted: Wanted, entries: Sequence[AuditEntry] | None) -> str:
+def activity_page(
+    engine: sa.Engine, viewer: Viewer, wanted: Wanted, entries: Sequence[AuditEntry] | None, *, as_of: datetime
+) -> str:
     """The HTML of the page. ``entries``: one more than ``SHOWN`` of the audit log; None if the user may not read it."""
     with engine.connect() as conn:
         found = occurrences(conn) if wanted.kind in (None, Kind.CAMPAIGNS) else []
-    merged = sorted([*_of_campaigns(found, entries or ()), *_of_log(found, entries or ())], reverse=True, key=_place)
+        tests = _tests(conn, wanted, as_of) if wanted.kind in (None, Kind.MESSAGES) else []
+    every = [*_of_campaigns(found, entries or ()), *_of_log(found, entries or ()), *map(_of_test, tests)]
+    merged = sorted(every, reverse=True, key=_place)
     if wanted.before:
         merged = [one for one in merged if one[0] < wanted.before]
     if wanted.user:
@@ -91,6 +103,11 @@ def activity_page(engine: sa.Engine, viewer: Viewer, wanted: Wanted, entries: Se
         users=sorted({one.user for one in shown if one.user}),
         older=wanted.address(before=merged[SHOWN - 1][0]) if len(merged) > SHOWN else None,
     )
+
+
+def _tests(conn: sa.Connection, wanted: Wanted, as_of: datetime) -> list[TriedText]:
+    before = wanted.before.at if wanted.before else None
+    return tried_texts(conn, limit=SHOWN + 1, as_of=as_of, before=before, by=wanted.user)
 
 
 Placed = tuple[Position, Happening | None]
@@ -128,6 +145,13 @@ def _is_told_by(campaign: Occurrence, entry: AuditEntry, happening: Happening) -
     if entry.event == "engage.halt":
         return campaign.event is CampaignEvent.HALTED and campaign.window == happening.window
     return entry.event in {"update_hitl_detail", "engage.answer"} and campaign.event in _ANSWERED
+
+
+def _of_test(tried: TriedText) -> Placed:
+    tone = {True: "success", False: "failed", None: "running"}[tried.accepted]
+    did = f"sent the text {tried.text} to a phone for a test"
+    happening = Happening(tried.at, Kind.MESSAGES, tone, did, user=tried.user, why=tried.sentence)
+    return _position(tried.at, 2, tried.number), happening
 
 
 def _position(at: datetime, source: int, number: int) -> Position:

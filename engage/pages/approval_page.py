@@ -66,7 +66,9 @@ def approval_page(
         texts, people, last, reaches = [], [], None, []
         if settings and counts and counts.eligible:
             drawn = found.record.variants
-            texts = message_texts.texts(conn, window, settings, counts, drawn, examples=EXAMPLES, after=after)
+            texts = message_texts.texts(
+                conn, window, settings, counts, drawn, examples=EXAMPLES, after=after, thorough=True
+            )
             people = message_texts.recipients(conn, window, limit=SHOWN)
             reaches = holdout_reach.reaches(conn, window, settings, _arms(settings, counts))
             against = comparable(conn, window).default

@@ -13,7 +13,7 @@ from engage.airflow_names import DAG_ID
 from engage.currency import currency
 from engage.pages import static_files
 from engage.pages.tabs import TABS, Tab
-from engage.settings import label
+from engage.settings import STAFF, label
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -64,7 +64,13 @@ _templates = Environment(
 _templates.filters |= {name: getattr(formats, name) for name in FILTERS}
 _templates.filters["setting_label"] = label
 _templates.filters |= {name: _in_currency(getattr(formats, name)) for name in WITH_CURRENCY}
-_templates.globals |= {"DAG_ID": DAG_ID, "NOTHING": formats.NOTHING, "static": static_files.address, "tabs": shown_tabs}
+_templates.globals |= {
+    "DAG_ID": DAG_ID,
+    "STAFF": STAFF,
+    "NOTHING": formats.NOTHING,
+    "static": static_files.address,
+    "tabs": shown_tabs,
+}
 _ui = SimpleNamespace()
 """The macros. Templates and other macros call them as ``ui.pill(...)``, without an import."""
 _templates.globals["ui"] = _ui

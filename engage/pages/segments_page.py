@@ -11,23 +11,24 @@ import sqlalchemy as sa
 from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
-from engage.errors import NotReady
-from engage.pages import flow_svg, segment_tones
+from engage.errors import InputError, NotReady
+from engage.pages import flow_svg, segment_texts, segment_tones
 from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
-from engage.pages.segment_texts import text_of
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports import holdout_reach, segment_preview
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
+from engage.reports.segment_readers import Reading
 from engage.reports.segment_recipients import recipients
 from engage.segments import FIELDS, Unit
 from engage.segments.warnings import warnings
 from engage.segments.words import HOLDS, phrase
-from engage.settings import PREFIX, Change, label, message_name, texts
+from engage.settings import PREFIX, Change, Settings, label, message_name, texts
 from engage.storage import connection
+from engage.texts import phone
 from engage.window import Window
 
 SHOWN = 26
@@ -52,12 +53,9 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         found = segment_preview.preview(conn, window, draft.settings)
         is_old = segment_preview.is_of_earlier_version(conn, window)
         reaches = reach(conn, window, found.all)
-        read = {
-            name: text_of(conn, window, draft.settings, name, found.examples.get(name, ()))
-            for name in draft.settings.texted
-        }
+        shown = {name: found.examples.get(name, ()) for name in draft.settings.texted}
+        previews = {name: text for name, text in _read(conn, viewer, window, draft, shown).items() if text.strip()}
     counted = _counted(found)
-    previews = {name: html("segment_text.html", text=text) for name, text in read.items() if text}
     return html(
         "segments.html",
         viewer=viewer,
@@ -71,6 +69,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
         draft=draft,
         settings=draft.settings,
+        test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
         is_old=is_old,
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
@@ -133,19 +132,56 @@ def texted(
 
 def read_texts(
     engine: sa.Engine,
+    viewer: Viewer,
     editor: Editor,
     window: Window,
     changes: Collection[Change],
+    *,
     customers: Mapping[str, Collection[int]],
 ) -> dict[str, str]:
     """What a few customers would read, as HTML by segment. ``customers``: their ids by segment of the draft."""
     with engine.begin() as conn:
         draft = _draft(conn, window, editor, changes)
-        found = {name: text_of(conn, window, draft.settings, name, ids) for name, ids in customers.items()}
+        return _read(conn, viewer, window, draft, customers)
+
+
+def _read(
+    conn: sa.Connection, viewer: Viewer, window: Window, draft: Draft, customers: Mapping[str, Collection[int]]
+) -> dict[str, str]:
+    found = segment_texts.texts_of(conn, window, draft.settings, customers)
     return {
-        name: html("segment_text.html", text=text if message_name(name) not in draft.wrong else None)
+        name: html(
+            "segment_text.html",
+            text=text if message_name(name) not in draft.wrong else None,
+            sends=viewer.may_send_test,
+        )
         for name, text in found.items()
     }
+
+
+def text_to_try(
+    engine: sa.Engine,
+    editor: Editor,
+    window: Window,
+    changes: Collection[Change],
+    *,
+    segment: str,
+    example: str,
+    variant: str,
+) -> tuple[Reading, Settings]:
+    """A text of a user's draft as an example of the page shows it, and the draft's settings.
+
+    Raises:
+        InputError: the draft holds a mistake, or has no such text or example.
+    """
+    with engine.begin() as conn:
+        draft = _draft(conn, window, editor, changes)
+        if draft.wrong:
+            raise InputError(" ".join(draft.wrong.values()))
+        found = segment_texts.reading_of(conn, window, draft.settings, segment=segment, key=example, variant=variant)
+    if found is None:
+        raise InputError(f"Segment {segment[:40]} has no such text any more. Reload the page.")
+    return found, draft.settings
 
 
 def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collection[Change] = ()) -> Draft:

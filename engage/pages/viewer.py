@@ -42,6 +42,11 @@ class Viewer:
     next_run: NextRun | None = None
     """None where it is not known, such as on an error page."""
 
+    @property
+    def may_send_test(self) -> bool:
+        """Whether the user may send a text to a phone of the staff: it starts a run, with a text of the user's."""
+        return self.may_set_segments and self.may_trigger
+
     def run(self, run_id: str | None) -> str | None:
         """The address of a campaign's DAG run, or None if it was computed without Airflow."""
         return self.airflow + run_path(run_id) if run_id and run_id != CLI_RUN_ID else None

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
-from engage.statuses import ApprovalState
+from engage.sending import test_requests
+from engage.statuses import ApprovalState, SendTestStatus
 from engage.window import Window
 
 MOST = 500
@@ -82,3 +83,33 @@ def _of(found: Campaign, counts: MessageCounts) -> Iterator[Occurrence]:
     for at, event, user, why in times:
         if at is not None:
             yield Occurrence(at, event, found, counts, user, why)
+
+
+@dataclass(frozen=True)
+class TriedText:
+    """A text that a user had sent to a phone of the staff. ``accepted``: by the provider; None while it is open."""
+
+    at: datetime
+    number: int
+    user: str
+    text: str
+    """Its name, such as ``BOOST a in es``."""
+    accepted: bool | None
+    sentence: str
+
+
+def tried_texts(
+    conn: sa.Connection, *, limit: int, as_of: datetime, before: datetime | None, by: str | None
+) -> list[TriedText]:
+    """The newest test messages, of those requested at ``before`` or earlier, and by one user or all."""
+    return [
+        TriedText(
+            at=one.requested_at,
+            number=one.test_send_id.int % 10**12,
+            user=one.requested_by,
+            text=f"{one.segment} {one.variant}" + (f" in {one.language}" if one.language else ""),
+            accepted=None if one.on_its_way else one.status is SendTestStatus.ACCEPTED,
+            sentence=one.sentence,
+        )
+        for one in test_requests.latest(conn, limit=limit, as_of=as_of, before=before, by=by)
+    ]

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 
 from engage import formats
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.variants import TextWeights
-from engage.sending import personal
-from engage.settings import Settings, languages
-from engage.settings.languages import OWN
-from engage.storage.schema import customer, customer_activity, message
-from engage.texts import offer_code, sms_preview
+from engage.sending import listed_texts
+from engage.sending.listed_texts import ListedText
+from engage.settings import Settings
+from engage.settings.text_variants import OneText
+from engage.texts import sms_preview
 from engage.texts.phone import masked
 from engage.texts.sms_preview import SmsPreview
 from engage.texts.template import Template
 from engage.window import Window
-
-LOOKED_AT = 200
-"""Customers of a segment among whom there are examples of its languages."""
 
 
 @dataclass(frozen=True)
@@ -97,114 +92,61 @@ def texts(
     *,
     examples: int = 1,
     after: int = 0,
+    thorough: bool = False,
 ) -> list[TextTo]:
     """The text to each texted segment, filled in for ``examples`` customers whose ids are greater than ``after``.
 
     Each further language has one example, and so has each of several texts. ``drawn``: the campaign's ``variants``.
+    With ``thorough``, a text without an example has no recipient on the whole list.
     """
     found = counts or MessageCounts()
-    return [
-        replace(
-            _text_to(conn, window, settings, found, name, examples=examples, after=after), drawn=(drawn or {}).get(name)
-        )
-        for name in settings.texted
-    ]
+
+    def listed(segment: str) -> list[Example]:
+        if not found.count(bucket=segment, reason=None):
+            return [_made_up(settings, one) for one in settings.each_text(segment)]
+        texts = listed_texts.of_segment(conn, window, settings, segment, most=examples, after=after, thorough=thorough)
+        return [example for one in texts for example in _examples(settings, one)]
+
+    return [_text_to(settings, found, name, listed(name), (drawn or {}).get(name)) for name in settings.texted]
 
 
 def _text_to(
-    conn: sa.Connection,
-    window: Window,
-    settings: Settings,
-    counts: MessageCounts,
-    bucket: str,
-    *,
-    examples: int,
-    after: int,
+    settings: Settings, counts: MessageCounts, bucket: str, examples: list[Example], drawn: TextWeights | None
 ) -> TextTo:
-    all_texts = settings.each_text(bucket)
-    several = len(settings.variants(bucket)) > 1
     groups = [group for group in counts.groups if group.bucket == bucket]
     charged = sum(group.segments for group in groups if group.taken)
-    looked_at = examples if len(all_texts) == 1 else LOOKED_AT
-    rows = _customers(conn, window, bucket, looked_at, after) if counts.count(bucket=bucket, reason=None) else []
-    readers = _by_text(settings, bucket, rows)
-    found = [
-        Example(customer_id, sms, settings.cost(sms.segments), one.language, one.variant)
-        for one in all_texts
-        for customer_id, sms in _filled_in(
-            Template.parse(one.text),
-            readers[one.variant or OWN, one.language][: 1 if one.language or several else examples],
-            window,
-        )
-    ]
     return TextTo(
         bucket=bucket,
         customers=counts.count(bucket=bucket, reason=None),
         segments=sum(group.segments for group in groups),
         cost=settings.cost(charged) if charged else None,
-        examples=tuple(found),
+        examples=tuple(examples),
         warnings=settings.text_warnings(bucket),
         most_segments=settings.typical_segments(bucket),
+        drawn=drawn,
     )
 
 
-def _filled_in(
-    template: Template, rows: Sequence[sa.Row[Any]], window: Window
-) -> Iterator[tuple[int | None, SmsPreview]]:
-    """The text to each customer, once if all read the same; to a made-up one without any."""
-    if not rows:
-        yield None, sms_preview.preview(template, sms_preview.made_up("Ada Diaz"))
-    for row in rows if template.placeholders else rows[:1]:
-        yield row.customer_id, sms_preview.preview(template, personal.values(row, window, offer_code.SAMPLE))
+def _examples(settings: Settings, listed: ListedText) -> list[Example]:
+    """The text to each recipient; to a made-up one without any."""
+    one = listed.text
+    return [
+        Example(customer_id, sms, settings.cost(sms.segments), one.language, one.variant)
+        for customer_id, sms in listed.recipients.items()
+    ] or [_made_up(settings, one)]
 
 
-def _by_text(
-    settings: Settings, bucket: str, rows: Sequence[sa.Row[Any]]
-) -> Mapping[tuple[str, str], list[sa.Row[Any]]]:
-    """The customers by the variant and the language that they read; the empty language is for all others."""
-    found: dict[tuple[str, str], list[sa.Row[Any]]] = defaultdict(list)
-    texts = settings.by_variant(bucket)
-    for row in rows:
-        variant = row.variant or OWN
-        found[variant, languages.language(texts.get(variant, {}), row.locale)].append(row)
-    return found
-
-
-def _customers(conn: sa.Connection, window: Window, bucket: str, limit: int, after: int) -> list[sa.Row[Any]]:
-    """The first customers after an id whose message is not skipped; from the start again where there is none."""
-    found = list(
-        conn.execute(_recipients(window).where(message.c.bucket == bucket, message.c.customer_id > after).limit(limit))
-    )
-    return found or (_customers(conn, window, bucket, limit, 0) if after else [])
+def _made_up(settings: Settings, one: OneText) -> Example:
+    sms = sms_preview.preview(Template.parse(one.text), sms_preview.made_up("Ada Diaz"))
+    return Example(None, sms, settings.cost(sms.segments), one.language, one.variant)
 
 
 def recipients(conn: sa.Connection, window: Window, *, limit: int) -> list[Recipient]:
     """The first customers of the list, by id."""
-    rows = conn.execute(_recipients(window).limit(limit))
+    rows = conn.execute(listed_texts.recipients(window).limit(limit))
     return [
         Recipient(
             row.customer_id, row.bucket, row.name, masked(row.phone), row.total_spend_cents, row.avg_weekly_sessions
         )
         for row in rows
     ]
-
-
-def _recipients(window: Window) -> sa.Select[tuple[object, ...]]:
-    """The query for the customers whose message is not skipped, by id, with the numbers that decided their bucket."""
-    same = sa.and_(
-        customer_activity.c.customer_id == message.c.customer_id, customer_activity.c.window_start == window.start
-    )
-    return (
-        sa.select(
-            message.c.customer_id,
-            message.c.bucket,
-            message.c.variant,
-            customer.c.phone,
-            customer.c.locale,
-            *personal.COLUMNS,
-        )
-        .join(customer_activity, same)
-        .join(customer, customer.c.customer_id == message.c.customer_id)
-        .where(message.c.window_start == window.start, message.c.reason.is_(None))
-        .order_by(message.c.customer_id)
-    )

@@ -1,27 +1,21 @@
-"""How many customers of a draft's segments may be texted, and what a few of them would read."""
+"""How many customers of a draft's segments may be texted, and how many are left out for which reason."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import valid_events
 from engage.segments import sql
-from engage.sending import eligibility, experiment_draw, personal
-from engage.settings import Settings, languages
-from engage.settings.text_variants import ByVariant
+from engage.sending import eligibility, experiment_draw
+from engage.settings import Settings
 from engage.statuses import SkipReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
-from engage.texts import offer_code, phone
-from engage.texts.sms_preview import SmsPreview, preview
-from engage.texts.template import Template
+from engage.texts import phone
 from engage.window import Window
 
 MOST_PHONES = 20_000
@@ -48,27 +42,6 @@ class Recipients:
     @property
     def all(self) -> int:
         return sum(self.by_segment.values())
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One of a segment's texts as a customer would read it."""
-
-    variant: str
-    language: str
-    """Of the text; empty for the one that all others read."""
-    sms: SmsPreview
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """One customer, the numbers in the window, and the texts of which the customer would read one."""
-
-    customer_id: int
-    name: str | None
-    total_spend_cents: int
-    avg_weekly_sessions: float
-    texts: tuple[Reading, ...]
 
 
 def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: datetime) -> Recipients:
@@ -158,43 +131,3 @@ def _drawn(own: sa.Subquery) -> sa.ColumnElement[bool]:
 def _move(counts: Counts, group: tuple[str, str | None], why: SkipReason) -> None:
     counts[group] -= 1
     counts[group[0], why] += 1
-
-
-def read_by(conn: sa.Connection, window: Window, texts: ByVariant, customers: Collection[int]) -> list[Recipient]:
-    """What these customers would read, of each of the texts.
-
-    ``aggregate`` keeps favourite items only if a text of then named them, so they are read from the window's events.
-    """
-    parsed = {
-        variant: {language: Template.parse(text) for language, text in by_language.items()}
-        for variant, by_language in texts.items()
-    }
-    favourite: sa.ColumnElement[str | None] = customer_activity.c.favourite_item
-    source: sa.FromClause = customer.join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
-    if any("favourite_item" in one.placeholders for by_language in parsed.values() for one in by_language.values()):
-        of_all = valid_events.favourite_items(window, as_page=True)
-        own = sa.select(of_all).where(of_all.c.customer_id.in_(customers)).subquery("own")
-        source = source.join(own, own.c.customer_id == customer.c.customer_id, isouter=True)
-        favourite = sa.func.coalesce(favourite, own.c.favourite_item)
-    rows = (
-        sa.select(customer.c.customer_id, customer.c.locale, *personal.columns(favourite))
-        .select_from(source)
-        .where(customer_activity.c.window_start == window.start, customer.c.customer_id.in_(customers))
-        .order_by(customer.c.customer_id)
-    )
-    return [_recipient(row, window, parsed) for row in conn.execute(rows)]
-
-
-def _recipient(row: Any, window: Window, parsed: Mapping[str, Mapping[str, Template]]) -> Recipient:
-    filled_in = personal.values(row, window, offer_code.SAMPLE)
-    read = {variant: languages.language(texts, row.locale) for variant, texts in parsed.items()}
-    return Recipient(
-        customer_id=row.customer_id,
-        name=row.name,
-        total_spend_cents=row.total_spend_cents,
-        avg_weekly_sessions=row.avg_weekly_sessions,
-        texts=tuple(
-            Reading(variant, language, preview(parsed[variant][language], filled_in))
-            for variant, language in read.items()
-        ),
-    )

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from engage.errors import NoOfferCode
-from engage.sending import message_reference, personal
+from engage.sending import message_reference
 from engage.sending.eligibility import RecipientChecks
 from engage.sending.providers import OutgoingSms
-from engage.settings import Settings, languages
+from engage.sending.segment_templates import SegmentTemplates, filled_in
+from engage.settings import Settings
 from engage.settings.languages import OWN
 from engage.statuses import SkipReason
 from engage.texts.sms_segments import segments
@@ -34,12 +35,8 @@ class Composer:
         self._max_segments = settings.max_segments
         self._checks = RecipientChecks(settings)
         self._window = window
-        self._templates = {
-            (segment, variant): {language: Template.parse(text) for language, text in texts.items()}
-            for segment in settings.texted
-            for variant, texts in settings.by_variant(segment).items()
-        }
-        self.personal = any(parsed.placeholders for texts in self._templates.values() for parsed in texts.values())
+        self._templates = {segment: SegmentTemplates(settings.by_variant(segment)) for segment in settings.texted}
+        self.personal = any(texts.placeholders for texts in self._templates.values())
         """Whether a text depends on what Engage knows of the recipient, besides the language."""
         self.names_codes = settings.uses("offer_code")
         """Whether a text names the message's offer code."""
@@ -55,20 +52,19 @@ class Composer:
         readiness = self._checks.readiness(row.phone, row.time_zone, now)
         if readiness.skip_reason or readiness.hold_until:
             return Composed(skip_reason=readiness.skip_reason, hold_until=readiness.hold_until)
-        texts = self._templates[row.bucket, row.variant or OWN]  # an earlier version wrote no variant
-        body = self._render(languages.chosen(texts, row.locale) or texts[""], row)
+        variant = row.variant or OWN  # an earlier version wrote no variant
+        _, template = self._templates[row.bucket].chosen(variant, row.locale)
+        body = self._render(template, row)
         if segments(body) > self._max_segments:
             return Composed(skip_reason=SkipReason.TOO_LONG)
         reference = message_reference.write(self._window, row.customer_id)
         return Composed(OutgoingSms(row.phone, body, reference, readiness.valid_for))
 
     def _render(self, parsed: Template, row: Any) -> str:
-        if not parsed.placeholders:
-            return parsed.render({})
         code = row.offer_code if self.names_codes else None
         if code is None and "offer_code" in parsed.placeholders:
             raise NoOfferCode(
                 f"The message to customer {row.customer_id} of the window {self._window} has no offer code, and its "
                 "text names one. No message of this claim was sent. Look for its row in the table offer_code."
             )
-        return parsed.render(personal.values(row, self._window, code or ""))
+        return parsed.render(filled_in(parsed, row, self._window, code or ""))

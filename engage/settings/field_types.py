@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 from pydantic_core import PydanticCustomError
 
 from engage import alert, parsing, segments
+from engage.texts import phone
 from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
 from engage.texts.template import Template
@@ -70,6 +71,7 @@ MessageText = Annotated[
 ]
 Hours = Annotated[str, _read_by(SendingHours.parse)]
 Emails = Annotated[str, _read_by(alert.addresses)]
+Phones = Annotated[str, Field(max_length=1000), _read_by(phone.numbers)]
 
 
 def _rules(value: object) -> object:

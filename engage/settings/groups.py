@@ -83,6 +83,7 @@ GROUPS = (
             "sms_provider": "Provider",
             "sandbox_strict": "Check phones and hours in the sandbox, too",
             "alert_emails": "Addresses for alerts",
+            "test_phones": "Phones for test messages",
             "keep_windows": "Windows to keep",
         },
     ),

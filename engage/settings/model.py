@@ -12,9 +12,12 @@ from engage.segments import DEFAULT, Rules
 from engage.segments.warnings import warnings as rule_warnings
 from engage.settings import languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
-from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, edited_from
+from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, Phones, SegmentRules, edited_from
 from engage.statuses import Metric
 from engage.texts.template import Template
+
+STAFF = frozenset({"alert_emails", "test_phones"})
+"""The settings with addresses and phones of the staff. No campaign keeps them."""
 
 
 class Settings(BaseModel):
@@ -162,6 +165,11 @@ class Settings(BaseModel):
         title="e-mail addresses with commas between them, or nothing",
         description="Addresses for alerts of failures, halts, approvals and unknown outcomes. Read for each alert.",
     )
+    test_phones: Phones = Field(
+        "",
+        title="phone numbers in E.164 with commas between them, or nothing",
+        description="Phones of the staff, to which the page Segments may send a text for a test.",
+    )
     keep_windows: Annotated[Count, Field(ge=1, le=1000)] = Field(
         13,
         title="a whole number of windows from 1 to 1000",
@@ -306,8 +314,8 @@ class Settings(BaseModel):
         return found + [f"{name}: {warning}" for name in self.texted for warning in self.text_warnings(name)]
 
     def snapshot(self) -> dict[str, Any]:
-        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. Alert addresses stay out of it."""
-        kept = self.model_dump(exclude={"alert_emails"})
+        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it."""
+        kept = self.model_dump(exclude=set(STAFF))
         return {name: float(value) if isinstance(value, Decimal) else value for name, value in kept.items()}
 
     @classmethod

@@ -16,7 +16,7 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
-from engage.sending import queue
+from engage.sending import listed_texts, queue
 from engage.sending.ledger import MessageSummary
 from engage.statuses import AlertKind, ApprovalState, CampaignStatus
 from engage.window import Window
@@ -34,7 +34,11 @@ class Question:
     skipped: dict[str, int] = field(default_factory=dict)
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
-    """The text to each segment. One in a further language is named as in *REWARD in es*."""
+    """Each text as a recipient on the list reads it. One in a further language is named as in *REWARD in es*."""
+    readers: dict[str, int] = field(default_factory=dict)
+    """The recipient of each text, by customer id."""
+    unread: tuple[str, ...] = ()
+    """The names of texts that no customer on the list reads."""
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What is odd about the texts, by segment."""
     hours: int = 0
@@ -117,12 +121,18 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         waiting = queue.waiting_by_bucket(conn, window)
         detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
         alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
-    texts = {one.named_after(name): one.text for name in waiting for one in settings.each_text(name)}
+        listed = {
+            one.text.named_after(name): one.recipients
+            for name in waiting
+            for one in listed_texts.of_segment(conn, window, settings, name, thorough=True)
+        }
     return Question(
         messages=waiting,
         segments=sum(queue.estimated_segments(settings, waiting).values()),
         skipped=queued.skipped_by_reason,
-        texts=texts,
+        texts={name: sms.text for name, found in listed.items() for sms in found.values()},
+        readers={name: customer_id for name, found in listed.items() for customer_id in found},
+        unread=tuple(name for name, found in listed.items() if not found),
         warnings={
             settings.each_text(name)[0].named_after(name): odd
             for name in waiting

@@ -55,6 +55,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.customer_bucket: _ERASE_SEGMENT,
         schema.campaign_lift: _READ,
         schema.offer_code: "SELECT, UPDATE (customer_id, redeemed_at)",
+        schema.test_send: "SELECT (phone, phone_hash), DELETE",  # erasure
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, distribution)",  # a page keeps what it had to count itself
@@ -78,6 +79,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.offer_code: "SELECT, UPDATE (customer_id)",
         schema.intake_batch: "SELECT (accepted_at)",  # when events arrived last
         schema.alert: _ADD,
+        schema.test_send: _LOG,  # a task sends what a page asks for
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

@@ -77,6 +77,20 @@ def parse(text: str) -> str:
     return phone
 
 
+def numbers(text: str) -> tuple[str, ...]:
+    """The canonical phone numbers in ``text``, which commas separate, each once.
+
+    Raises:
+        InputError: one of them is no number that takes texts.
+    """
+    given = [one.strip() for one in text.split(",")] if text.strip() else []
+    for one in given:
+        number = canonical(one)
+        if number is None or not_textable(number):
+            raise InputError(f"{one!r} is not the number of a mobile phone in E.164, such as +12025550123")
+    return tuple(dict.fromkeys(canonical(one) or one for one in given))
+
+
 def trunk_spellings(phone: str) -> list[str]:
     """Other texts with the canonical form ``phone``, as versions before migration 0011 stored and hashed them."""
     number = _read(phone)

@@ -54,13 +54,8 @@ class SmsPreview:
 
 def preview(template: Template, filled_in: Mapping[str, str]) -> SmsPreview:
     """The text with each placeholder replaced by its value in ``filled_in`` (``template.values`` makes them)."""
-    return SmsPreview(
-        tuple(
-            Part(filled_in[part], filled_in=True) if n % 2 else Part(part)
-            for n, part in enumerate(template.parts)
-            if part
-        )
-    )
+    filled = template.filled(filled_in)
+    return SmsPreview(tuple(Part(text, filled_in=n % 2 == 1) for n, text in enumerate(filled) if template.parts[n]))
 
 
 def examples(template: Template) -> dict[str, SmsPreview]:

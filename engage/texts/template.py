@@ -7,6 +7,7 @@ name is inserted as it is, so braces in a name stay braces.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -85,9 +86,13 @@ class Template:
     def placeholders(self) -> tuple[str, ...]:
         return self.parts[1::2]
 
-    def render(self, values: dict[str, str]) -> str:
+    def filled(self, values: Mapping[str, str]) -> list[str]:
+        """The parts with every placeholder replaced by its value, as it is. Text and values alternate."""
+        return [part if n % 2 == 0 else values[part] for n, part in enumerate(self.parts)]
+
+    def render(self, values: Mapping[str, str]) -> str:
         """The text with every placeholder replaced by its value. A value is inserted as it is, never as a template."""
-        return "".join(part if n % 2 == 0 else values[part] for n, part in enumerate(self.parts))
+        return "".join(self.filled(values))
 
     def typical_segments(self) -> int:
         """How many SMS segments the text takes for a customer with a longish name. A code counts 10 characters."""

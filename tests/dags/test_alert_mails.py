@@ -38,7 +38,9 @@ def test_a_failure_is_one_mail_to_every_address_with_the_reason_and_a_link(task_
     assert f'href="{LINK}"' in mail.html
 
 
-@pytest.mark.parametrize(("dag_id", "links"), [("customer_engagement", 1), ("engage_maintenance", 0)])
+@pytest.mark.parametrize(
+    ("dag_id", "links"), [("customer_engagement", 1), ("engage_maintenance", 0), ("engage_test_send", 0)]
+)
 def test_an_alert_links_to_the_campaigns_report_if_it_is_about_one(mails, addressed, monkeypatch, dag_id, links):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://engage.example/airflow")
     context = context_of()

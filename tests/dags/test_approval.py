@@ -37,6 +37,17 @@ def test_the_question_shows_the_list_and_what_each_answer_does():
     assert "guard" not in text
 
 
+def test_the_question_names_a_reader_of_each_text_and_the_texts_without_one():
+    asked = Question(
+        messages={"REWARD": 3}, texts={"REWARD": "Hi Ada", "REWARD in es": "Hola Luis"},
+        readers={"REWARD": 17, "REWARD in es": 18}, unread=("REWARD in fr",),
+    )  # fmt: skip
+    text = engage_approval.body(asked, "")
+    assert "REWARD, customer 17 for example, reads:\n\n    Hi Ada\n\n" in text
+    assert "REWARD in es, customer 18 for example, reads:\n\n    Hola Luis\n\n" in text
+    assert "No customer on the list reads the text REWARD in fr." in text
+
+
 def test_findings_of_the_guard_are_in_the_question():
     asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
     assert "The guard has findings, and a run ignored them: there are 3 sessions." in engage_approval.body(asked, "")

@@ -11,7 +11,7 @@ from airflow.exceptions import ParamValidationError
 from engage.window import ANCHOR
 
 ROOT = Path(__file__).resolve().parents[2]
-DAG_IDS = {"customer_engagement", "engage_maintenance"}
+DAG_IDS = {"customer_engagement", "engage_maintenance", "engage_test_send"}
 TASKS = ["seed", "extract", "aggregate", "measure", "bucket", "approve", "message"]
 TRIGGER_RULES = {"extract": "none_failed", "message": "none_failed_min_one_success"}
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -25,6 +25,7 @@ every_task = pytest.mark.parametrize(
         ("engage_maintenance", "maintain"),
         ("engage_maintenance", "watch"),
         ("engage_maintenance", "verify_consent"),
+        ("engage_test_send", "send_test"),
     ],
 )
 
@@ -76,7 +77,9 @@ def test_maintenance_is_two_tasks_an_hour(dag_bag):
     assert dict(dag.params.dump()) == {}
 
 
-@pytest.mark.parametrize(("dag_id", "runs"), [("customer_engagement", 16), ("engage_maintenance", 1)])
+@pytest.mark.parametrize(
+    ("dag_id", "runs"), [("customer_engagement", 16), ("engage_maintenance", 1), ("engage_test_send", 16)]
+)
 def test_a_run_that_waits_does_not_hold_up_a_campaign_and_there_is_no_catching_up(dag_bag, dag_id, runs):
     dag = dag_bag.dags[dag_id]
     assert dag.max_active_runs == runs
@@ -92,7 +95,11 @@ def test_a_dag_starts_at_the_anchor(dag_bag, dag_id):
 
 @pytest.mark.parametrize(
     ("dag_id", "tags"),
-    [("customer_engagement", {"engage", "marketing", "sms"}), ("engage_maintenance", {"engage", "maintenance"})],
+    [
+        ("customer_engagement", {"engage", "marketing", "sms"}),
+        ("engage_maintenance", {"engage", "maintenance"}),
+        ("engage_test_send", {"engage", "sms"}),
+    ],
 )
 def test_a_dag_can_be_found_by_owner_and_tags(dag_bag, dag_id, tags):
     assert dag_bag.dags[dag_id].owner == "engage"

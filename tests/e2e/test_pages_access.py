@@ -65,14 +65,21 @@ BODIES = {
     "/segments-texted": {"window_start": START, "changes": []},
     "/segments-texts": {"window_start": START, "changes": [], "customers": {"BOOST": [1]}},
     "/segments-read": {"text": "{}"},
-}
+    "/send-test": {
+        "window_start": START, "changes": [], "segment": "BOOST", "example": "Ada", "variant": "a",
+        "to": "+12025550199", "test_send_id": "00000000-0000-4000-8000-000000000000",
+    },
+    "/test-send": {"test_send_id": "00000000-0000-4000-8000-000000000000"},
+}  # fmt: skip
 ANSWERS = {
     "/answer": 409,
     "/forget-customer": 400,
     "/go-on": 400,
     "/opt-out": 404,
+    "/send-test": 400,
     "/settle-message": 404,
     "/start-run": 400,
+    "/test-send": 404,
 }
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {
@@ -82,6 +89,7 @@ LOOKS = {
     "/segments-texted",
     "/segments-texts",
     "/segments-read",
+    "/test-send",
 }
 """POSTs that change nothing."""
 FOREIGN = [

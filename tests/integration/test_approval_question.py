@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from engage.errors import GuardStop, NotApproved, NotReady, TooManyMessages
+from engage.sending import listed_texts
 from engage.sending.sender import SendingContext, send
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
+from engage.texts import offer_code
 from tests.integration.approvals import QUEUED, TABLES, ask, found, texted
 
 # --- asking
@@ -25,11 +27,39 @@ def test_the_question_is_about_what_waits_and_counts_who_is_not_on_the_list(unap
 
 
 def test_the_question_has_each_text_in_each_language(unapproved):
-    languages = {"REWARD": {"es": "Gracias. Reply STOP to opt out."}, "BOOST": {}}
+    languages = {"REWARD": {"es": "Gracias, {{ first_name }}. Reply STOP to opt out."}, "BOOST": {}}
+    luis = unapproved.customer(name="Luis Vega", locale="es-MX")
+    unapproved.sessions(luis, 48)
+    unapproved.purchase(luis, 200_00)
     unapproved.computed(require_approval=True, messages=json.dumps(languages))
     asked = ask(unapproved)
     assert list(asked.texts) == ["BOOST", "REWARD", "REWARD in es"]
-    assert asked.texts["REWARD in es"] == "Gracias. Reply STOP to opt out."
+    assert asked.texts["REWARD in es"] == "Gracias, Luis. Reply STOP to opt out."
+    assert asked.readers["REWARD in es"] == luis
+    assert asked.unread == ()
+
+
+def test_the_question_names_a_text_that_no_customer_on_the_list_reads(unapproved):
+    unapproved.computed(require_approval=True, messages=json.dumps({"REWARD": {"fr": "Merci {{ name }}. STOP to end"}}))
+    asked = ask(unapproved)
+    assert (list(asked.texts), asked.unread) == (["BOOST", "REWARD"], ("REWARD in fr",))
+
+
+def test_a_reader_of_a_rare_language_is_found_on_the_whole_list(unapproved, monkeypatch):
+    monkeypatch.setattr(listed_texts, "LOOKED_AT", 1)
+    last = unapproved.customer(name="Eva", locale="es")
+    unapproved.computed(require_approval=True, messages=json.dumps({"BOOST": {"es": "Hola {{ name }}. Reply STOP."}}))
+    asked = ask(unapproved)
+    assert (asked.texts["BOOST in es"], asked.readers["BOOST in es"]) == ("Hola Eva. Reply STOP.", last)
+
+
+def test_the_question_has_the_text_that_goes_out_and_no_offer_code(offers):
+    offers.make(3)
+    offers.bought(2)
+    offers.computed(require_approval=True)
+    asked = ask(offers.world)
+    assert list(asked.texts) == ["BOOST"]
+    assert all(offer_code.SAMPLE in text for text in asked.texts.values())
 
 
 def test_the_list_is_queued_and_the_campaign_frozen_before_the_approver_is_asked(unapproved):

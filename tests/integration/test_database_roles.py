@@ -1,6 +1,7 @@
 """The server's database roles: what the pages and the service may do, and that it is enough for them."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure, profile
 from engage.pages import segments_page
+from engage.pages.activity_page import Wanted, activity_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
 from engage.pages.campaign_progress import progress
@@ -20,17 +22,19 @@ from engage.pages.messages_page import message_page, messages_page
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports.message_list import Filters
-from engage.sending import ledger, queue
+from engage.sending import ledger, providers, queue, test_requests, test_sends
 from engage.sending.delivery_health import ReceiptJudge
 from engage.sending.providers.sandbox import SandboxProvider
 from engage.sending.reconcile import reconcile
-from engage.settings import Change, Settings
+from engage.settings import Change, Settings, validate
 from engage.statuses import AlertKind, ProviderFact
 from engage.storage import database_roles, migrations, partitions, schema
 from engage.storage.database_errors import sqlstate
 from engage.storage.schema import LOG_TIMES, app_session
 from engage.window import Window
+from tests.integration.conftest import KEY
 from tests.integration.service import session
+from tests.phones import fictional_phone
 
 INSUFFICIENT_PRIVILEGE = "42501"
 DDL = [
@@ -107,9 +111,15 @@ def test_the_pages_show_everything_after_a_step_has_swapped_its_partitions(sent,
     assert "BOOST" in segments_page.segments_page(pages, viewer, editor, sent.window)
     assert segments_page.counts(pages, editor, sent.window, draft)["may_save"]
     assert "BOOST" in segments_page.texted(pages, editor, sent.window, draft, sent.now)["by_segment"]
-    assert "STOP" in segments_page.read_texts(pages, editor, sent.window, draft, {"BOOST": [1]})["BOOST"]
+    assert (
+        "STOP"
+        in segments_page.read_texts(pages, Viewer(), editor, sent.window, draft, customers={"BOOST": [1]})["BOOST"]
+    )
     named = [Change("message_boost", "{{ favourite_item }}? Reply STOP to opt out.", None)]
-    assert "your favourite" in segments_page.read_texts(pages, editor, sent.window, named, {"BOOST": [1]})["BOOST"]
+    assert (
+        "your favourite"
+        in segments_page.read_texts(pages, Viewer(), editor, sent.window, named, customers={"BOOST": [1]})["BOOST"]
+    )
     assert "BOOST" in customer_page(pages, Viewer(), "1", Settings(), as_of=sent.now)
     assert results(pages, "1", full_phone=False) == (1, "")
     assert results(pages, "0001", full_phone=False) == (1, "")
@@ -154,6 +164,17 @@ def test_the_pages_opt_a_customer_out_and_forget_one(sent, pages):
     assert sent.value("SELECT reason FROM suppression") == "erasure"
 
 
+def test_the_pages_ask_for_a_test_message_and_see_it_and_a_task_sends_it(sent, pages):
+    settings, wanted = validate({"test_phones": fictional_phone(7)}), UUID(int=7)
+    text = test_requests.TextToTry("BOOST", "", "a", "Hi. Reply STOP.")
+    with pages.begin() as conn:
+        test_requests.request(conn, wanted, text, to=fictional_phone(7), by="ada", settings=settings, as_of=sent.now)
+    test_sends.send(sent.engine, wanted, providers.provider, settings=settings, hash_key=KEY, clock=lambda: sent.now)
+    with pages.begin() as conn:
+        assert test_requests.find(conn, wanted, as_of=sent.now).status == "accepted"
+    assert "to a phone for a test" in activity_page(pages, Viewer(), Wanted(), None, as_of=sent.now)
+
+
 def test_the_pages_halt_and_resume(sent, pages):
     waiting(sent)
     with pages.begin() as conn:
@@ -187,6 +208,7 @@ def test_the_pages_halt_and_resume(sent, pages):
         "SELECT amount_cents FROM purchase",
         "INSERT INTO customer (customer_id, registered_at) VALUES (9, now())",
         "UPDATE customer SET phone = null",
+        "UPDATE test_send SET status = 'accepted'",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):

@@ -64,7 +64,11 @@ def test_each_text_is_shown_to_a_customer_who_was_drawn_for_it(asked):
 def test_the_question_in_airflow_names_each_text(bought):
     bought.computed(**TEXTS, **SETTINGS)
     question = ask(bought)
-    assert question.texts == {"BOOST a": A, "BOOST a in es": A_ES, "BOOST b": B, "BOOST b in es": B_ES}
+    drawn = dict(bought.rows("SELECT customer_id, variant FROM message"))
+    assert list(question.texts) == ["BOOST a", "BOOST a in es", "BOOST b", "BOOST b in es"]
+    assert [drawn[question.readers[name]] for name in question.texts] == ["a", "a", "b", "b"]
+    first = {name: f"Hi Ada, text {name}. Reply STOP." for name in "ab"}
+    assert list(question.texts.values()) == [first["a"], A_ES, first["b"], B_ES]
 
 
 def test_the_question_has_its_warnings_at_the_first_text(bought):
@@ -106,7 +110,9 @@ def test_a_campaign_with_one_text_says_nothing_of_a_draw(bought):
 def test_the_page_segments_previews_each_text_for_its_customers(bought):
     bought.computed()
     values = changed(**TEXTS)
-    [page] = segments_page.read_texts(bought.engine, EDITOR, bought.window, values, {"BOOST": [1, 2]}).values()
+    [page] = segments_page.read_texts(
+        bought.engine, Viewer(), EDITOR, bought.window, values, customers={"BOOST": [1, 2]}
+    ).values()
     text = text_of(page)
     assert f"Text a in es Ada 0 {A_ES}" in text
     assert f"Text b in es Ada 0 {B_ES}" in text
@@ -118,7 +124,9 @@ def test_the_page_segments_previews_each_text_for_its_customers(bought):
 
 def test_a_segment_without_customers_shows_each_text_to_made_up_ones(bought):
     bought.computed()
-    [page] = segments_page.read_texts(bought.engine, EDITOR, bought.window, changed(**TEXTS), {"BOOST": []}).values()
+    [page] = segments_page.read_texts(
+        bought.engine, Viewer(), EDITOR, bought.window, changed(**TEXTS), customers={"BOOST": []}
+    ).values()
     assert "Text b Ada Hi Ada, text b." in text_of(page)
 
 

@@ -12,7 +12,8 @@ from engage.customers import erasure
 from engage.errors import NotReady
 from engage.reports.segment_preview import cost, messages, preview, seconds, sms_segments
 from engage.reports.segment_reach import reach
-from engage.reports.segment_recipients import read_by, recipients
+from engage.reports.segment_readers import read_by
+from engage.reports.segment_recipients import recipients
 from engage.sending import queue
 from engage.settings import validate
 from engage.statuses import SkipReason

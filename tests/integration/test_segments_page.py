@@ -121,7 +121,7 @@ def test_texts_and_names_are_inert(world):
     editor = Editor({"message_boost": f"Hi {{{{ name }}}} {EVIL}"}, Settings.model_fields, Settings.model_fields)
     page = shown(world, editor=editor)
     assert_inert(page)
-    [html] = pages.read_texts(world.engine, editor, world.window, [], {"BOOST": [1]}).values()
+    [html] = pages.read_texts(world.engine, Viewer(), editor, world.window, [], customers={"BOOST": [1]}).values()
     assert {tag for tag, _ in Tags(html).tags} <= {"div", "p", "button", "a", "span", "mark"}
 
 
@@ -326,7 +326,7 @@ def test_three_customers_read_the_drafts_text(world):
         world.purchase(one, 12_50)
     world.computed()
     values = changed(message_boost="Hi {{ first_name }} – come back")
-    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": ids}).values()
+    [page] = pages.read_texts(world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids}).values()
     text = text_of(page)
     assert "Hi Ada – come back" in text
     assert "Hi Kofi – come back" in text
@@ -345,19 +345,23 @@ def test_a_favourite_is_read_although_no_text_of_then_named_it(world):
     world.execute(sa.text("INSERT INTO item VALUES ('taco', 'Fish taco')"))
     world.computed()
     values = changed(message_boost="Try {{ favourite_item }} again. Reply STOP.")
-    [page] = pages.read_texts(world.engine, EDITOR, world.window, values, {"BOOST": [ada, kofi]}).values()
+    [page] = pages.read_texts(
+        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": [ada, kofi]}
+    ).values()
     assert "Try Fish taco again." in text_of(page)
     assert "Try your favourite again." in text_of(page)
 
 
 def test_a_text_that_cannot_be_read_has_no_preview(seeded):
     values = changed(message_boost="Hi {{ nobody }}")
-    assert pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": [1]}) == {"BOOST": ""}
+    assert pages.read_texts(seeded.engine, Viewer(), EDITOR, seeded.window, values, customers={"BOOST": [1]}) == {
+        "BOOST": ""
+    }
 
 
 def test_a_segment_without_customers_shows_made_up_ones(seeded):
     values = changed(low_spend_threshold="0")
-    [page] = pages.read_texts(seeded.engine, EDITOR, seeded.window, values, {"BOOST": []}).values()
+    [page] = pages.read_texts(seeded.engine, Viewer(), EDITOR, seeded.window, values, customers={"BOOST": []}).values()
     assert "A made-up customer" in text_of(page)
 
 

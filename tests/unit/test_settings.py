@@ -10,6 +10,7 @@ from engage import alert, settings
 from engage.errors import SettingsError
 from engage.settings import Settings
 from engage.statuses import Metric
+from engage.texts import phone
 
 NUMBERS = {
     "low_spend_threshold": "a number from 0 to 1000000000 with at most 2 decimals",
@@ -172,7 +173,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
         "--set require_approval, --set approval_hours, --set sms_provider, --set sandbox_strict, --set alert_emails, "
-        "--set keep_windows, --set <name>_threshold and --set message_<segment>."
+        "--set test_phones, --set keep_windows, --set <name>_threshold and --set message_<segment>."
     )
 
 
@@ -343,3 +344,32 @@ def test_alerts_go_to_addresses_with_commas_between_them(text, addresses):
 def test_an_address_that_is_none_is_refused(text):
     with pytest.raises(SettingsError, match=r"engage_alert_emails is .* is not an e-mail address; it takes e-mail"):
         from_variables(alert_emails=text)
+
+
+# --- phones of the staff
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", ()),
+        ("  ", ()),
+        ("+12025550123", ("+12025550123",)),
+        (" +12025550123 ,+447400123456,+12025550123", ("+12025550123", "+447400123456")),
+        ("+4407400123456", ("+447400123456",)),
+    ],
+)
+def test_phones_for_test_messages_are_canonical_and_each_stands_once(text, numbers):
+    assert phone.numbers(from_variables(test_phones=text).test_phones) == numbers
+
+
+@pytest.mark.parametrize(
+    "text", ["12025550123", "+12025550123;+12025550124", "+1202555", "Ana +12025550123", ",", "+18005550123"]
+)
+def test_what_is_no_mobile_number_is_refused(text):
+    with pytest.raises(SettingsError, match=r"engage_test_phones is .* is not the number of a mobile phone in E.164"):
+        from_variables(test_phones=text)
+
+
+def test_no_campaign_keeps_the_phones_of_the_staff():
+    assert "12025550123" not in json.dumps(from_variables(test_phones="+12025550123").snapshot())

@@ -304,6 +304,8 @@
     changed();
   }
 
+  engage.segmentDraft = { changes };
+
   document.addEventListener("DOMContentLoaded", () => {
     const list = byId("segments");
     state = JSON.parse(list.dataset.state);

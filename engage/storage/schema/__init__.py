@@ -28,6 +28,7 @@ from engage.storage.schema.events import (
 )
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
+from engage.storage.schema.test_sends import test_send
 
 RESULTS = (customer_activity, customer_bucket, message)
 """The tables of campaigns, each with a partition per window."""
@@ -60,4 +61,5 @@ __all__ = [
     "purchase",
     "refund",
     "suppression",
+    "test_send",
 ]

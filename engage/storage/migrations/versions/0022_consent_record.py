@@ -6,7 +6,7 @@ The customers and suppressions of earlier versions begin the record.
 from alembic import context, op
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
