@@ -16,6 +16,7 @@
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
+    ├── OverBudget              the messages that wait may cost more than the budget
     ├── TooFewCodes             an offer has fewer codes than the campaign has messages that need one
     ├── NoOfferCode             a message that needs an offer code has none
     ├── TooLate                 messages still wait, but their window ended too long ago
@@ -87,6 +88,10 @@ class Superseded(EngageError):
 
 class TooManyMessages(EngageError):
     """More messages wait than ``max_messages_per_run`` allows."""
+
+
+class OverBudget(EngageError):
+    """The messages that wait may cost more than ``message_budget`` allows."""
 
 
 class TooFewCodes(EngageError):

@@ -106,7 +106,7 @@ def body(asked: Question, report: str) -> str:
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
     return "\n\n".join(
         (
-            f"Messages: {waiting}; at most {asked.segments:,} SMS segments. Not on the list: {skipped}.",
+            f"Messages: {waiting}; at most {asked.segments:,} SMS segments{_cost(asked)}. Not on the list: {skipped}.",
             *found,
             *texts,
             f"[The campaign's report]({report})",
@@ -115,6 +115,16 @@ def body(asked: Question, report: str) -> str:
             "computes it anew.",
         )
     )
+
+
+def _cost(asked: Question) -> str:
+    from engage.currency import currency
+    from engage.formats import money
+
+    if asked.cost is None:
+        return ""
+    limit = f" of the budget of {money(asked.budget, currency())}" if asked.budget else ""
+    return f", which cost at most {money(asked.cost, currency())}{limit}"
 
 
 def _text_to(name: str, asked: Question) -> str:

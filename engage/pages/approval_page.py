@@ -73,6 +73,7 @@ def approval_page(
             last = report.of(conn, against, whole=False) if against else None
     approval = found.record.approval
     question = ask(approval.asking_runs)
+    figures = _figures(found, settings, counts or MessageCounts(), rate, last)
     return html(
         "approval.html",
         viewer=viewer,
@@ -87,8 +88,8 @@ def approval_page(
         texts=texts,
         next_example=_next_example(window, texts),
         people=people,
-        **_figures(found, settings, counts or MessageCounts(), rate, last),
-        checks=checks(found.record, as_of=as_of, reaches=reaches) if settings else [],
+        **figures,
+        checks=checks(found.record, as_of=as_of, cost=figures["cost"], reaches=reaches) if settings else [],
     )
 
 

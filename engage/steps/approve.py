@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
-from engage.sending import queue
+from engage.sending import budget, queue
 from engage.sending.ledger import MessageSummary
 from engage.statuses import AlertKind, ApprovalState, CampaignStatus
 from engage.window import Window
@@ -31,6 +32,10 @@ class Question:
     """Messages of the list, by segment."""
     segments: int = 0
     """SMS segments of all messages, estimated with names of usual length."""
+    cost: Decimal | None = None
+    """The most that these segments cost, in the installation's currency; None without a price."""
+    budget: Decimal = Decimal(0)
+    """What the campaign's messages may cost; 0 is no limit."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
@@ -50,7 +55,7 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
         NotReady: ``extract`` or ``bucket`` has not run.
         NotApproved: the run asked about another list before, and Airflow would show that question again.
         GuardStop: the guard has findings, and the run may text customers, with or without an approval.
-        TooFewCodes, TooManyMessages, TooLate: what ``queue.build`` raises.
+        TooFewCodes, TooManyMessages, OverBudget, TooLate: what ``queue.build`` raises.
     """
     with engine.begin() as conn:
         found = campaign.locked(conn, window)
@@ -120,7 +125,9 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
     texts = {one.named_after(name): one.text for name in waiting for one in settings.each_text(name)}
     return Question(
         messages=waiting,
-        segments=sum(queue.estimated_segments(settings, waiting).values()),
+        segments=sum(budget.estimated_segments(settings, waiting).values()),
+        cost=budget.most(settings, waiting),
+        budget=settings.message_budget,
         skipped=queued.skipped_by_reason,
         texts=texts,
         warnings={

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +37,13 @@ def test_the_question_shows_the_list_and_what_each_answer_does():
     assert "[The campaign's report](http://airflow/report)" in text
     assert "no answer within 24 hours, sends no message" in text
     assert "guard" not in text
+
+
+def test_the_question_has_the_cost_and_the_budget():
+    priced = replace(ASKED, cost=Decimal("9.50"))
+    assert "at most 1,203 SMS segments, which cost at most $9.50. Not" in engage_approval.body(priced, "")
+    limited = replace(priced, budget=Decimal(10))
+    assert "which cost at most $9.50 of the budget of $10.00. Not" in engage_approval.body(limited, "")
 
 
 def test_findings_of_the_guard_are_in_the_question():

@@ -131,6 +131,16 @@ def test_a_check_that_is_not_good_says_why(world):
     assert "Engage adds “Reply STOP to opt out.” to BOOST" in text
     assert "BOOST: " in text.partition("Texts BOOST takes")[2]
     assert "a run sends at most 9 messages" in text
+    assert "Budget" not in text
+
+
+def test_the_cost_stands_beside_the_budget(world):
+    world.sessions(world.customer())
+    world.computed(message_budget="0.75", **SETTINGS)
+    ask(world)
+    assert "Budget $0.50 at most, of the budget of $0.75" in text_of(page_of(world))
+    world.execute(sa.text("""UPDATE campaign SET settings = settings || '{"message_budget": 0.25}'"""))
+    assert "Budget $0.50 at most exceeds the budget of $0.25" in text_of(page_of(world))
 
 
 def test_ten_of_the_customers_are_shown_with_their_phones_masked(asked):
