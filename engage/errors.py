@@ -12,6 +12,7 @@
     ├── NoValidEvents           there are customers, but the window has no valid event
     ├── GuardStop               the data look wrong beside the last campaign's, and no run ignores the guard
     ├── NotApproved             the messages need an approval, which is missing
+    ├── ApproverRefused         a user approved a list who may not approve it
     ├── UnfitDatabase           the database cannot hold Engage's data, or its role lacks a right
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
@@ -72,6 +73,10 @@ class GuardStop(EngageError):
 
 class NotApproved(EngageError):
     """An approver has yet to approve the messages."""
+
+
+class ApproverRefused(EngageError):
+    """The approval of this user does not count."""
 
 
 class UnfitDatabase(EngageError):

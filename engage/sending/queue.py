@@ -39,7 +39,7 @@ def build(
 ) -> MessageSummary:
     """Replace the window's ledger, unless the campaign is frozen; ``note`` says why no message may go out now.
 
-    With ``for_approval`` the campaign is frozen as well, if any message is queued, and approval requested.
+    With ``for_approval`` the campaign is frozen as well, if so many messages need an approval, and approval requested.
 
     Raises:
         NotReady: ``bucket`` has not run.
@@ -98,11 +98,12 @@ def _replace(
     partitions.swap_in(step.conn, schema.message, step.window)
     message_counts.keep(step.conn, step.window, counts)
     step.save(status=CampaignStatus.QUEUED if summary.unsettled else CampaignStatus.COMPLETE)
-    if summary.unsettled and for_approval:
+    approval = step.campaign.approval
+    if summary.unsettled and for_approval and approval.requires(summary.unsettled):
         _freeze_for_approval(step, counts, as_of)
     elif summary.unsettled:
-        step.campaign.approval.enforce()
-        step.save(**step.campaign.approval.cleared().columns)
+        approval.enforce(summary.unsettled)
+        step.save(**approval.cleared().columns)
     return summary
 
 

@@ -93,7 +93,7 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
             f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
             "messages had been queued, so none is sent. Run its steps again, up to message."
         )
-    found.approval.enforce()
+    found.approval.enforce(message_counts.of(conn, window).unsettled)
     return found, found.settings
 
 

@@ -288,9 +288,7 @@ def test_a_budget_takes_money_and_needs_a_price():
 
 def test_the_budget_is_no_text_of_a_segment():
     assert settings.segment_of_text("message_budget") is None
-    with pytest.raises(
-        SettingsError, match="BUDGET is not allowed as a name: engage_message_budget is what a campaign"
-    ):
+    with pytest.raises(SettingsError, match="BUDGET is not allowed as a name: engage_message_budget is what "):
         from_variables(segments='{"segments": [{"name": "BUDGET", "when": ["liked > 0"]}], "otherwise": "NONE"}')
 
 
