@@ -15,11 +15,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns.campaign import Campaign
+from engage.campaigns.campaign import Campaign, find
 from engage.errors import ApproverRefused
 from engage.settings import PREFIX, Settings
 from engage.statuses import ApprovalState
 from engage.storage.schema import campaign
+from engage.window import Window
 
 WHILE_SENDING = frozenset({"messages_per_second", "send_concurrency", "keep_windows", "alert_emails"})
 """Settings that do not make a campaign: they are read again later."""
@@ -121,6 +122,15 @@ def changes(conn: sa.Connection, found: Campaign) -> Changes:
     now = found.require_settings().snapshot()
     names = [name for name in {**before, **now} if name not in WHILE_SENDING and before.get(name) != now.get(name)]
     return Changes(tuple(names), last.at if last else None, until)
+
+
+def asked_by_run(conn: sa.Connection, run_id: str) -> Campaign | None:
+    """The campaign about whose present list the run asks; None if no answer to it is waited for."""
+    query = sa.select(campaign.c.window_start).where(
+        campaign.c.approval == ApprovalState.REQUESTED, campaign.c.asked.has_key(run_id)
+    )
+    found = find(conn, Window(start)) if (start := conn.execute(query).scalar()) else None
+    return found if found and run_id in found.approval.asking_runs else None
 
 
 def passed(conn: sa.Connection, found: Campaign, user: str) -> None:
