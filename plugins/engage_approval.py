@@ -43,6 +43,7 @@ class CampaignApproval(ApprovalOperator):
     """
 
     def __init__(self, **options: Any) -> None:
+        options.pop("params", None)  # those of the DAG, which Airflow adds again
         super().__init__(
             subject="May these messages go out?",
             defaults=self.REJECT,
