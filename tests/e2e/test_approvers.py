@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from engage.airflow_names import DAG_ID
+from engage.formats import iso
 from engage.local.stack import ADMIN
 from tests.e2e.browser import let_in, picture
 from tests.e2e.support import APPROVER, OP, USER, Airflow, Campaigns, past_window
@@ -73,7 +74,7 @@ def post_answer(client: httpx.Client, campaigns: Campaigns, run_id: str, answer:
     frozen_at = campaigns.of(WINDOW)["frozen_at"]
     body = {
         "window_start": f"{WINDOW.start:%Y-%m-%d}",
-        "list": frozen_at.isoformat(),
+        "list": iso(frozen_at),
         "answer": answer,
         "run_id": run_id,
         "dag_id": DAG_ID,
