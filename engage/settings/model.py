@@ -10,19 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 
 from engage.segments import DEFAULT, Rules
 from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import languages, text_variants
+from engage.settings import field_types, languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
-from engage.settings.field_types import (
-    Count,
-    Emails,
-    Hours,
-    MessageText,
-    Number,
-    SegmentRules,
-    UserNames,
-    edited_from,
-    user_names,
-)
+from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, SegmentRules, UserNames, edited_from
 from engage.statuses import Metric
 from engage.texts.template import Template
 
@@ -266,7 +256,7 @@ class Settings(BaseModel):
     @property
     def approver_names(self) -> tuple[str, ...]:
         """The users who may approve; none if each user may whom Airflow lets answer."""
-        return user_names(self.approvers)
+        return field_types.user_names(self.approvers)
 
     def variants(self, segment: str) -> tuple[str, ...]:
         """The names of the texts of a segment with a text, ``a`` first.
@@ -348,6 +338,11 @@ class Settings(BaseModel):
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
         found = rule_warnings(self.rules)
+        if self.approver_names and not self.may_need_approval:
+            found.append(
+                "engage_approvers names users, and no list needs an approval: engage_require_approval is off and "
+                "engage_approval_above is 0."
+            )
         found += [
             f"engage_messages has texts for {name}, and no customer gets them: it is no segment with a text of its own."
             for name in self.messages

@@ -106,8 +106,8 @@ def answer(
         found = campaign.locked(conn, window)
         given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of, reason=reason)
         if given != found.approval:
-            if approved and by is not None:
-                approvers.refuse(found, by)
+            if approved:
+                approvers.refuse(found, by or "an unknown user")
             if by is None:
                 alert_outbox.put(conn, AlertKind.APPROVAL_TIMED_OUT, window=window, as_of=as_of)
             campaign.update(conn, window, **given.columns)

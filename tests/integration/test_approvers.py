@@ -74,6 +74,14 @@ def test_an_approval_counts_only_once_the_api_server_has_checked_its_user(recipi
     assert texted(recipients) == ACCEPTED
 
 
+def test_an_approval_by_no_known_user_does_not_count(recipients):
+    """Airflow's own processes may answer without a user."""
+    recipients.computed(**SETTINGS)
+    ask(recipients)
+    with pytest.raises(ApproverRefused, match="does not name an unknown user"):
+        answer(recipients, approved=True, by=None)
+
+
 def test_a_user_without_a_name_in_the_setting_cannot_approve_even_if_checked(recipients):
     recipients.computed(**SETTINGS)
     ask(recipients)
@@ -174,7 +182,7 @@ def test_a_short_list_needs_no_approval_and_a_longer_one_does(recipients):
     recipients.computed(approval_above=1)
     with pytest.raises(NotApproved, match=r"require approval, as engage_approval_above was 1 when"):
         recipients.message()
-    assert ask(recipients).messages == {"BOOST": 1, "REWARD": 1}
+    assert ask(recipients).messages == {"BOOST": 2}
     assert found(recipients).frozen
     answer(recipients, approved=True)
     recipients.message()

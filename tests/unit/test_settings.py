@@ -310,6 +310,11 @@ def test_approvers_are_user_names_with_commas_between_them(text, names):
     assert from_variables(approvers=text).approver_names == names
 
 
+def test_approvers_of_no_list_are_warned_of():
+    assert any("no list needs an approval" in one for one in from_variables(approvers="ada").warnings())
+    assert from_variables(approvers="ada", approval_above="9").warnings() == []
+
+
 @pytest.mark.parametrize("text", [",", "ada,", "ada,,bob", "ada\nbob", "a" * 257])
 def test_what_is_no_user_name_is_refused(text):
     with pytest.raises(SettingsError, match=r"engage_approvers is .* is not a user name; it takes Airflow user names"):
