@@ -156,13 +156,22 @@ def body(asked: Question, report: str) -> str:
             f"Messages: {waiting}; at most {asked.segments:,} SMS segments{_cost(asked)}. Not on the list: {skipped}.",
             *found,
             *texts,
-            *([f"Before you answer:\n\n{_as_code(asked.who_may)}"] if asked.who_may else []),
+            *_who_may(asked),
             f"[The campaign's report]({report})",
             "*Approve* sends exactly this list, less customers who may no longer be texted by then. *Reject*, or no "
             f"answer within {asked.hours} hours, sends no message. The campaign is then open again, and the next run "
             "computes it anew.",
         )
     )
+
+
+def _who_may(asked: Question) -> list[str]:
+    if not asked.who_may:
+        return []
+    return [
+        f"Before you answer:\n\n{_as_code(asked.who_may)}",
+        "*Review…* on the report says which of them may, and why. To all others this page says *Access Denied*.",
+    ]
 
 
 def _cost(asked: Question) -> str:

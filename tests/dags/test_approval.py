@@ -46,6 +46,12 @@ def test_the_question_has_the_cost_and_the_budget():
     assert "which cost at most $9.50 of the budget of $10.00. Not" in engage_approval.body(limited, "")
 
 
+def test_the_question_names_the_approvers_as_code():
+    text = engage_approval.body(replace(ASKED, who_may="Only [ada](http://elsewhere) may approve."), "")
+    assert "Before you answer:\n\n    Only [ada](http://elsewhere) may approve.\n\n*Review…* on the report" in text
+    assert "Before you answer" not in engage_approval.body(ASKED, "")
+
+
 def test_findings_of_the_guard_are_in_the_question():
     asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
     assert "The guard has findings, and a run ignored them: there are 3 sessions." in engage_approval.body(asked, "")

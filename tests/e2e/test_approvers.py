@@ -108,6 +108,14 @@ def test_another_user_approves_and_the_triggerer_and_the_last_editor_are_refused
     assert (admin.status_code, state(airflow, asked)) == (403, "awaiting_input")
     assert f"engage_approvers does not name {ADMIN}" in admin.json()["detail"]
 
+    let_in(page, airflow, USER)
+    page.goto(f"{airflow.stack.home.url}/dags/{DAG_ID}/runs/{asked}/tasks/approve/required_actions")
+    expect(page.get_by_text("Only uma, olga and ana may approve")).to_be_visible()
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("Access Denied").last).to_be_visible()  # all that Airflow's page says about a 403
+    picture(page, "approvers-airflow.png")
+    assert state(airflow, asked) == "awaiting_input"
+
     open_page(page, airflow, APPROVER)
     expect(page.get_by_role("region", name="Who may approve")).to_contain_text(may)
     picture(page, "approvers.png")
