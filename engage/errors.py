@@ -12,10 +12,12 @@
     ├── NoValidEvents           there are customers, but the window has no valid event
     ├── GuardStop               the data look wrong beside the last campaign's, and no run ignores the guard
     ├── NotApproved             the messages need an approval, which is missing
+    ├── ApproverRefused         a user approved a list who may not approve it
     ├── UnfitDatabase           the database cannot hold Engage's data, or its role lacks a right
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
+    ├── OverBudget              the messages that wait may cost more than the budget
     ├── TooFewCodes             an offer has fewer codes than the campaign has messages that need one
     ├── NoOfferCode             a message that needs an offer code has none
     ├── TooLate                 messages still wait, but their window ended too long ago
@@ -74,6 +76,10 @@ class NotApproved(EngageError):
     """An approver has yet to approve the messages."""
 
 
+class ApproverRefused(EngageError):
+    """The approval of this user does not count."""
+
+
 class UnfitDatabase(EngageError):
     """The database or its role cannot serve Engage until the operator changes it."""
 
@@ -88,6 +94,10 @@ class Superseded(EngageError):
 
 class TooManyMessages(EngageError):
     """More messages wait than ``max_messages_per_run`` allows."""
+
+
+class OverBudget(EngageError):
+    """The messages that wait may cost more than ``message_budget`` allows."""
 
 
 class TooFewCodes(EngageError):

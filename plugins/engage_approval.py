@@ -13,7 +13,10 @@ import engage_alerts
 import engage_links
 import engage_steps
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
 from airflow.sdk.exceptions import TaskAwaitingInput
+
+from engage.errors import ApproverRefused
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,6 +24,16 @@ if TYPE_CHECKING:
     from engage.steps.approve import Question
 
 log = logging.getLogger(__name__)
+
+LONGEST_REASON = 500
+REASON = Param(
+    None,
+    type=["null", "string"],
+    maxLength=LONGEST_REASON,
+    title="Reason",
+    description="Why the list is rejected. The campaign keeps it.",
+)
+"""The field for the approver in Airflow's form. Its default is none, as an empty text would disable the buttons."""
 
 
 class CampaignApproval(ApprovalOperator):
@@ -30,10 +43,12 @@ class CampaignApproval(ApprovalOperator):
     """
 
     def __init__(self, **options: Any) -> None:
+        options.pop("params", None)  # those of the DAG, which Airflow adds again
         super().__init__(
             subject="May these messages go out?",
             defaults=self.REJECT,
             response_timeout=timedelta(hours=48),  # until execute takes the campaign's own
+            params={"reason": REASON},
             doc_md="Ask the approver whether the campaign's messages may go out, if approval is required.",
             on_failure_callback=engage_alerts.task_failed,
             **options,
@@ -61,19 +76,38 @@ class CampaignApproval(ApprovalOperator):
         # Before the question appears, as Airflow loses an answer that comes before this process has ended. It then asks
         # again, and so does this mail.
         engage_alerts.deliver(run.engine, context)
+        self._park(context, (datetime.now(UTC) + self.response_timeout).isoformat())
+
+    def _park(self, context: Context, deadline: str | None) -> None:
         try:
             super().execute(context)
         except TaskAwaitingInput as parked:
-            deadline = datetime.now(UTC) + self.response_timeout
-            parked.kwargs = {**(parked.kwargs or {}), "deadline": deadline.isoformat()}
+            parked.kwargs = {**(parked.kwargs or {}), "deadline": deadline}
             raise
 
     def execute_complete(self, context: Context, event: dict[str, Any], deadline: str | None = None) -> Any:
-        """Record the answer, then let Airflow act on it. An answer after the deadline is none."""
+        """Record the answer, then let Airflow act on it. An answer after the deadline is none.
+
+        Raises:
+            TaskAwaitingInput: a user approved who may not approve, so the task goes on waiting for an answer.
+        """
         if "error" not in event:
-            event = self._in_time(event, deadline)
-            self._record(context, event)
+            event = self._in_time(event, deadline) | {"params_input": {"reason": _reason(event)}}
+            try:
+                self._record(context, event)
+            except ApproverRefused as exc:
+                log.warning("%s The question stays open.", exc)
+                self._ask_again(context, deadline)
         return super().execute_complete(context, event)
+
+    def _ask_again(self, context: Context, deadline: str | None) -> None:
+        """Have Airflow remove the answer and wait for another one, until the same deadline.
+
+        Airflow's scheduler takes silence for a rejection at the deadline, also if it has passed meanwhile.
+        """
+        if deadline is not None:
+            self.response_timeout = max(datetime.fromisoformat(deadline) - datetime.now(UTC), timedelta(seconds=1))
+        self._park(context, deadline)
 
     def _in_time(self, event: dict[str, Any], deadline: str | None) -> dict[str, Any]:
         """The event, or that of a question without an answer. Airflow takes answers until its scheduler looks."""
@@ -89,13 +123,26 @@ class CampaignApproval(ApprovalOperator):
         from engage.steps import approve
 
         approver = event.get("responded_by_user")
-        with engage_steps.errors_as_outcomes():
+        with engage_steps.errors_as_outcomes(passing=ApproverRefused):
             run = engage_steps.current_run()
-            approved = event["chosen_options"] == [self.APPROVE]
-            by = str(approver["name"]) if approver else None
-            given = approve.answer(run.engine, run.window, approved=approved, by=by, run_id=run.run_id, as_of=run.as_of)
+            given = approve.answer(
+                run.engine,
+                run.window,
+                approved=event["chosen_options"] == [self.APPROVE],
+                by=str(approver["name"]) if approver else None,
+                run_id=run.run_id,
+                as_of=run.as_of,
+                reason=_reason(event),
+            )
         log.info("%s", given.sentence)
         engage_alerts.deliver(run.engine, context)
+
+
+def _reason(event: dict[str, Any]) -> str | None:
+    """The approver's reason on one line, as far as it can be shown; None without one."""
+    found = (event.get("params_input") or {}).get("reason")
+    line = " ".join(str(found).split()) if isinstance(found, str) else ""
+    return "".join(filter(str.isprintable, line))[:LONGEST_REASON] or None
 
 
 def body(asked: Question, report: str) -> str:
@@ -107,16 +154,36 @@ def body(asked: Question, report: str) -> str:
     unread = [f"No customer on the list reads the text {name}." for name in asked.unread]
     return "\n\n".join(
         (
-            f"Messages: {waiting}; at most {asked.segments:,} SMS segments. Not on the list: {skipped}.",
+            f"Messages: {waiting}; at most {asked.segments:,} SMS segments{_cost(asked)}. Not on the list: {skipped}.",
             *found,
             *texts,
             *unread,
+            *_who_may(asked),
             f"[The campaign's report]({report})",
             "*Approve* sends exactly this list, less customers who may no longer be texted by then. *Reject*, or no "
             f"answer within {asked.hours} hours, sends no message. The campaign is then open again, and the next run "
             "computes it anew.",
         )
     )
+
+
+def _who_may(asked: Question) -> list[str]:
+    if not asked.who_may:
+        return []
+    return [
+        f"Before you answer:\n\n{_as_code(asked.who_may)}",
+        "*Review…* on the report says which of them may, and why. To all others this page says *Access Denied*.",
+    ]
+
+
+def _cost(asked: Question) -> str:
+    from engage.currency import currency
+    from engage.formats import money
+
+    if asked.cost is None:
+        return ""
+    limit = f" of the budget of {money(asked.budget, currency())}" if asked.budget else ""
+    return f", which cost at most {money(asked.cost, currency())}{limit}"
 
 
 def _text_to(name: str, asked: Question) -> str:

@@ -34,3 +34,10 @@ class EngagePlugin(AirflowPlugin):
         import engage_web
 
         return [{"app": engage_web.app, "url_prefix": "/engage", "name": "Engage"}]
+
+    @property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:
+        """The check of approvals. As with the pages, only the api-server imports it."""
+        import engage_web_answers
+
+        return [{"middleware": engage_web_answers.CheckedApprovals, "name": "Engage: who may approve"}]

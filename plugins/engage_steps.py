@@ -254,8 +254,10 @@ def _task_with(current: Callable[[], J], options: dict[str, Any]) -> Callable[[C
 
 
 @contextmanager
-def errors_as_outcomes() -> Iterator[None]:
+def errors_as_outcomes(*, passing: type[EngageError] | tuple[()] = ()) -> Iterator[None]:
     """Translate an error into what the scheduler shall do. Any other error passes, and the task is retried.
+
+    ``passing``: an error that the task handles itself.
 
     Raises:
         AirflowSkipException: there is nothing to do.
@@ -266,6 +268,8 @@ def errors_as_outcomes() -> Iterator[None]:
     try:
         with process_signals.interrupting():
             yield
+    except passing:
+        raise
     except NoCustomers as exc:
         raise AirflowSkipException(str(exc)) from None
     except EngageError as exc:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Literal
 
+import engage_web_approvers
+import engage_web_audit
 import engage_web_variables
 import sqlalchemy as sa
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
 from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
@@ -26,6 +29,7 @@ from sqlalchemy.orm import Session
 from engage import formats, parsing
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign
+from engage.campaigns.campaign import Campaign
 from engage.errors import SettingsError
 from engage.pages import addresses, approval_page
 from engage.pages.approval_page import Question
@@ -50,6 +54,8 @@ class Answer(BaseModel):
     run_id: str
     dag_id: Literal["customer_engagement"]
     task_id: Literal["approve"]
+    reason: str | None = None
+    """Why the list is rejected."""
 
 
 @router.get("/approval", dependencies=SEE)
@@ -58,17 +64,24 @@ def approval(
     engine: Database,
     viewer: TheViewer,
     session: SessionDep,
+    user: GetUserDep,
     window: TheWindow,
     now: DatabaseNow,
     after: str | None = None,
 ) -> HTMLResponse:
     """The page about a window's list, with texts to customers whose ids are greater than ``after``."""
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+        users = engage_web_approvers.of(conn, session, found) if found and found.settings else None
     later = parsing.customer_id(after) if after else 0
     page = approval_page.approval_page(
         engine,
         viewer,
         window,
         ask=lambda run_ids: _question(session, run_ids),
+        users=users,
+        user=user.get_name(),
+        sees_edits=engage_web_audit.may_read(user),
         rate=_rate(session),
         after=later,
         as_of=now,
@@ -78,7 +91,12 @@ def approval(
 
 @router.post("/answer", dependencies=[*ANSWER, logged("answer")])
 def answer(wanted: Answer, engine: Database, session: SessionDep, user: GetUserDep) -> JSONResponse:
-    """Answer the question of the task ``approve`` as Airflow's own page does. The run goes on, and records it."""
+    """Answer the question of the task ``approve`` as Airflow's own page does. The run goes on, and records it.
+
+    Raises:
+        InputError: the list is rejected without a reason, or with one that cannot be kept.
+    """
+    reason = parsing.note(wanted.reason or "", "The reason") if wanted.answer == "reject" else None
     window = window_named(wanted.window_start)
     with engine.connect() as conn:
         found = campaign.find(conn, window)
@@ -86,19 +104,40 @@ def answer(wanted: Answer, engine: Database, session: SessionDep, user: GetUserD
     waits = found and found.approval.state is ApprovalState.REQUESTED and wanted.run_id in found.approval.asking_runs
     if not waits or known != wanted.list:
         raise HTTPException(HTTPStatus.CONFLICT, ANSWERED)
+    assert found is not None
     question = _question(session, [wanted.run_id])
     if question is None or not question.open:
         raise HTTPException(HTTPStatus.CONFLICT, ANSWERED)
+    if wanted.answer == "approve":
+        _check(engine, session, found, user)
     update_hitl_detail(
         dag_id=DAG_ID,
         dag_run_id=wanted.run_id,
         task_id=TASK_ID,
-        update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[OPTIONS[wanted.answer]], params_input={}),
+        update_hitl_detail_payload=UpdateHITLDetailPayload(
+            chosen_options=[OPTIONS[wanted.answer]], params_input={"reason": reason}
+        ),
         user=user,
         session=session,
     )
     done = "Approved. The messages go out." if wanted.answer == "approve" else "Rejected. No message goes out."
     return JSONResponse({"detail": done, "go": addresses.report(window)})
+
+
+def _check(engine: sa.Engine, session: Session, found: Campaign, user: BaseUser) -> None:
+    """Refuse a user who may not approve.
+
+    Raises:
+        HTTPException: with the sentence that says why.
+    """
+    try:
+        with engine.begin() as conn:
+            engage_web_approvers.check(conn, session, found, user.get_name())
+    except engage_web_approvers.Refused as exc:
+        engage_web_audit.record_now(
+            user, "approval_refused", window_start=formats.iso_day(exc.window.start), why=exc.why
+        )
+        raise HTTPException(HTTPStatus.FORBIDDEN, exc.why) from None
 
 
 def _question(session: Session, run_ids: Sequence[str]) -> Question | None:

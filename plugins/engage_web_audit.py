@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from airflow.api_fastapi.app import get_auth_manager
@@ -14,8 +16,12 @@ from airflow.utils.session import create_session
 from sqlalchemy.orm import Session
 
 from engage.airflow_names import DAG_ID
-from engage.pages.audit_log import RUN_EVENTS, VARIABLE_EVENTS, AuditEntry, Place
+from engage.pages.audit_log import RUN_EVENTS, SETTING_EVENTS, VARIABLE_EVENTS, AuditEntry, Place
 from engage.settings import PREFIX
+
+MOST_EDITS = 5_000
+"""Edits that are read at most. Settings that were last edited before have no known editor."""
+_TOLERANCE = timedelta(minutes=1)
 
 
 def may_read(user: BaseUser) -> bool:
@@ -59,10 +65,27 @@ def entries(
     if before is not None:
         earlier = sa.and_(Log.dttm == before.at, Log.id < before.below)
         query = query.where(sa.or_(Log.dttm < before.at, earlier))
-    return [
-        AuditEntry(row.id, row.dttm, row.owner or "", row.event, row.run_id, _details(row.extra))
-        for row in session.execute(query)
-    ]
+    return [_entry(row) for row in session.execute(query)]
+
+
+def setting_edits(session: Session, *, since: datetime | None, until: datetime) -> list[AuditEntry]:
+    """The edits of any Variables between two times, newest first, with a minute more at each end.
+
+    An entry is older than the change that it is about, and the machines' clocks may differ.
+    """
+    query = (
+        sa.select(Log.id, Log.dttm, Log.owner, Log.event, Log.run_id, Log.extra)
+        .where(Log.event.in_(SETTING_EVENTS), Log.dttm < until + _TOLERANCE)
+        .order_by(Log.dttm.desc(), Log.id.desc())
+        .limit(MOST_EDITS)
+    )
+    if since is not None:
+        query = query.where(Log.dttm > since - _TOLERANCE)
+    return [_entry(row) for row in session.execute(query)]
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(row.id, row.dttm, row.owner or "", row.event, row.run_id, _details(row.extra))
 
 
 def _details(extra: str | None) -> dict[str, object]:

@@ -44,10 +44,14 @@ class Campaign:
 
     window: Window
     run_id: str | None
+    triggered_by: str | None
+    """The user who triggered that run; None for the scheduler, or if an earlier version ran it."""
     status: CampaignStatus
     mode: RunMode | None
     """What the run that computed it may do with its messages; None if an earlier version ran it."""
     settings: Settings | None
+    settings_at: datetime | None
+    """When its run read the settings; None if an earlier version ran it."""
     events: dict[str, int]
     rejected: dict[str, int]
     customers: int | None
@@ -191,9 +195,11 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
     return Campaign(
         window=window,
         run_id=row.run_id,
+        triggered_by=row.triggered_by,
         status=CampaignStatus(row.status),
         mode=RunMode(row.mode) if row.mode else None,
         settings=settings,
+        settings_at=row.settings_at,
         # sessions and purchases first: jsonb sorts its keys by length
         events=dict(sorted(row.events.items(), key=lambda kind_and_count: kind_and_count[0] == refunds.KIND)),
         rejected=row.rejected,
@@ -214,9 +220,12 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
             window,
             frozen_at=row.frozen_at,
             required=settings is not None and settings.require_approval,
+            above=settings.approval_above if settings else 0,
             state=ApprovalState(row.approval) if row.approval else None,
             at=row.approval_at,
             by=row.approval_by,
+            reason=row.approval_reason,
+            checked=row.approval_checked,
             asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},

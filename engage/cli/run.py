@@ -101,5 +101,8 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
     console.print(table)
     if preview.cost is not None:
         console.print(f"At most {formats.money(preview.cost, currency())} at the price of an SMS segment.")
+    if preview.exceeds_budget is not None:
+        budget = formats.money(preview.exceeds_budget, currency())
+        console.print(f"That exceeds the budget of {budget}, so a run would stop before the first message.")
     if SkipReason.TOO_LATE in skipped:
         console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import formats
+from engage.campaigns.approvers import Approvers
 from engage.campaigns.message_counts import MessageCounts
 from engage.pages import addresses, campaign_stepper, message_outcome
 from engage.pages.render import html
@@ -47,13 +48,18 @@ def approval_page(
     window: Window,
     *,
     ask: Callable[[Sequence[str]], Question | None] = lambda _: None,
+    users: Approvers | None = None,
+    user: str = "",
+    sees_edits: bool = False,
     rate: float | None = None,
     after: int = 0,
     as_of: datetime,
 ) -> str:
-    """The HTML of the page about the window's list.
+    """The HTML of the page about the window's list, for ``user``.
 
-    ``ask`` finds Airflow's question of one of these runs. ``rate``: messages a second, as set at the moment.
+    ``ask`` finds Airflow's question of one of these runs. ``users``: who may approve; None if it is not known.
+    ``sees_edits``: whether the user may see which other user changed a setting. ``rate``: messages a second, as set at
+    the moment.
     ``after``: the texts are those to customers with greater ids.
 
     Raises:
@@ -75,6 +81,7 @@ def approval_page(
             last = report.of(conn, against, whole=False) if against else None
     approval = found.record.approval
     question = ask(approval.asking_runs)
+    figures = _figures(found, settings, counts or MessageCounts(), rate, last)
     return html(
         "approval.html",
         viewer=viewer,
@@ -82,6 +89,9 @@ def approval_page(
         record=found.record,
         window=window,
         question=question if approval.state is ApprovalState.REQUESTED else None,
+        users=users if users and users.named else None,
+        refusal=users.refusal(user) if users else None,
+        sees_edits=sees_edits,
         list=formats.iso(found.record.frozen_at) if found.record.frozen_at else None,
         as_of=as_of,
         until=_until(found, question),
@@ -89,8 +99,8 @@ def approval_page(
         texts=texts,
         next_example=_next_example(window, texts),
         people=people,
-        **_figures(found, settings, counts or MessageCounts(), rate, last),
-        checks=checks(found.record, as_of=as_of, reaches=reaches) if settings else [],
+        **figures,
+        checks=checks(found.record, as_of=as_of, cost=figures["cost"], reaches=reaches) if settings else [],
     )
 
 

@@ -90,6 +90,7 @@ WORDS = {
     "cancel_backfill": _Words(Kind.RUNS, "none", _always("cancelled a backfill")),
     "update_hitl_detail": _Words(Kind.CAMPAIGNS, "awaiting_input", _answered),
     "patch_dag": _Words(Kind.RUNS, "none", _paused),
+    "engage.approval_refused": _Words(Kind.CAMPAIGNS, "warning", _always("tried to approve a list, and was refused")),
     "engage.answer": _Words(Kind.CAMPAIGNS, "awaiting_input", _answered),
     "engage.start_run": _Words(Kind.RUNS, "queued", _started),
     "engage.settle_message": _Words(Kind.MESSAGES, "info", _settled),

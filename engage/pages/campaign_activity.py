@@ -68,7 +68,8 @@ def _approval(found: Report) -> Iterator[Event]:
     if approval.state in {ApprovalState.APPROVED, ApprovalState.REJECTED}:
         tone = "success" if approval.state is ApprovalState.APPROVED else "failed"
         by = f"by {approval.by}" if approval.by else "as no answer came in time"
-        yield Event(approval.at, str(approval.state).capitalize(), by, tone)
+        why = f": {approval.reason}" if approval.reason else ""
+        yield Event(approval.at, str(approval.state).capitalize(), by + why, tone)
     elif approval.state is ApprovalState.REQUESTED and not any(one.about for one in approval.asked.values()):
         yield Event(approval.at, "Approval", "was requested", "awaiting_input")
 

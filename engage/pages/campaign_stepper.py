@@ -71,7 +71,11 @@ def _approval(found: Report) -> Step:
         by = f"by {approval.by}" if approval.by else "no answer came in time"
         state = "done" if approval.state is ApprovalState.APPROVED else "stopped"
         return Step(name, state, f"{approval.state} {by}" if approval.by else by, approval.at)
-    return Step(name, "todo", "required") if approval.required else Step(name, "skipped", "not required")
+    if approval.required:
+        return Step(name, "todo", "required")
+    if approval.above and found.counts is None:
+        return Step(name, "todo", f"required above {counted(approval.above, 'message')}")
+    return Step(name, "skipped", "not required")
 
 
 def _queued(found: Report) -> Step:

@@ -18,7 +18,7 @@ from engage.window import Window
 
 
 def counts_csv(engine: sa.Engine, window: Window) -> str:
-    """The text of the file: customers by bucket, messages by status, skipped messages by reason, and segments.
+    """The text of the file: customers by bucket, messages by status, skipped messages by reason, segments, and cost.
 
     Raises:
         NotReady: the window has no campaign.
@@ -31,6 +31,7 @@ def counts_csv(engine: sa.Engine, window: Window) -> str:
         *(("message", status, count) for status, count in sorted(found.messages["by_status"].items())),
         *(("skipped", reason, count) for reason, count in sorted(skipped.items())),
         ("segments", "all", found.messages["segments"]),
+        *([("cost", found.currency, found.cost)] if found.cost is not None else []),
     ]
     text = io.StringIO()
     writer = csv.writer(text)

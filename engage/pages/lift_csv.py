@@ -22,7 +22,7 @@ COLUMNS = (
     "planned_holdout", "texted_bought_again", "holdout_bought_again", "texted", "holdout", "difference", "low", "high",
     "p", "corrected_p", "relative", "relative_low", "relative_high", "smallest_effect", "holdout_for_10_percent",
     "holdout_for_100_buyers", "sample_ratio_p", "codes_given", "codes_redeemed", "cost", "additional_buyers",
-    "cost_per_additional_buyer", "measured_at",
+    "cost_per_additional_buyer", "measured_at", "currency",
 )  # fmt: skip
 ALL_TEXTS = "all"
 
@@ -89,4 +89,5 @@ def _row(found: CampaignLift, one: SegmentLift, text: TextLift, metric: Metric) 
         text.additional_buyers,
         None if each is None else f"{each:.6f}",
         found.measured_at and formats.iso(found.measured_at),
+        currency(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -125,6 +126,7 @@ def texted(
             holdout=draft.settings.holdout_percent,
             reaches=reaches,
             cost=draft.settings.cost(segments),
+            too_dear=_exceeded(draft.settings, draft.settings.cost(segments)),
             reasons=[(REASONS[why], count) for why, count in found.left_out.items()],
         ),
     }
@@ -250,10 +252,16 @@ def _said(found: SegmentPreview) -> str:
     return f"{moved} {sizes}. At most {most}."
 
 
+def _exceeded(settings: Settings, cost: Decimal | None) -> Decimal | None:
+    """The budget, if the cost is more."""
+    return settings.message_budget if settings.exceeds_budget(cost) else None
+
+
 def _shown(found: SegmentPreview) -> dict[str, Any]:
     tones = segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
     names = tuple(tones)
     then, now = found.after, found.before
+    cost = segment_preview.cost(found.draft, then)
     furthest = max(names, key=lambda name: abs(then.get(name, 0) - now.get(name, 0)))
     return {
         "found": found,
@@ -263,7 +271,8 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "after": then,
         "messages": [segment_preview.messages(found.computed, now), segment_preview.messages(found.draft, then)],
         "sms": [segment_preview.sms_segments(found.computed, now), segment_preview.sms_segments(found.draft, then)],
-        "cost": segment_preview.cost(found.draft, then),
+        "cost": cost,
+        "too_dear": _exceeded(found.draft, cost),
         "seconds": segment_preview.seconds(found.draft, then),
         "furthest": furthest,
         "is_guarded": furthest in found.draft.segments.shared(found.computed.segments),

@@ -79,7 +79,7 @@ def _of(found: Campaign, counts: MessageCounts) -> Iterator[Occurrence]:
         (found.finished_at, CampaignEvent.FINISHED, None, None),
     ]
     if found.approval.state:
-        times.append((found.approval.at, _ANSWERS[found.approval.state], found.approval.by, None))
+        times.append((found.approval.at, _ANSWERS[found.approval.state], found.approval.by, found.approval.reason))
     for at, event, user, why in times:
         if at is not None:
             yield Occurrence(at, event, found, counts, user, why)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from engage.campaigns import lateness
 from engage.campaigns.campaign import Campaign
-from engage.formats import counted, number
+from engage.currency import currency
+from engage.formats import counted, money, number
 from engage.reports.holdout_reach import HoldoutReach
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
@@ -24,8 +26,10 @@ class Check:
     notes: tuple[str, ...] = ()
 
 
-def checks(found: Campaign, *, as_of: datetime, reaches: Collection[HoldoutReach] = ()) -> list[Check]:
-    """The checks of a campaign's list. ``reaches``: what its holdout could find."""
+def checks(
+    found: Campaign, *, as_of: datetime, cost: Decimal | None = None, reaches: Collection[HoldoutReach] = ()
+) -> list[Check]:
+    """The checks of a campaign's list. ``cost``: the most that it costs; ``reaches``: what its holdout could find."""
     settings = found.require_settings()
     return [
         _guard(found),
@@ -34,6 +38,7 @@ def checks(found: Campaign, *, as_of: datetime, reaches: Collection[HoldoutReach
         _provider(settings),
         _late(found, as_of),
         _cap(settings),
+        *_budget(settings, cost),
         _holdout(settings, reaches),
     ]
 
@@ -88,6 +93,16 @@ def _cap(settings: Settings) -> Check:
     most = settings.max_messages_per_run
     words = f"a run sends at most {counted(most, 'message')}" if most else "no limit of messages is set"
     return Check("Cap", good=True, words=words)
+
+
+def _budget(settings: Settings, cost: Decimal | None) -> Iterator[Check]:
+    if cost is None or not settings.message_budget:
+        return
+    limit = f"the budget of {money(settings.message_budget, currency())}"
+    if settings.exceeds_budget(cost):
+        yield Check("Budget", good=False, words=f"{money(cost, currency())} at most exceeds {limit}")
+    else:
+        yield Check("Budget", good=True, words=f"{money(cost, currency())} at most, of {limit}")
 
 
 def _holdout(settings: Settings, reaches: Collection[HoldoutReach]) -> Check:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from engage.campaigns.watchdog import Finding
 from engage.reports.campaign_list import ListedCampaign
-from engage.sending import queue
+from engage.sending import budget
 from engage.settings import Settings
 from engage.window import Window
 
@@ -43,12 +43,12 @@ class Attention:
         settings = self.campaign.campaign.settings if self.campaign else None
         if self.campaign is None or settings is None:
             return None
-        return settings.cost(expected_segments(settings, queue.waiting(self.campaign.messages)))
+        return settings.cost(expected_segments(settings, budget.waiting(self.campaign.messages)))
 
 
 def expected_segments(settings: Settings, messages: Mapping[str, int]) -> int:
     """The SMS segments of so many messages by bucket, with names of usual length."""
-    return sum(queue.estimated_segments(settings, messages).values())
+    return sum(budget.estimated_segments(settings, messages).values())
 
 
 def attention(campaigns: Sequence[ListedCampaign], findings: Sequence[Finding]) -> list[Attention]:

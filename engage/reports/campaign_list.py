@@ -14,6 +14,7 @@ from engage.campaigns.campaign import Campaign
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status, StatusKey
+from engage.currency import currency
 from engage.window import Window
 
 
@@ -71,6 +72,7 @@ class ListedCampaign:
             "buckets": self.buckets,
             "messages": self.messages.to_dict(),
             "cost": amount(self.cost),
+            "currency": currency(),
             "thresholds": self.thresholds,
         }
 

@@ -17,6 +17,7 @@ from engage.campaigns import measured_arms, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.measured_arms import MeasuredArm
 from engage.campaigns.message_counts import MessageCounts
+from engage.currency import currency
 from engage.experiments.lift import Lift
 from engage.experiments.pooling import PooledLift, pooled
 from engage.experiments.share_lift import Buyers
@@ -75,6 +76,7 @@ class CampaignLift:
             "stage": self.stage,
             "primary_metric": self.primary,
             "measured_at": self.measured_at and formats.iso(self.measured_at),
+            "currency": currency(),
             "segments": [self._segment(one) for one in self.segments],
             "redemptions": [
                 {"segment": one.segment, "variant": one.variant, "given": one.given, "redeemed": one.redeemed}

@@ -12,6 +12,7 @@ from engage.campaigns import campaign, status
 from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status
+from engage.currency import currency
 from engage.errors import NotReady
 from engage.reports import lift
 from engage.reports.campaign_list import amount, in_order
@@ -42,6 +43,7 @@ class Report:
     buckets: dict[str, int]
     messages: dict[str, Any]
     cost: str | None
+    currency: str
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
@@ -105,6 +107,7 @@ def of(conn: sa.Connection, window: Window, *, whole: bool = True) -> Report:
         buckets=in_order(found),
         messages=counts.to_dict() | {"unknown": [_line(entry) for entry in entries]},
         cost=amount(found.cost(counts)),
+        currency=currency(),
         settings=found.settings.snapshot() if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
         guard={

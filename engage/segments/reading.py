@@ -154,6 +154,7 @@ def _require_name(name: object, where: str) -> None:
     if not isinstance(name, str) or not SEGMENT_NAME.fullmatch(name):
         raise ValueError(f"the name of {where} is {_cut(json.dumps(name))}, and it takes {NAME_FORM}")
     _require_shown(name)
+    _require_free(name)
 
 
 def masked(name: str) -> str | None:
@@ -164,6 +165,11 @@ def masked(name: str) -> str | None:
 def _require_shown(name: str) -> None:
     if word := masked(name):
         raise ValueError(f"{name} is not allowed: Airflow shows *** for a Variable with {word!r} in its name")
+
+
+def _require_free(name: str) -> None:
+    if name == "BUDGET":
+        raise ValueError("BUDGET is not allowed as a name: engage_message_budget is what a campaign may cost, no text")
 
 
 def _require_unique(names: list[str]) -> None:

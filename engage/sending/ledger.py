@@ -27,6 +27,8 @@ class Preview:
     """SMS segments, estimated with names of usual length."""
     cost: str | None = None
     """What the segments cost, as digits in the installation's currency; None without a price."""
+    exceeds_budget: str | None = None
+    """The budget, as digits, if the cost is more."""
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def give(conn: sa.Connection, window: Window, rows: sa.Table, settings: Settings
 
 def valid_until(settings: Settings, as_of: datetime) -> datetime:
     """A code is given only if it is valid until then: for a day, and for as long as an approver may take to answer."""
-    waits = timedelta(hours=settings.approval_hours) if settings.require_approval else timedelta()
+    waits = timedelta(hours=settings.approval_hours) if settings.may_need_approval else timedelta()
     return as_of + _LEAST_VALID + waits
 
 

@@ -8,9 +8,9 @@ holdout. A row's arm stays, whatever becomes of its message: the experiment comp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,7 +20,7 @@ from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.variants import TextWeights
 from engage.errors import NotReady
-from engage.sending import eligibility, experiment_draw, offer_codes, outcomes, takeover
+from engage.sending import budget, eligibility, experiment_draw, offer_codes, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.experiment_draw import Weights
 from engage.sending.ledger import MessageSummary, Preview
@@ -39,7 +39,7 @@ def build(
 ) -> MessageSummary:
     """Replace the window's ledger, unless the campaign is frozen; ``note`` says why no message may go out now.
 
-    With ``for_approval`` the campaign is frozen as well, if any message is queued, and approval requested.
+    With ``for_approval`` the campaign is frozen as well, if so many messages need an approval, and approval requested.
 
     Raises:
         NotReady: ``bucket`` has not run.
@@ -47,6 +47,7 @@ def build(
         NotApproved: the run may text customers, and an approval is required first.
         TooFewCodes: texts name an offer code, and the offer has too few; the campaign stays as it was.
         TooManyMessages: ``for_approval``, and more messages wait than ``max_messages_per_run`` allows.
+        OverBudget: ``for_approval``, and the messages may cost more than ``message_budget`` allows.
         TooLate: the campaign is frozen, and it is too late now for messages that still wait. They stay.
     """
     with campaign.step(engine, window, "queue") as step:
@@ -84,7 +85,7 @@ def _replace(
     step.save(mode=options.mode(step.window, step.settings, as_of))
     step.save(variants={name: one.to_json() for name, one in texts.items()})
     if options.dry_run:
-        messages = waiting(counts)
+        messages = budget.waiting(counts)
         codes = offer_codes.demand(step.conn, rows, step.settings, as_of)
         note = f"{codes.words} {codes.advice}".strip()
         summary = replace(summary, preview=_preview(step.settings, messages), note=note)
@@ -97,11 +98,12 @@ def _replace(
     partitions.swap_in(step.conn, schema.message, step.window)
     message_counts.keep(step.conn, step.window, counts)
     step.save(status=CampaignStatus.QUEUED if summary.unsettled else CampaignStatus.COMPLETE)
-    if summary.unsettled and for_approval:
-        _freeze_for_approval(step, summary.unsettled, as_of)
+    approval = step.campaign.approval
+    if summary.unsettled and for_approval and approval.requires(summary.unsettled):
+        _freeze_for_approval(step, counts, as_of)
     elif summary.unsettled:
-        step.campaign.approval.enforce()
-        step.save(**step.campaign.approval.cleared().columns)
+        approval.enforce(summary.unsettled)
+        step.save(**approval.cleared().columns)
     return summary
 
 
@@ -111,8 +113,9 @@ def _texts(step: campaign.Step) -> dict[str, TextWeights]:
     return learnt_weights.of_segments(step.conn, step.window, step.settings) if kept is None else kept
 
 
-def _freeze_for_approval(step: campaign.Step, waiting: int, as_of: datetime) -> None:
-    takeover.refuse_too_many(step.window, waiting, step.settings.max_messages_per_run)
+def _freeze_for_approval(step: campaign.Step, counts: MessageCounts, as_of: datetime) -> None:
+    takeover.refuse_too_many(step.window, counts.waiting, step.settings.max_messages_per_run)
+    budget.refuse_too_dear(step.window, step.settings, budget.waiting(counts))
     step.save(frozen_at=as_of, **step.campaign.approval.requested(as_of).columns)
 
 
@@ -233,24 +236,18 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
     """How many of the window's messages wait to be sent, for each segment that has any."""
-    return waiting(message_counts.of(conn, window))
-
-
-def waiting(counts: MessageCounts) -> dict[str, int]:
-    """How many of these messages wait to be sent, for each segment that has any."""
-    found = {name: counts.count(bucket=name, status=MessageStatus.QUEUED) for name in counts.buckets}
-    return {name: count for name, count in found.items() if count}
-
-
-def estimated_segments(settings: Settings, messages: Mapping[str, int]) -> dict[str, int]:
-    """The most SMS segments of so many messages, by segment, with names of usual length."""
-    return {name: count * settings.typical_segments(name) for name, count in messages.items()}
+    return budget.waiting(message_counts.of(conn, window))
 
 
 def _preview(settings: Settings, messages: dict[str, int]) -> Preview:
-    segments = estimated_segments(settings, messages)
-    cost = settings.cost(sum(segments.values()))
-    return Preview(messages, segments, None if cost is None else f"{cost:f}")
+    cost = budget.most(settings, messages)
+    segments = budget.estimated_segments(settings, messages)
+    limit = settings.message_budget if settings.exceeds_budget(cost) else None
+    return Preview(messages, segments, _digits(cost), exceeds_budget=_digits(limit))
+
+
+def _digits(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"
 
 
 def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:

@@ -64,6 +64,7 @@ def send(engine: sa.Engine, window: Window, context: SendingContext) -> MessageS
         NotReady: the campaign was computed anew, or tried out, since its messages were queued.
         NotApproved: the campaign requires an approval and has none.
         TooManyMessages: more wait than one run may send; no customer was texted.
+        OverBudget: what waits may cost more than the budget; no customer was texted.
         Superseded: a newer sender has taken over.
         ProviderRefuses: the provider takes no messages until the operator mends its account.
     """

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, message_counts
 from engage.campaigns.campaign import Campaign
 from engage.errors import NotReady, Superseded, TooManyMessages
-from engage.sending import outcomes
+from engage.sending import budget, outcomes
 from engage.sending.compose import Composer
 from engage.sending.providers import SmsProvider
 from engage.settings import Settings
@@ -54,6 +54,7 @@ def take_over(
         NotReady: the campaign was computed anew, or tried out, since its messages were queued.
         NotApproved: the campaign requires an approval and has none.
         TooManyMessages: more wait than ``max_messages_per_run`` allows; the campaign stays as open as it was.
+        OverBudget: what waits may cost more than ``message_budget`` allows; the campaign stays as open as it was.
         Superseded: another sender has taken over in this moment.
     """
     with engine.begin() as conn:
@@ -68,9 +69,10 @@ def take_over(
         if provider is None or found.halted_at:
             return None
         campaign.update(conn, window, frozen_at=found.frozen_at or now, status=CampaignStatus.SENDING)
-        waiting = message_counts.of(conn, window).waiting
-        refuse_too_many(window, waiting, settings.max_messages_per_run)
-        return Ownership(window, token, settings, provider, Composer(window, settings), waiting)
+        counts = message_counts.of(conn, window)
+        refuse_too_many(window, counts.waiting, settings.max_messages_per_run)
+        budget.refuse_too_dear(window, settings, budget.waiting(counts))
+        return Ownership(window, token, settings, provider, Composer(window, settings), counts.waiting)
 
 
 def _supersede(engine: sa.Engine, window: Window, now: datetime) -> int:
@@ -91,7 +93,7 @@ def _sendable(conn: sa.Connection, window: Window) -> tuple[Campaign, Settings]:
             f"The campaign of the window {window} was computed anew, or its queue cleared by a dry run, after its "
             "messages had been queued, so none is sent. Run its steps again, up to message."
         )
-    found.approval.enforce()
+    found.approval.enforce(message_counts.of(conn, window).unsettled)
     return found, found.settings
 
 

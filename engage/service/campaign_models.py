@@ -111,5 +111,6 @@ class LiftView(BaseModel):
         description=f"The metric that decides: one of {', '.join(Metric)}.", examples=["bought_again"]
     )
     measured_at: datetime | None
+    currency: str = Field(description="Of every amount and cost, as an ISO 4217 code.", examples=["USD"])
     segments: list[SegmentLiftView]
     redemptions: list[RedemptionsView]

@@ -34,7 +34,7 @@ class Custom:
 
 _THRESHOLD: TypeAdapter[Decimal] = TypeAdapter(Annotated[Number, _LIMITS])
 _MESSAGE: TypeAdapter[str] = TypeAdapter(MessageText)
-_MESSAGE_NAME = re.compile(r"message_([a-z][a-z0-9_]{0,29})")
+_MESSAGE_NAME = re.compile(r"message_(?!budget$)([a-z][a-z0-9_]{0,29})")
 
 
 def custom(name: str) -> Custom | None:

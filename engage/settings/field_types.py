@@ -28,6 +28,8 @@ Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(floa
 Count = Annotated[int, BeforeValidator(_plain_number)]
 
 
+LONGEST_NAME = 256
+"""Characters of a user name in Airflow, at most."""
 EDITED = {"edited": True}
 """The validation's context for values that an editor gives. A campaign's snapshot keeps what it was computed with."""
 
@@ -72,6 +74,24 @@ MessageText = Annotated[
 Hours = Annotated[str, _read_by(SendingHours.parse)]
 Emails = Annotated[str, _read_by(alert.addresses)]
 Phones = Annotated[str, Field(max_length=1000), _read_by(phone.numbers)]
+
+
+def user_names(text: str) -> tuple[str, ...]:
+    """The user names in ``text``, which commas separate, without repetitions.
+
+    Raises:
+        ValueError: there is nothing between two commas, or a name has a character that none has.
+    """
+    if not text.strip():
+        return ()
+    found = [name.strip() for name in text.split(",")]
+    for name in found:
+        if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise ValueError(f"{name!r} is not a user name")
+    return tuple(dict.fromkeys(found))
+
+
+UserNames = Annotated[str, _read_by(user_names)]
 
 
 def _rules(value: object) -> object:

@@ -58,12 +58,16 @@ GROUPS = (
             "send_concurrency": "Messages at the same time",
             "max_messages_per_run": "Most messages in a run",
             "price_per_segment": "Price of a segment",
+            "message_budget": "Budget of a campaign's messages",
         },
     ),
     Group(
         "Approval",
         {
             "require_approval": "Ask an approver before messages go out",
+            "approval_above": "Ask about a list of more messages than",
+            "approvers": "Users who may approve",
+            "four_eyes": "Approver and editor must differ",
             "approval_hours": "Hours to wait for the approver",
         },
     ),

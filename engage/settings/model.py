@@ -10,9 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 
 from engage.segments import DEFAULT, Rules
 from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import languages, text_variants
+from engage.settings import field_types, languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
-from engage.settings.field_types import Count, Emails, Hours, MessageText, Number, Phones, SegmentRules, edited_from
+from engage.settings.field_types import (
+    Count,
+    Emails,
+    Hours,
+    MessageText,
+    Number,
+    Phones,
+    SegmentRules,
+    UserNames,
+    edited_from,
+)
 from engage.statuses import Metric
 from engage.texts.template import Template
 
@@ -80,6 +90,11 @@ class Settings(BaseModel):
         title="a number from 0 to 1000 with at most 6 decimals",
         description="What the provider charges for one SMS segment, in the installation's currency; 0 shows no costs.",
     )
+    message_budget: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
+        Decimal(0),
+        title="a number from 0 to 1000000000 with at most 2 decimals",
+        description="A campaign whose messages may cost more than this stops before the first one; 0 is no limit.",
+    )
     sending_hours: Hours = Field(
         "8:00-21:00",
         title="two times of one day such as 8:00-21:00, or 0:00-24:00 for always",
@@ -144,6 +159,23 @@ class Settings(BaseModel):
         False,
         title="true or false",
         description="Whether an approver must approve a campaign's list in Airflow before messages go out.",
+    )
+    approval_above: Annotated[Count, Field(ge=0, le=1_000_000_000)] = Field(
+        0,
+        title="a whole number of messages from 0 to 1000000000",
+        description="A list of more messages than this needs an approval also if engage_require_approval is off; "
+        "0 is never.",
+    )
+    approvers: UserNames = Field(
+        "",
+        title="Airflow user names with commas between them, or nothing",
+        description="The users who may approve a list; if empty, each user whom Airflow lets answer.",
+    )
+    four_eyes: bool = Field(
+        True,
+        title="true or false",
+        description="Whether the approver must be another user than those who triggered the run or last changed its "
+        "settings. It counts if engage_approvers names users.",
     )
     approval_hours: Annotated[Count, Field(ge=1, le=720)] = Field(
         48,
@@ -226,6 +258,24 @@ class Settings(BaseModel):
         """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
         return segments * self.price_per_segment if self.price_per_segment else None
 
+    def exceeds_budget(self, cost: Decimal | None) -> bool:
+        """Whether so high a cost is more than the budget allows; never without a price or a budget."""
+        return cost is not None and 0 < self.message_budget < cost
+
+    @property
+    def may_need_approval(self) -> bool:
+        """Whether some lists need an approval."""
+        return self.require_approval or self.approval_above > 0
+
+    def needs_approval(self, messages: int) -> bool:
+        """Whether a list of so many messages needs an approval."""
+        return self.require_approval or 0 < self.approval_above < messages
+
+    @property
+    def approver_names(self) -> tuple[str, ...]:
+        """The users who may approve; none if each user may whom Airflow lets answer."""
+        return field_types.user_names(self.approvers)
+
     def variants(self, segment: str) -> tuple[str, ...]:
         """The names of the texts of a segment with a text, ``a`` first.
 
@@ -306,6 +356,11 @@ class Settings(BaseModel):
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
         found = rule_warnings(self.rules)
+        if self.approver_names and not self.may_need_approval:
+            found.append(
+                "engage_approvers names users, and no list needs an approval: engage_require_approval is off and "
+                "engage_approval_above is 0."
+            )
         found += [
             f"engage_messages has texts for {name}, and no customer gets them: it is no segment with a text of its own."
             for name in self.messages

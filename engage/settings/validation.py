@@ -50,12 +50,15 @@ def require_named(settings: Settings, given: Iterable[str], *, label: Callable[[
 def problems(values: Mapping[str, Any], *, label: Callable[[str], str] = str) -> dict[str, str]:
     """What is wrong with raw values: a sentence without its full stop for each wrong setting, by name.
 
-    A text that takes more segments than ``max_segments`` is wrong, too, and so is one with a code of no offer.
+    A text that takes more segments than ``max_segments`` is wrong, too, and so is one with a code of no offer, or a
+    budget without a price.
     """
     wrong = {name: _explain(name, values[name], error, label) for name, error in _errors(values).items()}
     found = usable(values)
     if "offer" not in wrong:
         wrong = _codes_of_no_offer(found, label) | wrong
+    if "price_per_segment" not in wrong:
+        wrong = _budget_without_price(found, label) | wrong
     return wrong if "max_segments" in wrong else _long_messages(found, label) | wrong
 
 
@@ -143,6 +146,16 @@ def _codes_of_no_offer(settings: Settings, label: Callable[[str], str]) -> dict[
                     "the offer whose codes the text takes, such as summer; `engage offers list` shows the offers"
                 )
     return found
+
+
+def _budget_without_price(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
+    if not settings.message_budget or settings.price_per_segment:
+        return {}
+    return {
+        "message_budget": f"{label('message_budget')} is {settings.message_budget}, and {label('price_per_segment')} "
+        "is 0, so no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget "
+        "to 0"
+    }
 
 
 def _long_messages(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from engage import alert_outbox
-from engage.campaigns import campaign
+from engage.campaigns import approvers, campaign
 from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
-from engage.sending import listed_texts, queue
+from engage.sending import budget, listed_texts, queue
 from engage.sending.ledger import MessageSummary
+from engage.settings import Settings
 from engage.statuses import AlertKind, ApprovalState, CampaignStatus
 from engage.window import Window
 
@@ -31,6 +33,10 @@ class Question:
     """Messages of the list, by segment."""
     segments: int = 0
     """SMS segments of all messages, estimated with names of usual length."""
+    cost: Decimal | None = None
+    """The most that these segments cost, in the installation's currency; None without a price."""
+    budget: Decimal = Decimal(0)
+    """What the campaign's messages may cost; 0 is no limit."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
@@ -45,6 +51,8 @@ class Question:
     """The hours within which the approver may answer."""
     guard: str = ""
     """What the guard found, if the run ignores it."""
+    who_may: str = ""
+    """The users who may approve, as a sentence; empty if each user may whom Airflow lets answer."""
 
 
 def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, as_of: datetime) -> Question:
@@ -54,14 +62,14 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
         NotReady: ``extract`` or ``bucket`` has not run.
         NotApproved: the run asked about another list before, and Airflow would show that question again.
         GuardStop: the guard has findings, and the run may text customers, with or without an approval.
-        TooFewCodes, TooManyMessages, TooLate: what ``queue.build`` raises.
+        TooFewCodes, TooManyMessages, OverBudget, TooLate: what ``queue.build`` raises.
     """
     with engine.begin() as conn:
         found = campaign.locked(conn, window)
     approval, may_text = found.approval, options.may_text(window, found.require_settings(), as_of)
     if may_text and not found.frozen:
         found.guard.enforce(window)
-    if not approval.required:
+    if not approval.may_be_required:
         return Question("No approval is required: engage_require_approval was off when the campaign was computed.")
     if approval.state is ApprovalState.APPROVED:
         return Question(approval.sentence)
@@ -70,25 +78,40 @@ def ask(engine: sa.Engine, window: Window, *, options: RunOptions, run_id: str, 
     queued = queue.build(engine, window, options=options, as_of=as_of, for_approval=True)
     if queued.note or not queued.unsettled:
         return Question(queued.note or "The list is empty, so there is nothing to approve.")
-    return _question(engine, window, run_id, queued, as_of)
+    if not approval.requires(queued.unsettled):
+        return Question(
+            f"No approval is required: {queued.unsettled:,} messages wait, engage_approval_above was "
+            f"{approval.above:,} and engage_require_approval off when the campaign was computed."
+        )
+    return _question(engine, window, run_id, queued, by=options.by, as_of=as_of)
 
 
 def answer(
-    engine: sa.Engine, window: Window, *, approved: bool, by: str | None, run_id: str, as_of: datetime
+    engine: sa.Engine,
+    window: Window,
+    *,
+    approved: bool,
+    by: str | None,
+    run_id: str,
+    as_of: datetime,
+    reason: str | None = None,
 ) -> Approval:
     """Record the answer to a run's question, and return the approval on record. Idempotent.
 
     ``by`` is the approver's user name, or None if the time was up. A time that is up changes nothing while the question
-    of another run about the same list is open, or once it was answered.
+    of another run about the same list is open, or once it was answered. ``reason``: why the list was rejected.
 
     Raises:
         NotReady: there is no such campaign.
+        ApproverRefused: the user may not approve the list, which still waits for an answer.
         NotApproved: no approval was requested, the run asked about another list, or the other answer came first.
     """
     with engine.begin() as conn:
         found = campaign.locked(conn, window)
-        given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of)
+        given = found.approval.answered(approved=approved, by=by, run_id=run_id, as_of=as_of, reason=reason)
         if given != found.approval:
+            if approved:
+                approvers.refuse(found, by or "an unknown user")
             if by is None:
                 alert_outbox.put(conn, AlertKind.APPROVAL_TIMED_OUT, window=window, as_of=as_of)
             campaign.update(conn, window, **given.columns)
@@ -109,7 +132,9 @@ def refuse_to_bypass(engine: sa.Engine, window: Window) -> None:
             found.approval.refuse_to_bypass()
 
 
-def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary, as_of: datetime) -> Question:
+def _question(
+    engine: sa.Engine, window: Window, run_id: str, queued: MessageSummary, *, by: str | None, as_of: datetime
+) -> Question:
     """Record that the run asks about the frozen list, with an alert each time, and return the question."""
     with engine.begin() as conn:
         found = campaign.locked(conn, window)
@@ -117,7 +142,7 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
             return Question("The question was answered in the meantime.")
         settings = found.require_settings()
         until = as_of + timedelta(hours=settings.approval_hours)
-        campaign.update(conn, window, **found.approval.asked_by(run_id, until).columns)
+        campaign.update(conn, window, **found.approval.asked_by(run_id, until, by).columns)
         waiting = queue.waiting_by_bucket(conn, window)
         detail: dict[str, Any] = {"messages": sum(waiting.values()), "hours": settings.approval_hours}
         alert_outbox.put(conn, AlertKind.APPROVAL_REQUESTED, window=window, as_of=as_of, **detail)
@@ -128,7 +153,9 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         }
     return Question(
         messages=waiting,
-        segments=sum(queue.estimated_segments(settings, waiting).values()),
+        segments=sum(budget.estimated_segments(settings, waiting).values()),
+        cost=budget.most(settings, waiting),
+        budget=settings.message_budget,
         skipped=queued.skipped_by_reason,
         texts={name: sms.text for name, found in listed.items() for sms in found.values()},
         readers={name: customer_id for name, found in listed.items() for customer_id in found},
@@ -140,4 +167,16 @@ def _question(engine: sa.Engine, window: Window, run_id: str, queued: MessageSum
         },
         hours=settings.approval_hours,
         guard=found.guard.note,
+        who_may=_who_may(settings),
     )
+
+
+def _who_may(settings: Settings) -> str:
+    """The users who may approve, as a sentence. Who they are by four eyes is known only when one of them answers."""
+    if not settings.approver_names:
+        return ""
+    names = approvers.in_words(settings.approver_names)
+    others = (
+        ", and not the user who triggered the run or last changed one of its settings" if settings.four_eyes else ""
+    )
+    return f"Only {names} may approve{others}."

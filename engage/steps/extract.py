@@ -70,6 +70,8 @@ def extract(
         step.save(
             status=CampaignStatus.EXTRACTED,
             run_id=run_id,
+            triggered_by=options.by,
+            settings_at=as_of,
             mode=options.mode(window, settings, as_of),
             settings=settings.snapshot(),
             events=valid,

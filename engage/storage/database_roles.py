@@ -58,7 +58,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.test_send: "SELECT (phone, phone_hash), DELETE",  # erasure
     },
     PAGES: {
-        schema.campaign: f"SELECT, UPDATE ({_HALT}, distribution)",  # a page keeps what it had to count itself
+        schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
         # a customer is opted out or forgotten
         schema.customer: "SELECT, UPDATE (opted_out_at), DELETE",
         schema.suppression: "SELECT, INSERT, UPDATE",

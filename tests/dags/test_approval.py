@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +48,19 @@ def test_the_question_names_a_reader_of_each_text_and_the_texts_without_one():
     assert "REWARD, customer 17 for example, reads:\n\n    Hi Ada\n\n" in text
     assert "REWARD in es, customer 18 for example, reads:\n\n    Hola Luis\n\n" in text
     assert "No customer on the list reads the text REWARD in fr." in text
+
+
+def test_the_question_has_the_cost_and_the_budget():
+    priced = replace(ASKED, cost=Decimal("9.50"))
+    assert "at most 1,203 SMS segments, which cost at most $9.50. Not" in engage_approval.body(priced, "")
+    limited = replace(priced, budget=Decimal(10))
+    assert "which cost at most $9.50 of the budget of $10.00. Not" in engage_approval.body(limited, "")
+
+
+def test_the_question_names_the_approvers_as_code():
+    text = engage_approval.body(replace(ASKED, who_may="Only [ada](http://elsewhere) may approve."), "")
+    assert "Before you answer:\n\n    Only [ada](http://elsewhere) may approve.\n\n*Review…* on the report" in text
+    assert "Before you answer" not in engage_approval.body(ASKED, "")
 
 
 def test_findings_of_the_guard_are_in_the_question():

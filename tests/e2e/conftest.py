@@ -23,7 +23,7 @@ from engage.settings import Settings
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.e2e.pages import SENT, START, WAITING, WAITS, WINDOW, Watched, watching
 from tests.e2e.segments_page import OWN, Variables
-from tests.e2e.support import OP, USER, VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
+from tests.e2e.support import APPROVER, OP, USER, VIEWER, Airflow, Campaigns, CommandLine, Run, signals_kept
 from tests.ports import free_port
 from tests.server_folder import server_folder
 from tests.smtp_double import Mail, smtp_double
@@ -41,6 +41,7 @@ if "scheduler" in sys.argv:
 """Airflow's local settings. Each task is a fork of the scheduler, so that no task imports these anew."""
 STACKS = {
     "test_approval": "first stack",
+    "test_approvers": "first stack",
     "test_workflow": "first stack",
     "test_demo": "stacks of their own",
     "test_run_identity": "stacks of their own",
@@ -68,7 +69,7 @@ def fresh() -> Iterator[Airflow]:
         (home.airflow / "config" / "airflow_local_settings.py").write_text(PRELOAD)
         # the double's, which a connection may not name
         os.environ["ENGAGE_SMS_API"] = f"http://127.0.0.1:{free_port()}"
-        with local_stack(home, USERS | {VIEWER: "viewer", USER: "user", OP: "op"}) as stack:
+        with local_stack(home, USERS | {VIEWER: "viewer", USER: "user", OP: "op", APPROVER: "user"}) as stack:
             process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
             airflow = Airflow(stack)
             airflow.wait_until_healthy()

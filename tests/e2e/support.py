@@ -27,8 +27,9 @@ from tests.ports import free_port
 from tests.waiting import PATIENCE, until
 
 STOPS_WITHIN = 40
-VIEWER, USER, OP = "vera", "uma", "olga"
-"""The users of the roles viewer, user and op. A viewer looks; a user triggers and halts; an op edits Variables too."""
+VIEWER, USER, OP, APPROVER = "vera", "uma", "olga", "ana"
+"""The users of the roles viewer, user, op and user. A viewer looks; a user triggers, halts and answers; an op edits
+Variables too."""
 
 
 def past_window(number: int) -> Window:

@@ -156,6 +156,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "buckets",
         "messages",
         "cost",
+        "currency",
         "settings",
         "timings",
         "guard",

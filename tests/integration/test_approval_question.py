@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from engage.errors import GuardStop, NotApproved, NotReady, TooManyMessages
+from engage.errors import GuardStop, NotApproved, NotReady, OverBudget, TooManyMessages
 from engage.sending import listed_texts
 from engage.sending.sender import SendingContext, send
 from engage.steps.aggregate import aggregate
@@ -129,6 +129,17 @@ def test_a_list_over_the_cap_is_not_asked_about_and_not_frozen(world, recipients
         ask(world)
     assert not found(world).frozen
     assert world.ledger() == {}
+
+
+def test_a_list_over_the_budget_is_not_asked_about_and_not_frozen(world, recipients):
+    world.computed(require_approval=True, price_per_segment="1.5", message_budget="2.99")
+    with pytest.raises(OverBudget, match=r"may cost \$3\.00, and message_budget allows \$2\.99"):
+        ask(world)
+    assert not found(world).frozen
+    assert world.ledger() == {}
+    world.computed(require_approval=True, price_per_segment="1.5", message_budget="3")
+    asked = ask(world)
+    assert (asked.cost, asked.budget) == (3, 3)
 
 
 def test_no_approver_is_asked_about_a_campaign_that_the_guard_has_stopped(world, recipients):

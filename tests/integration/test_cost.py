@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from engage.pages.csv_download import counts_csv
+
 
 @pytest.fixture
 def people(world):
@@ -18,6 +20,9 @@ def test_a_campaign_with_a_price_has_its_cost_everywhere(people, command):
     people.message()
     assert json.loads(command("report", "--json"))["cost"] == "0.0237"
     assert json.loads(command("campaigns", "--json"))[0]["cost"] == "0.0237"
+    assert json.loads(command("report", "--json"))["currency"] == "USD"
+    assert json.loads(command("campaigns", "--json"))[0]["currency"] == "USD"
+    assert f"{people.window.start:%Y-%m-%d},cost,USD,0.0237" in counts_csv(people.engine, people.window)
     assert "Cost: $0.02, 3 SMS segments" in command("report")
     assert "$0.02" in command("campaigns")
 
@@ -38,5 +43,9 @@ def test_a_dry_run_says_what_its_messages_would_cost(people, command):
     priced = (*run, "--set", "price_per_segment=0.0079")
     assert json.loads(command(*priced, "--json"))["run"]["would_queue"]["cost"] == "0.0237"
     assert "At most $0.02 at the price of an SMS segment." in command(*priced)
+    assert json.loads(command(*priced, "--json"))["run"]["would_queue"]["exceeds_budget"] is None
+    dear = (*priced, "--set", "message_budget=0.02")
+    assert json.loads(command(*dear, "--json"))["run"]["would_queue"]["exceeds_budget"] == "0.02"
+    assert "That exceeds the budget of $0.02, so a run would stop before the first message." in command(*dear)
     assert json.loads(command(*run, "--json"))["run"]["would_queue"]["cost"] is None
     assert "at the price of an SMS segment" not in command(*run)

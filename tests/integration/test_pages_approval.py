@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from engage.campaigns import message_counts
+from engage.campaigns.approvers import Approvers, Edit
 from engage.formats import days, iso
 from engage.pages import message_outcome
 from engage.pages.approval_page import Question, approval_page
@@ -56,7 +57,7 @@ def test_the_approver_sees_what_goes_out_and_answers_about_exactly_this_list(ask
         "task_id": "approve",
     }
     assert hidden(page, '<form data-post action="answer" class="inline">') == values | {"answer": "approve"}
-    assert hidden(page, '<dialog id="reject"') == values | {"answer": "reject"}
+    assert hidden(page, '<dialog id="reject"') == values | {"answer": "reject", "reason": ""}
     assert '<button type="submit" class="primary">Approve 5 messages</button>' in page
     assert "Reject…" in text
 
@@ -131,6 +132,52 @@ def test_a_check_that_is_not_good_says_why(world):
     assert "Engage adds “Reply STOP to opt out.” to BOOST" in text
     assert "BOOST: " in text.partition("Texts BOOST takes")[2]
     assert "a run sends at most 9 messages" in text
+    assert "Budget" not in text
+
+
+def test_a_user_who_may_not_approve_reads_why_and_may_still_reject(asked):
+    users = Approvers(("ada", "ben"), triggered_by=("ada",))
+    page = page_of(asked, users=users, user="ada")
+    assert '<button type="submit" class="primary" disabled aria-describedby="refusal">Approve 5' in page
+    assert "ada may not approve this list: ada triggered its run" in text_of(page)
+    assert '<button type="button" class="danger" data-opens="reject">Reject…</button>' in page
+    other = page_of(asked, users=users, user="ben")
+    assert "disabled" not in other.partition('action="answer" class="inline"')[2].partition("</form>")[0]
+    assert "may not approve" not in text_of(other)
+    assert "ben may approve. The run was triggered by ada." in text_of(other)
+
+
+def test_the_page_says_who_changed_what_to_users_who_may_know(asked):
+    edits = (Edit("message_boost", "ben", asked.now), Edit("offer", "root", asked.now, command_line=True))
+    users = Approvers(("ada", "ben"), edits=edits, unknown=("max_segments",))
+    text = text_of(page_of(asked, users=users, user="ada", sees_edits=True))
+    assert "Airflow’s schedule started the run." in text
+    assert "engage_message_boost was last changed by ben, " in text
+    assert "engage_offer was last changed by root on the command line, who may be any user, " in text
+    unknown = "engage_max_segments was changed, and Airflow’s audit log does not say by which user."
+    assert unknown in text
+    hidden = text_of(page_of(asked, users=users, user="ada"))
+    assert "by ben" not in hidden
+    assert unknown in hidden
+    assert "Who may approve" not in text_of(page_of(asked, users=Approvers(), user="ada"))
+
+
+def test_a_rejection_asks_for_a_reason_and_the_page_shows_it_afterwards(asked):
+    assert 'name="reason"' in page_of(asked).partition('<dialog id="reject"')[2].partition("</dialog>")[0]
+    asked.execute(sa.text("UPDATE campaign SET approval = 'rejected', approval_by = 'ada', approval_reason = 'A <b>'"))
+    page = page_of(asked)
+    assert_inert(page)
+    assert "The list was rejected by ada on" in text_of(page)
+    assert "The reason: A <b>" in text_of(page)
+
+
+def test_the_cost_stands_beside_the_budget(world):
+    world.sessions(world.customer())
+    world.computed(message_budget="0.75", **SETTINGS)
+    ask(world)
+    assert "Budget $0.50 at most, of the budget of $0.75" in text_of(page_of(world))
+    world.execute(sa.text("""UPDATE campaign SET settings = settings || '{"message_budget": 0.25}'"""))
+    assert "Budget $0.50 at most exceeds the budget of $0.25" in text_of(page_of(world))
 
 
 def test_ten_of_the_customers_are_shown_with_their_phones_masked(asked):

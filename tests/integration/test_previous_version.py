@@ -75,10 +75,12 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             ],
         },
         "cost": None,
+        "currency": "USD",
         "lift": {
             "stage": "no_holdout",
             "primary_metric": "bought_again",
             "measured_at": None,
+            "currency": "USD",
             "segments": [],
             "redemptions": [],
         },

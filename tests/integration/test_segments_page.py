@@ -1,6 +1,7 @@
 """The page *Segments*: its HTML, and what its script is answered."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -186,6 +187,11 @@ def test_it_says_what_the_campaign_would_cost_and_how_far_a_segment_moves(world)
     text = text_of(counted(world, editor, low_spend_threshold="200")["parts"]["then"])
     assert "text at most 2 +1 · +100.0%" in text
     assert "cost at most $0.02" in text
+    assert "exceeds" not in text
+    dear = replace(editor, stored={**editor.stored, "message_budget": "0.01"})
+    assert "cost at most $0.02 exceeds the budget of $0.01" in text_of(
+        counted(world, dear, low_spend_threshold="200")["parts"]["then"]
+    )
     assert "send in 4 s" in text
     assert "BOOST moves by 50.0 points." in text
 

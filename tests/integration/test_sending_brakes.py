@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engage.campaigns import campaign
 from engage.customers import suppression
-from engage.errors import TooManyMessages
+from engage.errors import OverBudget, TooManyMessages
 from engage.sending import sender
 from engage.settings import Settings
 from engage.storage.schema import message as messages
@@ -81,6 +81,20 @@ def test_more_messages_than_a_run_may_send_stop_it_before_the_first_one(texting)
     assert texting.double.posts == []
     assert texting.world.rows("SELECT frozen_at, status FROM campaign") == [(None, "queued")]
     texting.queued(max_messages_per_run="6")
+    assert texting.send().by_status == {"accepted": 6}
+
+
+def test_messages_that_may_cost_more_than_the_budget_stop_the_run_before_the_first_one(texting):
+    texting.customers(6).queued(price_per_segment="0.5", message_budget="2.99")
+    with pytest.raises(
+        OverBudget,
+        match=r"may cost \$3\.00, and message_budget allows \$2\.99\. No customer was texted\. "
+        r".*6 messages to \w+ of 1 SMS segment, so 6 SMS segments at \$0\.50\.",
+    ):
+        texting.send()
+    assert texting.double.posts == []
+    assert texting.world.rows("SELECT frozen_at, status FROM campaign") == [(None, "queued")]
+    texting.queued(price_per_segment="0.5", message_budget="3")
     assert texting.send().by_status == {"accepted": 6}
 
 

@@ -38,11 +38,12 @@ ROOMS = {
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
-    "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
+    "sending": "errors parsing currency formats window statuses texts settings storage alert_outbox customers"
+    " campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
-    "reports": "errors parsing formats window statuses texts segments settings experiments storage customers campaigns"
-    " sending",
+    "reports": "errors parsing currency formats window statuses texts segments settings experiments storage customers"
+    " campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"

@@ -168,12 +168,13 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
         "--set send_within_days, --set message_boost, --set message_reward, --set messages, "
         "--set learn_variants, --set offer, "
-        "--set max_segments, --set price_per_segment, --set sending_hours, "
+        "--set max_segments, --set price_per_segment, --set message_budget, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set primary_metric, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
-        "--set require_approval, --set approval_hours, --set sms_provider, --set sandbox_strict, --set alert_emails, "
-        "--set test_phones, --set keep_windows, --set <name>_threshold and --set message_<segment>."
+        "--set require_approval, --set approval_above, --set approvers, --set four_eyes, --set approval_hours, "
+        "--set sms_provider, --set sandbox_strict, --set alert_emails, --set test_phones, "
+        "--set keep_windows, --set <name>_threshold and --set message_<segment>."
     )
 
 
@@ -250,6 +251,7 @@ NEW_NUMBERS = {
     "guard_max_quiet_days": ("0", "56", "57"),
     "guard_max_shift_points": ("0", "100", "-1"),
     "keep_windows": ("1", "1000", "0"),
+    "approval_above": ("0", "1000000000", "1000000001"),
 }
 
 
@@ -267,6 +269,57 @@ def test_a_cost_is_exact_and_without_a_price_there_is_none():
     assert from_variables(price_per_segment="0.0079").cost(4933) == Decimal("38.9707")
     assert from_variables(price_per_segment="0.0079").cost(0) == 0
     assert from_variables().cost(4933) is None
+
+
+def test_a_budget_takes_money_and_needs_a_price():
+    found = from_variables(price_per_segment="0.0079", message_budget="38.97")
+    assert found.exceeds_budget(found.cost(4933))
+    assert not found.exceeds_budget(Decimal("38.97"))
+    assert not from_variables(price_per_segment="0.0079").exceeds_budget(Decimal(10**9))
+    with pytest.raises(SettingsError) as raised:
+        from_variables(message_budget="500")
+    assert str(raised.value) == (
+        "The Airflow Variable engage_message_budget is 500, and The Airflow Variable engage_price_per_segment is 0, so "
+        "no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget to 0."
+    )
+    for value in ("-1", "1000000001", "0.001", "much"):
+        with pytest.raises(SettingsError, match=r"engage_message_budget is .* with at most 2 decimals\.$"):
+            from_variables(price_per_segment="1", message_budget=value)
+
+
+def test_the_budget_is_no_text_of_a_segment():
+    assert settings.segment_of_text("message_budget") is None
+    with pytest.raises(SettingsError, match="BUDGET is not allowed as a name: engage_message_budget is what "):
+        from_variables(segments='{"segments": [{"name": "BUDGET", "when": ["liked > 0"]}], "otherwise": "NONE"}')
+
+
+@pytest.mark.parametrize(
+    ("required", "above", "needed"),
+    [(True, 0, [1, 8, 9]), (True, 8, [1, 8, 9]), (False, 8, [9]), (False, 0, [])],
+)
+def test_a_long_list_needs_an_approval_also_if_not_every_one_does(required, above, needed):
+    found = from_variables(require_approval=str(required), approval_above=str(above))
+    assert [count for count in (1, 8, 9) if found.needs_approval(count)] == needed
+    assert found.may_need_approval == bool(needed)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ()), (" ", ()), ("ada", ("ada",)), (" ada ,Bob Ray, ada", ("ada", "Bob Ray")), ("ada@x.org", ("ada@x.org",))],
+)
+def test_approvers_are_user_names_with_commas_between_them(text, names):
+    assert from_variables(approvers=text).approver_names == names
+
+
+def test_approvers_of_no_list_are_warned_of():
+    assert any("no list needs an approval" in one for one in from_variables(approvers="ada").warnings())
+    assert from_variables(approvers="ada", approval_above="9").warnings() == []
+
+
+@pytest.mark.parametrize("text", [",", "ada,", "ada,,bob", "ada\nbob", "a" * 257])
+def test_what_is_no_user_name_is_refused(text):
+    with pytest.raises(SettingsError, match=r"engage_approvers is .* is not a user name; it takes Airflow user names"):
+        from_variables(approvers=text)
 
 
 @pytest.mark.parametrize(("text", "strict"), [("true", True), ("False", False), ("1", True), ("off", False)])
