@@ -82,6 +82,7 @@ GROUPS = (
         {
             "sms_provider": "Provider",
             "sandbox_strict": "Check phones and hours in the sandbox, too",
+            "source": "Connection to pull events from",
             "alert_emails": "Addresses for alerts",
             "keep_windows": "Windows to keep",
         },

@@ -20,6 +20,7 @@ from engage.storage.schema.events import (
 )
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
+from engage.storage.schema.sources import source_pull
 
 RESULTS = (customer_activity, customer_bucket, message)
 """The tables of campaigns, each with a partition per window."""
@@ -49,5 +50,6 @@ __all__ = [
     "offer_code",
     "purchase",
     "refund",
+    "source_pull",
     "suppression",
 ]
