@@ -3,7 +3,7 @@
 Every 8 weeks: sum up what customers did, put each in a segment, and text the segments that have a text.
 
 - `seed` writes synthetic customers and events, only in a run triggered with *Seed*.
-- `extract` opens the window's campaign, takes the Variables `engage_*` as its settings, counts events.
+- `extract` takes the Variables `engage_*` as the campaign's settings, pulls from `engage_source`, counts events.
 - `aggregate` sums up each customer's sessions, purchases and spend; customers without any have zeros.
 - `measure` compares the customers whom the campaign before texted with its holdout, by what they did in this window.
 - `bucket` puts each customer in a segment by the rules of `engage_segments`. Without that Variable, spend below
@@ -76,10 +76,10 @@ with DAG(
 
     @step(trigger_rule="none_failed")
     def extract(run: Run):
-        """Open the window's campaign with the present settings, and count its events."""
+        """Open the window's campaign, pull from its source of events if it has one, and count its events."""
         from engage.steps.extract import extract
 
-        return extract(run.engine, run.window, run.settings(), as_of=run.as_of, run_id=run.run_id, options=run.options)
+        return extract(run.engine, run.window, run.settings(), options=run.options, **run.origin)
 
     @step()
     def aggregate(run: Run):

@@ -6,7 +6,8 @@
     ├── InputError              a value from a person or a client is wrong; a retry cannot help
     │   ├── WindowError         a date off the 8-week grid, or a window that is not complete
     │   ├── SettingsError       an Airflow Variable or ``--set`` value that is not allowed
-    │   └── RunError            a run was triggered with a value that no run accepts
+    │   ├── RunError            a run was triggered with a value that no run accepts
+    │   └── SourceError         the source of events is defined wrongly, or refuses what it is asked
     ├── SeedRefused             synthetic data would mix with real data
     ├── NoCustomers             the customer table is empty, so there is nothing to do yet (a run skips)
     ├── NoValidEvents           there are customers, but the window has no valid event
@@ -54,6 +55,10 @@ class SettingsError(InputError):
 
 class RunError(InputError):
     """A run was triggered with a value that no run accepts."""
+
+
+class SourceError(InputError):
+    """A source of events cannot be read until its connection is corrected."""
 
 
 class SeedRefused(EngageError):

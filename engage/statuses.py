@@ -240,6 +240,8 @@ class RejectReason(StrEnum):
 class GuardCheck(StrEnum):
     """What the guard compares with a limit: counts of events, the newest event, the shares of the buckets."""
 
+    SOURCE = auto()
+    """Rows that were read from the source of events, with those that it has."""
     VOLUME = auto()
     FRESHNESS = auto()
     MIX = auto()

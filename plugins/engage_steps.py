@@ -160,6 +160,13 @@ class Run(Job):
         switches = {name: self.params[name] for name in ("send_late", "dry_run", "ignore_guard")}
         return RunOptions(backfill=self.run_type == "backfill", by=self.triggered_by, **switches)
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What ``extract`` records of the run, and where it finds the source of events."""
+        from engage_sources import source
+
+        return {"as_of": self.as_of, "run_id": self.run_id, "source": source}
+
     @contextmanager
     def after_other_runs(self) -> Iterator[None]:
         """Have the task retried if another run of the window has undone what its step builds on.

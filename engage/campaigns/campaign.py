@@ -23,6 +23,7 @@ from engage.campaigns import message_counts, refunds
 from engage.campaigns.approval import Approval, Asking
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
+from engage.campaigns.pulled import Pulled
 from engage.campaigns.variants import TextWeights
 from engage.errors import NothingToHalt, NotReady
 from engage.settings import Settings
@@ -69,6 +70,8 @@ class Campaign:
     sender_token: int
     guard: Guard
     approval: Approval
+    pulled: Pulled | None = None
+    """What ``extract`` pulled from the source of events; None without a source."""
     variants: dict[str, TextWeights] | None = None
     """How the texts are drawn, by segment with several; None until the queue is made."""
 
@@ -228,6 +231,7 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
             checked=row.approval_checked,
             asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
+        pulled=Pulled.from_json(row.pulled),
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
 

@@ -26,7 +26,7 @@ from engage.window import Window
 
 @dataclass(frozen=True)
 class Finding:
-    """A value beyond its limit: ``found`` and ``limit`` are both percent, days, or percentage points."""
+    """A value beyond its limit: ``found`` and ``limit`` are both percent, days, percentage points, or rows."""
 
     check: GuardCheck
     of: str

@@ -51,6 +51,8 @@ def print_report(found: Report) -> None:
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")
+    if found.record.pulled:
+        console.print(plain(f"Source {found.record.pulled.words}"))
     print_seconds("Seconds by step, inside Postgres", found.timings)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from engage.campaigns.status import StatusKey
-from engage.formats import counted
+from engage.formats import counted, number
 from engage.pages.runs import RunFacts, words
 from engage.reports.report import Report
 from engage.statuses import ApprovalState
@@ -51,6 +51,10 @@ def _run(found: Report, run: RunFacts | None) -> Iterator[Event]:
 
 
 def _extracted(found: Report) -> Iterator[Event]:
+    if pulled := found.record.pulled:
+        text = f"{counted(pulled.read, 'row')} from the source {pulled.source}, which counts {number(pulled.counted)}"
+        tone = "info" if pulled.read == pulled.counted else "warning"
+        yield Event(found.record.opened_at, "Pulled", text, tone)
     counts = [counted(count, kind.removesuffix("s")) for kind, count in found.events.items()]
     events = " and ".join([*filter(None, [", ".join(counts[:-1])]), *counts[-1:]])
     yield Event(found.record.opened_at, "Extracted", f"{events}, with the settings of that moment", "info")

@@ -47,6 +47,8 @@ class Report:
     settings: dict[str, Any]
     timings: dict[str, float]
     guard: dict[str, Any]
+    pulled: dict[str, Any] | None
+    """What ``extract`` pulled from the source of events; None without a source."""
     lift: CampaignLift | None
     """What the texts did; None if it was not asked for."""
     counts: MessageCounts | None = field(repr=False)
@@ -114,6 +116,7 @@ def of(conn: sa.Connection, window: Window, *, whole: bool = True) -> Report:
             "findings": [finding.sentence for finding in found.guard.findings],
             "ignored_by": found.guard.ignored_by,
         },
+        pulled=found.pulled.to_json() if found.pulled else None,
         lift=lift.of(conn, found, kept) if whole else None,
         counts=kept,
         record=found,

@@ -192,6 +192,11 @@ class Settings(BaseModel):
         title="true or false",
         description="Whether phone numbers and sending hours are also checked for the sandbox, as for a real provider.",
     )
+    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,200}$")] = Field(
+        "",
+        title="the name of a connection, or nothing",
+        description="Airflow connection to a warehouse, or to files, from which each run pulls the window's events.",
+    )
     alert_emails: Emails = Field(
         "",
         title="e-mail addresses with commas between them, or nothing",

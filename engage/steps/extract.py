@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, guard, refunds, valid_events
+from engage.campaigns.pulled import Pulled
 from engage.campaigns.run_options import RunOptions
-from engage.errors import NoCustomers, NoValidEvents
+from engage.errors import NoCustomers, NoValidEvents, SourceError
 from engage.settings import Settings
+from engage.sources import Source, pull
 from engage.statuses import CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer
@@ -26,7 +28,7 @@ class ExtractSummary:
     """Valid events by kind, and rejected ones by reason.
 
     ``frozen``: an earlier run counted them. ``guard``: the guard's findings, or empty. ``warnings``: about the rules
-    and the texts.
+    and the texts. ``pulled``: the rows of the source of events, or empty.
     """
 
     events: dict[str, int]
@@ -34,17 +36,28 @@ class ExtractSummary:
     frozen: bool = False
     guard: str = ""
     warnings: str = ""
+    pulled: str = ""
 
 
 def extract(
-    engine: sa.Engine, window: Window, settings: Settings, *, as_of: datetime, run_id: str, options: RunOptions
+    engine: sa.Engine,
+    window: Window,
+    settings: Settings,
+    *,
+    as_of: datetime,
+    run_id: str,
+    options: RunOptions,
+    source: Callable[[str], Source] | None = None,
 ) -> ExtractSummary:
     """Open the window's campaign, or replace what an earlier run recorded, unless the campaign is frozen.
 
-    The campaign keeps the guard's findings, also if the guard stops it: ``report`` shows them, and ``message`` stops.
+    First it pulls the window's events from the source that the settings name, if they name one; ``source`` gives it.
+    Every run does, also a dry run or a backfill, as it computes from these events. The campaign keeps the guard's
+    findings, also if the guard stops it: ``report`` shows them, and ``message`` stops.
 
     Raises:
         WindowError: the window has not ended by ``as_of``.
+        SourceError: the source of events cannot be read.
         NoCustomers: the customer table is empty.
         NoValidEvents: there are customers, but no valid event in the window.
         GuardStop: the guard has findings, and the run may text customers and does not ignore them.
@@ -52,6 +65,7 @@ def extract(
     window.require_complete(as_of)
     _require_customers(engine)
     partitions.ensure_windows(engine, [window])
+    pulled = _pulled(engine, window, settings, as_of, source)
     with campaign.opening(engine, window, "extract", as_of) as step:
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
@@ -66,7 +80,9 @@ def extract(
             raise NoValidEvents(_no_valid_event(window, rejected))
         if refunded:
             valid[refunds.KIND] = refunded
-        found = guard.Guard(guard.of_events(step.conn, window, settings, valid), _ignored_by(options, run_id))
+        unread = tuple(pulled.findings()) if pulled else ()
+        odd_counts = guard.of_events(step.conn, window, settings, valid)
+        found = guard.Guard(unread + odd_counts, _ignored_by(options, run_id))
         step.save(
             status=CampaignStatus.EXTRACTED,
             run_id=run_id,
@@ -80,11 +96,32 @@ def extract(
             buckets=None,
             variants=None,
             guard=found.to_json(),
+            pulled=pulled.to_json() if pulled else None,
         )
         odd = _warnings(step.conn, window, settings)
     if options.may_text(window, settings, as_of):
         found.enforce(window)
-    return ExtractSummary(valid, rejected, guard=found.note, warnings=" ".join(odd))
+    return ExtractSummary(
+        valid, rejected, guard=found.note, warnings=" ".join(odd), pulled=pulled.words if pulled else ""
+    )
+
+
+def _pulled(
+    engine: sa.Engine, window: Window, settings: Settings, as_of: datetime, source: Callable[[str], Source] | None
+) -> Pulled | None:
+    """Pull the window's events, unless there is no source, or the campaign is frozen."""
+    if not settings.source:
+        return None
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+    if found and found.frozen:
+        return None
+    if source is None:
+        raise SourceError(
+            f"engage_source is {settings.source}, a connection of Airflow, and this run is not one of Airflow's. "
+            "Trigger the DAG, or leave the setting source out."
+        )
+    return pull(engine, window, source(settings.source), as_of=as_of)
 
 
 def _warnings(conn: sa.Connection, window: Window, settings: Settings) -> list[str]:

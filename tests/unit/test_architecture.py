@@ -38,9 +38,11 @@ ROOMS = {
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
+    "sources": "errors parsing window statuses storage campaigns",
     "sending": "errors parsing currency formats window statuses texts settings storage alert_outbox customers"
     " campaigns",
-    "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sending",
+    "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sources"
+    " sending",
     "maintenance": "window statuses storage campaigns",
     "reports": "errors parsing currency formats window statuses texts segments settings experiments storage customers"
     " campaigns sending",

@@ -28,6 +28,7 @@ from engage.storage.schema.events import (
 )
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
+from engage.storage.schema.sources import source_pull
 from engage.storage.schema.test_sends import test_send
 
 RESULTS = (customer_activity, customer_bucket, message)
@@ -60,6 +61,7 @@ __all__ = [
     "offer_code",
     "purchase",
     "refund",
+    "source_pull",
     "suppression",
     "test_send",
 ]

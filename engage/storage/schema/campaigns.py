@@ -67,6 +67,11 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="for each segment with several texts: the share of each, and why; null until the queue is made",
     ),
+    sa.Column(
+        "pulled",
+        JSONB(none_as_null=True),
+        comment="what extract pulled from engage_source: rows by kind of event; null without a source",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
