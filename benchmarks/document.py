@@ -24,6 +24,8 @@ def page(run: dict[str, Any]) -> str:
         _pace(run["pace"]),
         intake(run["intake"]),
     ]
+    if run.get("imports"):
+        parts.append(imports(run["imports"]))
     if run.get("pages"):
         parts.append(pages(run["pages"]))
     if run.get("airflow"):
@@ -210,6 +212,24 @@ def intake(found: dict[str, Any]) -> str:
         f"\nWith an id on each event the rate is **{named / without:.2f} ×** of that without, and "
         f"{named / found['promised']:.2f} × the\npromised {found['promised']:,} a second."
     )
+    return "\n".join(lines) + "\n"
+
+
+def imports(run: dict[str, Any]) -> str:
+    """Imports of files beside a raw COPY of the rows that they added."""
+    lines = [
+        "\n## Files\n",
+        f"`engage import`, on {run['date']}: CSV in UTF-8, read by two processes, and committed. Raw COPY takes the "
+        "same rows\nfrom files in the binary format, on one connection, into tables without partitions, keys or "
+        "indexes. The peak memory\nis that of the command; each reading process has its own.\n",
+        "| file | rows | MB | seconds | rows a second | by raw COPY | peak MB | of a reading process |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, took in run["runs"].items():
+        rates = f"{took['rows'] / took['seconds']:,.0f} | {took['rows'] / took['raw_copy']:,.0f}"
+        peaks = f"{took['peak_mb']:.0f} | {took['worker_mb']:.0f}"
+        size = f"{took['rows']:,} | {took['file_mb']:.0f}"
+        lines.append(f"| {name} | {size} | {took['seconds']:.1f} | {rates} | {peaks} |")
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.statuses import CampaignStatus, SendTestStatus, TextClass
 from engage.storage import event_ids, partitions, schema
-from engage.storage.schema import LOG_TIMES, alert, event_id, inbound_sms, intake_batch, test_send
+from engage.storage.schema import FILE_KEY, LOG_TIMES, alert, event_id, inbound_sms, intake_batch, test_send
 from engage.window import ANCHOR, LENGTH, Window
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     """
     partitions.ensure(engine, as_of)
     oldest = Window(Window.containing(as_of).start - keep_windows * LENGTH)
-    keys = _delete(engine, intake_batch, intake_batch.c.accepted_at < as_of - KEEP_KEYS)
+    of_file = intake_batch.c.idempotency_key.startswith(FILE_KEY)
+    keys = _delete(engine, intake_batch, sa.and_(intake_batch.c.accepted_at < as_of - KEEP_KEYS, ~of_file))
     ids = _delete(engine, event_id, event_id.c.accepted_at < as_of - event_ids.KEEP)
     old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != TextClass.START)
     texts = _delete(engine, inbound_sms, old_texts)

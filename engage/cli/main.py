@@ -20,6 +20,7 @@ from engage.cli import (
     customers,
     database,
     demo,
+    imports,
     keys,
     local_stack,
     maintenance,
@@ -72,6 +73,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
+app.add_typer(imports.app, name="import")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

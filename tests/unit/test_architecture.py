@@ -39,6 +39,7 @@ ROOMS = {
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
+    "imports": "errors parsing window statuses texts storage customers campaigns",
     "sending": "errors parsing currency formats window statuses texts settings storage alert_outbox customers"
     " campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sources"
@@ -51,7 +52,7 @@ ROOMS = {
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
     " campaigns reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
-    " customers campaigns sending steps maintenance reports local service",
+    " customers campaigns imports sending steps maintenance reports local service",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
     "customers", "customers forget", "consent", "consent show", "consent verify",
+    "import", "import customers", "import events",
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list",
@@ -31,7 +32,7 @@ COMMANDS = [
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
     "seed", "run", "maintain", "campaigns", "report", "customers forget", "consent show", "consent verify",
-    "messages", "messages reconcile", "texts preview",
+    "messages", "messages reconcile", "texts preview", "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list",
 }  # fmt: skip
 """The commands that print data."""

@@ -17,6 +17,7 @@ from engage.storage.schema.customers import (
 )
 from engage.storage.schema.events import (
     EVENT_TIMES,
+    FILE_KEY,
     LOG_TIMES,
     app_event,
     app_session,
@@ -36,6 +37,7 @@ RESULTS = (customer_activity, customer_bucket, message)
 
 __all__ = [
     "EVENT_TIMES",
+    "FILE_KEY",
     "LOG_TIMES",
     "NAME_WORDS",
     "RESULTS",
