@@ -12,6 +12,8 @@
   const NO_ANSWER = "Airflow does not answer, or the upload broke off. Check the file again: rows that are already in count as unchanged.";
   let sent = null; // what the report is about: { file, options }
   let rejected = null; // the rejected rows, a Blob of CSV
+  let mapping = {}; // the fields that the user has chosen, by column; "" for a column that is not read
+  let outdated = false; // whether the mapping is newer than the report
   let busy = false;
 
   function say(text) {
@@ -29,6 +31,7 @@
     working.hidden = !yes;
     place.setAttribute("aria-busy", String(yes));
     [...form.elements, ...place.querySelectorAll("button, select")].forEach((one) => { one.disabled = yes; });
+    place.querySelectorAll("[data-apply]").forEach((one) => { one.disabled = yes || outdated; });
   }
 
   // An answer is a report in JSON, and after it the rejected rows. A header says where the report ends.
@@ -78,51 +81,49 @@
     }
     sent = what;
     rejected = answer.rest;
+    outdated = false;
     place.replaceChildren(...new DOMParser().parseFromString(answer.html, "text/html").body.childNodes);
     document.getElementById("formats").hidden = true;
     document.getElementById("report-title").focus();
   }
 
-  function chosen(columns) {
-    const { kind, country } = form.elements;
-    return { file: input.files[0], options: { kind: kind.value, country: country.value, file: input.files[0].name, columns } };
+  function chosen() {
+    const { file: _, ...options } = Object.fromEntries(new FormData(form));
+    const [file] = input.files;
+    return { file, options: { ...options, file: file.name.slice(-200), columns: mapping } };
   }
 
-  function check(columns = null) {
+  function check() {
     const [file] = input.files;
     const most = Number(form.dataset.most);
-    const error = document.getElementById("file-error");
-    error.textContent = "";
-    input.removeAttribute("aria-invalid");
-    if (file.size > most) {
-      error.textContent = `${file.name} has ${Math.ceil(file.size / 1e6)} MB; this page takes at most ${most / 1e6} MB. Load it with engage import, or in parts.`;
-      input.setAttribute("aria-invalid", "true");
-      input.focus();
-      return;
-    }
-    run(form.action, chosen(columns), "Checking the rows");
+    const large = file.size > most;
+    document.getElementById("file-error").textContent = large
+      ? `The file has ${Math.ceil(file.size / 1e6)} MB, and this page takes at most ${most / 1e6}. Load it with engage import, or in parts.`
+      : "";
+    input.setAttribute("aria-invalid", String(large));
+    if (large) input.focus();
+    else run(form.action, chosen(), "Checking the rows");
   }
 
-  // The field of each column, by the column's name; "" for a column that is not read.
-  function columns() {
-    return Object.fromEntries([...place.querySelectorAll("[data-column]")].map((one) => [one.dataset.column, one.value]));
-  }
-
-  function outdate() {
+  function remap(event) {
+    mapping = { ...mapping, [event.target.dataset.column]: event.target.value };
+    outdated = true;
     place.querySelectorAll("[data-apply]").forEach((one) => { one.disabled = true; });
     place.querySelectorAll("[data-changed]").forEach((one) => { one.hidden = false; });
   }
 
-  function forget() {
-    sent = null;
+  // A report about another file, or by other choices, is not shown.
+  function forget(event) {
+    if (!event.target.matches("#country, #event_type, #decimal")) mapping = {};
     place.replaceChildren();
     say("");
-    showFormats();
+    showKind();
   }
 
-  function showFormats() {
+  function showKind() {
+    const kind = new FormData(form).get("kind");
     document.getElementById("formats").hidden = Boolean(place.firstChild);
-    document.querySelectorAll("#formats [data-kind]").forEach((one) => { one.hidden = one.dataset.kind !== form.elements.kind.value; });
+    document.querySelectorAll("[data-kind]").forEach((one) => { one.hidden = one.dataset.kind !== kind; });
   }
 
   function save(name) {
@@ -138,11 +139,11 @@
     check();
   });
   form.addEventListener("change", forget);
-  place.addEventListener("change", outdate);
+  place.addEventListener("change", remap);
   place.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if ("again" in button.dataset) check(columns());
+    if ("again" in button.dataset) check();
     if ("apply" in button.dataset) run(form.dataset.applies, sent, "Importing the rows");
     if ("rejected" in button.dataset) save(button.dataset.rejected);
   });
@@ -158,7 +159,7 @@
     const one = new DataTransfer();
     one.items.add(event.dataTransfer.files[0]);
     input.files = one.files;
-    forget();
+    forget(event);
   });
   ["dragover", "drop"].forEach((name) => document.addEventListener(name, (event) => event.preventDefault())); // beside it
 
@@ -166,5 +167,5 @@
   const options = [...form.elements.country.options].slice(1);
   options.forEach((one) => { one.text = names.of(one.value); });
   options.sort((one, other) => one.text.localeCompare(other.text)).forEach((one) => form.elements.country.append(one));
-  showFormats();
+  showKind();
 })();

@@ -1,0 +1,126 @@
+"""Files of customers and events on Engage's pages: the page *Import*, the check of a file, and its import.
+
+The server keeps nothing between two requests. A browser sends the file to be checked, and once more to be imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import IO, Annotated
+from urllib.parse import unquote
+
+import anyio
+import engage_web_audit
+import sqlalchemy as sa
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.core_api.security import GetUserDep
+from engage_web_access import FILE, SEE_CONNECTION, UPLOAD, TheViewer
+from engage_web_database import DatabaseNow, ImportDatabase
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from engage.pages import import_page
+from engage.pages.import_page import MOST_BYTES, Outcome, Wanted
+from engage.texts import phone
+
+router = APIRouter()
+_BLOCK = 1 << 18
+_one_at_a_time = anyio.CapacityLimiter(1)
+"""So that imports leave Airflow's threads and its processors to the other pages."""
+
+
+def _wanted(request: Request) -> Wanted:
+    """What the user has chosen. It stands in a header: addresses go into logs, and a column's name may be a phone."""
+    try:
+        return Wanted.model_validate_json(unquote(request.headers.get("engage-import", "")))
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors())
+        sentence = f"The request has a value that is not allowed. {wrong}."
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from None
+
+
+TheWanted = Annotated[Wanted, Depends(_wanted)]
+
+
+@router.get("/import", dependencies=SEE_CONNECTION)
+def import_file(viewer: TheViewer) -> HTMLResponse:
+    """The form for a file, and what a file may hold."""
+    return HTMLResponse(import_page.import_page(viewer))
+
+
+@router.post("/import-check", dependencies=UPLOAD)
+async def import_check(
+    request: Request, wanted: TheWanted, engine: ImportDatabase, now: DatabaseNow
+) -> StreamingResponse:
+    """What a file would change, and its rejected rows. Nothing is changed."""
+    return await _answered(request, partial(_load, engine, wanted, now))
+
+
+@router.post("/import-apply", dependencies=UPLOAD)
+async def import_apply(
+    request: Request, wanted: TheWanted, engine: ImportDatabase, now: DatabaseNow, user: GetUserDep
+) -> StreamingResponse:
+    """Import a file. Airflow's audit log gets its name and the counts, and nothing that its rows hold."""
+    return await _answered(request, partial(_load, engine, wanted, now, user))
+
+
+def _load(
+    engine: sa.Engine, wanted: Wanted, now: datetime, user: BaseUser | None = None, *, file: IO[bytes]
+) -> Outcome:
+    key = phone.hash_key(os.environ.get("ENGAGE_HASH_KEY")) if wanted.kind == "customers" else b""
+    found = import_page.load(engine, file, wanted, apply=user is not None, hash_key=key, as_of=now)
+    if user is not None:
+        engage_web_audit.record_now(user, "import_file", kind=wanted.kind, file=wanted.file, **found.counts)
+    return found
+
+
+async def _answered(request: Request, work: partial[Outcome]) -> StreamingResponse:
+    try:
+        with await _received(request) as file:
+            found = await anyio.to_thread.run_sync(partial(work, file=file), limiter=_one_at_a_time)
+    except OSError as exc:
+        sentence = f"The server cannot keep the file for the time of its check: {exc.strerror}. Nothing was changed."
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from exc
+    report = json.dumps({"html": found.html}).encode()
+    headers = {"Engage-Report-Bytes": str(len(report))}
+    return StreamingResponse(_parts(report, found.rejected), media_type=FILE, headers=headers)
+
+
+async def _received(request: Request) -> IO[bytes]:
+    """The file that a request brings, in a temporary file without a name."""
+    _refuse_large(int(request.headers.get("content-length", 0)))
+    file, size = tempfile.TemporaryFile(), 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            _refuse_large(size)
+            file.write(part)
+    except ClientDisconnect:
+        file.close()
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The upload broke off. Nothing was changed.") from None
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def _refuse_large(size: int) -> None:
+    if size > MOST_BYTES:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, import_page.TOO_LARGE)
+
+
+def _parts(report: bytes, rejected: IO[bytes]) -> Iterator[bytes]:
+    """The report, and after it the rejected rows."""
+    with rejected:
+        yield report
+        while block := rejected.read(_BLOCK):
+            yield block
