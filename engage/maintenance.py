@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign
 from engage.statuses import CampaignStatus, TextClass
 from engage.storage import partitions, schema
-from engage.storage.schema import LOG_TIMES, alert, inbound_sms, intake_batch
+from engage.storage.schema import FILE_KEY, LOG_TIMES, alert, inbound_sms, intake_batch
 from engage.window import ANCHOR, LENGTH, Window
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     """
     partitions.ensure(engine, as_of)
     oldest = Window(Window.containing(as_of).start - keep_windows * LENGTH)
-    keys = _delete(engine, intake_batch, intake_batch.c.accepted_at < as_of - KEEP_KEYS)
+    of_file = intake_batch.c.idempotency_key.startswith(FILE_KEY)
+    keys = _delete(engine, intake_batch, sa.and_(intake_batch.c.accepted_at < as_of - KEEP_KEYS, ~of_file))
     old_texts = sa.and_(inbound_sms.c.received_at < as_of - KEEP_TEXTS, inbound_sms.c.text_class != TextClass.START)
     texts = _delete(engine, inbound_sms, old_texts)
     alerts = _delete(engine, alert, sa.func.coalesce(alert.c.mailed_at, alert.c.raised_at) < as_of - KEEP_ALERTS)

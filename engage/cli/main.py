@@ -19,6 +19,7 @@ from engage.cli import (
     customers,
     database,
     demo,
+    imports,
     keys,
     local_stack,
     maintenance,
@@ -68,6 +69,7 @@ app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(offers.app, name="offers")
+app.add_typer(imports.app, name="import")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from engage.errors import InputError
 from engage.service.event_models import Printable, Time
 from engage.service.problem_details import problem
 from engage.statuses import MessageStatus
-from engage.texts.characters import refuse_invisible
+from engage.texts import names
 from engage.texts.phone import E164, parse
 
 
@@ -29,14 +28,11 @@ def _phone(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """The name in the normal form NFC. It may have the joiners that its script or an emoji needs."""
+    """The form in which the name is stored."""
     try:
-        refuse_invisible(text)
-    except ValueError as exc:
-        raise PydanticCustomError("unprintable", "{reason}", {"reason": f"The name is refused: {exc}."}) from None
-    if not text.replace("\u200c", "").replace("\u200d", "").isprintable():
-        raise PydanticCustomError("unprintable", "It must not contain control characters.")
-    return unicodedata.normalize("NFC", text)
+        return names.stored_form(text)
+    except InputError as exc:
+        raise PydanticCustomError("unprintable", "{reason}", {"reason": str(exc)}) from None
 
 
 def _zone(text: str) -> str:
@@ -64,14 +60,14 @@ class ProfileBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(max_length=200, examples=["Ada Diaz"]), AfterValidator(_name)] | None = None
+    name: Annotated[str, Field(max_length=names.MAX_NAME, examples=["Ada Diaz"]), AfterValidator(_name)] | None = None
     phone: Annotated[
         str,
         Field(pattern=E164, examples=["+12025550123"], description="A valid number of any type, in E.164."),
         AfterValidator(_phone),
     ] | None = None  # fmt: skip
     locale: Annotated[
-        str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35, examples=["en-US"])
+        str, Field(pattern=names.LOCALE, max_length=names.MAX_LOCALE, examples=["en-US"])
     ] | None = None  # fmt: skip
     time_zone: Annotated[str, Field(max_length=64, examples=["America/New_York"]), AfterValidator(_zone)] | None = None
     registered_at: Time | None = Field(

@@ -56,6 +56,13 @@ def copy_packed(conn: sa.Connection, target: str, table: sa.Table, rows: npt.NDA
         copy.write(_TRAILER)
 
 
+def copy_bytes(conn: sa.Connection, table: sa.Table, rows: bytes) -> None:
+    """Add rows with all columns of ``table`` in order, which are in the binary format already, without its header."""
+    with _copy(conn, _statement(table.name, [c.name for c in table.columns])) as copy:
+        for part in (_HEADER, rows, _TRAILER):
+            copy.write(part)
+
+
 def copy_rows(conn: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Add rows of any types to a table; far slower than ``copy_packed``."""
     with _copy(conn, _statement(table.name, columns)) as copy:

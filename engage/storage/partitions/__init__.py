@@ -1,6 +1,15 @@
 """Partition DDL, which stands only here: ``events`` for the raw logs, ``results`` for the tables of campaigns."""
 
-from engage.storage.partitions.ddl import default_of, find, fresh_name, of, partition_name, retry_lock, set_lock_timeout
+from engage.storage.partitions.ddl import (
+    analyze,
+    default_of,
+    find,
+    fresh_name,
+    of,
+    partition_name,
+    retry_lock,
+    set_lock_timeout,
+)
 from engage.storage.partitions.events import (
     HASH_MODULUS,
     build_events,
@@ -30,6 +39,7 @@ from engage.storage.partitions.results import (
 
 __all__ = [
     "HASH_MODULUS",
+    "analyze",
     "build",
     "build_events",
     "claim_share",

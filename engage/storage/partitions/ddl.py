@@ -88,6 +88,11 @@ def set_lock_timeout(conn: sa.Connection) -> None:
     run(conn, f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
 
+def analyze(conn: sa.Connection, table: sa.Table) -> None:
+    """Count what a freshly filled table holds, for good plans of the statements that follow."""
+    run(conn, f"ANALYZE {table.name}")
+
+
 def run(conn: sa.Connection, ddl: str) -> None:
     """Execute DDL, which takes no parameters."""
     conn.exec_driver_sql(ddl)

@@ -53,6 +53,9 @@ EVENT_TIMES = {app_session: app_session.c.started_at, purchase: purchase.c.purch
 LOG_TIMES = EVENT_TIMES | {app_event: app_event.c.occurred_at}
 """All raw logs, each with the column that holds the event's time."""
 
+FILE_KEY = "file "
+"""How the idempotency key of a file of events begins. A client's key has no blank. A file's key never expires."""
+
 intake_batch = sa.Table(
     "intake_batch",
     metadata,

@@ -1,0 +1,112 @@
+"""The temporary tables that a file is copied into, and the rows of one that the database refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from engage.imports import customer_rows, event_rows
+from engage.imports.rows import Fault, Parsed, Rejected
+from engage.storage import partitions
+from engage.storage.binary_copy import copy_bytes
+from engage.storage.schema import app_event, app_session, customer, purchase
+from engage.storage.schema.columns import moment
+
+_metadata = sa.MetaData()
+_BATCH = 10_000
+
+staged_customer = sa.Table(
+    customer_rows.STAGED,
+    _metadata,
+    sa.Column("row", sa.BigInteger),
+    sa.Column("customer_id", sa.BigInteger),
+    moment("registered_at"),
+    sa.Column("name", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("phone_hash", sa.LargeBinary),
+    sa.Column("former", ARRAY(sa.LargeBinary), comment="hashes under which an earlier version may have suppressed it"),
+    sa.Column("locale", sa.Text),
+    sa.Column("time_zone", sa.Text),
+    moment("consent_at"),
+    sa.Column("consent_source", sa.Text),
+    sa.Column("consent_wording", sa.Text),
+    sa.Column("consent_evidence", sa.Text),
+    sa.Column("original", sa.Text, comment="the values of the file's columns, as JSON"),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""One row per row of a file of customers. A missing value is null, and erases nothing."""
+
+
+def _log(name: str, log: sa.Table) -> sa.Table:
+    columns = [sa.Column(column.name, column.type) for column in log.columns]
+    return sa.Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+
+
+STAGED_LOGS = {
+    _log(event_rows.SESSIONS, app_session): app_session,
+    _log(event_rows.PURCHASES, purchase): purchase,
+    _log(event_rows.APP_EVENTS, app_event): app_event,
+}
+"""The tables for events, each with its raw log."""
+
+
+def copy(conn: sa.Connection, parsed: Parsed) -> None:
+    """Add the rows of a chunk to their temporary tables."""
+    for name, rows in parsed.copied.items():
+        if rows:
+            copy_bytes(conn, _metadata.tables[name], rows)
+
+
+def repeated_customers(conn: sa.Connection) -> Iterator[list[Rejected]]:
+    """Remove the rows whose customer stands in an earlier row, and return them."""
+    staged = staged_customer
+    first = (
+        sa.select(staged.c.customer_id, sa.func.min(staged.c.row).label("first"))
+        .group_by(staged.c.customer_id)
+        .having(sa.func.count() > 1)
+        .cte("repeated")
+    )
+    again = sa.and_(staged.c.customer_id == first.c.customer_id, staged.c.row > first.c.first)
+    for rows in _removed(conn, again, first.c.first):
+        yield [_rejected(row, _repeated(row.first)) for row in rows]
+
+
+def synthetic_customers(conn: sa.Connection) -> Iterator[list[Rejected]]:
+    """Remove the rows whose customer is synthetic in the database, and return them."""
+    staged = staged_customer
+    theirs = sa.and_(staged.c.customer_id == customer.c.customer_id, customer.c.synthetic)
+    fault = Fault(
+        "synthetic_customer",
+        "The customer is synthetic, made by seeding. Put real customers into another database, or give this one an id "
+        "that no synthetic customer has.",
+    )
+    for rows in _removed(conn, theirs):
+        yield [_rejected(row, fault) for row in rows]
+
+
+def _repeated(first: int) -> Fault:
+    return Fault("repeated_customer", f"Row {first} has the same customer id, and is the one that counts.")
+
+
+def _rejected(row: sa.Row[Any], fault: Fault) -> Rejected:
+    return Rejected(row.row, fault, tuple(json.loads(row.original)))
+
+
+def _removed(
+    conn: sa.Connection, wrong: sa.ColumnElement[bool], *columns: sa.ColumnElement[Any]
+) -> Iterator[Sequence[sa.Row[Any]]]:
+    """The wrong rows in their order, some at a time. They are removed once all were returned."""
+    found = sa.select(staged_customer.c.row, staged_customer.c.original, *columns).where(wrong)
+    with conn.execute(found.order_by(staged_customer.c.row).execution_options(yield_per=_BATCH)) as rows:
+        yield from rows.partitions()
+    conn.execute(sa.delete(staged_customer).where(wrong))
+
+
+def analyze(conn: sa.Connection) -> None:
+    """Prepare the statements that read the customers."""
+    partitions.analyze(conn, staged_customer)
