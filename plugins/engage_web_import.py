@@ -28,7 +28,8 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from engage.pages import import_page
-from engage.pages.import_page import MOST_BYTES, Outcome, Wanted
+from engage.pages.import_options import Wanted
+from engage.pages.import_page import MOST_BYTES, Outcome
 from engage.texts import phone
 
 router = APIRouter()
@@ -87,7 +88,7 @@ async def _answered(request: Request, work: partial[Outcome]) -> StreamingRespon
         with await _received(request) as file:
             found = await anyio.to_thread.run_sync(partial(work, file=file), limiter=_one_at_a_time)
     except OSError as exc:
-        sentence = f"The server cannot keep the file for the time of its check: {exc.strerror}. Nothing was changed."
+        sentence = f"Airflow's server cannot keep the file for a moment: {exc.strerror}. Load it with engage import."
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from exc
     report = json.dumps({"html": found.html}).encode()
     headers = {"Engage-Report-Bytes": str(len(report))}
@@ -96,8 +97,9 @@ async def _answered(request: Request, work: partial[Outcome]) -> StreamingRespon
 
 async def _received(request: Request) -> IO[bytes]:
     """The file that a request brings, in a temporary file without a name."""
-    _refuse_large(int(request.headers.get("content-length", 0)))
-    file, size = tempfile.TemporaryFile(), 0
+    announced = request.headers.get("content-length", "")
+    _refuse_large(int(announced) if announced.isdecimal() else 0)
+    file, size = tempfile.TemporaryFile(), 0  # noqa: SIM115 - the caller closes it
     try:
         async for part in request.stream():
             size += len(part)

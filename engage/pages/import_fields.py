@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Kind = Literal["customers", "events"]
+from engage.imports import customer_rows, event_rows
+from engage.pages.import_options import Kind
+
+FIELDS: dict[Kind, dict[str, tuple[str, ...]]] = {"customers": customer_rows.FIELDS, "events": event_rows.FIELDS}
+"""All fields of a kind of file, each with other names of its column."""
 
 
 class FieldWords(NamedTuple):
@@ -19,19 +23,33 @@ class FieldWords(NamedTuple):
 CUSTOMERS = (
     FieldWords("customer_id", "The app's id: a whole number.", "4711", needed=True),
     FieldWords("name", "First and last name, or both apart: first_name and last_name.", "Ada Lovelace"),
-    FieldWords("phone", "The number with + and its country, or as it is dialled within the country below.", "+12025550123"),
+    FieldWords(
+        "phone", "With + and the country's code, or as it is dialled in the country that you choose.", "+12025550123"
+    ),
     FieldWords("locale", "The language of the texts.", "en-US"),
     FieldWords("time_zone", "The IANA time zone.", "America/New_York"),
-    FieldWords("registered_at", "When the customer registered. A new customer without it has the time of the import.", "2026-01-31"),
-    FieldWords("consent_at", "When the customer agreed to texts. Without it the customer is kept, and gets no text.", "2026-01-31T12:30:00Z"),
-    FieldWords("consent_source", "Where the customer agreed. A consent needs its time and its source.", "app"),
+    FieldWords(
+        "registered_at",
+        "When the customer registered. Without it, a new customer registers now.",
+        "2026-01-31",
+    ),
+    FieldWords(
+        "consent_at",
+        "When the customer agreed to texts. A customer without it gets none.",
+        "2026-01-31T12:30:00Z",
+    ),
+    FieldWords("consent_source", "Where the customer agreed. A consent needs both.", "app"),
 )
 EVENTS = (
     FieldWords("customer_id", "The app's id of the customer.", "4711", needed=True),
     FieldWords("occurred_at", "When it happened. A time without a zone is UTC.", "2026-01-31T12:30:00Z", needed=True),
-    FieldWords("type", "session, purchase, or what the app does with an item. A file without it is of one type.", "purchase", needed=True),
+    FieldWords(
+        "type",
+        "A session, a purchase, or what the app does with an item.",
+        "purchase",
+        needed=True,
+    ),
     FieldWords("amount", "What a purchase cost; or amount_minor, in cents.", "12.50"),
-    FieldWords("currency", "The currency of the amount, which is the same for all of Engage.", "USD"),
     FieldWords("item_id", "The item, for what the app does with one.", "margherita"),
 )
 FIELD_WORDS: dict[Kind, tuple[FieldWords, ...]] = {"customers": CUSTOMERS, "events": EVENTS}

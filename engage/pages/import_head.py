@@ -29,7 +29,7 @@ def read(file: IO[bytes]) -> Head:
     Raises:
         InputError: the file cannot be read.
     """
-    with opened(Hashed(cast(BinaryIO, file))) as (source, _):
+    with opened(Hashed(cast(BinaryIO, file))) as (source, _, _):
         records = chain.from_iterable(chunk.records() for chunk in source.chunks())
         rows = [found for _, found in islice(records, ROWS) if not isinstance(found, Fault)]
         columns = tuple(source.columns)

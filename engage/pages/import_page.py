@@ -7,22 +7,20 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, BinaryIO, Literal, cast
+from typing import IO, BinaryIO, cast
 
 import phonenumbers
 import sqlalchemy as sa
-from pydantic import BaseModel, Field
 
 from engage.currency import currency
 from engage.errors import InputError
 from engage.imports import customers, events
-from engage.imports.columns import NO_FIELD
 from engage.imports.event_rows import TYPES
 from engage.imports.rejected import RejectedRows
-from engage.imports.report import Options, Report
-from engage.imports.values import DecimalMark
+from engage.imports.report import Job, Report
 from engage.pages import import_head, import_report
-from engage.pages.import_fields import FIELD_WORDS, Kind
+from engage.pages.import_fields import FIELD_WORDS
+from engage.pages.import_options import Wanted
 from engage.pages.render import html
 from engage.pages.viewer import Viewer
 
@@ -31,29 +29,6 @@ MOST_BYTES = MOST_MEGABYTES * 1_000_000
 """The largest file that the page takes."""
 TOO_LARGE = f"The file has more than {MOST_MEGABYTES} MB. Load it with engage import, or in parts."
 COUNTS = ("read", "added", "changed", "unchanged", "rejected")
-
-
-class Wanted(BaseModel):
-    """What the user has chosen on the page."""
-
-    kind: Kind
-    file: str = Field(max_length=255)
-    """The file's name."""
-    country: str = Field("", max_length=2)
-    event_type: str = Field("", max_length=40)
-    decimal: Literal["", "point", "comma"] = ""
-    columns: dict[str, str] = {}
-    """The field of each column that the user has set; empty for none."""
-
-    def options(self) -> Options:
-        """The same as options of an import. This process also serves pages, so it starts no others."""
-        return Options(
-            mapping=tuple(f"{name}={field or NO_FIELD}" for name, field in self.columns.items()),
-            country=self.country or None,
-            event_type=self.event_type or None,
-            decimal=DecimalMark(self.decimal) if self.decimal else None,
-            processes=1,
-        )
 
 
 @dataclass(frozen=True)
@@ -89,35 +64,24 @@ def load(
         InputError: the file cannot be read.
     """
     head = import_head.read(file)
-    rejected = cast(IO[bytes], tempfile.TemporaryFile())
+    rejected = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115 - the answer reads it to its end
     text = io.TextIOWrapper(rejected, "utf-8", newline="")
+    job = Job(wanted.options(), as_of, RejectedRows(text))
     try:
-        report = _run(engine, file, wanted, RejectedRows(text), apply=apply, hash_key=hash_key, as_of=as_of)
+        report = _run(engine, file, wanted, job, apply=apply, hash_key=hash_key)
     except InputError as exc:
-        text.detach()
         if apply:
             raise
-        page = import_report.of_error(str(exc), wanted.kind, wanted.file, head, wanted.columns)
-        return Outcome(page, rejected, {})
+        text.detach()
+        return Outcome(import_report.of_error(str(exc), wanted, head), rejected, {})
     text.detach()
     rejected.seek(0)
-    page = import_report.of_report(report, wanted.file, head, rejected)
+    page = import_report.of_report(report, wanted, head, rejected)
     return Outcome(page, rejected, {name: getattr(report, name) for name in COUNTS})
 
 
-def _run(
-    engine: sa.Engine,
-    file: IO[bytes],
-    wanted: Wanted,
-    rejected: RejectedRows,
-    *,
-    apply: bool,
-    hash_key: bytes,
-    as_of: datetime,
-) -> Report:
-    stream, options = cast(BinaryIO, file), wanted.options()
+def _run(engine: sa.Engine, file: IO[bytes], wanted: Wanted, job: Job, *, apply: bool, hash_key: bytes) -> Report:
+    stream = cast(BinaryIO, file)
     if wanted.kind == "customers":
-        run = customers.apply if apply else customers.check
-        return run(engine, stream, options, hash_key=hash_key, as_of=as_of, rejected=rejected)
-    add = events.apply if apply else events.check
-    return add(engine, stream, options, currency=currency(), as_of=as_of, rejected=rejected)
+        return (customers.apply if apply else customers.check)(engine, stream, job, hash_key=hash_key)
+    return (events.apply if apply else events.check)(engine, stream, job, currency=currency())

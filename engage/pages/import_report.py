@@ -10,19 +10,19 @@ from itertools import islice
 from pathlib import PurePath
 from typing import IO
 
-from engage import formats
-from engage.imports import customer_rows, event_rows
+from engage.errors import InputError
+from engage.imports.columns import REJECTED_REASON, REJECTED_ROW, plain, resolve
 from engage.imports.report import Report
 from engage.pages import import_words
+from engage.pages.import_fields import FIELDS
 from engage.pages.import_head import Head
+from engage.pages.import_options import Wanted
 from engage.pages.render import html
 
 SHOWN = 20
 """Rejected rows on the page."""
 _OWN_COLUMNS = 2
 """The columns of the file of rejected rows before those of the original."""
-FIELDS = {"customers": tuple(customer_rows.FIELDS), "events": tuple(event_rows.FIELDS)}
-"""All fields of a kind of file."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Column:
     example: str
     field: str | None
     suggestion: str | None
+    choosable: bool
 
 
 @dataclass(frozen=True)
@@ -44,44 +45,52 @@ class RejectedRow:
     values: Sequence[tuple[str, str]]
 
 
-def of_columns(head: Head, used: Mapping[str, str], ignored: Mapping[str, str | None]) -> list[Column]:
-    """The columns of a file in order. ``used`` has the column of each field, and ``ignored`` suggestions."""
+def of_columns(head: Head, wanted: Wanted) -> list[Column]:
+    """The columns of a file in order, without those that an earlier import has added. A clear name may be chosen."""
+    used, suggestions = _found(head, wanted)
     fields = {name: field for field, name in used.items()}
     return [
-        Column(name, example, fields.get(name), ignored.get(name))
+        Column(name, example, fields.get(name), suggestions.get(name), bool(name) and head.columns.count(name) == 1)
         for name, example in zip(head.columns, head.examples, strict=True)
+        if plain(name) not in (REJECTED_ROW, REJECTED_REASON)
     ]
 
 
-def of_report(report: Report, name: str, head: Head, rejected: IO[bytes]) -> str:
-    """The HTML of a report about the file ``name``, whose rejected rows are the CSV in ``rejected``."""
-    form = report.file
-    ignored = {one.name: one.suggestion for one in form.ignored}
+def _found(head: Head, wanted: Wanted) -> tuple[Mapping[str, str], Mapping[str, str | None]]:
+    """The column of each field, and the field that a column may be meant for."""
+    try:
+        found = resolve(head.columns, FIELDS[wanted.kind], wanted.options().mapping)
+    except InputError:
+        return {field: name for name, field in wanted.columns.items() if field}, {}
+    return found.names, {one.name: one.suggestion for one in found.ignored}
+
+
+def of_report(report: Report, wanted: Wanted, head: Head, rejected: IO[bytes]) -> str:
+    """The HTML of a report. ``rejected`` is the CSV of the rejected rows."""
     return html(
         "import_report.html",
         report=report,
-        name=name,
-        form=import_words.form(form),
+        name=wanted.file,
+        form=import_words.form(report.file),
         summary=import_words.summary(report),
         tone=_tone(report),
         remarks=import_words.remarks(report),
         loads=report.added + report.changed,
-        columns=of_columns(head, form.used, ignored),
-        fields=FIELDS[report.kind],
+        columns=of_columns(head, wanted),
+        fields=FIELDS[wanted.kind],
         rows=first_rejected(rejected),
-        rejected_file=f"{PurePath(name).name.partition('.')[0]}.rejected.csv",
+        rejected_file=f"{PurePath(wanted.file).name.partition('.')[0] or 'file'}.rejected.csv",
     )
 
 
-def of_error(sentence: str, kind: str, name: str, head: Head, mapping: Mapping[str, str]) -> str:
-    """The HTML for a file whose columns the user has to name first. ``mapping`` has the fields that are chosen."""
-    used = {field: column for column, field in mapping.items() if field}
+def of_error(sentence: str, wanted: Wanted, head: Head) -> str:
+    """The HTML for a file that cannot be imported before the user says something else about it."""
     return html(
         "import_columns.html",
-        name=name,
+        name=wanted.file,
         sentence=import_words.on_the_page(sentence),
-        columns=of_columns(head, used, {}),
-        fields=FIELDS[kind],
+        columns=of_columns(head, wanted),
+        fields=FIELDS[wanted.kind],
     )
 
 

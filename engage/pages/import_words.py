@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from engage import formats
 from engage.imports.report import FileForm, Report
@@ -15,6 +14,8 @@ _ON_THE_PAGE = (
     (r"Say with --decimal point or --decimal comma", "Say under “Decimal mark”"),
     (r"Name it with --decimal point or --decimal comma", "Choose it under “Decimal mark”"),
     (r"Use --decimal", "Choose the “Decimal mark”"),
+    (r"name it with --type \w+", "choose it under “Type of events”"),
+    (r"--type is", "The type of events is"),
     (r"or name the country", "or choose the “Country of phones without +”"),
 )
 """What a sentence says about the command's options, and what the page has instead."""
@@ -28,14 +29,10 @@ def on_the_page(sentence: str) -> str:
 
 
 def form(found: FileForm) -> str:
-    """The form of a file, such as: CSV with semicolons, Windows-1252, gzip."""
-    first = f"{found.format} with {_plural(found.delimiter)}" if found.delimiter else found.format
+    """The form of a file, such as: CSV, delimiter semicolon, Windows-1252, gzip."""
+    delimiter = f"delimiter {found.delimiter}" if found.delimiter else None
     mark = f"decimal {found.decimal}" if found.decimal else None
-    return ", ".join(filter(None, (first, found.encoding, found.compression, mark)))
-
-
-def _plural(delimiter: str) -> str:
-    return f"{delimiter}s"
+    return ", ".join(filter(None, (found.format, delimiter, found.encoding, found.compression, mark)))
 
 
 def summary(report: Report) -> str:
@@ -48,40 +45,32 @@ def summary(report: Report) -> str:
     if not report.read:
         return "The file has no rows below its columns."
     if report.applied:
-        done = f"{formats.counted(loads, noun)} {'is' if loads == 1 else 'are'} in."
-        mend = f" {rejected} {'is' if report.rejected == 1 else 'are'} not: mend and load the CSV of rejected rows."
-        return done + (mend if report.rejected else "")
-    if not report.rejected:
-        return "Nothing is changed yet. Every row is right." if loads else "Every row is in already."
-    return f"Nothing is changed yet. {rejected} of {formats.number(report.read)} cannot be imported as it is." if (
-        report.rejected == 1
-    ) else f"Nothing is changed yet. {rejected} of {formats.number(report.read)} cannot be imported as they are."
+        done = f"{formats.counted(loads, noun)} {_be(loads)} in."
+        mend = f" {rejected} {_be(report.rejected)} not: mend the CSV of rejected rows, and load that."
+        return done + mend if report.rejected else done
+    if report.rejected:
+        return f"Nothing is changed yet. {rejected} of {formats.number(report.read)} cannot be imported."
+    return "Nothing is changed yet. Every row is right." if loads else "Every row is in already: nothing would change."
 
 
-_REMARKS: Mapping[str, tuple[str, str]] = {
-    "consent_incomplete": (
-        "row has only one of the time and the source of a consent. It records no consent.",
-        "rows have only one of the time and the source of a consent. They record no consent.",
-    ),
-    "shared_phones": (
-        "phone belongs to several customers of the file. Only the one with the lowest id is texted.",
-        "phones belong to several customers of the file each. Only the one with the lowest id is texted.",
-    ),
-    "without_phone": (
-        "customer has no phone, and gets no text.",
-        "customers have no phone, and get no text.",
-    ),
-    "without_consent": (
-        "customer has no consent, and gets no text.",
-        "customers have no consent, and get no text.",
-    ),
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+_KINDS = {"sessions": "session", "purchases": "purchase", "app_events": "other event"}
+_REMARKS = {
+    "without_phone": ("customer", "No phone, and so no text: {}."),
+    "without_consent": ("customer", "No consent, and so no text: {}. A consent needs its time and its source."),
+    "consent_incomplete": ("row", "Only the time or only the source of a consent, so that none is recorded: {}."),
+    "shared_phones": ("phone", "Shared by several customers of the file: {}. A campaign texts each phone once."),
 }
 
 
 def remarks(report: Report) -> list[str]:
     """The notes of a report in sentences."""
-    return [
-        f"{formats.number(count)} {_REMARKS[code][count != 1]}" if code in _REMARKS else f"{formats.number(count)} {code.replace('_', ' ')}"
-        for code, count in report.notes.items()
-        if count
-    ]
+    kinds = [formats.counted(report.notes[kind], noun) for kind, noun in _KINDS.items() if report.notes.get(kind)]
+    found = [f"The rows that are right: {', '.join(kinds)}."] if kinds else []
+    for code, (noun, words) in _REMARKS.items():
+        if count := report.notes.get(code):
+            found.append(words.format(formats.counted(count, noun)))
+    return found
