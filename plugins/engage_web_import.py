@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -29,7 +30,7 @@ from starlette.requests import ClientDisconnect
 
 from engage.pages import import_page
 from engage.pages.import_options import Wanted
-from engage.pages.import_page import MOST_BYTES, Outcome
+from engage.pages.import_page import MOST_BYTES, Files, Outcome
 from engage.texts import phone
 
 router = APIRouter()
@@ -73,46 +74,42 @@ async def import_apply(
     return await _answered(request, partial(_load, engine, wanted, now, user))
 
 
-def _load(
-    engine: sa.Engine, wanted: Wanted, now: datetime, user: BaseUser | None = None, *, file: IO[bytes]
-) -> Outcome:
+def _load(engine: sa.Engine, wanted: Wanted, now: datetime, user: BaseUser | None = None, *, files: Files) -> Outcome:
     key = phone.hash_key(os.environ.get("ENGAGE_HASH_KEY")) if wanted.kind == "customers" else b""
-    found = import_page.load(engine, file, wanted, apply=user is not None, hash_key=key, as_of=now)
+    found = import_page.load(engine, files, wanted, apply=user is not None, hash_key=key, as_of=now)
     if user is not None:
         engage_web_audit.record_now(user, "import_file", kind=wanted.kind, file=wanted.file, **found.counts)
     return found
 
 
 async def _answered(request: Request, work: partial[Outcome]) -> StreamingResponse:
-    try:
-        with await _received(request) as file:
-            found = await anyio.to_thread.run_sync(partial(work, file=file), limiter=_one_at_a_time)
-    except OSError as exc:
-        sentence = f"Airflow's server cannot keep the file for a moment: {exc.strerror}. Load it with engage import."
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from exc
-    report = json.dumps({"html": found.html}).encode()
-    headers = {"Engage-Report-Bytes": str(len(report))}
-    return StreamingResponse(_parts(report, found.rejected), media_type=FILE, headers=headers)
+    with ExitStack() as opened:
+        try:
+            files = Files(*(opened.enter_context(tempfile.TemporaryFile()) for _ in range(2)))
+            await _receive(request, files.given)
+            found = await anyio.to_thread.run_sync(partial(work, files=files), limiter=_one_at_a_time)
+        except OSError as exc:
+            sentence = (
+                f"Airflow's server cannot keep the file for a moment: {exc.strerror}. Load it with engage import."
+            )
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from exc
+        report = json.dumps({"html": found.html}).encode()
+        headers = {"Engage-Report-Bytes": str(len(report))}
+        return StreamingResponse(_parts(report, files.rejected, opened.pop_all()), media_type=FILE, headers=headers)
 
 
-async def _received(request: Request) -> IO[bytes]:
-    """The file that a request brings, in a temporary file without a name."""
-    announced = request.headers.get("content-length", "")
+async def _receive(request: Request, file: IO[bytes]) -> None:
+    """Write the body of a request to a file."""
+    announced, size = request.headers.get("content-length", ""), 0
     _refuse_large(int(announced) if announced.isdecimal() else 0)
-    file, size = tempfile.TemporaryFile(), 0  # noqa: SIM115 - the caller closes it
     try:
         async for part in request.stream():
             size += len(part)
             _refuse_large(size)
             file.write(part)
     except ClientDisconnect:
-        file.close()
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The upload broke off. Nothing was changed.") from None
-    except BaseException:
-        file.close()
-        raise
     file.seek(0)
-    return file
 
 
 def _refuse_large(size: int) -> None:
@@ -120,9 +117,9 @@ def _refuse_large(size: int) -> None:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, import_page.TOO_LARGE)
 
 
-def _parts(report: bytes, rejected: IO[bytes]) -> Iterator[bytes]:
+def _parts(report: bytes, rejected: IO[bytes], opened: ExitStack) -> Iterator[bytes]:
     """The report, and after it the rejected rows."""
-    with rejected:
+    with opened:
         yield report
         while block := rejected.read(_BLOCK):
             yield block

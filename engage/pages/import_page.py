@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,11 +31,18 @@ COUNTS = ("read", "added", "changed", "unchanged", "rejected")
 
 
 @dataclass(frozen=True)
+class Files:
+    """The file of a user, and where the CSV of its rejected rows goes; both are open, at their beginning."""
+
+    given: IO[bytes]
+    rejected: IO[bytes]
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """The HTML of a report, its counts, and the open file with the CSV of the rejected rows."""
+    """The HTML of a report, and its counts. There are none if the file's columns are not clear."""
 
     html: str
-    rejected: IO[bytes]
     counts: Mapping[str, int]
 
 
@@ -53,31 +59,28 @@ def import_page(viewer: Viewer) -> str:
     )
 
 
-def load(
-    engine: sa.Engine, file: IO[bytes], wanted: Wanted, *, apply: bool, hash_key: bytes, as_of: datetime
-) -> Outcome:
+def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_key: bytes, as_of: datetime) -> Outcome:
     """Check a file, or import it with ``apply``.
 
-    A check whose columns are not clear comes to a list of the columns for the user to say.
+    A check whose columns are not clear comes to a list of the columns, for the user to say what they are.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or cannot be imported as the user wants it.
     """
-    head = import_head.read(file)
-    rejected = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115 - the answer reads it to its end
-    text = io.TextIOWrapper(rejected, "utf-8", newline="")
+    head = import_head.read(files.given)
+    text = io.TextIOWrapper(files.rejected, "utf-8", newline="")
     job = Job(wanted.options(), as_of, RejectedRows(text))
     try:
-        report = _run(engine, file, wanted, job, apply=apply, hash_key=hash_key)
+        report = _run(engine, files.given, wanted, job, apply=apply, hash_key=hash_key)
     except InputError as exc:
         if apply:
             raise
+        return Outcome(import_report.of_error(str(exc), wanted, head), {})
+    finally:
         text.detach()
-        return Outcome(import_report.of_error(str(exc), wanted, head), rejected, {})
-    text.detach()
-    rejected.seek(0)
-    page = import_report.of_report(report, wanted, head, rejected)
-    return Outcome(page, rejected, {name: getattr(report, name) for name in COUNTS})
+        files.rejected.seek(0)
+    page = import_report.of_report(report, wanted, head, files.rejected)
+    return Outcome(page, {name: getattr(report, name) for name in COUNTS})
 
 
 def _run(engine: sa.Engine, file: IO[bytes], wanted: Wanted, job: Job, *, apply: bool, hash_key: bytes) -> Report:
