@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import airflow_run, document, intake, pace, pages
+from benchmarks import airflow_run, document, imports, intake, pace, pages
 from benchmarks.measure import measure
 from benchmarks.step import now
 from benchmarks.world import HOME
@@ -56,6 +56,8 @@ def main(
             run["pace"] = pace.measure(host)
         with console.status("events over HTTP"):
             run["intake"] = intake.measure(host)
+        with console.status("files"):
+            run["imports"] = imports.measure(host)
         with console.status("pages") as status:
             run["pages"] = pages.measure(host, sizes[-1], pages.CAMPAIGNS, status.update)
     if airflow:

@@ -24,6 +24,8 @@ def page(run: dict[str, Any]) -> str:
         _pace(run["pace"]),
         _intake(run["intake"]),
     ]
+    if run.get("imports"):
+        parts.append(imports(run["imports"]))
     if run.get("pages"):
         parts.append(pages(run["pages"]))
     if run.get("airflow"):
@@ -204,6 +206,24 @@ def _intake(intake: dict[str, Any]) -> str:
         rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
         times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
         lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+    return "\n".join(lines) + "\n"
+
+
+def imports(run: dict[str, Any]) -> str:
+    """Imports of files beside a raw COPY of the rows that they added."""
+    lines = [
+        "\n## Files\n",
+        f"`engage import`, on {run['date']}: CSV in UTF-8, read by two processes, and committed. Raw COPY takes the same "
+        "rows from\nfiles in the binary format, on one connection, into tables without partitions, keys or indexes. The "
+        "peak memory is\nthat of the command; each reading process has its own.\n",
+        "| file | rows | MB | seconds | rows a second | by raw COPY | peak MB | of a reading process |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, took in run["runs"].items():
+        rates = f"{took['rows'] / took['seconds']:,.0f} | {took['rows'] / took['raw_copy']:,.0f}"
+        peaks = f"{took['peak_mb']:.0f} | {took['worker_mb']:.0f}"
+        size = f"{took['rows']:,} | {took['file_mb']:.0f}"
+        lines.append(f"| {name} | {size} | {took['seconds']:.1f} | {rates} | {peaks} |")
     return "\n".join(lines) + "\n"
 
 

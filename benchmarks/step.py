@@ -103,10 +103,10 @@ def main() -> None:
     begun = time.perf_counter()
     task()
     seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "peak_mb": _peak_mb()}))  # noqa: T201
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))  # noqa: T201
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """The peak memory of this process. On Linux ``ru_maxrss`` would include the parent process's peak."""
     status = Path("/proc/self/status")
     if status.exists():

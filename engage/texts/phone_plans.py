@@ -1,0 +1,129 @@
+"""Numbering plans: the common numbers whose canonical form is plain to see, in a twentieth of libphonenumber's time.
+
+Each function returns a result only if libphonenumber would return the same, and None if only it can say. A test compares
+both over all countries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import phonenumbers
+from phonenumbers import PhoneMetadata
+
+_MOST_DIGITS = 15
+"""Digits of a number in E.164 (ITU-T E.164)."""
+_LITERAL = re.compile("[0-9]+")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The plan of a country's code: its main country, for codes that several share."""
+
+    code: str
+    prefixes: re.Pattern[str]
+    prefix: str | None
+    """The prefix of calls within the country, if it is the same for all."""
+    abroad: re.Pattern[str]
+    general: _Kind
+    kinds: tuple[_Kind, ...]
+
+    def valid(self, national: str) -> bool:
+        """Whether a number is certainly valid, and has no prefix that libphonenumber would remove."""
+        return (
+            len(self.code) + len(national) <= _MOST_DIGITS
+            and national[:1] != "0"
+            and not self.prefixes.match(national)
+            and self.general.fits(national)
+            and any(kind.fits(national) for kind in self.kinds)
+        )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """The numbers of one kind, such as mobile phones."""
+
+    lengths: tuple[int, ...]
+    pattern: re.Pattern[str]
+
+    def fits(self, national: str) -> bool:
+        return len(national) in self.lengths and self.pattern.fullmatch(national) is not None
+
+
+def is_canonical(phone: str) -> bool:
+    """Whether a number in E.164 is certainly valid and in its canonical form."""
+    code = country_code(phone)
+    plan = _plan(code) if code else None
+    return plan is not None and plan.valid(phone[len(code) + 1 :])
+
+
+def from_country(digits: str, country: str) -> str | None:
+    """The canonical form of a valid number that is written as within a country, if it is plain to see."""
+    plan = _plan_of(country)
+    if plan is None or plan.abroad.match(digits):
+        return None
+    code, prefix = plan.code, plan.prefix
+    if prefix and digits.startswith(prefix) and prefix != code and not plan.general.fits(digits):
+        national = digits[len(prefix) :]
+    elif digits.startswith(code):
+        national = digits[len(code) :]
+        if plan.general.pattern.fullmatch(digits):
+            return None
+    else:
+        national = digits
+    return f"+{code}{national}" if plan.valid(national) else None
+
+
+def country_code(phone: str) -> str:
+    """The digits of a number in E.164 that name its country; empty if they name none."""
+    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((phone[1:end] for end in (2, 3, 4) if int(phone[1:end]) in known), "")
+
+
+def trunk_prefixes(phone: str, prefixes: tuple[str, ...]) -> list[str]:
+    """Those of ``prefixes`` that libphonenumber may remove before this national number; never too few."""
+    code = country_code(phone)
+    if not code:
+        return []
+    national, parsing = phone[len(code) + 1 :], _parsing(int(code))
+    found = [(prefix, parsing.match(prefix + national)) for prefix in prefixes]
+    return [prefix for prefix, match in found if match and (parsing.groups or match.end() == len(prefix))]
+
+
+@cache
+def _parsing(code: int) -> re.Pattern[str]:
+    """The prefixes of calls within a country."""
+    region = phonenumbers.region_code_for_country_code(code)
+    plan = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    return re.compile((plan and plan.national_prefix_for_parsing) or "(?!)")
+
+
+@cache
+def _plan(code: str) -> _Plan | None:
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[int(code)]
+    return _plan_of(regions[0])
+
+
+@cache
+def _plan_of(region: str) -> _Plan | None:
+    """The plan of a country, if it is the main one of its code."""
+    data = PhoneMetadata.metadata_for_region(region)
+    if data is None or data.leading_digits or data.general_desc is None:
+        return None
+    if phonenumbers.COUNTRY_CODE_TO_REGION_CODE[data.country_code][0] != region:
+        return None
+    literal = data.national_prefix_for_parsing == data.national_prefix
+    return _Plan(
+        str(data.country_code),
+        _parsing(data.country_code),
+        data.national_prefix if literal and _LITERAL.fullmatch(data.national_prefix or "") else None,
+        re.compile(data.international_prefix or "(?!)"),
+        _kind(data.general_desc),
+        tuple(_kind(kind) for kind in (data.mobile, data.fixed_line) if kind and kind.national_number_pattern),
+    )
+
+
+def _kind(description: phonenumbers.PhoneNumberDesc) -> _Kind:
+    return _Kind(tuple(description.possible_length), re.compile(description.national_number_pattern))
