@@ -213,9 +213,9 @@ def imports(run: dict[str, Any]) -> str:
     """Imports of files beside a raw COPY of the rows that they added."""
     lines = [
         "\n## Files\n",
-        f"`engage import`, on {run['date']}: CSV in UTF-8, read by two processes, and committed. Raw COPY takes the same "
-        "rows from\nfiles in the binary format, on one connection, into tables without partitions, keys or indexes. The "
-        "peak memory is\nthat of the command; each reading process has its own.\n",
+        f"`engage import`, on {run['date']}: CSV in UTF-8, read by two processes, and committed. Raw COPY takes the "
+        "same rows\nfrom files in the binary format, on one connection, into tables without partitions, keys or "
+        "indexes. The peak memory\nis that of the command; each reading process has its own.\n",
         "| file | rows | MB | seconds | rows a second | by raw COPY | peak MB | of a reading process |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -93,7 +93,7 @@ def _written(path: Path, lines: Iterable[str]) -> Path:
 
 def _imported(kind: str, path: Path, world: World) -> dict[str, Any]:
     """Import a file in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.imports", "--import", kind.split()[0], str(path)]
+    command = [sys.executable, "-m", "benchmarks.imports", "--import", kind.split(maxsplit=1)[0], str(path)]
     url = world.url.render_as_string(hide_password=False)
     done = subprocess.run([*command, url], check=False, capture_output=True, text=True)
     if done.returncode:

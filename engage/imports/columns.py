@@ -6,9 +6,10 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engage.errors import InputError
+from engage.imports.rows import Source
 
 REJECTED_ROW, REJECTED_REASON = "rejected_row", "rejected_reason"
 """The columns that a file of rejected rows has besides the original ones."""
@@ -48,7 +49,7 @@ def resolve(names: Sequence[str], fields: Mapping[str, Sequence[str]], given: Se
     chosen = _given(names, fields, given)
     for exact in (True, False):
         _find(names, fields, chosen, exact=exact)
-    places = {field: place for place, field in chosen.items() if field != NO_FIELD}
+    places = {field: place for place, field in sorted(chosen.items()) if field != NO_FIELD}
     known = {plain(name): field for field, synonyms in fields.items() for name in (field, *synonyms)}
     ignored = tuple(
         Ignored(name, None if place in chosen else _suggestion(name, known, places))
@@ -56,6 +57,23 @@ def resolve(names: Sequence[str], fields: Mapping[str, Sequence[str]], given: Se
         if chosen.get(place, NO_FIELD) == NO_FIELD and plain(name) not in ("", REJECTED_ROW, REJECTED_REASON)
     )
     return Columns(places, {field: names[place] for field, place in places.items()}, ignored)
+
+
+def of_source(source: Source, fields: Mapping[str, Sequence[str]], given: Sequence[str] = ()) -> Columns:
+    """The columns of a file, as ``resolve`` finds them.
+
+    Raises:
+        InputError: as of ``resolve``, or a column with lists or objects may be a field.
+    """
+    found = resolve(source.columns, fields, given)
+    wanted = {plain(name) for field, names in fields.items() if field not in found.places for name in (field, *names)}
+    for name, kind in source.nested.items():
+        if plain(name) in wanted:
+            raise InputError(
+                f"The column {name[:40]!r} holds {kind[:80]}, which is not one value a row. It takes texts, numbers, "
+                "days or times. Rename the column if it is not meant."
+            )
+    return replace(found, ignored=(*found.ignored, *map(Ignored, source.nested)))
 
 
 def require(columns: Columns, names: Sequence[str], field: str, what: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engage.customers import profile
 from engage.customers.profile import Profile
 from engage.imports import staging, workers
-from engage.imports.columns import plain, require, resolve
+from engage.imports.columns import of_source, plain, require
 from engage.imports.customer_rows import FIELDS, CustomerRows, refuse_opt_outs
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
@@ -81,7 +81,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
     if options.country is not None:
         phone.country(options.country)
     with opened(Hashed(file), _KNOWN) as (source, compression, _):
-        columns = resolve(source.columns, FIELDS, options.mapping)
+        columns = of_source(source, FIELDS, options.mapping)
         require(columns, source.columns, "customer_id", "the customer's id")
         refuse_opt_outs(columns, options.mapping)
         job.rejected.begin(source.columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -55,6 +55,7 @@ class Delimited:
     """
 
     format = "CSV"
+    nested: Mapping[str, str] = {}
 
     def __init__(self, text: Text) -> None:
         self._text = text

@@ -37,7 +37,8 @@ SESSIONS, PURCHASES, APP_EVENTS = "import_session", "import_purchase", "import_a
 """The temporary tables that the rows are copied into."""
 MAX_CLOCK_SKEW = timedelta(days=1)
 """How far in the future an event may be, as in the HTTP service."""
-_MAX_ITEM = 200
+MAX_ITEM = 200
+"""Most characters of an item's id, as in the HTTP service."""
 _Stored = tuple[str, tuple[int, ...] | bytes]
 
 
@@ -133,8 +134,8 @@ class EventRows:
 
 
 def _app_event(customer_id: int, at: datetime, kind: str, item: str) -> bytes:
-    if not 0 < len(item) <= _MAX_ITEM or not item.isprintable() or not is_whole(item):
-        raise InputError(f"It takes 1 to {_MAX_ITEM} characters, without control characters.")
+    if not 0 < len(item) <= MAX_ITEM or not item.isprintable() or not is_whole(item):
+        raise InputError(f"It takes 1 to {MAX_ITEM} characters, without control characters.")
     return pack.row((pack.int8(customer_id), pack.moment(at), pack.text(kind), pack.text(item)))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from engage.errors import InputError, UnfitDatabase
 from engage.imports import staging, workers
-from engage.imports.columns import Columns, plain, require, resolve
+from engage.imports.columns import Columns, of_source, plain, require
 from engage.imports.event_rows import FIELDS, PURCHASE, SESSION, TYPES, EventRows
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
@@ -80,7 +80,7 @@ class _Reading:
     def parsed(self) -> Iterator[Parsed]:
         """What each chunk comes to; the rejected rows are written."""
         with opened(Hashed(self._file), _KNOWN) as (source, compression, content):
-            columns = resolve(source.columns, FIELDS, self._options.mapping)
+            columns = of_source(source, FIELDS, self._options.mapping)
             self._require(source, columns)
             self._job.rejected.begin(source.columns)
             read, chunks = self._reader(source, columns)

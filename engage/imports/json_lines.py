@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -54,6 +54,7 @@ class JsonLines:
     """
 
     format = "JSON Lines"
+    nested: Mapping[str, str] = {}
     delimiter: str | None = None
 
     def __init__(self, text: Text, known: frozenset[str] = frozenset()) -> None:

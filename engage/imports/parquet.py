@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -28,10 +28,10 @@ class ParquetChunk:
 
 
 class Parquet:
-    """A Parquet file, read once. ``nested`` are the columns that are left out, by name, each with its type.
+    """A Parquet file, read once.
 
     Raises:
-        InputError: the file is broken, or none of its columns has a plain type.
+        InputError: the file is broken, or has no columns.
     """
 
     format = "Parquet"
@@ -50,9 +50,9 @@ class Parquet:
             raise _broken(exc) from None
         plain = {field.name: _is_plain(field.type) for field in schema}
         self.columns = [name for name, fits in plain.items() if fits]
-        self.nested = {field.name: str(field.type) for field in schema if not plain[field.name]}
-        if not self.columns:
-            raise InputError("No column of the Parquet file holds texts, numbers, days or times.")
+        self.nested: Mapping[str, str] = {field.name: str(field.type) for field in schema if not plain[field.name]}
+        if not schema.names:
+            raise InputError("The Parquet file has no columns.")
 
     def chunks(self) -> Iterator[ParquetChunk]:
         """All rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -35,6 +35,8 @@ class Source(Protocol):
     """A file that is being read."""
 
     columns: list[str]
+    nested: Mapping[str, str]
+    """Columns that are not read, as they hold lists or objects, each with its type."""
     format: str
 
     @property

@@ -1,7 +1,7 @@
 """Numbering plans: the common numbers whose canonical form is plain to see, in a twentieth of libphonenumber's time.
 
-Each function returns a result only if libphonenumber would return the same, and None if only it can say. A test compares
-both over all countries.
+Each function returns a result only if libphonenumber would return the same, and none if only it can say. A test
+compares both over all countries.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from phonenumbers import PhoneMetadata
 
 _MOST_DIGITS = 15
 """Digits of a number in E.164 (ITU-T E.164)."""
+_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _LITERAL = re.compile("[0-9]+")
 
 
@@ -78,8 +79,11 @@ def from_country(digits: str, country: str) -> str | None:
 
 def country_code(phone: str) -> str:
     """The digits of a number in E.164 that name its country; empty if they name none."""
-    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    return next((phone[1:end] for end in (2, 3, 4) if int(phone[1:end]) in known), "")
+    if phone[:1] == "+":
+        for end in (2, 3, 4):
+            if phone[1:end] in _CODES:
+                return phone[1:end]
+    return ""
 
 
 def trunk_prefixes(phone: str, prefixes: tuple[str, ...]) -> list[str]:
@@ -110,7 +114,7 @@ def _plan(code: str) -> _Plan | None:
 def _plan_of(region: str) -> _Plan | None:
     """The plan of a country, if it is the main one of its code."""
     data = PhoneMetadata.metadata_for_region(region)
-    if data is None or data.leading_digits or data.general_desc is None:
+    if data is None or data.country_code is None or data.leading_digits or data.general_desc is None:
         return None
     if phonenumbers.COUNTRY_CODE_TO_REGION_CODE[data.country_code][0] != region:
         return None
@@ -126,4 +130,4 @@ def _plan_of(region: str) -> _Plan | None:
 
 
 def _kind(description: phonenumbers.PhoneNumberDesc) -> _Kind:
-    return _Kind(tuple(description.possible_length), re.compile(description.national_number_pattern))
+    return _Kind(tuple(description.possible_length), re.compile(description.national_number_pattern or "(?!)"))
