@@ -27,6 +27,8 @@ MOST_MEGABYTES = 100
 MOST_BYTES = MOST_MEGABYTES * 1_000_000
 """The largest file that the page takes."""
 TOO_LARGE = f"The file has more than {MOST_MEGABYTES} MB. Load it with engage import, or in parts."
+MOST_ROWS = 5_000_000
+"""The most rows, as a small compressed file may have any number."""
 COUNTS = ("read", "added", "changed", "unchanged", "rejected")
 
 
@@ -69,7 +71,7 @@ def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_k
     """
     head = import_head.read(files.given)
     text = io.TextIOWrapper(files.rejected, "utf-8", newline="")
-    job = Job(wanted.options(), as_of, RejectedRows(text))
+    job = Job(wanted.options(), as_of, RejectedRows(text), _refuse_many)
     try:
         report = _run(engine, files.given, wanted, job, apply=apply, hash_key=hash_key)
     except InputError as exc:
@@ -81,6 +83,11 @@ def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_k
         files.rejected.seek(0)
     page = import_report.of_report(report, wanted, head, files.rejected)
     return Outcome(page, {name: getattr(report, name) for name in COUNTS})
+
+
+def _refuse_many(rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise InputError(f"The file has more than {MOST_ROWS:,} rows. Load it with engage import, or in parts.")
 
 
 def _run(engine: sa.Engine, file: IO[bytes], wanted: Wanted, job: Job, *, apply: bool, hash_key: bytes) -> Report:

@@ -216,6 +216,14 @@ def said(load, content):
         return str(exc)
 
 
+def test_a_file_of_too_many_rows_is_refused(load, world, monkeypatch):
+    monkeypatch.setattr(import_page, "MOST_ROWS", 3)
+    with pytest.raises(InputError, match="more than 3 rows"):
+        load(GUESTS, apply=True, country="GB")
+    assert "more than 3 rows" in load(GUESTS, country="GB").text
+    assert stored(world) == []
+
+
 def test_nothing_of_a_file_is_markup(load):
     found = load(f'customer_id,"{EVIL}"\n"{EVIL}","{EVIL}"\n1,"{EVIL}"\n'.replace('\\"', '""'), file=f"{EVIL}.csv")
     around = import_page.import_page(Viewer())

@@ -73,10 +73,12 @@
     if (busy) return;
     setBusy(true);
     say("");
+    working.scrollIntoView({ block: "nearest" });
     const answer = await send(address, what, then);
     setBusy(false);
     if (!answer.ok) {
       say(answer.detail);
+      output.scrollIntoView({ block: "nearest" });
       return;
     }
     sent = what;
