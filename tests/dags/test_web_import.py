@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import io
 import json
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -90,6 +92,16 @@ def test_a_file_that_is_too_large_is_refused_by_what_it_says_and_by_what_it_is(c
         assert answer.json()["detail"] == import_page.TOO_LARGE
     monkeypatch.setattr("engage_web_import.MOST_BYTES", len(GUESTS))
     assert send(client, "check").status_code == 200
+
+
+def test_a_file_that_says_it_is_too_large_is_not_read():
+    import engage_web_import
+    from fastapi import HTTPException
+
+    request = SimpleNamespace(headers={"content-length": str(import_page.MOST_BYTES + 1)}, stream=pytest.fail)
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(engage_web_import._receive(request, io.BytesIO()))
+    assert refused.value.status_code == 413
 
 
 @pytest.mark.parametrize("header", ["", "nothing", "{}", '{"kind": "messages", "file": "x"}', "%00", '{"file": 1}'])
