@@ -34,7 +34,7 @@ def moment(value: datetime | None) -> bytes:
     return NULL if value is None else _INT8(8, microseconds(value))
 
 
-def text(value: str | None) -> bytes:
+def string(value: str | None) -> bytes:
     """A text."""
     return NULL if value is None else binary(value.encode())
 

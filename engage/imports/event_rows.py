@@ -136,7 +136,7 @@ class EventRows:
 def _app_event(customer_id: int, at: datetime, kind: str, item: str) -> bytes:
     if not 0 < len(item) <= MAX_ITEM or not item.isprintable() or not is_whole(item):
         raise InputError(f"It takes 1 to {MAX_ITEM} characters, without control characters.")
-    return pack.row((pack.int8(customer_id), pack.moment(at), pack.text(kind), pack.text(item)))
+    return pack.row((pack.int8(customer_id), pack.moment(at), pack.string(kind), pack.string(item)))
 
 
 _ANCHOR = (ANCHOR - POSTGRES_EPOCH) // MICROSECOND

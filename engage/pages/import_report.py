@@ -12,6 +12,7 @@ from typing import IO
 
 from engage.errors import InputError
 from engage.imports.columns import REJECTED_REASON, REJECTED_ROW, plain, resolve
+from engage.imports.customer_rows import OPT_OUTS
 from engage.imports.report import Report
 from engage.pages import import_words
 from engage.pages.import_fields import FIELDS
@@ -34,6 +35,8 @@ class Column:
     field: str | None
     suggestion: str | None
     choosable: bool
+    undecided: bool
+    """Whether the user has to say that the column is not to be read."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,17 @@ def of_columns(head: Head, wanted: Wanted) -> list[Column]:
     """The columns of a file in order, without those that an earlier import has added. A clear name may be chosen."""
     used, suggestions = _found(head, wanted)
     fields = {name: field for field, name in used.items()}
+    undecided = {name for name in suggestions if wanted.kind == "customers" and plain(name) in OPT_OUTS}
+    undecided -= wanted.columns.keys()
     return [
-        Column(name, example, fields.get(name), suggestions.get(name), bool(name) and head.columns.count(name) == 1)
+        Column(
+            name,
+            example,
+            fields.get(name),
+            suggestions.get(name),
+            choosable=bool(name) and head.columns.count(name) == 1,
+            undecided=name in undecided,
+        )
         for name, example in zip(head.columns, head.examples, strict=True)
         if plain(name) not in (REJECTED_ROW, REJECTED_REASON)
     ]

@@ -15,6 +15,8 @@ _ON_THE_PAGE = (
     (r"Name it with --decimal point or --decimal comma", "Choose it under “Decimal mark”"),
     (r"Use --decimal", "Choose the “Decimal mark”"),
     (r"name it with --type \w+", "choose it under “Type of events”"),
+    (r"--map names two columns for the field (\w+)", r"Two columns are read as \1"),
+    (r"--map (['\"].+?['\"]) (is|names)", r"The choice \1 \2"),
     (r"--type is", "The type of events is"),
     (r"or name the country", "or choose the “Country of phones without +”"),
 )

@@ -165,6 +165,17 @@ def test_the_user_says_what_a_column_is_and_checks_again(
     assert imported(campaigns) == [(FIRST, "Ada Quill", None, None)]
 
 
+def test_a_column_of_opt_outs_waits_for_a_word_of_the_user(watched: Watched, tmp_path: Path) -> None:
+    (tmp_path / "guests.csv").write_text(f"customer_id,unsubscribed\n{FIRST},yes\n")
+    page = opened(watched)
+    page.locator("#file").set_input_files(tmp_path / "guests.csv")
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("alert").filter(has_text="seems to list opt-outs")).to_be_visible()
+    page.get_by_label("unsubscribed is read as").select_option("not read")
+    page.get_by_role("button", name="Check again with these columns").click()
+    expect(page.get_by_role("button", name="Import 1 row")).to_be_enabled()
+
+
 def test_each_state_of_the_page_is_accessible_and_fits(watched: Watched, guests: Path) -> None:
     page = opened(watched)
     for width in (390, 1280):

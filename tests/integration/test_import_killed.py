@@ -35,9 +35,10 @@ KINDS = {
     ),
     "events": (
         EVENTS, ("app_session", "purchase", "app_event", "intake_batch"),
-        ["COPY 1", "COPY 9", "COPY 18", "COPY 4", "COPY 12", "SELECT intake_batch 1", "before COMMIT 1",
-         "INSERT INTO intake_batch 1", "INSERT INTO app_session 1", "INSERT INTO purchase 1", "INSERT INTO app_event 1",
-         "after COMMIT 1"],
+        ["COPY 1", "COPY 9", "COPY 18", "COPY 4", "COPY 12", "SELECT intake_batch 1",
+         "before COMMIT 1", "before COMMIT 2", "INSERT INTO intake_batch 1",
+         "INSERT INTO app_session 1", "INSERT INTO purchase 1", "INSERT INTO app_event 1",
+         "after COMMIT 2"],
     ),
 }  # fmt: skip
 

@@ -128,9 +128,20 @@ def test_the_user_says_what_a_column_is(load, world):
         load(unclear, apply=True)
 
 
+def test_the_user_says_that_a_column_of_opt_outs_is_not_read(load):
+    rows = "customer_id,unsubscribed\n1,yes\n"
+    found = load(rows)
+    assert "seems to list opt-outs" in found.text
+    assert "choose “not read” under “Columns”" in found.text
+    assert "selected disabled>choose…</option>" in found.html
+    waived = load(rows, columns={"unsubscribed": ""})
+    assert "Import 1 row" in waived.text
+    assert "disabled" not in waived.html
+
+
 def test_a_choice_that_cannot_be_is_said_and_can_be_mended(load):
     twice = load("a,b\n1,2\n", columns={"a": "customer_id", "b": "customer_id"})
-    assert "two columns for the field customer_id" in twice.text
+    assert "Two columns are read as customer_id. It takes one." in twice.text
     assert 'data-column="a"' in twice.html
     assert "is no country" in load(GUESTS, country="XX").text
     named = load("id,id,,name\n1,2,3,Ada\n")

@@ -38,6 +38,7 @@ ROOMS = {
     "alert_outbox": "window statuses alert storage",
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
+    "imports": "errors parsing window statuses texts storage customers campaigns",
     "sending": "errors parsing window statuses texts settings storage alert_outbox customers campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sending",
     "maintenance": "window statuses storage campaigns",
@@ -46,9 +47,9 @@ ROOMS = {
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
-    " campaigns reports",
+    " campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
-    " customers campaigns sending steps maintenance reports local service",
+    " customers campaigns imports sending steps maintenance reports local service",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

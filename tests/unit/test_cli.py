@@ -24,12 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
     "customers", "customers forget", "offers", "offers import", "offers generate", "offers list",
+    "import", "import customers", "import events",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
     "seed", "run", "maintain", "campaigns", "report", "customers forget", "messages", "messages reconcile",
+    "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list",
 }  # fmt: skip
 """The commands that print data."""
