@@ -11,6 +11,7 @@ import engage_web_campaigns
 import engage_web_customers
 import engage_web_errors
 import engage_web_headers
+import engage_web_import
 import engage_web_messages
 import engage_web_segments
 import engage_web_settings
@@ -28,6 +29,7 @@ PAGES = (
     engage_web_approval,
     engage_web_messages,
     engage_web_customers,
+    engage_web_import,
     engage_web_segments,
     engage_web_test_sends,
     engage_web_settings,

@@ -36,17 +36,28 @@ def logged(action: str) -> Any:
     return Depends(action_logging(f"engage.{action}"))
 
 
-def _same_origin(request: Request) -> None:
-    """Refuse a request that another site made the user's browser send (CSRF).
+JSON, FILE = "application/json", "application/octet-stream"
+"""What the pages send. A browser lets no other site's page send either."""
 
-    A browser says where a request comes from, and it lets no other site's page send JSON.
-    """
+
+def _same_origin(request: Request) -> None:
+    """Refuse a request that another site made the user's browser send (CSRF), or that has no JSON."""
+    _from_our_pages(request, JSON, "This address takes JSON.")
+
+
+def _file_of_same_origin(request: Request) -> None:
+    """Refuse a request that another site made the user's browser send, or that has no file."""
+    _from_our_pages(request, FILE, f"This address takes a file as {FILE}.")
+
+
+def _from_our_pages(request: Request, media_type: str, otherwise: str) -> None:
+    """A browser says where a request comes from."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = {_origin(airflow_url()), _origin(str(request.base_url))}
     if site not in {None, "same-origin"} or (site is None and origin not in own):
         raise HTTPException(HTTPStatus.FORBIDDEN, "This request did not come from one of Engage's own pages.")
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(HTTPStatus.FORBIDDEN, "This address takes JSON.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != media_type:
+        raise HTTPException(HTTPStatus.FORBIDDEN, otherwise)
 
 
 def _origin(url: str) -> str:
@@ -83,6 +94,10 @@ SEND_TEST = [*TRIGGER, Depends(_requires_set_segments)]
 """For a user who may set the texts and trigger runs: a text of a draft goes to a phone of the staff."""
 EDIT_CONNECTION = [Depends(_same_origin), *SEE, Depends(_requires_edit_connection)]
 """For a user who may edit the connection to Engage's database: full phone numbers, and forgetting a customer."""
+SEE_CONNECTION = [*SEE, Depends(_requires_edit_connection)]
+"""For the same user, who looks at a page that others have no use for."""
+UPLOAD = [Depends(_file_of_same_origin), *SEE_CONNECTION]
+"""For the same user, who sends a file."""
 
 
 def _may_on_runs(user: BaseUser, method: Literal["POST", "PUT"]) -> bool:

@@ -17,6 +17,8 @@ from engage.window import Window
 
 STATEMENT_SECONDS = 10.0
 """How long a page may keep the database busy."""
+IMPORT_SECONDS = 600.0
+"""How long one statement of an import may take."""
 
 
 @lru_cache(maxsize=1)
@@ -31,7 +33,19 @@ def engine() -> sa.Engine:
     return _engine_for(PostgresHook(CONNECTION).sqlalchemy_url)
 
 
+@lru_cache(maxsize=1)
+def _patient_engine_for(url: sa.URL) -> sa.Engine:
+    return connection.connect(url, patience=IMPORT_SECONDS, pool_size=1, max_overflow=1)
+
+
+def import_engine() -> sa.Engine:
+    """Engage's database for the import of a file, which takes longer than a page may."""
+    return _patient_engine_for(PostgresHook(CONNECTION).sqlalchemy_url)
+
+
 Database = Annotated[sa.Engine, Depends(engine)]
+
+ImportDatabase = Annotated[sa.Engine, Depends(import_engine)]
 
 
 @lru_cache(maxsize=1)

@@ -23,3 +23,4 @@ WHERE name NOT IN (SELECT datname FROM pg_database) \gexec
 -- by default every role may connect to every database, and make temporary tables there
 REVOKE ALL ON DATABASE airflow, engage, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE engage TO engage_service, engage_pages, engage_alerts;
+GRANT TEMPORARY ON DATABASE engage TO engage_pages; -- a file is imported through temporary tables

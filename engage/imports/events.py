@@ -10,7 +10,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from engage.errors import InputError
+from engage.errors import InputError, UnfitDatabase
 from engage.imports import staging, workers
 from engage.imports.columns import Columns, of_source, plain, require
 from engage.imports.event_rows import FIELDS, PURCHASE, SESSION, TYPES, EventRows
@@ -55,7 +55,7 @@ def apply(engine: sa.Engine, file: BinaryIO, job: Job, *, currency: str) -> Repo
             staging.copy(conn, parsed)
         loaded_at = _loaded_at(conn, reading.key)
         if loaded_at is None:
-            partitions.ensure_windows(engine, _windows(reading.tally.windows, job.as_of))
+            _ensure_windows(engine, _windows(reading.tally.windows, job.as_of))
             loaded_at = _claim(conn, reading, job.as_of)
         if loaded_at is None:
             for staged, log in STAGED_LOGS.items():
@@ -135,6 +135,14 @@ class _Reading:
             return decimal_mark(read.amounts(first))
         except InputError as exc:
             raise InputError(f"The column {columns.names['amount'][:40]!r} {exc}") from None
+
+
+def _ensure_windows(engine: sa.Engine, windows: list[Window]) -> None:
+    """Make missing partitions. A role that makes none leaves the events in DEFAULT, where they count as well."""
+    try:
+        partitions.ensure_windows(engine, windows)
+    except UnfitDatabase:
+        return
 
 
 def _windows(numbers: Iterable[int], as_of: datetime) -> list[Window]:

@@ -56,6 +56,15 @@ def _exported(details: Mapping[str, Any]) -> str:
     return f"exported {what} with phone numbers"
 
 
+def _imported(details: Mapping[str, Any]) -> str:
+    noun = "event" if details.get("kind") == "events" else "customer"
+    added, changed, rejected = (details.get(name) for name in ("added", "changed", "rejected"))
+    if not (isinstance(added, int) and isinstance(changed, int)):
+        return f"imported {noun}s from a file"
+    more = f"; {formats.counted(rejected, 'row')} rejected" if isinstance(rejected, int) and rejected else ""
+    return f"imported {formats.counted(added + changed, noun)} from {details.get('file') or 'a file'}{more}"
+
+
 def _answered(details: Mapping[str, Any]) -> str:
     options = details.get("chosen_options") or details.get("answer")
     answer = ", ".join(map(str, options)) if isinstance(options, list) else str(options or "").capitalize()
@@ -99,6 +108,7 @@ WORDS = {
     "engage.search_by_phone": _Words(Kind.CUSTOMERS, "none", _always("searched for a customer by phone")),
     "engage.opt_out": _Words(Kind.CUSTOMERS, "skipped", _always("opted a customer out")),
     "engage.forget_customer": _Words(Kind.CUSTOMERS, "failed", _always("had a customer forgotten")),
+    "engage.import_file": _Words(Kind.CUSTOMERS, "info", _imported),
     **dict.fromkeys(SETTING_EVENTS, _Words(Kind.SETTINGS, "info", _always("changed"))),
     THRESHOLDS_EVENT: _Words(Kind.SETTINGS, "info", _thresholds),
 }

@@ -22,7 +22,8 @@ _RECORD = "SELECT, INSERT, UPDATE, DELETE"
 _TIMES = "last_session_at, first_purchase_at, last_purchase_at"
 _ERASE_NUMBERS = f"SELECT, UPDATE (customer_id, registered_at, favourite_item, {_TIMES})"
 _ERASE_SEGMENT = f"SELECT, UPDATE (customer_id, {_TIMES})"
-_ERASE_EVENTS = "SELECT (customer_id), DELETE"
+_ERASE_AND_IMPORT_EVENTS = "SELECT (customer_id), INSERT, DELETE"
+_PROFILE = "registered_at, name, phone, phone_hash, locale, time_zone, consent_at, consent_source"
 _SETTLE = (
     "status, reason, provider_message_id, error, error_code, fact, queued_at, unknown_at, accepted_at, sent_at, "
     "settled_at, settled_by, settled_why"
@@ -59,16 +60,16 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
-        # a customer is opted out or forgotten
-        schema.customer: "SELECT, UPDATE (opted_out_at), DELETE",
-        schema.suppression: "SELECT, INSERT, UPDATE",
+        # a customer is opted out, forgotten or imported; a consent in a file ends a revocation
+        schema.customer: f"SELECT, INSERT (customer_id, {_PROFILE}), UPDATE (opted_out_at, {_PROFILE}), DELETE",
+        schema.suppression: _RECORD,
         schema.consent_event: f"SELECT, INSERT, UPDATE ({_ERASE_CONSENT})",
         schema.consent_chain: _APPEND_CONSENT,
         schema.inbound_sms: "SELECT (phone_hash), DELETE",
-        schema.app_session: _ERASE_EVENTS,
-        schema.purchase: _ERASE_EVENTS,
-        schema.refund: _ERASE_EVENTS,
-        schema.app_event: "SELECT, DELETE",  # a text shows what a customer likes most
+        schema.app_session: _ERASE_AND_IMPORT_EVENTS,
+        schema.purchase: _ERASE_AND_IMPORT_EVENTS,
+        schema.refund: _ERASE_AND_IMPORT_EVENTS,
+        schema.app_event: _LOG,  # a text shows what a customer likes most
         schema.item: _READ,
         schema.customer_activity: _ERASE_NUMBERS,
         schema.customer_bucket: _ERASE_SEGMENT,
@@ -77,7 +78,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.message_count: _RECORD,
         schema.campaign_lift: _READ,
         schema.offer_code: "SELECT, UPDATE (customer_id)",
-        schema.intake_batch: "SELECT (accepted_at)",  # when events arrived last
+        # when events arrived last, and which files were imported
+        schema.intake_batch: "SELECT (owner, idempotency_key, accepted_at), INSERT",
         schema.alert: _ADD,
         schema.test_send: _LOG,  # a task sends what a page asks for
     },

@@ -65,7 +65,7 @@ def test_no_container_shows_a_secret_or_has_more_than_its_own(stack: Stack) -> N
         has = stack.compose("exec", "-T", name, "ls", "/run/secrets").stdout.split()
         assert ("POSTGRES_PASSWORD" in has) == (name == "postgres"), name
         assert ("ENGAGE_DB_PASSWORD" in has) == (name == "scheduler"), name
-        assert ("ENGAGE_HASH_KEY" in has) == (name in {"scheduler", "service"}), name
+        assert ("ENGAGE_HASH_KEY" in has) == (name in {"api-server", "scheduler", "service"}), name
 
 
 def test_a_container_can_change_only_its_volumes_and_tmp(stack: Stack) -> None:

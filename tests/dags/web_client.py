@@ -43,6 +43,7 @@ def web_client(
         get_user: lambda: user,
         SessionDep.__metadata__[0].dependency: session,
         engage_web_database.engine: lambda: engine,
+        engage_web_database.import_engine: lambda: engine,
         TheViewer.__metadata__[0].dependency: lambda: viewer or Viewer(),
     }
     monkeypatch.setattr(engage_web.app, "dependency_overrides", given)

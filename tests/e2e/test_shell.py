@@ -23,6 +23,7 @@ PAGES = {
     "segments": 200,
     "customer": 200,
     "customer?customer_id=1": 200,
+    "import": 200,
     "messages": 200,
     f"message?window_start={SENT}&customer_id=1": 200,
     "settings": 200,
