@@ -29,6 +29,7 @@ from engage.cli import (
     seed,
     serve,
     variables,
+    why,
 )
 from engage.cli.common import errors, plain
 from engage.errors import EngageError
@@ -67,6 +68,7 @@ app.command()(campaigns.campaigns)
 app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
+app.command()(why.why)
 app.add_typer(offers.app, name="offers")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

@@ -48,7 +48,7 @@ ROOMS = {
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
     " campaigns reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
-    " customers campaigns sending steps maintenance reports local service",
+    " customers campaigns sending steps maintenance reports local service pages",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

@@ -23,13 +23,13 @@ from tests.unit.command_line import Answer, refused
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
-    "customers", "customers forget", "offers", "offers import", "offers generate", "offers list",
+    "customers", "customers forget", "why", "offers", "offers import", "offers generate", "offers list",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
-    "seed", "run", "maintain", "campaigns", "report", "customers forget", "messages", "messages reconcile",
+    "seed", "run", "maintain", "campaigns", "report", "customers forget", "why", "messages", "messages reconcile",
     "offers import", "offers generate", "offers list", "keys create", "keys list",
 }  # fmt: skip
 """The commands that print data."""
