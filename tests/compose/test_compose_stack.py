@@ -32,6 +32,8 @@ START = f"{WINDOW.start:%Y-%m-%d}"
 DATES = days(WINDOW.start, WINDOW.end)
 ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
 """Users by name, each with a role of Airflow."""
+WIDTHS = {"light": 1280, "dark": 390}
+"""The width in which each theme is looked at: a screen and a phone."""
 
 pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="needs docker: make test-compose")
 
@@ -227,11 +229,11 @@ def test_each_role_opens_each_page_and_does_what_it_may(
     page.context.close()
 
 
+@pytest.mark.usefixtures("users")
 @pytest.mark.parametrize("user", [ADMIN, "vera"])
-@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_pages_fit_a_screen_and_a_phone(
-    stack: Stack, browser: Browser, users: dict[str, str], user: str, theme: Any, width: int
-) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_fit_a_screen_and_a_phone(stack: Stack, browser: Browser, user: str, theme: Any) -> None:
+    width = WIDTHS[theme]
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, locale="en-US")
     context.add_cookies([{"name": "_token", "value": stack.token(user), "url": stack.airflow_url}])
     page = context.new_page()
