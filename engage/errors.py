@@ -23,6 +23,7 @@
     ├── NoSuchCustomer          no customer has this id
     ├── NoSuchMessage           the ledger has no message to this customer in this window
     ├── SyntheticCustomer       a real customer would replace a synthetic one
+    ├── BrokenRecord            a row of the consent record was changed or removed
     ├── NotUnknown              an operator may settle a message only if its outcome is unknown
     ├── NothingToHalt           the campaign is finished, so a halt would stop no message
     ├── RunFailed               the run that the demonstration triggered did not succeed
@@ -103,6 +104,10 @@ class TooLate(EngageError):
 
 class ProviderRefuses(EngageError):
     """The provider takes no messages."""
+
+
+class BrokenRecord(EngageError):
+    """A row of the consent record does not fit its hash chain: it was changed or removed past Engage."""
 
 
 class NotUnknown(EngageError):

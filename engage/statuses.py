@@ -153,6 +153,42 @@ class SuppressionReason(StrEnum):
     ERASURE = auto()
 
 
+class ConsentState(StrEnum):
+    """What a row of the consent record says: first the changes of a customer, then those of a phone."""
+
+    GIVEN = auto()
+    ABSENT = auto()
+    """The customer was stored without a consent."""
+    WITHDRAWN = auto()
+    """The customer's profile came without the consent that it had."""
+    OPTED_OUT = auto()
+    PHONE_CHANGED = auto()
+    RESUMED = auto()
+    """A new consent ended the customer's opt-out, or a START or a consent the phone's stop."""
+    STOPPED = auto()
+    REVOKED = auto()
+    REFUSED = auto()
+    """The provider may not text the phone."""
+    DEAD_NUMBER = auto()
+    ERASED = auto()
+
+
+class ConsentSource(StrEnum):
+    """Where a change of consent came from."""
+
+    APP = auto()
+    """The client, over HTTP."""
+    IMPORT = auto()
+    STOP = auto()
+    START = auto()
+    REVOCATION = auto()
+    PROVIDER = auto()
+    OPERATOR = auto()
+    ERASURE = auto()
+    EARLIER = auto()
+    """A version before migration 0022, which kept the last change only."""
+
+
 class TextClass(StrEnum):
     """What a customer's text to us asks for. ``REVOCATION`` is an opt-out in the customer's own words."""
 

@@ -21,6 +21,7 @@ from engage.formats import counted
 from engage.pages import customer_page, messages_page
 from engage.reports import customer_search
 from engage.reports.message_list import Filters
+from engage.statuses import ConsentSource
 
 router = APIRouter()
 
@@ -90,22 +91,22 @@ def search(engine: sa.Engine, user: BaseUser, text: str) -> tuple[int | None, st
 
 
 @router.post("/opt-out", dependencies=[*CHANGE_RUNS, logged("opt_out")])
-def opt_out(wanted: OptOut, engine: Database, now: DatabaseNow) -> JSONResponse:
+def opt_out(wanted: OptOut, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """End texts to a customer, and to all customers with the same phone."""
     customer_id = parsing.customer_id(wanted.customer_id)
-    parsing.note(wanted.why, "The reason")
+    why, source = parsing.note(wanted.why, "The reason"), ConsentSource.OPERATOR
     with engine.begin() as conn:
-        profile.opt_out(conn, customer_id, as_of=now)
+        profile.opt_out(conn, customer_id, as_of=now, source=source, actor=user.get_name(), evidence=why)
     return JSONResponse({"detail": f"Customer {customer_id} is opted out."})
 
 
 @router.post("/forget-customer", dependencies=[*EDIT_CONNECTION, logged("forget_customer")])
-def forget_customer(wanted: Forget, engine: Database, now: DatabaseNow) -> JSONResponse:
+def forget_customer(wanted: Forget, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
     """Erase a customer's data, and keep the counts of campaigns."""
     customer_id = parsing.customer_id(wanted.customer_id)
     if wanted.typed_id.strip() != wanted.customer_id:
         raise InputError(f"What you typed is not the customer's id. Type {customer_id} to forget this customer.")
-    done = erasure.forget(engine, customer_id, as_of=now)
+    done = erasure.forget(engine, customer_id, as_of=now, actor=user.get_name())
     sentence = (
         f"Customer {customer_id} is forgotten: {counted(done.events, 'event')} deleted, "
         f"{counted(done.messages, 'message')} made anonymous, the phone suppressed."

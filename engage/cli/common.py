@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 from collections.abc import Iterator
@@ -89,6 +90,14 @@ def hash_key() -> bytes:
     """The database's key for hashing phones: ENGAGE_HASH_KEY, or the embedded database's own."""
     embedded = not os.environ.get("ENGAGE_DATABASE_URL")
     return phone.hash_key(Home.default().secret("hash") if embedded else os.environ.get("ENGAGE_HASH_KEY"))
+
+
+def login() -> str:
+    """The name of the user who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"user {os.getuid()}"
 
 
 def say(sentence: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from engage.cli.common import AsJson, CustomerId, console, database, print_json
+from engage.cli.common import AsJson, CustomerId, console, database, login, print_json
 from engage.clock import now
 from engage.customers import erasure
 
@@ -20,7 +20,7 @@ def forget(customer_id: CustomerId, as_json: AsJson = False) -> None:
     Backups and the database server's logs are not reached.
     """
     with database() as engine:
-        done = erasure.forget(engine, customer_id, as_of=now())
+        done = erasure.forget(engine, customer_id, as_of=now(), actor=login())
     if as_json:
         print_json({"customer_id": customer_id, **asdict(done)})
         return

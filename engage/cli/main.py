@@ -16,6 +16,7 @@ import engage
 from engage import process_signals
 from engage.cli import (
     campaigns,
+    consent,
     customers,
     database,
     demo,
@@ -68,6 +69,7 @@ app.command()(campaigns.campaigns)
 app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
+app.add_typer(consent.app, name="consent")
 app.command()(why.why)
 app.add_typer(offers.app, name="offers")
 app.command()(serve.serve)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -19,6 +17,7 @@ from engage.cli.common import (
     add_row,
     console,
     database,
+    login,
     print_json,
     print_table,
     table_of,
@@ -77,7 +76,7 @@ def list_(
 def halt(window_start: TheWindow, why: Why = "no reason given", by: By = None) -> None:
     """Stop a campaign's sender before its next claim. Queued messages wait for `messages resume`."""
     window = Window.named(window_start, now())
-    by, why = parsing.note(by or _login(), "--by"), parsing.note(why, "--why")
+    by, why = parsing.note(by or login(), "--by"), parsing.note(why, "--why")
     with database() as engine, engine.begin() as conn:
         campaign.halt(conn, window, by=by, why=why, as_of=DatabaseClock(engine)())
     console.print(f"The campaign of {window} is halted. Queued messages wait.")
@@ -110,7 +109,7 @@ def resolve(
     """Settle a message of unknown outcome by hand. It is never sent again."""
     window = Window.named(window_start, now())
     with database() as engine:
-        settled = Settlement(status, why, by or _login())
+        settled = Settlement(status, why, by or login())
         ledger.settle(engine, window, customer_id, settled, as_of=DatabaseClock(engine)())
     console.print(f"The message to customer {customer_id} is {status} now.")
 
@@ -128,13 +127,6 @@ def reconcile_(window_start: WindowStart = None, as_json: AsJson = False) -> Non
         f"{done.found} found at the provider, {done.not_found} not found and marked failed, "
         f"{done.still_unknown} still unknown."
     )
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"user {os.getuid()}"
 
 
 def _print_entries(window: Window | None, entries: list[Entry], *, more: bool) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.errors import NotReady
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage import partitions
@@ -35,13 +35,13 @@ class ErasureSummary:
     messages: int
 
 
-def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSummary:
+def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str | None = None) -> ErasureSummary:
     """Erase a customer's data, and keep the counts of campaigns. Idempotent.
 
     It deletes the customer's row, events and records of inbound texts. The numbers, buckets and messages of campaigns
     stay under a random negative id, which cannot be traced back; the messages lose text, phone and provider's id.
     An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step that computes
-    customers at this moment ends first.
+    customers at this moment ends first. The consent record keeps its rows, without the customer.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
@@ -53,7 +53,8 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
         ).all()
         _blank_codes(conn, customer_id)  # before the messages, as a queue gives codes before it replaces messages
         hashes = _blank_messages(conn, customer_id, as_of)
-        for phone_hash in {*hashes, *(row.phone_hash for row in removed)} - {None}:
+        phones = sorted({*hashes, *(row.phone_hash for row in removed)} - {None})
+        for phone_hash in phones:
             conn.execute(sa.delete(inbound_sms).where(inbound_sms.c.phone_hash == phone_hash))
             suppression.suppress(
                 conn, phone_hash, reason=SuppressionReason.ERASURE, source="forgotten on request", as_of=as_of
@@ -65,6 +66,8 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime) -> ErasureSu
             blank = {name: None for name in _IDENTIFYING if name in table.c}
             theirs = table.c.customer_id == customer_id
             conn.execute(sa.update(table).where(theirs).values(customer_id=stand_in, **blank))
+        erasures = consent_record.blank(conn, customer_id, phones, as_of=as_of, actor=actor)
+        consent_record.append(conn, erasures, as_of=as_of)
     return ErasureSummary(known=bool(removed), events=events, messages=len(hashes))
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from engage.customers import consent_record
 from engage.customers import suppression as suppressions
+from engage.customers.consent_record import ConsentEvent
 from engage.errors import NoSuchCustomer, SyntheticCustomer
-from engage.statuses import SuppressionReason
+from engage.statuses import ConsentSource, ConsentState, SuppressionReason
 from engage.storage.schema import customer
 from engage.texts import phone
+
+_Known = sa.Row[Any, Any, Any, Any]
+"""A known customer's consent, its source, the opt-out and the phone's hash."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +37,34 @@ class Profile:
     registered_at: datetime | None = None
     consent_at: datetime | None = None
     consent_source: str | None = None
+    consent_wording: str | None = None
+    """What the customer agreed to. Only the consent record keeps it."""
 
     def __post_init__(self) -> None:
         if self.phone is not None:
             object.__setattr__(self, "phone", phone.parse(self.phone))
 
 
-def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: bytes, as_of: datetime) -> bool:
+def put(
+    conn: sa.Connection,
+    customer_id: int,
+    profile: Profile,
+    *,
+    hash_key: bytes,
+    as_of: datetime,
+    actor: str | None = None,
+) -> bool:
     """Store a customer's profile; returns whether the customer is new. Idempotent.
 
     A new consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
     phone that is suppressed for another reason stays suppressed. If a customer who has opted out changes the phone, the
     old phone is suppressed. Suppressions that an earlier version recorded under another spelling of the phone count.
+    The consent record has each change, with the ``actor``.
 
     Raises:
         SyntheticCustomer: the id belongs to a synthetic customer.
     """
-    new_hash = _hash_of(conn, profile.phone, hash_key) if profile.phone else None
+    new_hash, changes = _hash_of(conn, profile.phone, hash_key, as_of, actor) if profile.phone else (None, [])
     values = {
         "name": profile.name,
         "phone": profile.phone,
@@ -57,70 +75,129 @@ def put(conn: sa.Connection, customer_id: int, profile: Profile, *, hash_key: by
         "consent_source": profile.consent_source,
     }
     given = {"registered_at": profile.registered_at} if profile.registered_at else {}
-    added = insert(customer).values(customer_id=customer_id, **({"registered_at": as_of} | given), **values)
-    if conn.execute(added.on_conflict_do_nothing().returning(customer.c.customer_id)).first():
-        _lift_revocation(conn, new_hash, profile.consent_at, known=None, as_of=as_of)
-        return True
-    of_customer = sa.select(customer.c.consent_at).where(customer.c.customer_id == customer_id).with_for_update()
-    known = conn.execute(of_customer).scalar()
-    _keep_opt_out(conn, customer_id, new_hash, as_of)
-    consented = sa.cast(profile.consent_at, sa.DateTime(timezone=True))
-    anew = sa.and_(
-        customer.c.opted_out_at < consented, consented <= as_of, customer.c.consent_at.is_distinct_from(consented)
+    before = _add_or_lock(conn, customer_id, {"registered_at": as_of} | given | values)
+    event = ConsentEvent(
+        state=ConsentState.ABSENT,
+        source=ConsentSource.APP,
+        happened_at=as_of,
+        customer_id=customer_id,
+        phone_hash=new_hash,
+        actor=actor,
     )
-    opted_out_at = sa.case((anew, None), else_=customer.c.opted_out_at)
-    theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
-    done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
-    if not done.rowcount:
-        raise SyntheticCustomer(
-            f"Customer {customer_id} is synthetic, made by seeding. Put real customers into another database, or give "
-            "this one an id that no synthetic customer has."
-        )
-    _lift_revocation(conn, new_hash, profile.consent_at, known=known, as_of=as_of)
-    return False
+    changes += _changes(profile, event, before)
+    if before:
+        changes += _keep_opt_out(conn, before, new_hash, as_of, actor)
+        opted_out_at = None if _ends_opt_out(profile, before, as_of) else before.opted_out_at
+        theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
+        done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
+        if not done.rowcount:
+            raise SyntheticCustomer(
+                f"Customer {customer_id} is synthetic, made by seeding. Put real customers into another database, or "
+                "give this one an id that no synthetic customer has."
+            )
+    consented = profile.consent_at
+    if new_hash and consented and consented <= as_of and consented != (before and before.consent_at):
+        changes += suppressions.lift_revocation(conn, new_hash, consented_at=consented, actor=actor)
+    consent_record.append(conn, changes, as_of=as_of)
+    return before is None
 
 
-def _lift_revocation(
-    conn: sa.Connection,
-    phone_hash: bytes | None,
-    consented_at: datetime | None,
-    *,
-    known: datetime | None,
-    as_of: datetime,
-) -> None:
-    """End the revocation of a phone if the consent is new and does not lie in the future."""
-    if phone_hash and consented_at and consented_at <= as_of and consented_at != known:
-        suppressions.lift_revocation(conn, phone_hash, consented_at=consented_at)
+def _add_or_lock(conn: sa.Connection, customer_id: int, values: Mapping[str, Any]) -> _Known | None:
+    """Add a customer, or lock a known one; returns the known one's consent, opt-out and phone."""
+    columns = (customer.c.consent_at, customer.c.consent_source, customer.c.opted_out_at, customer.c.phone_hash)
+    known = sa.select(*columns).where(customer.c.customer_id == customer_id).with_for_update()
+    add = insert(customer).values(customer_id=customer_id, **values).on_conflict_do_nothing()
+    while True:  # an erasure may come between the two statements
+        if conn.execute(add.returning(customer.c.customer_id)).first():
+            return None
+        if before := conn.execute(known).one_or_none():
+            return before
 
 
-def _hash_of(conn: sa.Connection, number: str, hash_key: bytes) -> bytes:
-    """The phone's hash, under which its suppressions stand from now on."""
+def _changes(profile: Profile, event: ConsentEvent, before: _Known | None) -> list[ConsentEvent]:
+    """What the profile changes of the customer's consent, for the record. ``before`` is None for a new customer.
+
+    ``event`` has what all changes have in common, and happens at the time of the request.
+    """
+    changes = []
+    if profile.consent_at is None:
+        if before is None:
+            changes.append(event)
+        elif before.consent_at is not None:
+            changes.append(replace(event, state=ConsentState.WITHDRAWN))
+    elif before is None or (profile.consent_at, profile.consent_source) != (before.consent_at, before.consent_source):
+        wording, evidence = profile.consent_wording, profile.consent_source
+        given = replace(event, state=ConsentState.GIVEN, happened_at=profile.consent_at)
+        changes.append(replace(given, wording=wording, evidence=evidence))
+        if before and _ends_opt_out(profile, before, event.happened_at):
+            changes.append(replace(given, state=ConsentState.RESUMED))
+    if not changes and before and before.phone_hash != event.phone_hash:
+        changes.append(replace(event, state=ConsentState.PHONE_CHANGED))
+    return changes
+
+
+def _ends_opt_out(profile: Profile, before: _Known, as_of: datetime) -> bool:
+    """Whether the profile has a consent that is new, later than the opt-out, and not in the future."""
+    consented = profile.consent_at
+    if consented is None or before.opted_out_at is None or consented == before.consent_at:
+        return False
+    return bool(before.opted_out_at < consented <= as_of)
+
+
+def _hash_of(
+    conn: sa.Connection, number: str, hash_key: bytes, as_of: datetime, actor: str | None
+) -> tuple[bytes, list[ConsentEvent]]:
+    """The phone's hash, under which its suppressions stand from now on, and the changes of these."""
     hashed = phone.phone_hash(number, hash_key)
     former = [phone.phone_hash(spelling, hash_key) for spelling in phone.trunk_spellings(number)]
-    suppressions.take_over(conn, former, hashed)
-    return hashed
+    return hashed, suppressions.take_over(conn, former, hashed, as_of=as_of, actor=actor)
 
 
-def _keep_opt_out(conn: sa.Connection, customer_id: int, phone_hash: bytes | None, as_of: datetime) -> None:
+def _keep_opt_out(
+    conn: sa.Connection, before: _Known, phone_hash: bytes | None, as_of: datetime, actor: str | None
+) -> list[ConsentEvent]:
     """Suppress the old phone of a customer who has opted out and changes the phone; the opt-out stays too."""
-    left = sa.and_(customer.c.opted_out_at.is_not(None), customer.c.phone_hash.is_distinct_from(phone_hash))
-    theirs = sa.select(customer.c.phone_hash).where(customer.c.customer_id == customer_id, left).with_for_update()
-    for old in conn.execute(theirs).scalars():
-        if old is not None:
-            source = "opted out in the app, and has another phone now"
-            suppressions.suppress(conn, old, reason=SuppressionReason.STOP, source=source, as_of=as_of)
+    if before.opted_out_at is None or before.phone_hash in {None, phone_hash}:
+        return []
+    source = "opted out in the app, and has another phone now"
+    stop = SuppressionReason.STOP
+    return suppressions.suppress(
+        conn, before.phone_hash, reason=stop, source=source, as_of=as_of, origin=ConsentSource.APP, actor=actor
+    )
 
 
-def opt_out(conn: sa.Connection, customer_id: int, *, as_of: datetime) -> None:
+def opt_out(
+    conn: sa.Connection,
+    customer_id: int,
+    *,
+    as_of: datetime,
+    source: ConsentSource = ConsentSource.APP,
+    actor: str | None = None,
+    evidence: str | None = None,
+) -> None:
     """End texts to the customer and the phone until a new consent. Idempotent: the first time stays.
 
     Raises:
         NoSuchCustomer: no customer has this id.
     """
-    since = sa.func.coalesce(customer.c.opted_out_at, as_of)
-    done = conn.execute(sa.update(customer).where(customer.c.customer_id == customer_id).values(opted_out_at=since))
-    if not done.rowcount:
+    theirs = customer.c.customer_id == customer_id
+    columns = (customer.c.opted_out_at, customer.c.phone_hash)
+    before = conn.execute(sa.select(*columns).where(theirs).with_for_update()).one_or_none()
+    if before is None:
         raise no_such_customer(customer_id)
+    if before.opted_out_at is not None:
+        return
+    conn.execute(sa.update(customer).where(theirs).values(opted_out_at=as_of))
+    change = ConsentEvent(
+        state=ConsentState.OPTED_OUT,
+        source=source,
+        happened_at=as_of,
+        customer_id=customer_id,
+        phone_hash=before.phone_hash,
+        actor=actor,
+        evidence=evidence,
+    )
+    consent_record.append(conn, [change], as_of=as_of)
 
 
 def no_such_customer(customer_id: int) -> NoSuchCustomer:

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.statuses import SuppressionReason, TextClass
 from engage.storage.schema import inbound_sms, message
 
@@ -42,11 +42,18 @@ def receive(engine: sa.Engine, sms: InboundSms, *, as_of: datetime) -> bool:
         new = insert(inbound_sms).values(row).on_conflict_do_nothing().returning(inbound_sms.c.provider_message_id)
         if conn.execute(new).one_or_none() is None:
             return False
+        evidence = f"text {sms.provider_message_id}"
         if sms.text_class in _REASONS:
             source = f"inbound text: {sms.text_class}"
-            suppression.suppress(conn, sms.phone_hash, reason=_REASONS[sms.text_class], source=source, as_of=as_of)
+            reason = _REASONS[sms.text_class]
+            changes = suppression.suppress(
+                conn, sms.phone_hash, reason=reason, source=source, as_of=as_of, evidence=evidence
+            )
         elif sms.text_class == TextClass.START:
-            suppression.allow_again(conn, sms.phone_hash)
+            changes = suppression.allow_again(conn, sms.phone_hash, evidence=evidence, as_of=as_of)
+        else:
+            changes = []
+        consent_record.append(conn, changes, as_of=as_of)
         return True
 
 

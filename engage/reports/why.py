@@ -13,7 +13,7 @@ from engage import formats
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
 from engage.errors import NoSuchCustomer, NotReady
-from engage.reports import customer_history, message_detail, why_consent
+from engage.reports import consent_history, customer_history, message_detail
 from engage.reports.customer_history import InCampaign
 from engage.reports.message_detail import MessageDetail
 from engage.settings import Settings
@@ -71,7 +71,7 @@ def explain(conn: sa.Connection, window: Window, customer_id: int, *, currency: 
     one = None if row is None else message_detail.of(row)
     at = as_of if row is None else row.sending_at or row.settled_at or row.queued_at
     sections = (
-        Section("Consent", tuple(why_consent.sentences(conn, customer_id, row.phone_hash if row else None, at))),
+        Section("Consent", tuple(_consent(conn, customer_id, at))),
         Section("Numbers", tuple(_numbers(numbers, currency))),
         Section("Rule", tuple(_rule(numbers, currency))),
         Section("Experiment", tuple(_experiment(row, settings, found))),
@@ -106,6 +106,21 @@ def _answer(one: MessageDetail | None, numbers: InCampaign | None) -> str:
     if one.accepted:
         return f"Texted as a customer of {one.segment}. The message is {one.status}."
     return f"In the list of {one.segment}. The message is {one.status}" + (f": {_lower(one.why)}." if one.why else ".")
+
+
+def _consent(conn: sa.Connection, customer_id: int, at: datetime) -> Iterator[str]:
+    """What held when the sender decided, and the changes that had led to it."""
+    found = consent_history.of_customer(conn, customer_id, at)
+    if not found.standings:
+        yield f"On {formats.second(at)} no consent and no refusal of the customer was on record."
+    for standing in found.standings:
+        yield f"On {formats.second(at)}: {_lower(consent_history.why(standing))}"
+    for change in found.changes:
+        wording = f' Agreed to: "{change.wording}"' if change.wording else ""
+        yield (
+            f"{formats.second(change.happened_at)}: {consent_history.said(change)}. "
+            f"Source: {consent_history.source(change)}.{wording}"
+        )
 
 
 def _numbers(numbers: InCampaign | None, currency: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.sending import ledger, message_reference
 from engage.sending.providers import Receipt
 from engage.statuses import MESSAGE_MOVES, MessageStatus
@@ -38,7 +38,9 @@ def apply(engine: sa.Engine, receipt: Receipt, *, hash_key: bytes, as_of: dateti
             .values(_changes(receipt, as_of, moves=moves))
         )
         if moves and (reason := suppression.BY_FACT.get(receipt.fact)):
-            suppression.suppress(conn, found.phone_hash, reason=reason, source="the provider's receipt", as_of=as_of)
+            source = "the provider's receipt"
+            changes = suppression.suppress(conn, found.phone_hash, reason=reason, source=source, as_of=as_of)
+            consent_record.append(conn, changes, as_of=as_of)
         return Window(found.window_start)
 
 

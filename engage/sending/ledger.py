@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from engage import parsing
 from engage.campaigns.message_counts import MessageCounts
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.errors import InputError, NotUnknown
 from engage.statuses import MESSAGE_MOVES, MessageStatus, ProviderFact
 from engage.storage.schema import customer, message
@@ -162,7 +162,16 @@ def settle(engine: sa.Engine, window: Window, customer_id: int, settled: Settlem
         values |= {"settled_by": values.pop("by"), "settled_why": values.pop("why")}
         conn.execute(sa.update(message).where(theirs).values(values))
         if found.phone_hash and (reason := suppression.BY_FACT.get(settled.fact)):
-            suppression.suppress(conn, found.phone_hash, reason=reason, source=f"settled by {settled.by}", as_of=as_of)
+            changes = suppression.suppress(
+                conn,
+                found.phone_hash,
+                reason=reason,
+                source=f"settled by {settled.by}",
+                as_of=as_of,
+                actor=settled.by,
+                evidence=settled.why,
+            )
+            consent_record.append(conn, changes, as_of=as_of)
 
 
 def times_of(status: str, as_of: datetime) -> dict[str, sa.ColumnElement[Any]]:

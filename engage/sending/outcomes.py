@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import alert_outbox
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.sending import bulk_update
 from engage.sending.providers import Outcome, Reply
 from engage.statuses import AlertKind, MessageStatus, ProviderFact
@@ -187,6 +187,8 @@ def _suppress(conn: sa.Connection, window: Window, facts: Mapping[int, ProviderF
         message.c.customer_id == sa.any_(bulk_update.id_array(list(facts))),
         message.c.phone_hash.is_not(None),
     )
+    changes = []
     for customer_id, phone_hash in conn.execute(phones.order_by(message.c.customer_id)).all():
         reason = suppression.BY_FACT[facts[customer_id]]
-        suppression.suppress(conn, phone_hash, reason=reason, source="the provider's answer", as_of=now)
+        changes += suppression.suppress(conn, phone_hash, reason=reason, source="the provider's answer", as_of=now)
+    consent_record.append(conn, changes, as_of=now)

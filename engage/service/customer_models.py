@@ -57,6 +57,11 @@ class Consent(BaseModel):
 
     source: Annotated[str, Field(min_length=1, max_length=200, examples=["app settings"]), Printable]
     at: Time
+    wording: Annotated[str, Field(min_length=1, max_length=2000), Printable] | None = Field(
+        None,
+        description="What the customer agreed to, for the consent record.",
+        examples=["Yes, text me offers, at most once in 8 weeks."],
+    )
 
 
 class ProfileBody(BaseModel):
@@ -93,6 +98,7 @@ class ProfileBody(BaseModel):
         return Profile(
             self.name, self.phone, self.locale, self.time_zone, self.registered_at,
             consent_at=consent.at if consent else None, consent_source=consent.source if consent else None,
+            consent_wording=consent.wording if consent else None,
         )  # fmt: skip
 
 

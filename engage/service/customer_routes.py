@@ -64,7 +64,9 @@ def routes(context: Context) -> list[APIRouter]:
         """
         as_of = context.clock()
         with begin() as conn:
-            new = profile.put(conn, customer_id, body.profile(as_of), hash_key=context.hash_key, as_of=as_of)
+            new = profile.put(
+                conn, customer_id, body.profile(as_of), hash_key=context.hash_key, as_of=as_of, actor=_actor(request)
+            )
             response.status_code = 201 if new else 200
             return _seen(request, customer_history.view(conn, customer_id))
 
@@ -77,7 +79,7 @@ def routes(context: Context) -> list[APIRouter]:
     def opt_out(customer_id: TheCustomer, request: Request) -> Any:
         """Stop texts to everyone with the same phone, at once, even in a campaign that is being sent."""
         with begin() as conn:
-            profile.opt_out(conn, customer_id, as_of=context.clock())
+            profile.opt_out(conn, customer_id, as_of=context.clock(), actor=_actor(request))
             return _seen(request, customer_history.view(conn, customer_id))
 
     @write.delete(
@@ -89,9 +91,9 @@ def routes(context: Context) -> list[APIRouter]:
             **documented(*_WITH_BODY, 409, _409="A message to the customer is being sent. Try again in a minute."),
         },
     )
-    def forget_customer(customer_id: TheCustomer) -> Any:
+    def forget_customer(customer_id: TheCustomer, request: Request) -> Any:
         """Remove the customer and their events, and never text the phone again. The campaigns' counts stay."""
-        done = erasure.forget(context.engine, customer_id, as_of=context.clock())
+        done = erasure.forget(context.engine, customer_id, as_of=context.clock(), actor=_actor(request))
         return {"events": done.events, "messages": done.messages}
 
     @read.get(
@@ -106,6 +108,11 @@ def routes(context: Context) -> list[APIRouter]:
             return customer_history.view(conn, customer_id)
 
     return [write, read]
+
+
+def _actor(request: Request) -> str:
+    """The request's key, as the consent record names it."""
+    return f"key {request.state.key.name}"
 
 
 def _seen(request: Request, view: Any) -> Any:

@@ -27,12 +27,16 @@ _SETTLE = (
     "status, reason, provider_message_id, error, error_code, fact, queued_at, unknown_at, accepted_at, sent_at, "
     "settled_at, settled_by, settled_why"
 )
+_APPEND_CONSENT = "SELECT, UPDATE (length, last_hash)"
+_ERASE_CONSENT = "customer_id, wording, evidence, salt"
 _ERASE_MESSAGE = "customer_id, phone_hash, body"
 
 RIGHTS: dict[str, dict[sa.Table, str]] = {
     SERVICE: {
         schema.customer: _RECORD,
         schema.suppression: _RECORD,
+        schema.consent_event: f"SELECT, INSERT, UPDATE ({_ERASE_CONSENT})",  # its trigger lets an erasure blank these
+        schema.consent_chain: _APPEND_CONSENT,
         schema.inbound_sms: _RECORD,
         schema.app_session: _LOG,
         schema.purchase: _LOG,
@@ -55,6 +59,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         # a customer is opted out or forgotten
         schema.customer: "SELECT, UPDATE (opted_out_at), DELETE",
         schema.suppression: "SELECT, INSERT, UPDATE",
+        schema.consent_event: f"SELECT, INSERT, UPDATE ({_ERASE_CONSENT})",
+        schema.consent_chain: _APPEND_CONSENT,
         schema.inbound_sms: "SELECT (phone_hash), DELETE",
         schema.app_session: _ERASE_EVENTS,
         schema.purchase: _ERASE_EVENTS,

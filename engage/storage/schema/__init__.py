@@ -6,7 +6,15 @@ Migrations build these tables; a test compares the two.
 
 from engage.storage.schema.campaigns import campaign, campaign_lift, customer_activity, customer_bucket
 from engage.storage.schema.columns import metadata
-from engage.storage.schema.customers import NAME_WORDS, REVERSED_PHONE, customer, inbound_sms, suppression
+from engage.storage.schema.customers import (
+    NAME_WORDS,
+    REVERSED_PHONE,
+    consent_chain,
+    consent_event,
+    customer,
+    inbound_sms,
+    suppression,
+)
 from engage.storage.schema.events import EVENT_TIMES, LOG_TIMES, app_event, app_session, intake_batch, item, purchase
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.service import alert, api_key
@@ -26,6 +34,8 @@ __all__ = [
     "app_session",
     "campaign",
     "campaign_lift",
+    "consent_chain",
+    "consent_event",
     "customer",
     "customer_activity",
     "customer_bucket",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from engage.statuses import SuppressionReason, TextClass
+from engage.statuses import ConsentSource, ConsentState, SuppressionReason, TextClass
 from engage.storage.schema.columns import metadata, moment, one_of
 from engage.texts.phone import E164
 
@@ -66,4 +66,73 @@ inbound_sms = sa.Table(
     moment("received_at", nullable=False),
     one_of("text_class", TextClass),
     comment="One row per text from a customer, without its wording. Engage acts on each text once.",
+)
+
+consent_chain = sa.Table(
+    "consent_chain",
+    metadata,
+    sa.Column("chain", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("last_hash", sa.LargeBinary, nullable=False),
+    comment="One row per hash chain of consent_event: its length and its last hash, so that a cut end shows. "
+    "Its lock orders the writers.",
+)
+
+consent_event = sa.Table(
+    "consent_event",
+    metadata,
+    sa.Column(
+        "chain",
+        sa.SmallInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="by the customer, or by the phone if the change is the phone's",
+    ),
+    sa.Column(
+        "number",
+        sa.BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="place in the chain, from 1 on without a gap",
+    ),
+    sa.Column(
+        "customer_id",
+        sa.BigInteger,
+        comment="null if the change is the phone's; a random negative number once the customer is erased",
+    ),
+    sa.Column(
+        "phone_hash",
+        sa.LargeBinary,
+        comment="HMAC of the phone under ENGAGE_HASH_KEY; of a customer, the phone after the change",
+    ),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("wording", sa.Text, comment="what the customer agreed to; null once it is blanked"),
+    sa.Column(
+        "evidence",
+        sa.Text,
+        comment="where the consent was given, the id of the text, or a reason; null once it is blanked",
+    ),
+    sa.Column("actor", sa.Text, comment="the API key, the user or the provider; null if the customer sent a text"),
+    moment(
+        "happened_at",
+        nullable=False,
+        comment="when the customer did it; it counts from then on, but not before recorded_at",
+    ),
+    moment("recorded_at", nullable=False),
+    sa.Column("blanked", sa.BigInteger, comment="rows that this erasure has blanked"),
+    sa.Column("salt", sa.LargeBinary, comment="random; null once the row is blanked"),
+    sa.Column(
+        "sealed",
+        sa.LargeBinary,
+        nullable=False,
+        comment="hash of salt, customer_id, wording and evidence; stays when they are blanked",
+    ),
+    sa.Column("hash", sa.LargeBinary, nullable=False, comment="SHA-256 of the hash before it and of this row"),
+    one_of("state", ConsentState),
+    one_of("source", ConsentSource),
+    sa.Index("consent_event_customer_id_idx", "customer_id", postgresql_where=sa.text("customer_id IS NOT NULL")),
+    sa.Index("consent_event_phone_hash_idx", "phone_hash", postgresql_where=sa.text("phone_hash IS NOT NULL")),
+    comment="One row per change of consent, of a customer or of a phone. Append-only: a trigger refuses changes, but "
+    "for blanking by an erasure. Kept for good.",
 )
