@@ -2,15 +2,18 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from engage.cli import main
-from engage.customers import erasure
+from engage.customers import erasure, profile
+from engage.customers.profile import Profile
 from engage.errors import InputError, NoSuchCustomer, NotReady
 from engage.reports.why import explain
 from engage.window import Window
+from tests.integration.conftest import KEY
 
 PARTS = ["Consent", "Numbers", "Rule", "Experiment", "Hours", "Approval", "Receipt"]
 
@@ -48,6 +51,23 @@ def test_a_text_is_explained_from_the_numbers_to_the_receipt(world, told):
     assert parts["Hours"] == "The sandbox delivers nothing, so no time of day was checked."
     assert parts["Approval"].startswith("No approval was required when the campaign was computed.")
     assert "accepted by the provider." in parts["Receipt"]
+
+
+def test_the_consent_is_that_of_the_time_of_the_text(world, told):
+    agreed, stopped = world.now - timedelta(days=90), world.now + timedelta(days=1)
+    with world.engine.begin() as conn:
+        given = Profile(phone="+14155550123", registered_at=agreed, consent_at=agreed, consent_source="till in Bonn")
+        profile.put(conn, 17, given, hash_key=KEY, as_of=agreed)
+    world.sessions(17)
+    world.computed()
+    world.message()
+    with world.engine.begin() as conn:
+        profile.opt_out(conn, 17, as_of=stopped)
+    answer, parts = told(17)
+    assert answer.startswith("Texted")
+    assert parts["Consent"].startswith("On 10 Nov 2026, 09:00:00 UTC: customer 17 might be texted: consent given")
+    assert "till in Bonn" in parts["Consent"]
+    assert "pted out" not in parts["Consent"]
 
 
 def test_a_skipped_message_is_explained_by_its_reason(world, told):
