@@ -140,7 +140,12 @@ def print_table(table: Table) -> None:
 
 def print_json(data: object) -> None:
     """Print data as JSON. Every time has the form of ``formats.iso``."""
-    print(json.dumps(data, indent=2, default=_as_json))
+    print(json_of(data))
+
+
+def json_of(data: object) -> str:
+    """Data as indented JSON, as ``print_json`` prints it."""
+    return json.dumps(data, indent=2, default=_as_json)
 
 
 def _as_json(value: object) -> object:

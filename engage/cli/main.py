@@ -32,6 +32,7 @@ from engage.cli import (
     serve,
     texts,
     variables,
+    why,
 )
 from engage.cli.common import errors, plain
 from engage.errors import EngageError
@@ -71,6 +72,7 @@ app.command()(report.report)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
+app.command()(why.why)
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
 app.add_typer(imports.app, name="import")

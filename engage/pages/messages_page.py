@@ -100,12 +100,14 @@ def message_page(engine: sa.Engine, viewer: Viewer, window: Window, customer_id:
     """
     with engine.begin() as conn:
         found = message_detail.message_to(conn, window, customer_id)
-        names = _segments(campaign.find(conn, window), MessageCounts())
+        its_campaign = campaign.find(conn, window)
+    names = _segments(its_campaign, MessageCounts())
     return html(
         "message.html",
         viewer=viewer,
         tones=segment_tones.tones(names),
         message=found,
+        several_texts=bool(its_campaign and found.segment in (its_campaign.variants or {})),
         outcomes=_outcomes(),
         settled={"window_start": formats.iso_day(window.start), "customer_id": customer_id},
     )

@@ -92,8 +92,8 @@ class InCampaign:
         }
 
 
-def history(conn: sa.Connection, customer_id: int, *, limit: int) -> list[InCampaign]:
-    """The customer's numbers, bucket and message in the latest campaigns, newest first.
+def history(conn: sa.Connection, customer_id: int, *, limit: int, window: Window | None = None) -> list[InCampaign]:
+    """The customer's numbers, bucket and message in the latest campaigns, newest first, or in that of one ``window``.
 
     A campaign that a run is computing anew is left out: its settings do not explain its old buckets.
     """
@@ -112,6 +112,8 @@ def history(conn: sa.Connection, customer_id: int, *, limit: int) -> list[InCamp
         .order_by(theirs.c.window_start.desc())
         .limit(limit)
     )
+    if window is not None:
+        query = query.where(theirs.c.window_start == window.start)
     rows = {Window(row.window_start): row for row in conn.execute(query)}
     found = campaign.find_all(conn, rows)
     return [

@@ -39,6 +39,8 @@ class MessageDetail:
     customer_id: int
     customer_known: bool
     segment: str
+    variant: str | None
+    """Which of the segment's texts, ``a`` also if there is one only; None if no text was drawn."""
     status: str
     accepted: bool
     """Whether the provider took it, whatever became of it."""
@@ -86,6 +88,7 @@ def of(row: sa.Row[Any]) -> MessageDetail:
         customer_id=row.customer_id,
         customer_known=row.known is not None,
         segment=row.bucket,
+        variant=row.variant,
         status=row.status,
         accepted=row.accepted_at is not None,
         tone=message_words.tone(row.status),

@@ -14,9 +14,9 @@ from engage.window import Window
 
 BATCH = 5000
 """Messages that are read at a time, each time in a transaction of its own."""
-COLUMNS = ("customer_id", "segment", "status", "reason", "fact", "error", "error_code", "sms_segments", "provider",
-           "provider_message_id", "queued_at", "sending_at", "unknown_at", "accepted_at", "sent_at", "settled_at",
-           "settled_by", "settled_why", "phone")  # fmt: skip
+COLUMNS = ("customer_id", "segment", "arm", "variant", "status", "reason", "fact", "error", "error_code",
+           "sms_segments", "provider", "provider_message_id", "queued_at", "sending_at", "unknown_at", "accepted_at",
+           "sent_at", "settled_at", "settled_by", "settled_why", "phone")  # fmt: skip
 _NAMED = {"segment": "bucket", "sms_segments": "segments"}
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,10 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from engage.airflow_names import DAG_ID
 from engage.clock import now
 from engage.formats import days
+from engage.pages.render import shown_tabs
 from engage.window import Window
 from tests.compose.conftest import ADMIN, LASTING, PASSWORD, WITHIN, Stack
-from tests.e2e.browser import PATIENCE_MS
+from tests.e2e.browser import PATIENCE_MS, picture
 from tests.waiting import until
 
 CUSTOMERS = 1_000
@@ -30,6 +32,8 @@ START = f"{WINDOW.start:%Y-%m-%d}"
 DATES = days(WINDOW.start, WINDOW.end)
 ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
 """Users by name, each with a role of Airflow."""
+WIDTHS = {"light": 1280, "dark": 390}
+"""The width in which each theme is looked at: a screen and a phone."""
 
 pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="needs docker: make test-compose")
 
@@ -223,6 +227,25 @@ def test_each_role_opens_each_page_and_does_what_it_may(
     else:
         set_a_threshold(page, stack)
     page.context.close()
+
+
+@pytest.mark.usefixtures("users")
+@pytest.mark.parametrize("user", [ADMIN, "vera"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_fit_a_screen_and_a_phone(stack: Stack, browser: Browser, user: str, theme: Any) -> None:
+    width = WIDTHS[theme]
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, locale="en-US")
+    context.add_cookies([{"name": "_token", "value": stack.token(user), "url": stack.airflow_url}])
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    addresses = [tab.address for tab in shown_tabs()]
+    for address in [*addresses, f"report?window_start={START}", f"segments?window_start={START}"]:
+        page.goto(f"{stack.airflow_url}/engage/{address}", wait_until="networkidle")
+        picture(page, f"compose-{address.partition('?')[0]}-{user}-{theme}-{width}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+    assert errors == []
+    context.close()
 
 
 def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:

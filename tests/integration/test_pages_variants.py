@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from engage.pages import segments_page, settings_page
+from engage.pages import csv_download, messages_page, segments_page, settings_page
 from engage.pages.campaign_report import campaign_report
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports.approval_checks import checks
+from engage.reports.message_list import Filters
 from engage.settings import Change, Settings
 from tests.integration.approvals import ask, found
 from tests.integration.test_pages_approval import SETTINGS, page_of
@@ -120,6 +121,24 @@ def test_the_page_segments_previews_each_text_for_its_customers(bought):
     assert "Text b Ada 1 Hi Ada, text b." in text
     assert "Chance chooses one of the texts." in text
     assert "Also in es" in text
+
+
+def test_a_message_names_the_text_that_was_drawn(asked):
+    drawn = asked.rows("SELECT customer_id, variant FROM message ORDER BY variant")
+    assert {variant for _, variant in drawn} == {"a", "b"}
+    for customer_id, variant in drawn:
+        page = text_of(messages_page.message_page(asked.engine, Viewer(), asked.window, customer_id))
+        assert f"Text Text {variant} Phone" in page
+    lines = "".join(csv_download.messages_csv(asked.engine, asked.window, Filters())).splitlines()
+    assert lines[0].startswith("window_start,customer_id,segment,arm,variant,status,")
+    assert sorted(line.split(",")[4] for line in lines[1:]) == [variant for _, variant in drawn]
+
+
+def test_a_message_of_the_only_text_names_none(bought):
+    bought.computed()
+    bought.message()
+    page = text_of(messages_page.message_page(bought.engine, Viewer(), bought.window, 1))
+    assert "Segment BOOST Phone" in page
 
 
 def test_a_segment_without_customers_shows_each_text_to_made_up_ones(bought):

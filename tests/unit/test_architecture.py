@@ -52,7 +52,7 @@ ROOMS = {
     "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
     " campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments settings storage"
-    " customers campaigns imports sending steps maintenance reports local service",
+    " customers campaigns imports sending steps maintenance reports local service pages",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")
