@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from uuid import UUID
 
 import engage_web_audit
@@ -13,7 +12,7 @@ from engage_web_access import SEE_BY_POST, SEND_TEST
 from engage_web_database import Database, DatabaseNow, airflow_now
 from engage_web_segments import Draft
 from engage_web_settings import TheEditor
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -79,7 +78,7 @@ def test_send(known: KnownTest, engine: Database, now: DatabaseNow) -> JSONRespo
     """Where a test message is, in words. ``done``: it does not move any more."""
     with engine.connect() as conn:
         found = test_requests.find(conn, known.test_send_id, as_of=now)
-    if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such test message.")
+    if found is None:  # an error status would be an error in the browser's console
+        return JSONResponse({"detail": "There is no such test message.", "done": True, "sent": False})
     sent = found.status is SendTestStatus.ACCEPTED
     return JSONResponse({"detail": found.sentence, "done": not found.on_its_way, "sent": sent})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from engage.window import Window
 
 SHOWN = 3
 """Customers of each segment and language whose text is shown."""
+LOOKED_AT = 5000
+"""Customers of a language among whom a page looks for those of each segment."""
 _SHARES = 7
 """Groups of customers by id. The first and the last of each may be shown."""
 
@@ -103,31 +105,68 @@ def languages_of(texts: ByVariant) -> tuple[str, ...]:
 
 
 def by_language(
-    conn: sa.Connection, window: Window, draft: Settings, segments: Collection[str], *, most: int = SHOWN
+    conn: sa.Connection,
+    window: Window,
+    draft: Settings,
+    segments: Collection[str],
+    *,
+    most: int = SHOWN,
+    looked_at: int | None = LOOKED_AT,
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Up to ``most`` customers of each of the segments with a text, by the language that they read."""
+    """Up to ``most`` customers of each of the segments with a text, by the language that they read.
+
+    They are looked for among ``looked_at`` customers of each language; with None among all, which takes seconds for a
+    million.
+    """
     tags = {name: languages_of(draft.by_variant(name)) for name in segments}
-    if not tags:
-        return {}
-    rows = partitions.of(customer_activity, window)
-    placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery()
-    theirs = customer.c.customer_id == placed.c.customer_id
-    query = (
-        sa.select(
-            placed.c.segment,
-            customer.c.locale,
-            sa.func.min(customer.c.customer_id).label("first"),
-            sa.func.max(customer.c.customer_id).label("last"),
-        )
-        .join(customer, theirs)
-        .where(placed.c.segment == sa.any_(sa.literal(list(tags), ARRAY(sa.Text))))
-        .group_by(placed.c.segment, customer.c.locale, placed.c.customer_id % _SHARES)
-    )
+    every = tuple(dict.fromkeys(tag for own in tags.values() for tag in own))
     found: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in tags}
-    for row in conn.execute(query):
-        language = languages.language(dict.fromkeys(tags[row.segment]), row.locale)
-        found[row.segment][language] |= {row.first, row.last}
+    for among in _customers(every, looked_at) if tags else ():
+        for row in conn.execute(_by_locale(window, draft, list(tags), among)):
+            language = languages.language(dict.fromkeys(tags[row.segment]), row.locale)
+            found[row.segment][language] |= {row.first, row.last}
     return {
         name: {language: tuple(sorted(ids)[:most]) for language, ids in readers.items()}
         for name, readers in found.items()
     }
+
+
+def _customers(tags: Collection[str], looked_at: int | None) -> Iterator[sa.Subquery]:
+    """Customers to look at: some of each language, or all at once."""
+    query = sa.select(customer.c.customer_id, customer.c.locale)
+    if looked_at is None:
+        yield query.subquery()
+        return
+    speaks = {tag: _speaks(tag) for tag in tags if tag}
+    for tag in tags:
+        reads = speaks[tag] if tag else sa.not_(sa.func.coalesce(sa.or_(sa.false(), *speaks.values()), False))
+        yield query.where(reads).limit(looked_at).subquery()
+
+
+def _speaks(tag: str) -> sa.ColumnElement[bool]:
+    """Whether a customer's locale is of a language, as ``languages.chosen`` reads it."""
+    locale = sa.func.lower(sa.func.replace(customer.c.locale, "_", "-"))
+    return sa.or_(locale == tag, locale.startswith(f"{tag}-", autoescape=True))
+
+
+def _by_locale(
+    window: Window, draft: Settings, segments: list[str], among: sa.Subquery
+) -> sa.Select[tuple[str, str | None, int, int]]:
+    """The query for a few of these customers, by segment and locale."""
+    rows = partitions.of(customer_activity, window)
+    placed = (
+        sa.select(rows.c.customer_id, among.c.locale, sql.segment(draft.rules, rows, window.end).label("segment"))
+        .join(among, among.c.customer_id == rows.c.customer_id)
+        .offset(0)  # keeps Postgres from computing the segment once for each use
+        .subquery()
+    )
+    return (
+        sa.select(
+            placed.c.segment,
+            placed.c.locale,
+            sa.func.min(placed.c.customer_id).label("first"),
+            sa.func.max(placed.c.customer_id).label("last"),
+        )
+        .where(placed.c.segment == sa.any_(sa.literal(segments, ARRAY(sa.Text))))
+        .group_by(placed.c.segment, placed.c.locale, placed.c.customer_id % _SHARES)
+    )

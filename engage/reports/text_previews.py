@@ -57,7 +57,7 @@ def of_segments(
 
     If no customer of a segment reads a language, others of the segment stand in.
     """
-    found = by_language(conn, window, settings, segments, most=count)
+    found = by_language(conn, window, settings, segments, most=count, looked_at=None)
     return [
         text
         for segment in segments

@@ -117,3 +117,8 @@ def test_the_key_of_the_hashes_is_needed(run, monkeypatch):
     monkeypatch.delitem(os.environ, "ENGAGE_HASH_KEY")
     with pytest.raises(AirflowFailException, match="ENGAGE_HASH_KEY is not set"):
         run()
+
+
+def test_its_dag_starts_with_the_first_request_and_by_nothing_else(dag_bag):
+    dag = dag_bag.dags["engage_test_send"]
+    assert (dag.schedule, dag.is_paused_upon_creation) == (None, False)

@@ -85,7 +85,6 @@ ANSWERS = {
     "/send-test": 400,
     "/settle-message": 404,
     "/start-run": 400,
-    "/test-send": 404,
 }
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {

@@ -166,7 +166,8 @@ def test_the_limit_of_an_hour_is_said(operator):
 
 def test_the_page_asks_where_a_message_is(operator, engine):
     known = {"test_send_id": str(NUMBER)}
-    assert operator.post("/test-send", json=known).status_code == 404
+    none = {"detail": "There is no such test message.", "done": True, "sent": False}
+    assert operator.post("/test-send", json=known).json() == none
     press(operator)
     waits = {"detail": f"The test message to …{PHONE[-2:]} waits for its run.", "done": False, "sent": False}
     assert operator.post("/test-send", json=known).json() == waits
