@@ -72,10 +72,11 @@ class ParquetFile(_File):
             name = Columns.found(self.kind, self.files.columns, found.schema_arrow.names, self.where).names[2]
             place = {each.lower(): n for n, each in enumerate(found.schema_arrow.names)}[name.lower()]
             groups = [found.metadata.row_group(n).column(place) for n in range(found.metadata.num_row_groups)]
-            bounds = [group.statistics for group in groups]
-        if not bounds or not all(one is not None and isinstance(one.min, datetime) for one in bounds):
+            bounds = [_bounds(group.statistics) for group in groups]
+        known = [one for one in bounds if one]
+        if not known or len(known) < len(bounds):
             return None
-        return min(as_utc(one.min) for one in bounds), max(as_utc(one.max) for one in bounds)
+        return min(first for first, _ in known), max(last for _, last in known)
 
     def chunks(self) -> Iterator[tuple[Columns, Sequence[Sequence[Any]]]]:
         with self._open() as file:
@@ -178,6 +179,15 @@ def _version(info: Mapping[str, Any]) -> str:
     """A file's size with its tag, or else with the time of its last change."""
     marks = (info.get(key) for key in ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated"))
     return f"{info.get('size')} {next((mark for mark in marks if mark), '')}"
+
+
+def _bounds(statistics: Any) -> tuple[datetime, datetime] | None:
+    """The first and the last time of a row group, if its statistics have them in microseconds."""
+    try:
+        first, last = (statistics.min, statistics.max) if statistics else (None, None)
+    except ValueError:  # nanoseconds, which pyarrow gives only to pandas
+        return None
+    return (as_utc(first), as_utc(last)) if isinstance(first, datetime) and isinstance(last, datetime) else None
 
 
 def _values(column: Any) -> list[Any]:

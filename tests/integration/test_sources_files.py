@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +18,8 @@ from engage.errors import SourceError
 from engage.sources import files, pull
 from engage.sources.files import JsonLinesFile, ParquetFile
 from tests.integration.sources import Folder, sessions
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -161,6 +166,41 @@ def test_parquet_of_other_types_and_names(world, folder, pulled):
     found = pulled("purchase", columns=columns)
     assert found == PulledKind(3, 3, 1, 0, {"invalid_amount": 1, "missing_customer": 1})
     assert world.rows("SELECT * FROM purchase") == [(7, at, 5)]
+
+
+WITHOUT_PANDAS = """
+import sys
+from datetime import datetime
+from importlib.abc import MetaPathFinder
+from fsspec.implementations.local import LocalFileSystem
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == "pandas":
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Absent())
+from engage.sources import Source
+from engage.window import Window
+
+folder, start = sys.argv[1:]
+window = Window(datetime.fromisoformat(start))
+source = Source.of("w", {"session": {"path": folder}}, None, lambda path: (LocalFileSystem(), path))
+for part in source.parts("session", window):
+    part.span()
+    for columns, rows in part.chunks():
+        print(columns.sorted_out(rows, window).events[0][2].isoformat())
+"""
+
+
+def test_nanoseconds_are_read_without_pandas_as_on_a_server(world, folder):
+    """Pandas is among the requirements of the tests alone."""
+    start = int(world.window.start.timestamp())
+    at = pa.array([start * 10**9 + 123_456_789], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"event_id": ["a"], "customer_id": [1], "occurred_at": at}), folder.path / "a.parquet")
+    command = [sys.executable, "-c", WITHOUT_PANDAS, str(folder.path), world.window.start.isoformat()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout == f"{world.window.start + timedelta(microseconds=123_456):%Y-%m-%dT%H:%M:%S.%f}+00:00\n", done
 
 
 @pytest.mark.parametrize("kind", ["viewed", "liked", "added_to_basket"])
