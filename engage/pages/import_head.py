@@ -12,7 +12,7 @@ from engage.imports.rows import Fault
 ROWS = 20
 """Rows in which an example is looked for."""
 MOST = 60
-"""Characters of an example."""
+"""Characters of a value on the page."""
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,9 @@ def read(file: IO[bytes]) -> Head:
 
 
 def _example(values: list[str]) -> str:
-    found = next(filter(None, map(str.strip, values)), "")
-    return found if len(found) <= MOST else f"{found[: MOST - 1]}…"
+    return shortened(next(filter(None, map(str.strip, values)), ""))
+
+
+def shortened(value: str) -> str:
+    """The beginning of a value, as far as the page shows it."""
+    return value if len(value) <= MOST else f"{value[: MOST - 1]}…"

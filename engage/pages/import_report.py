@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import PurePath
 from typing import IO
 
@@ -16,12 +17,14 @@ from engage.imports.customer_rows import OPT_OUTS
 from engage.imports.report import Report
 from engage.pages import import_words
 from engage.pages.import_fields import FIELDS
-from engage.pages.import_head import Head
+from engage.pages.import_head import Head, shortened
 from engage.pages.import_options import Wanted
 from engage.pages.render import html
 
 SHOWN = 20
 """Rejected rows on the page."""
+SHOWN_VALUES = 40
+"""Values of a rejected row on the page."""
 _OWN_COLUMNS = 2
 """The columns of the file of rejected rows before those of the original."""
 
@@ -108,21 +111,22 @@ def of_error(sentence: str, wanted: Wanted, head: Head) -> str:
 
 def first_rejected(rejected: IO[bytes]) -> list[RejectedRow]:
     """The first rows of a CSV of rejected rows, which stands at its beginning afterwards."""
+    found: list[RejectedRow] = []
     text = io.TextIOWrapper(rejected, "utf-8", newline="")
-    try:
+    with suppress(csv.Error):  # a value is longer than the module csv reads
         rows = csv.reader(text)
         names = next(rows, [])[_OWN_COLUMNS:]
-        found = [_row(names, values) for values in islice(rows, SHOWN)]
-    finally:
-        text.detach()
+        found.extend(_row(names, cells) for cells in islice(rows, SHOWN))
+    text.detach()
     rejected.seek(0)
     return found
 
 
-def _row(names: Sequence[str], values: Sequence[str]) -> RejectedRow:
-    row, reason, *original = values
-    named = [*names, *[""] * (len(original) - len(names))]
-    return RejectedRow(row, import_words.on_the_page(reason), list(zip(named, original, strict=False)))
+def _row(names: Sequence[str], cells: Sequence[str]) -> RejectedRow:
+    row, reason, *original = cells
+    named = zip_longest(names[: len(original)], original, fillvalue="")
+    values = [(shortened(name), shortened(value)) for name, value in islice(named, SHOWN_VALUES)]
+    return RejectedRow(row, import_words.on_the_page(reason), values)
 
 
 def _tone(report: Report) -> str:

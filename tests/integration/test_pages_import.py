@@ -246,6 +246,15 @@ def test_a_file_of_too_many_rows_is_refused(load, world, monkeypatch):
     assert stored(world) == []
 
 
+def test_a_row_with_a_huge_value_is_shortened_on_the_page_and_whole_in_the_csv(load):
+    before = csv.field_size_limit(131_072)
+    found = load("".join(f'{{"customer_id": "x", "name": "{"y" * size}"}}\n' for size in (100_000, 200_000)))
+    csv.field_size_limit(before)
+    assert "y" * 59 + "…" in found.text
+    assert len(found.html) < 10_000
+    assert len(found.rejected) > 300_000
+
+
 def test_nothing_of_a_file_is_markup(load):
     found = load(f'customer_id,"{EVIL}"\n"{EVIL}","{EVIL}"\n1,"{EVIL}"\n'.replace('\\"', '""'), file=f"{EVIL}.csv")
     around = import_page.import_page(Viewer())

@@ -38,7 +38,7 @@ FOLDERS = "engage|plugins|dags|tests|docs|benchmarks|deploy|\\.github|\\.ci"
 NOT_MODULES = {"engage.dump", "engage.example.com", "engage.go_on", "engage.halt", "engage.resume", "engage.thresholds"}
 NOT_MODULES |= {"engage.settle_message", "engage.reconcile_messages", "engage.export_messages", "engage.opt_out",
                 "engage.exported_messages", "engage.search_by_phone", "engage.forget_customer"}  # fmt: skip
-NOT_MODULES |= {"engage.answer", "engage.start_run", "engage.send_test"}
+NOT_MODULES |= {"engage.answer", "engage.start_run", "engage.send_test", "engage.import_file"}
 """A backup's name, a domain, and entries of Airflow's audit log."""
 
 every_page = pytest.mark.parametrize("page", PAGES)
