@@ -3,7 +3,7 @@
 ``extract`` checks the events and ``bucket`` the shares of the segments; the campaign row keeps their findings. A run
 that may text customers stops at ``extract``. While a finding stands, ``approve`` and ``message`` stop as well, so
 a task that runs alone does not bypass it. A run that sends no messages only reports the findings. Without a campaign
-of the previous window, only the age of the events is checked.
+of the previous window, only the age of the events and the rows of their source are checked.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +18,8 @@ import pyarrow.parquet as pq
 from engage.errors import SourceError
 from engage.sources.definition import FORMATS, Files
 from engage.sources.event_rows import FIELDS, Columns
-from engage.sources.part import CHUNK, Part
+from engage.sources.part import CHUNK, Filesystem, Part
 from engage.window import as_utc
-
-Filesystem = Callable[[str], tuple[Any, str]]
-"""Gives the filesystem of a path, and the path as the filesystem writes it."""
 
 _BROKEN = re.compile(r"thrift|corrupt|decompress|magic bytes|end of (stream|file)|dictionary", re.I)
 """What pyarrow says of a file that is damaged. Its exception is the same as of a lost connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ from engage.sources.event_rows import Columns
 
 CHUNK = 50_000
 """Most rows of one transaction."""
+Filesystem = Callable[[str], tuple[Any, str]]
+"""Gives the filesystem of a path, as of fsspec, and the path as the filesystem writes it."""
 
 
 class Part(Protocol):

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engage.sources.definition import Definition, Query, definitions
-from engage.sources.files import Filesystem, files
-from engage.sources.part import Part
+from engage.sources.part import Filesystem, Part
 from engage.sources.query import Connect, Connection, slices
 from engage.window import Window
 
@@ -40,6 +39,8 @@ class Source:
         if isinstance(definition, Query):
             yield from slices(kind, definition, window, self.connection)
         else:
+            from engage.sources.files import files  # noqa: PLC0415 - it loads pyarrow, which commands do without
+
             yield from files(kind, definition, self.name, self.filesystem)
 
     def close(self) -> None:
