@@ -195,15 +195,10 @@ finally:
 @pytest.mark.deep
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 @pytest.mark.parametrize(
-    ("begin", "block", "found"),
-    [
-        (b"id,name\n1,", b"x", "Row 2 has more than 1,048,576 characters"),
-        (b'id,name\n1,"', b"x", "Row 2 has more than 1,048,576 characters"),
-        (b'id,name\n1,"', b"xxxxxxx\n", "Row 2 has more than 1,048,576 characters"),
-        (b"id,name\n", b"1,x,\n2,y", "Rows read:"),
-    ],
+    ("begin", "block"),
+    [(b"id,name\n1,", b"x"), (b'id,name\n1,"', b"x"), (b'id,name\n1,"', b"xxxxxxx\n")],
 )
-def test_two_gigabytes_take_little_memory(url, tmp_path, begin, block, found):
+def test_a_row_of_two_gigabytes_is_refused_in_little_memory(url, tmp_path, begin, block):
     import os
 
     feed = FEED.format(begin=begin, block=block, blocks=2048 // len(block))
@@ -214,6 +209,6 @@ def test_two_gigabytes_take_little_memory(url, tmp_path, begin, block, found):
             stdin=feeding.stdout, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         feeding.kill()
-    assert found in done.stdout + done.stderr
+    assert "Row 2 has more than 1,048,576 characters" in done.stderr
     assert "Traceback" not in done.stderr
     assert int(done.stderr.split()[-1]) < 400_000

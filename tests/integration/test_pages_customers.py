@@ -169,6 +169,11 @@ def test_only_users_who_may_are_offered_an_action(world, viewer, buttons):
     assert page_of(world, str(world.customer()), viewer).count("data-opens") == buttons
 
 
+def test_only_users_who_may_are_led_to_the_import(world):
+    assert 'href="import"' in page_of(world, None, Viewer(may_edit_connection=True))
+    assert 'href="import"' not in page_of(world, None, Viewer(may_change_runs=True))
+
+
 def test_a_customer_who_has_opted_out_is_not_opted_out_again(world):
     page = page_of(world, str(world.customer(opted_out_at=world.now)), Viewer(may_change_runs=True))
     assert "data-opens" not in page
