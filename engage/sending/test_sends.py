@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from engage.customers import suppression
+from engage.customers import consent_record, suppression
 from engage.errors import EngageError, NoSuchMessage
 from engage.sending.providers import Outcome, OutgoingSms, Reply, SmsProvider
 from engage.sending.test_requests import EXPIRED, EXPIRES_AFTER, LOST, SentTest, find
@@ -134,10 +134,13 @@ def _why(provider: SmsProvider, reply: Reply) -> str:
 
 
 def _settle(conn: sa.Connection, test_send_id: UUID, now: datetime, **changes: Any) -> None:
-    if found := changes.pop("suppressed", None):
-        hashed, reason = found
-        suppression.suppress(conn, hashed, reason=reason, source="the provider's answer to a test", as_of=now)
+    found = changes.pop("suppressed", None)
     _update(conn, test_send_id, changes | {"settled_at": now})
+    if found:
+        hashed, reason = found
+        source = "the provider's answer to a test"
+        refused = suppression.suppress(conn, hashed, reason=reason, source=source, as_of=now)
+        consent_record.append(conn, refused, as_of=now)
 
 
 def _update(conn: sa.Connection, test_send_id: UUID, values: dict[str, Any]) -> None:
