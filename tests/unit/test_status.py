@@ -21,7 +21,8 @@ WINDOW = Window.last_complete(NOW)
 ODD = Guard((Finding(GuardCheck.VOLUME, "sessions", 1.0, 50.0, "there are few sessions"),))
 CAMPAIGN = Campaign(
     window=WINDOW, run_id="a run", triggered_by=None, status=CampaignStatus.SENDING, mode=RunMode.TEXT, settings=None,
-    settings_at=None, events={}, rejected={}, customers=None, buckets=None, timings={}, opened_at=NOW, frozen_at=None, finished_at=None,
+    settings_at=None, events={}, rejected={}, customers=None, buckets=None, timings={}, opened_at=NOW,
+    frozen_at=None, finished_at=None,
     halted_at=None, halted_by=None, halted_why=None, resumed_at=None, resume_at=None, sender_token=0, guard=Guard(),
     approval=Approval(WINDOW), variants=None,
 )  # fmt: skip
