@@ -198,6 +198,7 @@ def test_a_stop_that_the_provider_knows_suppresses_the_phone(world, double):
     asked(world)
     assert sent(world, double).status == "failed"
     assert world.rows("SELECT phone_hash, reason FROM suppression") == [(phone_hash(PHONE, KEY), "provider")]
+    assert world.rows("SELECT phone_hash, state FROM consent_event") == [(phone_hash(PHONE, KEY), "refused")]
 
 
 # --- how often
