@@ -75,6 +75,7 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
             ],
         },
         "cost": None,
+        "pulled": None,
         "lift": {
             "stage": "no_holdout",
             "primary_metric": "bought_again",
