@@ -103,7 +103,7 @@ def _lines(text: str, name: str) -> Iterator[tuple[int, str]]:
         yield from found
         return
     column, delimiter = header.index(HEADER), (_DELIMITERS.findall(lines[first]) or [","])[0]
-    rows = csv.reader(lines[first + 1 :], delimiter=delimiter)
+    rows = csv.reader(lines[first + 1 :], delimiter=delimiter, strict=True)
     for row in rows:
         if any(field.strip() for field in row):
             yield first + 1 + rows.line_num, row[column].strip() if len(row) > column else ""

@@ -130,8 +130,14 @@ def test_a_file_without_any_code_is_refused(text):
         offer_code.read(text, "f")
 
 
-def test_a_file_that_is_no_csv_although_it_begins_like_one_is_refused():
+@pytest.mark.parametrize("row", ['1,"AB12', '1,"AB12" or CD34', '1,"' + "x" * 2_000_000])
+def test_a_file_that_is_no_csv_although_it_begins_like_one_is_refused(row):
     with pytest.raises(InputError, match="f cannot be read as CSV"):
+        offer_code.read(f"id,code\n{row}\n", "f")
+
+
+def test_a_code_of_any_length_is_refused_with_a_sentence():
+    with pytest.raises(InputError, match="f "):
         offer_code.read(f'id,code\n1,"{"x" * 200_000}"\n', "f")
 
 
