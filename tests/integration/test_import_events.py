@@ -1,6 +1,7 @@
 """Events from a file: those that are right reach the raw logs, and each file does so once."""
 
 import gzip
+import io
 import json
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from engage.service import event_models, event_validation
 from engage.statuses import AppEventKind
 from engage.storage.schema import intake_batch
 from engage.window import ANCHOR, LENGTH
-from tests.integration.importing import AS_OF, Importing, invoked, written
+from tests.integration.importing import AS_OF, Importing, Pipe, invoked, written
 
 LOGS = ("app_session", "purchase", "app_event", "intake_batch")
 FILE = """type,customer_id,occurred_at,amount,currency,item_id
@@ -102,6 +103,22 @@ def test_a_row_that_is_not_right_is_rejected(importing, world, row, code):
     assert importing.rejected.splitlines()[1].startswith("6,")
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_of_parquet_is_the_same_file_through_a_pipe_or_compressed(importing, world, compressed):
+    from pyarrow import parquet, table
+
+    out = io.BytesIO()
+    rows = 30_000
+    parquet.write_table(
+        table({"customer_id": range(1, rows + 1), "occurred_at": ["2026-09-20"] * rows, "note": ["x" * 9] * rows}), out
+    )
+    data = out.getvalue()
+    importing.events(data, event_type="session")
+    report = importing.events(gzip.compress(data) if compressed else Pipe(data), event_type="session")
+    assert (report.added, report.unchanged) == (0, rows)
+    assert world.value("SELECT count(*) FROM app_session") == rows
+
+
 def test_limits_are_those_of_the_service():
     assert event_validation.MAX_CLOCK_SKEW == event_rows.MAX_CLOCK_SKEW
     assert set(event_rows.TYPES) == {"session", "purchase", *AppEventKind}
@@ -154,7 +171,6 @@ def test_a_file_without_a_needed_column_is_refused(importing, content, options, 
 
 
 def test_parquet_and_json_lines_bring_typed_values(importing, world):
-    import io
     from decimal import Decimal
 
     import pyarrow as pa
