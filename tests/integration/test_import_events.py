@@ -93,6 +93,8 @@ def test_the_windows_of_a_file_get_partitions_of_their_own(importing, world):
         ("purchase,1,2026-09-20,$5,,", "invalid_amount"), ("purchase,1,2026-09-20,5.00,EUR,", "invalid_amount"),
         ("purchase,1,2026-09-20,10000000000.01,,", "invalid_amount"),
         ('purchase,1,2026-09-20,"5,00",,', "invalid_amount"),
+        ('purchase,1,2026-09-20,"0,500",,', "invalid_amount"), ('purchase,1,2026-09-20,"000,123",,', "invalid_amount"),
+        pytest.param('purchase,1,2026-09-20,"1' + ",000" * 2000 + '",,', "invalid_amount", id="6001 digits"),
         ("viewed,1,2026-09-20,,,", "missing_item_id"), ("viewed,1,2026-09-20,,," + "x" * 201, "invalid_item_id"),
         ("session,1", "wrong_columns"),
     ],
@@ -136,6 +138,7 @@ def test_decimal_comma_and_point_are_told_apart_or_refused(importing, world):
     assert world.value("SELECT sum(amount_cents) FROM purchase") == 123450 + 700 + 123400
     assert loaded("1,234.50", "7", "1,234", "1,234,567").file.decimal == "point"
     assert loaded("7", "8").file.decimal is None
+    assert loaded("7", "0.500").file.decimal == "point"
     with pytest.raises(InputError, match="The column 'amount' has 1,234, which may be a thousand or one with three"):
         loaded("1,234", "7")
     with pytest.raises(InputError, match=r"The column 'amount' has 7\.50 and also 7,50"):
@@ -149,6 +152,9 @@ def test_amounts_in_cents_are_read(importing, world):
         "customer_id,occurred_at,amount_minor\n1,2026-09-20,1250\n1,2026-09-20,12.5\n", event_type="purchase"
     )
     assert (report.added, report.rejected, world.value("SELECT amount_cents FROM purchase")) == (1, 1, 1250)
+    more = "".join(f"1,2026-09-20,{cents}\n" for cents in ("0" * 20 + "9" * 20, "9" * 5000, "\u0665"))
+    report = importing.events(f"customer_id,occurred_at,amount_minor\n{more}", event_type="purchase")
+    assert report.reasons == {"invalid_amount": 3}
 
 
 @pytest.mark.parametrize(
