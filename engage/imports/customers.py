@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engage.customers import profile
 from engage.customers.profile import Profile
 from engage.imports import staging, workers
-from engage.imports.columns import of_source, plain, require
-from engage.imports.customer_rows import FIELDS, CustomerRows, refuse_opt_outs
+from engage.imports.columns import of_source, require
+from engage.imports.customer_rows import FIELDS, CustomerRows, Known, refuse_opt_outs
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
 from engage.imports.staging import staged_customer as staged
@@ -27,7 +27,6 @@ from engage.storage.connection import tune
 from engage.storage.schema import customer, suppression
 from engage.texts import phone
 
-_KNOWN = frozenset(plain(name) for field, synonyms in FIELDS.items() for name in (field, *synonyms))
 _PROFILE = ("registered_at", "name", "phone", "phone_hash", "locale", "time_zone")
 _CONSENT = ("consent_at", "consent_source")
 _SOME = 500
@@ -80,7 +79,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
     options = job.options
     if options.country is not None:
         phone.country(options.country)
-    with opened(Hashed(file), _KNOWN) as (source, compression, _):
+    with opened(Hashed(file), Known()) as (source, compression, _):
         columns = of_source(source, FIELDS, options.mapping)
         require(columns, source.columns, "customer_id", "the customer's id")
         refuse_opt_outs(columns, options.mapping)

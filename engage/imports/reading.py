@@ -7,7 +7,7 @@ import hashlib
 import io
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
@@ -91,10 +91,10 @@ class Hashed(io.RawIOBase):
 
 
 @contextmanager
-def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tuple[Source, str | None, Hashed]]:
+def opened(stream: Hashed, known: Container[str] = ()) -> Iterator[tuple[Source, str | None, Hashed]]:
     """The reader of a file, the name of its compression, and its content to be hashed.
 
-    ``known`` are plain names of fields.
+    ``known`` are the plain names of columns that count.
 
     Raises:
         InputError: the format is unknown, or the file is broken; also while it is read.
@@ -109,7 +109,7 @@ def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tupl
 
 
 @contextmanager
-def _source(stream: Hashed, known: frozenset[str]) -> Iterator[Source]:
+def _source(stream: Hashed, known: Container[str]) -> Iterator[Source]:
     head = stream.peek(64)
     for magic, what in _REFUSED.items():
         if head.startswith(magic):

@@ -170,11 +170,29 @@ def test_first_and_last_name_make_a_name(importing, world):
     assert world.rows("SELECT name FROM customer ORDER BY 1") == [("Ada Diaz",), ("Smith",)]
 
 
-def test_a_column_of_opt_outs_stops_the_import_until_it_is_waived(importing, world):
-    content = "id,Unsubscribed\n1,yes\n"
-    with pytest.raises(InputError, match="'Unsubscribed' seems to list opt-outs"):
+@pytest.mark.parametrize(
+    "column",
+    [
+        "Unsubscribed", "unsubscribe_date", "Opt-Out Date", "sms_opted_out_at", "Marketing Opt Out", "HasOptedOutOfSMS",
+        "Do Not Call", "DoNotText", "DNC", "STOP", "Optout",
+    ],
+)  # fmt: skip
+def test_a_column_of_opt_outs_stops_the_import_until_it_is_waived(importing, world, column):
+    content = f"id,{column}\n1,yes\n"
+    with pytest.raises(InputError, match=f"'{column}' seems to list opt-outs"):
         importing.customers(content)
-    assert importing.customers(content, mapping=("Unsubscribed=-",)).added == 1
+    assert importing.customers(content, mapping=(f"{column.lower()}=-",)).added == 1
+
+
+@pytest.mark.parametrize("column", ["Stopover", "Bus stop", "donor", "Opt in date of the card", "Optometrist"])
+def test_a_column_of_something_else_does_not(importing, column):
+    assert importing.customers(f"id,{column}\n1,yes\n").added == 1
+
+
+def test_an_opt_out_that_comes_late_in_a_file_of_json_lines_is_not_lost(importing, world):
+    content = "".join(f'{{"id": {n}}}\n' for n in range(1, 1002)) + '{"id": 2000, "Opted Out": true}\n'
+    report = importing.customers(content)
+    assert (report.added, report.reasons) == (1001, {"late_field": 1})
 
 
 @pytest.mark.parametrize(
