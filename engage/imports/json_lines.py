@@ -27,7 +27,7 @@ class JsonChunk:
     first_row: int
     columns: tuple[str, ...]
     known: Container[str]
-    """Plain names that count, as ``columns.plain`` spells them. A key outside the columns that is one refuses its row."""
+    """Names that count, as ``columns.plain`` spells them. A key outside the columns that is one refuses its row."""
 
     def records(self) -> Iterator[Record]:
         """The rows in order, without blank lines."""
