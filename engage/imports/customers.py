@@ -1,7 +1,7 @@
 """Customers from a file: what it would change, and the change, with exactly the meaning of ``profile.put`` per row.
 
-A missing value erases nothing: the stored one stays. Rows that touch an opt-out or a suppression go through
-``profile.put`` one by one. All others, nearly all of most files, go in by two set-based statements.
+A missing value erases nothing: the stored one stays. A consent from before its withdrawal does not come back.
+Rows that touch an opt-out or a suppression go through ``profile.put`` one by one. All others, nearly all of most files, go in by two set-based statements.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def _load(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, *, wri
         for rows in refused(conn):
             job.rejected.write(rows)
             tally.reject(rows)
+    tally.notes["consent_withdrawn"] = staging.drop_withdrawn_consents(conn)
     added, changed, total = _counts(conn)
     notes = dict(tally.notes) | _notes(conn)
     if writes:

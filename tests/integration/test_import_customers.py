@@ -129,6 +129,29 @@ def test_a_consent_without_its_source_or_time_does_not_count_and_the_customer_is
     assert world.rows("SELECT customer_id FROM customer WHERE consent_at IS NOT NULL") == [(3,)]
 
 
+def test_a_consent_that_was_given_before_its_withdrawal_does_not_come_back(importing, world):
+    given, withdrawn = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    with world.engine.begin() as conn:
+        for customer_id in (1, 2, 3):
+            consent = Profile(consent_at=given, consent_source="app")
+            profile.put(conn, customer_id, consent, hash_key=KEY, as_of=given)
+            profile.put(conn, customer_id, Profile(), hash_key=KEY, as_of=withdrawn)
+    content = (
+        "id,name,consent_at,consent_source\n1,Ada,2026-01-01,app\n2,Bob,2026-06-01T00:00:00Z,till\n"
+        "3,Eve,2026-06-01T00:00:01Z,till\n4,Zed,2026-01-01,till\n"
+    )
+    for apply in (False, True):
+        report = importing.customers(content, apply=apply)
+        assert (report.added, report.changed, report.unchanged) == (1, 3, 0)
+        assert (report.notes["consent_withdrawn"], report.notes["without_consent"]) == (2, 2)
+    assert world.rows("SELECT customer_id FROM customer WHERE consent_at IS NOT NULL ORDER BY 1") == [(3,), (4,)]
+    assert importing.customers(content).unchanged == 4
+    newer = Profile(name="Ada", consent_at=withdrawn + timedelta(days=9), consent_source="app")
+    with world.engine.begin() as conn:
+        profile.put(conn, 1, newer, hash_key=KEY, as_of=AS_OF)
+    assert importing.customers(content).unchanged == 4
+
+
 def test_a_consent_in_the_future_is_refused_as_the_service_does(importing):
     assert MAX_CONSENT_SKEW == customer_models.MAX_CONSENT_SKEW
     report = importing.customers("customer_id,consent_at,consent_source\n1,2026-11-10T09:06:00Z,till\n")
