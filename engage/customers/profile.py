@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ _Known = sa.Row[Any, Any, Any, Any]
 class Profile:
     """All that the app knows of a customer. Without ``consent_at`` there is no consent.
 
+    With ``stored_form`` the phone is one that was read before, perhaps by an older numbering plan, and stays as it is.
+
     Raises:
         InputError: ``phone`` is not a valid number. Any spelling of a number becomes the canonical one.
     """
@@ -40,8 +42,10 @@ class Profile:
     consent_wording: str | None = None
     """What the customer agreed to. Only the consent record keeps it."""
 
-    def __post_init__(self) -> None:
-        if self.phone is not None:
+    stored_form: InitVar[bool] = False
+
+    def __post_init__(self, stored_form: bool) -> None:
+        if self.phone is not None and not stored_form:
             object.__setattr__(self, "phone", phone.parse(self.phone))
 
 

@@ -1,7 +1,8 @@
 """Customers from a file: what it would change, and the change, with exactly the meaning of ``profile.put`` per row.
 
 A missing value erases nothing: the stored one stays. A consent from before its withdrawal does not come back.
-Rows that touch an opt-out or a suppression go through ``profile.put`` one by one. All others, nearly all of most files, go in by two set-based statements.
+Rows that touch an opt-out or a suppression go through ``profile.put`` one by one. All others, nearly all of most files,
+go in by two set-based statements.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def _put_singly(conn: sa.Connection, hash_key: bytes, as_of: datetime) -> None:
     stored = []
     with conn.execute(query.execution_options(yield_per=_SOME)) as rows:
         for row in rows:
-            given = Profile(**{name: getattr(row, name) for name in fields})
+            given = Profile(**{name: getattr(row, name) for name in fields}, stored_form=True)
             profile.put(conn, row.customer_id, given, hash_key=hash_key, as_of=as_of)
             stored.append(row.customer_id)
     if stored:

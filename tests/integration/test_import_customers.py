@@ -166,6 +166,17 @@ def test_the_first_row_of_a_customer_counts_and_the_others_are_rejected(importin
     assert world.rows("SELECT customer_id, name FROM customer ORDER BY 1") == [(5, "Ada"), (6, "Bob")]
 
 
+def test_a_stored_phone_that_is_no_valid_number_any_more_stays_and_stops_no_import(importing, world):
+    """Numbering plans change, and earlier versions stored any number."""
+    for customer_id in (1, 2):
+        world.customer(customer_id=customer_id, phone="+12025", opted_out_at=datetime(2026, 5, 1, tzinfo=UTC))
+    content = "customer_id,consent_at,consent_source,phone\n1,2026-10-01,till,\n2,,,+447400123401\n"
+    assert importing.customers(content).changed == 2
+    assert world.rows("SELECT phone, opted_out_at IS NULL FROM customer ORDER BY customer_id") == [
+        ("+12025", True), ("+447400123401", False),
+    ]  # fmt: skip
+
+
 def test_synthetic_customers_are_rejected_and_stay(importing, world):
     world.customer(customer_id=1, synthetic=True)
     before = world.dump("customer")
