@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from engage.cli.common import AsJson, console, database, errors, hash_key, plain, print_json
+from engage.cli.common import AsJson, console, database, errors, hash_key, login, plain, print_json
 from engage.cli.import_words import sentences
 from engage.clock import now
 from engage.currency import currency
@@ -102,7 +102,7 @@ def _run(work: _Work, options: Options, file: Path, target: Path | None, *, as_j
     beside = Path() if file == _STANDARD_INPUT else file.parent
     rows = RejectedRows(target or beside / f"{name}.rejected.csv")
     with _opened(file) as stream, database(new=True) as engine, _progress(name) as progress, rows:
-        report = work(engine, stream, Job(options, now(), rows, progress))
+        report = work(engine, stream, Job(options, now(), rows, progress, login()))
     if as_json:
         print_json(report.to_json() | {"rejected_file": rows.path and str(rows.path)})
         return

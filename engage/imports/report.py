@@ -41,6 +41,8 @@ class Job:
     as_of: datetime
     rejected: RejectedRows
     progress: Progress = lambda rows: None
+    actor: str | None = None
+    """The user whose import it is, for the consent record."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from engage.customers import consent_verification
 from engage.errors import InputError
 from engage.pages import import_page
 from engage.pages.import_fields import FIELD_WORDS, FIELDS
@@ -49,7 +50,7 @@ def load(world, url, opened):
     def run(content, *, apply=False, **options):
         wanted = Wanted(**({"kind": "customers", "file": "guests.csv"} | options))
         files = Files(io.BytesIO(content if isinstance(content, bytes) else content.encode()), io.BytesIO())
-        found = import_page.load(pages, files, wanted, apply=apply, hash_key=KEY, as_of=world.now)
+        found = import_page.load(pages, files, wanted, apply=apply, hash_key=KEY, as_of=world.now, actor="ada")
         return Found(found.html, text_of(found.html), found.counts, files.rejected.read().decode())
 
     return run
@@ -163,6 +164,17 @@ def test_a_newer_consent_ends_an_opt_out_and_a_revocation_and_an_opt_out_keeps_t
     left = world.customer(phone="+442079460019", opted_out_at=world.now)
     load(f"customer_id,phone\n{left},+442079460099\n", apply=True)
     assert world.rows("SELECT phone_hash, reason FROM suppression") == [(phone_hash("+442079460019", KEY), "stop")]
+
+
+def test_each_consent_is_in_the_record_with_the_user(load, world):
+    rows = "id,phone,consent_at,consent_source,consent_wording,consent_evidence\n"
+    load(f"{rows}1,+442079460018,2026-11-01,shop,Yes,form 17\n2,+442079460019,,,,\n", apply=True)
+    record = "SELECT customer_id, state, source, wording, evidence, actor FROM consent_event ORDER BY 1"
+    assert world.rows(record) == [
+        (1, "given", "import", "Yes", "shop; form 17", "ada"),
+        (2, "absent", "import", None, None, "ada"),
+    ]
+    assert consent_verification.verify(world.engine).misfits == []
 
 
 def test_events_are_added_once(load, world):
