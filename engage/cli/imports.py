@@ -82,15 +82,22 @@ def events(
         DecimalMark | None,
         typer.Option(help="The mark before the cents, if the file does not show it.", show_default=False),
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            help="The owner of API keys whose events have the same ids; an event with one of them counts once.",
+            show_default=False,
+        ),
+    ] = None,
     rejected: RejectedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Report what a file of events would add; with --apply, add it.
 
-    A file is loaded once: the same content again adds nothing. A row that is not right is written to FILE.rejected.csv
-    with the reason.
+    A file is loaded once: the same content again adds nothing. An event with an event id counts once too. A row that is
+    not right is written to FILE.rejected.csv with the reason.
     """
-    options = Options(tuple(mapping or ()), event_type=type_, decimal=decimal)
+    options = Options(tuple(mapping or ()), event_type=type_, decimal=decimal, owner=owner)
     money = currency()
     work = event_import.apply if apply else event_import.check
     _run(partial(work, currency=money), options, file, rejected, as_json=as_json)

@@ -197,6 +197,22 @@ def test_events_are_added_once(load, world):
     assert world.value("SELECT count(*) FROM app_session") == 1
 
 
+def test_an_event_with_an_id_counts_once_and_refunds_are_in(load, world):
+    rows = (
+        "customer_id,occurred_at,type,amount,event_id\n1,2026-10-01,purchase,1.50,a\n1,2026-10-01,purchase,1.50,a\n"
+        "1,2026-10-02,refund,0.50,a\n1,2026-10-02,refund,0.00,b\n"
+    )
+    options = {"kind": "events", "file": "events.csv"}
+    found = load(rows, **options)
+    assert "The rows that are right: 2 purchases, 1 refund." in found.text
+    assert "Left out, as the id is in already or an earlier row has it: 1 event." in found.text
+    assert found.counts == {"read": 4, "added": 2, "changed": 0, "unchanged": 1, "rejected": 1}
+    assert load(rows, apply=True, **options).counts == found.counts
+    assert world.rows("SELECT amount_cents FROM purchase") == [(150,)]
+    assert world.rows("SELECT amount_cents FROM refund") == [(50,)]
+    assert load(rows.replace("refund", "session"), **options).counts["added"] == 2
+
+
 def test_events_of_a_window_without_partitions_count_all_the_same(load, world):
     rows = "customer_id,occurred_at,amount\n1,2025-02-01,1.50\n"
     load(rows, kind="events", event_type="purchase", apply=True)

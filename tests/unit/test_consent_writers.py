@@ -29,10 +29,11 @@ def sets_consent(tree):
 
 def writes_customers(tree):
     """Whether a file has a statement that inserts or updates customers."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and dotted(node.func).rpartition(".")[2] in {"insert", "update"}:
-            if dotted(node.args[0]).rpartition(".")[2] == "customer":
-                yield node.lineno
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    for call in calls:
+        statement, table = (dotted(node).rpartition(".")[2] for node in (call.func, call.args[0]))
+        if statement in {"insert", "update"} and table == "customer":
+            yield call.lineno
 
 
 def dropped(tree):
