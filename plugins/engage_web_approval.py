@@ -70,18 +70,15 @@ def approval(
     after: str | None = None,
 ) -> HTMLResponse:
     """The page about a window's list, with texts to customers whose ids are greater than ``after``."""
-    with engine.connect() as conn:
-        found = campaign.find(conn, window)
-        users = engage_web_approvers.of(conn, session, found) if found and found.settings else None
     later = parsing.customer_id(after) if after else 0
     page = approval_page.approval_page(
         engine,
         viewer,
         window,
         ask=lambda run_ids: _question(session, run_ids),
-        users=users,
+        who=lambda conn, found: engage_web_approvers.of(conn, session, found),
         user=user.get_name(),
-        sees_edits=engage_web_audit.may_read(user),
+        sees_edits=lambda: engage_web_audit.may_read(user),
         rate=_rate(session),
         after=later,
         as_of=now,

@@ -45,14 +45,10 @@ class Campaign:
 
     window: Window
     run_id: str | None
-    triggered_by: str | None
-    """The user who triggered that run; None for the scheduler, or if an earlier version ran it."""
     status: CampaignStatus
     mode: RunMode | None
     """What the run that computed it may do with its messages; None if an earlier version ran it."""
     settings: Settings | None
-    settings_at: datetime | None
-    """When its run read the settings; None if an earlier version ran it."""
     events: dict[str, int]
     rejected: dict[str, int]
     customers: int | None
@@ -74,6 +70,10 @@ class Campaign:
     """What ``extract`` pulled from the source of events; None without a source."""
     variants: dict[str, TextWeights] | None = None
     """How the texts are drawn, by segment with several; None until the queue is made."""
+    triggered_by: str | None = None
+    """The user who triggered its last run; None for the scheduler, or if an earlier version ran it."""
+    settings_at: datetime | None = None
+    """When its run read the settings; None if an earlier version ran it."""
 
     @property
     def frozen(self) -> bool:

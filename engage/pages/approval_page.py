@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import formats
+from engage.campaigns import approvers
 from engage.campaigns.approvers import Approvers
+from engage.campaigns.campaign import Campaign
 from engage.campaigns.message_counts import MessageCounts
 from engage.pages import addresses, campaign_stepper, message_outcome
 from engage.pages.render import html
@@ -48,16 +50,16 @@ def approval_page(
     window: Window,
     *,
     ask: Callable[[Sequence[str]], Question | None] = lambda _: None,
-    users: Approvers | None = None,
+    who: Callable[[sa.Connection, Campaign], Approvers] = lambda _, found: approvers.of(found),
     user: str = "",
-    sees_edits: bool = False,
+    sees_edits: Callable[[], bool] = lambda: False,
     rate: float | None = None,
     after: int = 0,
     as_of: datetime,
 ) -> str:
     """The HTML of the page about the window's list, for ``user``.
 
-    ``ask`` finds Airflow's question of one of these runs. ``users``: who may approve; None if it is not known.
+    ``ask`` finds Airflow's question of one of these runs. ``who``: finds the users who may approve.
     ``sees_edits``: whether the user may see which other user changed a setting. ``rate``: messages a second, as set at
     the moment.
     ``after``: the texts are those to customers with greater ids.
@@ -69,6 +71,7 @@ def approval_page(
         connection.tune(conn)
         found = report.of(conn, window, whole=False)
         settings, counts = found.record.settings, found.counts
+        users = who(conn, found.record) if settings else None
         texts, people, last, reaches = [], [], None, []
         if settings and counts and counts.eligible:
             drawn = found.record.variants
@@ -91,7 +94,7 @@ def approval_page(
         question=question if approval.state is ApprovalState.REQUESTED else None,
         users=users if users and users.named else None,
         refusal=users.refusal(user) if users else None,
-        sees_edits=sees_edits,
+        sees_edits=bool(users and users.named and sees_edits()),
         list=formats.iso(found.record.frozen_at) if found.record.frozen_at else None,
         as_of=as_of,
         until=_until(found, question),

@@ -229,7 +229,7 @@ def test_maintenance_says_what_it_did(engage):
     engage("run", "--window-start", "2025-03-03")
     gone = engage("maintain", "--keep-windows", "1")
     assert "Windows whose events were dropped: 2025-03-03\n" in gone.stdout
-    assert "Deleted 0 idempotency keys, 0 records of customers' texts" in gone.stdout
+    assert "Deleted 0 idempotency keys, 0 event ids, 0 records of customers' texts" in gone.stdout
     assert gone.stderr == ""
 
 

@@ -123,7 +123,7 @@ def test_a_file_of_parquet_is_the_same_file_through_a_pipe_or_compressed(importi
 
 def test_limits_are_those_of_the_service():
     assert event_validation.MAX_CLOCK_SKEW == event_rows.MAX_CLOCK_SKEW
-    assert set(event_rows.TYPES) == {"session", "purchase", *AppEventKind}
+    assert set(event_rows.TYPES) == {"session", "purchase", "refund", *AppEventKind}
     assert TypeAdapter(event_models.ItemId).json_schema()["maxLength"] == event_rows.MAX_ITEM
 
 

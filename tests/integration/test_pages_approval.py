@@ -33,8 +33,10 @@ def asked(world):
     return world
 
 
-def page_of(world, viewer=APPROVER, question=OPEN, **options):
+def page_of(world, viewer=APPROVER, question=OPEN, users=None, **options):
     options = {"as_of": world.now} | options
+    if users:
+        options["who"] = lambda conn, found: users
     return approval_page(world.engine, viewer, world.window, ask=lambda _: question, **options)
 
 
@@ -150,7 +152,7 @@ def test_a_user_who_may_not_approve_reads_why_and_may_still_reject(asked):
 def test_the_page_says_who_changed_what_to_users_who_may_know(asked):
     edits = (Edit("message_boost", "ben", asked.now), Edit("offer", "root", asked.now, command_line=True))
     users = Approvers(("ada", "ben"), edits=edits, unknown=("max_segments",))
-    text = text_of(page_of(asked, users=users, user="ada", sees_edits=True))
+    text = text_of(page_of(asked, users=users, user="ada", sees_edits=lambda: True))
     assert "Airflow’s schedule started the run." in text
     assert "engage_message_boost was last changed by ben, " in text
     assert "engage_offer was last changed by root on the command line, who may be any user, " in text

@@ -106,3 +106,10 @@ def test_history_is_compared_with_the_campaign_alone(history):
 def test_measuring_is_compared_with_the_floor_within_each_turn():
     run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE}
     assert "| 100,000 | 1.00 | 1.40 | 1.20 |" in document.page(run)
+
+
+def test_an_import_stands_beside_a_raw_copy_of_its_rows():
+    took = {"rows": 1_000, "file_mb": 2.4, "seconds": 4.0, "raw_copy": 0.5, "peak_mb": 190.4, "worker_mb": 150.0}
+    files = {"date": "2026-01-02", "runs": {"customers": took}}
+    run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE, "imports": files}
+    assert "| customers | 1,000 | 2 | 4.0 | 250 | 2,000 | 190 | 150 |" in document.page(run)
