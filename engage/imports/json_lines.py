@@ -43,6 +43,8 @@ class JsonChunk:
         if late and any(plain(key) in self.known for key in late):
             sentence = f"The field {late[0][:40]!r} is in none of the first {_HEAD:,} lines. Add it there, if as null."
             return Fault("late_field", sentence, (line.strip(),))
+        if any(isinstance(value, list | dict) and plain(key) in self.known for key, value in found.items()):
+            return Fault("nested_value", "A field holds a list or an object, and takes one value.", (line.strip(),))
         return [as_text(found.get(column)) for column in self.columns]
 
 
