@@ -40,30 +40,45 @@ def parsed(read: Read, chunks: Iterable[Chunk], processes: int) -> Iterator[Pars
         workers = [running.enter_context(_worker(read)) for _ in range(processes)]
         busy: deque[Any] = deque()
         for worker, chunk in zip(workers, (first, second), strict=False):
-            worker.send(chunk)
+            _send(worker, chunk)
             busy.append(worker)
         idle = deque(workers[2:])
         for chunk in waiting:
             if idle:
                 worker = idle.popleft()
-                worker.send(chunk)
+                _send(worker, chunk)
                 busy.append(worker)
                 continue
             worker = busy.popleft()
             found = _received(worker)
-            worker.send(chunk)
+            _send(worker, chunk)
             busy.append(worker)
             yield found
         while busy:
             yield _received(busy.popleft())
 
 
+def _send(worker: Any, what: object) -> None:
+    with _alive():
+        worker.send(what)
+
+
 def _received(worker: Any) -> Parsed:
-    found = worker.recv()
+    with _alive():
+        found = worker.recv()
     if isinstance(found, Exception):
         raise found
     assert isinstance(found, Parsed)
     return found
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    """Raises a RuntimeError if the worker has ended. Its EOFError would be taken for one of the file."""
+    try:
+        yield
+    except (EOFError, OSError):
+        raise RuntimeError("A process that reads rows has ended, perhaps for want of memory. Import again.") from None
 
 
 @contextmanager
@@ -80,7 +95,7 @@ def _worker(read: Read) -> Iterator[Any]:
         )
         theirs.close()
         try:
-            mine.send(read)
+            _send(mine, read)
             yield mine
         finally:
             mine.close()

@@ -87,6 +87,10 @@ ROWS = {
     "repeated ids": (b"id,name\n1,Ada\n1,Bob\n", 1, {3: "repeated_customer"}),
     "ids that are no numbers": (b"id,name\nC-1,Ada\n007,Bob\n3.0,Eve\n,Zed\n5,Ann\n", 1, {2: "", 3: "", 4: "", 5: ""}),
     "no JSON": (b'{"id": 1}\n{"id": 2\n[3]\n{"id": 4, "id": 5}\n{"id": {"a": 1}}\n', 1, {2: "", 3: "", 4: "", 5: ""}),
+    "objects in place of texts": (
+        b'{"id": 1, "name": {"first": "Ada"}}\n{"id": 2, "consent_source": ["app"]}\n{"id": 3, "tags": [{}]}\n', 1,
+        {1: "nested_value", 2: "nested_value"},
+    ),
     "a field that comes late": (
         b"".join(b'{"id": %d}\n' % n for n in range(1, 1003))
         + b'{"id": 2000, "phone": "+447400123401"}\n', 1002, {1003: "late_field"},
@@ -139,6 +143,14 @@ def test_a_file_of_many_chunks_is_read_by_several_processes_in_the_order_of_its_
     rows = [int(line.partition(",")[0]) for line in importing.rejected.splitlines() if line.endswith(",y")]
     assert rows == [n + 1 for n in range(7, 2001, 7)]
     assert report.first_rejected[:2] == tuple((n, report.first_rejected[0][1]) for n in (2, 3))
+
+
+def test_a_process_that_ends_while_it_reads_is_not_taken_for_a_broken_file(importing, monkeypatch):
+    monkeypatch.setattr("engage.imports.lines.CHUNK_ROWS", 100)
+    monkeypatch.setattr("engage.imports.workers.sys.executable", "false")
+    content = "id,name\n" + "".join(f"{n},a\n" for n in range(1, 501))
+    with pytest.raises(RuntimeError, match="A process that reads rows has ended"):
+        importing.customers(content, processes=2)
 
 
 def test_the_command_says_what_it_found_and_where_the_rejected_rows_are(url, monkeypatch, tmp_path, world):
