@@ -30,10 +30,11 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
 )
+from engage_run_window import log_window, window_of
 
 from engage.airflow_names import DAG_ID
-from engage.errors import EngageError, NoCustomers, NotReady, RunError, WindowError
-from engage.window import Window, as_utc
+from engage.errors import EngageError, NoCustomers, NotReady, RunError
+from engage.window import Window
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -331,7 +332,7 @@ def current_run() -> Run:
     context = _current_context()
     dag_run, params, as_of = context["dag_run"], dict(context["params"]), datetime.now(UTC)
     window = window_of(dag_run, params["window_start"], as_of)
-    _log_window(dag_run, window)
+    log_window(dag_run, window)
     return Run(
         run_id=dag_run.run_id,
         run_type=dag_run.run_type.value,
@@ -346,61 +347,6 @@ def _current_context() -> Context:
     context = get_current_context()
     _refuse_unknown(set(context["dag_run"].conf or {}), set(context["dag"].params))
     return context
-
-
-def window_of(dag_run: Any, window_start: str | None, as_of: datetime) -> Window:
-    """The window that a run is about, by the run's own words. The table in docs/operations.md has every case.
-
-    A backfill run is about the window that its logical date starts. Its data interval may be another one, as a backfill
-    can take over a manual run. Any other run is about the window that ``window_start`` names, else its data interval,
-    else the last window complete at its time. Of a run by TriggerDagRunOperator the logical date counts: Airflow takes
-    its data interval from the time of the trigger.
-
-    Raises:
-        EngageError: the run names no complete window of the 8-week grid, or two different ones.
-    """
-    if dag_run.run_type == "backfill" and dag_run.logical_date is not None:
-        return _backfilled(Window.named(dag_run.logical_date, as_of), window_start, as_of)
-    if window_start is not None:
-        return Window.named(window_start, as_of)
-    if dag_run.data_interval_start is None or dag_run.run_type == "operator_triggered":
-        return Window.last_complete(dag_run.logical_date or dag_run.run_after)
-    window = Window.named(dag_run.data_interval_start, as_of)
-    if window.end != dag_run.data_interval_end:
-        raise RunError(
-            f"The run's data interval ends {dag_run.data_interval_end}; its window ends {window.end}. Trigger a run "
-            f'with the configuration {{"window_start": "{window.start:%Y-%m-%d}"}} and without an interval.'
-        )
-    return window
-
-
-def _backfilled(window: Window, window_start: str | None, as_of: datetime) -> Window:
-    if window_start is not None and not _starts(window, window_start, as_of):
-        raise RunError(
-            f"The backfill is about the window {window}, but the run's window_start is {window_start}. Backfill the "
-            'window again with the configuration {"window_start": null}, or trigger a run with that window_start.'
-        )
-    return window
-
-
-def _starts(window: Window, start: str, as_of: datetime) -> bool:
-    try:
-        return Window.named(start, as_of) == window
-    except WindowError:
-        return False
-
-
-def _log_window(dag_run: Any, window: Window) -> None:
-    """Write to the log which window the run is about, with a hint where its date could mean another one."""
-    date = dag_run.logical_date
-    log.info("This %s run is about the window %s.", dag_run.run_type.value, window)
-    if dag_run.run_type != "backfill" and date is not None and as_utc(date) == window.end:
-        log.info(
-            "Its date %s ends that window and starts the next one. For the next one, once it is complete, trigger a "
-            'run with the configuration {"window_start": "%s"}.',
-            date,
-            f"{window.end:%Y-%m-%d}",
-        )
 
 
 def is_permanent(exc: Exception) -> bool:

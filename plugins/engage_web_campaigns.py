@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.dagrun import DagRun
-from engage_steps import window_of
+from engage_run_window import window_of
 from engage_web_access import CHANGE_RUNS, SEE, TRIGGER, TheViewer, logged
 from engage_web_database import Database, DatabaseNow, TheWindow, airflow_now, window_named
 from fastapi import APIRouter

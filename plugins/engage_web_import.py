@@ -76,7 +76,8 @@ async def import_apply(
 
 def _load(engine: sa.Engine, wanted: Wanted, now: datetime, user: BaseUser | None = None, *, files: Files) -> Outcome:
     key = phone.hash_key(os.environ.get("ENGAGE_HASH_KEY")) if wanted.kind == "customers" else b""
-    found = import_page.load(engine, files, wanted, apply=user is not None, hash_key=key, as_of=now)
+    actor = user.get_name() if user is not None else None
+    found = import_page.load(engine, files, wanted, apply=user is not None, hash_key=key, as_of=now, actor=actor)
     if user is not None:
         engage_web_audit.record_now(user, "import_file", kind=wanted.kind, file=wanted.file, **found.counts)
     return found

@@ -13,7 +13,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.state import State
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
-from engage_steps import window_of
+from engage_run_window import window_of
 from sqlalchemy.orm import Session
 
 from engage.airflow_names import DAG_ID, TEST_DAG_ID

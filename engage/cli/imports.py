@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from engage.cli.common import AsJson, console, database, errors, hash_key, plain, print_json
+from engage.cli.common import AsJson, console, database, errors, hash_key, login, plain, print_json
 from engage.cli.import_words import sentences
 from engage.clock import now
 from engage.currency import currency
@@ -82,15 +82,22 @@ def events(
         DecimalMark | None,
         typer.Option(help="The mark before the cents, if the file does not show it.", show_default=False),
     ] = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            help="The owner of API keys whose events have the same ids; an event with one of them counts once.",
+            show_default=False,
+        ),
+    ] = None,
     rejected: RejectedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Report what a file of events would add; with --apply, add it.
 
-    A file is loaded once: the same content again adds nothing. A row that is not right is written to FILE.rejected.csv
-    with the reason.
+    A file is loaded once: the same content again adds nothing. An event with an event id counts once too. A row that is
+    not right is written to FILE.rejected.csv with the reason.
     """
-    options = Options(tuple(mapping or ()), event_type=type_, decimal=decimal)
+    options = Options(tuple(mapping or ()), event_type=type_, decimal=decimal, owner=owner)
     money = currency()
     work = event_import.apply if apply else event_import.check
     _run(partial(work, currency=money), options, file, rejected, as_json=as_json)
@@ -102,7 +109,7 @@ def _run(work: _Work, options: Options, file: Path, target: Path | None, *, as_j
     beside = Path() if file == _STANDARD_INPUT else file.parent
     rows = RejectedRows(target or beside / f"{name}.rejected.csv")
     with _opened(file) as stream, database(new=True) as engine, _progress(name) as progress, rows:
-        report = work(engine, stream, Job(options, now(), rows, progress))
+        report = work(engine, stream, Job(options, now(), rows, progress, login()))
     if as_json:
         print_json(report.to_json() | {"rejected_file": rows.path and str(rows.path)})
         return

@@ -74,7 +74,8 @@ def append_from(conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], *, as
     """Add the changes that a query returns, all at once; returns their number. Call it last in the transaction.
 
     The query's columns have the names of ``ConsentEvent``'s fields; a column that is missing is null. Changes of one
-    customer get into the record in the order of ``happened_at``. It locks all chains until the commit.
+    chain get into the record in the order of ``happened_at``, or of the column ``place`` if the query has it. It locks
+    all chains until the commit.
     """
     conn.execute(sa.select(consent_chain.c.chain).order_by(consent_chain.c.chain).with_for_update())
     added = conn.execute(_append_all(changes, as_of).execution_options(preserve_rowcount=True)).rowcount
@@ -114,11 +115,13 @@ def _append_all(changes: sa.Select[*tuple[Any, ...]], as_of: datetime) -> sa.Ins
     values["recorded_at"] = _typed("recorded_at", sa.literal(as_of))
     place = sa.func.coalesce(values["customer_id"], sa.func.get_byte(values["phone_hash"], 0))
     chain = sa.cast(place.op("&")(CHAINS - 1), sa.SmallInteger).label("chain")
-    placed = sa.select(chain, *(column.label(name) for name, column in values.items())).subquery("placed")
+    where = [given.c.place.label("given_place")] if "place" in given.c else []
+    placed = sa.select(chain, *where, *(column.label(name) for name, column in values.items())).subquery("placed")
     salt = sa.func.uuid_send(sa.func.gen_random_uuid(), type_=sa.LargeBinary).label("salt")
-    order = sa.func.row_number().over(
-        partition_by=placed.c.chain, order_by=(placed.c.happened_at, placed.c.customer_id, placed.c.phone_hash)
-    )
+    sorting = [placed.c.happened_at, placed.c.customer_id, placed.c.phone_hash]
+    if "given_place" in placed.c:
+        sorting = [placed.c.given_place, *sorting]
+    order = sa.func.row_number().over(partition_by=placed.c.chain, order_by=sorting)
     # materialized, or each mention of the salt would be another one
     salted = sa.select(placed, order.label("place"), salt).cte("salted").prefix_with("MATERIALIZED")
     sealed = sa.select(salted, seal(salted.c.salt, *(salted.c[name] for name in SEALED)).label("sealed")).subquery()

@@ -20,6 +20,8 @@ from engage.texts import phone
 
 _Known = sa.Row[Any, Any, Any, Any]
 """A known customer's consent, its source, the opt-out and the phone's hash."""
+EVIDENCE_MARK = "; "
+"""Stands between the source of a consent and its proof."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Profile:
     consent_source: str | None = None
     consent_wording: str | None = None
     """What the customer agreed to. Only the consent record keeps it."""
+    consent_evidence: str | None = None
+    """A proof beside the source, such as the number of a form. Only the consent record keeps it."""
 
     def __post_init__(self) -> None:
         if self.phone is not None:
@@ -52,19 +56,43 @@ def put(
     *,
     hash_key: bytes,
     as_of: datetime,
+    source: ConsentSource = ConsentSource.APP,
     actor: str | None = None,
 ) -> bool:
-    """Store a customer's profile; returns whether the customer is new. Idempotent.
+    """Store a customer's profile, and record its changes of consent; returns whether the customer is new. Idempotent.
+
+    Raises:
+        SyntheticCustomer: as of ``store``.
+    """
+    new, changes = store(conn, customer_id, profile, hash_key=hash_key, as_of=as_of, source=source, actor=actor)
+    consent_record.append(conn, changes, as_of=as_of)
+    return new
+
+
+def store(
+    conn: sa.Connection,
+    customer_id: int,
+    profile: Profile,
+    *,
+    hash_key: bytes,
+    as_of: datetime,
+    source: ConsentSource,
+    actor: str | None,
+) -> tuple[bool, list[ConsentEvent]]:
+    """Store a customer's profile; returns whether the customer is new, and the changes, which the caller records.
 
     A new consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
     phone that is suppressed for another reason stays suppressed. If a customer who has opted out changes the phone, the
     old phone is suppressed. Suppressions that an earlier version recorded under another spelling of the phone count.
-    The consent record has each change, with the ``actor``.
 
     Raises:
         SyntheticCustomer: the id belongs to a synthetic customer.
     """
-    new_hash, changes = _hash_of(conn, profile.phone, hash_key, as_of, actor) if profile.phone else (None, [])
+    event = ConsentEvent(
+        state=ConsentState.ABSENT, source=source, happened_at=as_of, customer_id=customer_id, actor=actor
+    )
+    new_hash, changes = _hash_of(conn, profile.phone, hash_key, event) if profile.phone else (None, [])
+    event = replace(event, phone_hash=new_hash)
     values = {
         "name": profile.name,
         "phone": profile.phone,
@@ -76,17 +104,9 @@ def put(
     }
     given = {"registered_at": profile.registered_at} if profile.registered_at else {}
     before = _add_or_lock(conn, customer_id, {"registered_at": as_of} | given | values)
-    event = ConsentEvent(
-        state=ConsentState.ABSENT,
-        source=ConsentSource.APP,
-        happened_at=as_of,
-        customer_id=customer_id,
-        phone_hash=new_hash,
-        actor=actor,
-    )
     changes += _changes(profile, event, before)
     if before:
-        changes += _keep_opt_out(conn, before, new_hash, as_of, actor)
+        changes += _keep_opt_out(conn, before, event)
         opted_out_at = None if _ends_opt_out(profile, before, as_of) else before.opted_out_at
         theirs = sa.and_(customer.c.customer_id == customer_id, ~customer.c.synthetic)
         done = conn.execute(sa.update(customer).where(theirs).values(opted_out_at=opted_out_at, **given, **values))
@@ -97,9 +117,8 @@ def put(
             )
     consented = profile.consent_at
     if new_hash and consented and consented <= as_of and consented != (before and before.consent_at):
-        changes += suppressions.lift_revocation(conn, new_hash, consented_at=consented, actor=actor)
-    consent_record.append(conn, changes, as_of=as_of)
-    return before is None
+        changes += suppressions.lift_revocation(conn, new_hash, consented_at=consented, source=source, actor=actor)
+    return before is None, changes
 
 
 def _add_or_lock(conn: sa.Connection, customer_id: int, values: Mapping[str, Any]) -> _Known | None:
@@ -126,9 +145,9 @@ def _changes(profile: Profile, event: ConsentEvent, before: _Known | None) -> li
         elif before.consent_at is not None:
             changes.append(replace(event, state=ConsentState.WITHDRAWN))
     elif before is None or (profile.consent_at, profile.consent_source) != (before.consent_at, before.consent_source):
-        wording, evidence = profile.consent_wording, profile.consent_source
+        evidence = EVIDENCE_MARK.join(filter(None, (profile.consent_source, profile.consent_evidence))) or None
         given = replace(event, state=ConsentState.GIVEN, happened_at=profile.consent_at)
-        changes.append(replace(given, wording=wording, evidence=evidence))
+        changes.append(replace(given, wording=profile.consent_wording, evidence=evidence))
         if before and _ends_opt_out(profile, before, event.happened_at):
             changes.append(replace(given, state=ConsentState.RESUMED))
     if not changes and before and before.phone_hash != event.phone_hash:
@@ -145,24 +164,29 @@ def _ends_opt_out(profile: Profile, before: _Known, as_of: datetime) -> bool:
 
 
 def _hash_of(
-    conn: sa.Connection, number: str, hash_key: bytes, as_of: datetime, actor: str | None
+    conn: sa.Connection, number: str, hash_key: bytes, event: ConsentEvent
 ) -> tuple[bytes, list[ConsentEvent]]:
     """The phone's hash, under which its suppressions stand from now on, and the changes of these."""
     hashed = phone.phone_hash(number, hash_key)
     former = [phone.phone_hash(spelling, hash_key) for spelling in phone.trunk_spellings(number)]
-    return hashed, suppressions.take_over(conn, former, hashed, as_of=as_of, actor=actor)
+    return hashed, suppressions.take_over(
+        conn, former, hashed, as_of=event.happened_at, origin=event.source, actor=event.actor
+    )
 
 
-def _keep_opt_out(
-    conn: sa.Connection, before: _Known, phone_hash: bytes | None, as_of: datetime, actor: str | None
-) -> list[ConsentEvent]:
+def _keep_opt_out(conn: sa.Connection, before: _Known, event: ConsentEvent) -> list[ConsentEvent]:
     """Suppress the old phone of a customer who has opted out and changes the phone; the opt-out stays too."""
-    if before.opted_out_at is None or before.phone_hash in {None, phone_hash}:
+    if before.opted_out_at is None or before.phone_hash in {None, event.phone_hash}:
         return []
     source = "opted out in the app, and has another phone now"
-    stop = SuppressionReason.STOP
     return suppressions.suppress(
-        conn, before.phone_hash, reason=stop, source=source, as_of=as_of, origin=ConsentSource.APP, actor=actor
+        conn,
+        before.phone_hash,
+        reason=SuppressionReason.STOP,
+        source=source,
+        as_of=event.happened_at,
+        origin=event.source,
+        actor=event.actor,
     )
 
 

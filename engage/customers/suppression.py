@@ -86,16 +86,22 @@ def allow_again(conn: sa.Connection, phone_hash: bytes, *, evidence: str, as_of:
 
 
 def lift_revocation(
-    conn: sa.Connection, phone_hash: bytes, *, consented_at: datetime, actor: str | None
+    conn: sa.Connection, phone_hash: bytes, *, consented_at: datetime, source: ConsentSource, actor: str | None
 ) -> list[ConsentEvent]:
     """End the suppression of a phone by a revocation that is older than the owner's consent."""
     theirs = sa.and_(suppression.c.phone_hash == phone_hash, suppression.c.reason == SuppressionReason.REVOCATION)
     done = conn.execute(sa.delete(suppression).where(theirs, suppression.c.suppressed_at < consented_at))
-    return [_resumed(phone_hash, ConsentSource.APP, consented_at, actor=actor)] * done.rowcount
+    return [_resumed(phone_hash, source, consented_at, actor=actor)] * done.rowcount
 
 
 def take_over(
-    conn: sa.Connection, former: Sequence[bytes], phone_hash: bytes, *, as_of: datetime, actor: str | None
+    conn: sa.Connection,
+    former: Sequence[bytes],
+    phone_hash: bytes,
+    *,
+    as_of: datetime,
+    origin: ConsentSource,
+    actor: str | None,
 ) -> list[ConsentEvent]:
     """Move the suppressions of a phone's former hashes to its hash; of several reasons the strictest stays."""
     if not former:
@@ -105,7 +111,7 @@ def take_over(
     for row in sorted(conn.execute(theirs), key=lambda row: row.suppressed_at):
         events += suppress(conn, phone_hash, reason=row.reason, source=row.source, as_of=row.suppressed_at, actor=actor)
         moved = "the suppression went to the canonical form of the number"
-        events.append(_resumed(row.phone_hash, ConsentSource.APP, as_of, actor=actor, evidence=moved))
+        events.append(_resumed(row.phone_hash, origin, as_of, actor=actor, evidence=moved))
     return events
 
 

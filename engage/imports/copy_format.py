@@ -44,6 +44,11 @@ def binary(value: bytes | None) -> bytes:
     return NULL if value is None else _LENGTH(len(value)) + value
 
 
+def uuid(value: bytes) -> bytes:
+    """A uuid of 16 bytes."""
+    return binary(value)
+
+
 def binaries(values: Sequence[bytes]) -> bytes:
     """An array of bytea; null if it is empty."""
     if not values:

@@ -1,37 +1,27 @@
 """Customers from a file: what it would change, and the change, with exactly the meaning of ``profile.put`` per row.
 
 A missing value erases nothing: the stored one stays. Rows that touch an opt-out or a suppression go through
-``profile.put`` one by one. All others, nearly all of most files, go in by two set-based statements.
+``profile.store`` one by one. All others, nearly all of most files, go in by few set-based statements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.customers import profile
-from engage.customers.profile import Profile
-from engage.imports import staging, workers
+from engage.imports import customer_merge as merge
+from engage.imports import customer_write, staging, workers
 from engage.imports.columns import of_source, plain, require
 from engage.imports.customer_rows import FIELDS, CustomerRows, refuse_opt_outs
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
 from engage.imports.staging import staged_customer as staged
-from engage.statuses import SuppressionReason
 from engage.storage import partitions
 from engage.storage.connection import tune
-from engage.storage.schema import customer, suppression
 from engage.texts import phone
 
 _KNOWN = frozenset(plain(name) for field, synonyms in FIELDS.items() for name in (field, *synonyms))
-_PROFILE = ("registered_at", "name", "phone", "phone_hash", "locale", "time_zone")
-_CONSENT = ("consent_at", "consent_source")
-_SOME = 500
-"""Customers that are read at a time to be stored one by one."""
 
 
 def check(engine: sa.Engine, file: BinaryIO, job: Job, *, hash_key: bytes) -> Report:
@@ -68,7 +58,7 @@ def _load(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, *, wri
     added, changed, total = _counts(conn)
     notes = dict(tally.notes) | _notes(conn)
     if writes:
-        _write(conn, hash_key, job.as_of)
+        customer_write.write(conn, hash_key, as_of=job.as_of, actor=job.actor)
     return Report(
         "customers", writes, form, tally.read, added, changed, total - added - changed, tally.rejected,
         dict(tally.reasons.most_common()), tuple(sorted(tally.first)), notes,
@@ -101,33 +91,11 @@ def _lock(conn: sa.Connection) -> None:
         partitions.lock_customers(conn)
 
 
-def _given(name: str) -> sa.ColumnElement[Any]:
-    """A field as it is after the import: the file's value, or the stored one if the file has none."""
-    return sa.func.coalesce(staged.c[name], customer.c[name])
-
-
-def _with_known() -> sa.FromClause:
-    return staged.outerjoin(customer, customer.c.customer_id == staged.c.customer_id)
-
-
-def _differs() -> sa.ColumnElement[bool]:
-    return sa.or_(*(customer.c[name].is_distinct_from(_given(name)) for name in (*_PROFILE, *_CONSENT)))
-
-
-def _is_new() -> sa.ColumnElement[bool]:
-    return customer.c.customer_id.is_(None)
-
-
-def _consents_anew(as_of: datetime) -> sa.ColumnElement[bool]:
-    """Whether a row has a consent that the database does not have, and that counts by now."""
-    return sa.and_(staged.c.consent_at <= as_of, customer.c.consent_at.is_distinct_from(staged.c.consent_at))
-
-
 def _counts(conn: sa.Connection) -> tuple[int, int, int]:
     """The customers that are new, those that change, and all of the file."""
-    new, total = _is_new(), sa.func.count()
-    changed = sa.and_(~new, _differs())
-    query = sa.select(total.filter(new), total.filter(changed), total).select_from(_with_known())
+    new, total = merge.is_new(), sa.func.count()
+    changed = sa.and_(~new, merge.differs())
+    query = sa.select(total.filter(new), total.filter(changed), total).select_from(merge.with_known())
     added, differ, rows = conn.execute(query).one()
     return added, differ, rows
 
@@ -138,63 +106,7 @@ def _notes(conn: sa.Connection) -> dict[str, int]:
     phones = conn.execute(sa.select(sa.func.count()).select_from(shared.having(sa.func.count() > 1).subquery()))
     total = sa.func.count()
     query = sa.select(
-        total.filter(_given("phone").is_(None)).label("without_phone"),
-        total.filter(_given("consent_at").is_(None)).label("without_consent"),
-    ).select_from(_with_known())
+        total.filter(merge.given("phone").is_(None)).label("without_phone"),
+        total.filter(merge.given("consent_at").is_(None)).label("without_consent"),
+    ).select_from(merge.with_known())
     return {"shared_phones": phones.scalar_one(), **conn.execute(query).one()._mapping}
-
-
-def _write(conn: sa.Connection, hash_key: bytes, as_of: datetime) -> None:
-    """Store the customers: one by one those with an opt-out or a suppression to look after, then all others."""
-    _put_singly(conn, hash_key, as_of)
-    columns = ("customer_id", *_PROFILE, *_CONSENT)
-    given = [staged.c[name] if name != "registered_at" else _or_now(as_of) for name in columns]
-    new = sa.select(*given).select_from(_with_known()).where(_is_new()).order_by(staged.c.customer_id)
-    # first the known ones, as all are known after the insert
-    stored = {name: _given(name) for name in (*_PROFILE, *_CONSENT)}
-    theirs = sa.and_(customer.c.customer_id == staged.c.customer_id, _differs())
-    conn.execute(sa.update(customer).where(theirs).values(stored))
-    conn.execute(sa.insert(customer).from_select(list(columns), new))
-
-
-def _or_now(as_of: datetime) -> sa.ColumnElement[datetime]:
-    return sa.func.coalesce(staged.c.registered_at, sa.cast(as_of, sa.DateTime(timezone=True)))
-
-
-def _put_singly(conn: sa.Connection, hash_key: bytes, as_of: datetime) -> None:
-    """Store the customers of ``_special``, in the order of the file, and remove them from the temporary table."""
-    special = sa.union(*_special(conn, as_of)).subquery()
-    fields = ("name", "phone", "locale", "time_zone", "registered_at", *_CONSENT)
-    query = (
-        sa.select(staged.c.customer_id, *(_given(name).label(name) for name in fields))
-        .select_from(_with_known())
-        .where(staged.c.customer_id.in_(sa.select(special.c.customer_id)))
-        .order_by(staged.c.row)
-    )
-    stored = []
-    with conn.execute(query.execution_options(yield_per=_SOME)) as rows:
-        for row in rows:
-            given = Profile(**{name: getattr(row, name) for name in fields})
-            profile.put(conn, row.customer_id, given, hash_key=hash_key, as_of=as_of)
-            stored.append(row.customer_id)
-    if stored:
-        conn.execute(sa.delete(staged).where(staged.c.customer_id == sa.any_(sa.cast(stored, ARRAY(sa.BigInteger)))))
-
-
-def _special(conn: sa.Connection, as_of: datetime) -> Iterator[sa.Select[Any]]:
-    """The customers whose row may end an opt-out or a suppression, or must keep one when the phone changes."""
-    rows = sa.select(staged.c.customer_id).select_from(_with_known())
-    anew = _consents_anew(as_of)
-    moves = sa.and_(staged.c.phone_hash.is_not(None), customer.c.phone_hash.is_distinct_from(staged.c.phone_hash))
-    yield rows.where(customer.c.opted_out_at.is_not(None), sa.or_(moves, anew))
-    if not conn.execute(sa.select(sa.exists().select_from(suppression))).scalar_one():
-        return
-    revoked = sa.and_(suppression.c.reason == SuppressionReason.REVOCATION, anew)
-    same_phone = suppression.c.phone_hash == _given("phone_hash")
-    yield sa.select(staged.c.customer_id).select_from(_with_known().join(suppression, same_phone)).where(revoked)
-    former = sa.func.unnest(staged.c.former).table_valued("hash").render_derived().lateral()
-    yield (
-        sa.select(staged.c.customer_id)
-        .select_from(staged.join(former, sa.true()).join(suppression, suppression.c.phone_hash == former.c.hash))
-        .distinct()
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import BinaryIO
@@ -11,20 +12,22 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from engage.errors import InputError, UnfitDatabase
-from engage.imports import staging, workers
+from engage.imports import event_write, staging, workers
 from engage.imports.columns import Columns, of_source, plain, require
-from engage.imports.event_rows import FIELDS, PURCHASE, SESSION, TYPES, EventRows
+from engage.imports.event_rows import FIELDS, PURCHASE, REFUND, SESSION, TYPES, EventRows
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
 from engage.imports.rows import Chunk, Parsed, Source
-from engage.imports.staging import STAGED_LOGS
+from engage.imports.staging import STAGED_LOGS, STAGED_WITH_ID
 from engage.imports.values import DecimalMark, decimal_mark
 from engage.storage import partitions
-from engage.storage.schema import FILE_KEY, intake_batch
+from engage.storage.schema import FILE_KEY, api_key, intake_batch
 from engage.window import ANCHOR, LENGTH, Window
 
 OWNER = "import"
 """The owner of the idempotency keys of files."""
+OWNER_OF_IDS = "file\n"
+"""The owner of the event ids of files, unless the operator names one. No API key has an owner with a line end."""
 _KNOWN = frozenset(plain(name) for field, synonyms in FIELDS.items() for name in (field, *synonyms))
 
 
@@ -34,11 +37,13 @@ def check(engine: sa.Engine, file: BinaryIO, job: Job, *, currency: str) -> Repo
     Raises:
         InputError: the file cannot be read, or its columns are not clear.
     """
-    reading = _Reading(file, job, currency)
-    for _ in reading.parsed():
-        pass
-    with engine.connect() as conn:
-        return reading.report(_loaded_at(conn, reading.key), applied=False)
+    with engine.connect() as conn:  # never commits
+        reading = _Reading(file, job, currency, _owner_of_ids(conn, job.options.owner))
+        for staged in STAGED_WITH_ID:
+            staged.create(conn)
+        for parsed in reading.parsed():
+            staging.copy(conn, parsed, STAGED_WITH_ID)
+        return reading.report(_loaded_at(conn, reading.key), event_write.count_repeated(conn), applied=False)
 
 
 def apply(engine: sa.Engine, file: BinaryIO, job: Job, *, currency: str) -> Report:
@@ -47,9 +52,10 @@ def apply(engine: sa.Engine, file: BinaryIO, job: Job, *, currency: str) -> Repo
     Raises:
         InputError: as of ``check``.
     """
-    reading = _Reading(file, job, currency)
+    repeated = 0
     with engine.begin() as conn:
-        for staged in STAGED_LOGS:
+        reading = _Reading(file, job, currency, _owner_of_ids(conn, job.options.owner))
+        for staged in (*STAGED_LOGS, *STAGED_WITH_ID):
             staged.create(conn)
         for parsed in reading.parsed():
             staging.copy(conn, parsed)
@@ -58,16 +64,16 @@ def apply(engine: sa.Engine, file: BinaryIO, job: Job, *, currency: str) -> Repo
             _ensure_windows(engine, _windows(reading.tally.windows, job.as_of))
             loaded_at = _claim(conn, reading, job.as_of)
         if loaded_at is None:
-            for staged, log in STAGED_LOGS.items():
-                conn.execute(sa.insert(log).from_select([c.name for c in log.columns], sa.select(*staged.columns)))
-    return reading.report(loaded_at, applied=True)
+            repeated = event_write.write(conn, job.as_of)
+    return reading.report(loaded_at, repeated, applied=True)
 
 
 class _Reading:
     """One pass over a file."""
 
-    def __init__(self, file: BinaryIO, job: Job, currency: str) -> None:
-        self._file, self._job, self._options, self._currency = file, job, job.options, currency
+    def __init__(self, file: BinaryIO, job: Job, currency: str, owner: str) -> None:
+        self._file, self._job, self._options = file, job, job.options
+        self._currency, self._owner = currency, owner
         self.tally = Tally()
         self.digest = b""
         self._form: FileForm | None = None
@@ -92,15 +98,17 @@ class _Reading:
             self.digest = content.digest()
             self._form = form_of(source, compression, columns, read.mark)
 
-    def report(self, loaded_at: datetime | None, *, applied: bool) -> Report:
-        """The counts. A file that was loaded before changes nothing."""
+    def report(self, loaded_at: datetime | None, repeated: int, *, applied: bool) -> Report:
+        """The counts, with the number of ``repeated`` events. A file that was loaded before changes nothing."""
         assert self._form
         right = self.tally.read - self.tally.rejected
-        added, unchanged = (right, 0) if loaded_at is None else (0, right)
-        kinds = {f"{name.removeprefix('import_')}s": count for name, count in self.tally.rows.items()}
+        unchanged = repeated if loaded_at is None else right
+        notes = {f"{name.removeprefix('import_')}s": count for name, count in self.tally.rows.items()}
+        if loaded_at is None:
+            notes["repeated_events"] = repeated
         return Report(
-            "events", applied, self._form, self.tally.read, added, 0, unchanged, self.tally.rejected,
-            dict(self.tally.reasons.most_common()), tuple(sorted(self.tally.first)), kinds, loaded_at,
+            "events", applied, self._form, self.tally.read, right - unchanged, 0, unchanged, self.tally.rejected,
+            dict(self.tally.reasons.most_common()), tuple(sorted(self.tally.first)), notes, loaded_at,
         )  # fmt: skip
 
     def _require(self, source: Source, columns: Columns) -> None:
@@ -114,20 +122,21 @@ class _Reading:
                 f"No column is the type of the events: {', '.join(TYPES)}. If all events of the file have one type, "
                 f"name it with --type {PURCHASE}."
             )
-        if only == PURCHASE and "amount_minor" not in columns.places:
-            require(columns, source.columns, "amount", "the amount of the purchases")
-        if only not in (None, PURCHASE, SESSION):
+        if only in (PURCHASE, REFUND) and "amount_minor" not in columns.places:
+            require(columns, source.columns, "amount", f"the amount of the {only}s")
+        if only not in (None, PURCHASE, REFUND, SESSION):
             require(columns, source.columns, "item_id", "the item")
 
     def _reader(self, source: Source, columns: Columns) -> tuple[EventRows, Iterable[Chunk]]:
         """How to read a row. The first chunk shows the decimal mark of the amounts."""
         chunks = iter(source.chunks())
-        read = EventRows(columns, self._options.event_type, self._options.decimal, self._currency, self._job.as_of)
+        options = self._options
+        read = EventRows(columns, options.event_type, options.decimal, self._currency, self._owner, self._job.as_of)
         first = next(chunks, None)
         if first is None:
             return read, ()
         if read.mark is None:
-            read = EventRows(columns, read.only, self._mark(read, first, columns), read.currency, read.as_of)
+            read = replace(read, mark=self._mark(read, first, columns))
         return read, chain([first], chunks)
 
     def _mark(self, read: EventRows, first: Chunk, columns: Columns) -> DecimalMark | None:
@@ -135,6 +144,21 @@ class _Reading:
             return decimal_mark(read.amounts(first))
         except InputError as exc:
             raise InputError(f"The column {columns.names['amount'][:40]!r} {exc}") from None
+
+
+def _owner_of_ids(conn: sa.Connection, owner: str | None) -> str:
+    """The owner of the event ids of a file.
+
+    Raises:
+        InputError: no API key has this owner.
+    """
+    if owner is None:
+        return OWNER_OF_IDS
+    owners = conn.execute(sa.select(api_key.c.owner).distinct().order_by(api_key.c.owner)).scalars().all()
+    if owner not in owners:
+        known = f"The owners are {', '.join(owners)[:400]}." if owners else "There is no API key."
+        raise InputError(f"--owner is {owner[:40]!r}; it takes the owner of an API key. {known}")
+    return owner
 
 
 def _ensure_windows(engine: sa.Engine, windows: list[Window]) -> None:

@@ -29,6 +29,8 @@ class Options:
     event_type: str | None = None
     """The type of the events of a file without such a column."""
     decimal: DecimalMark | None = None
+    owner: str | None = None
+    """The owner of API keys whose events have the same ids."""
     processes: int = 2
     """Processes that read rows; 1 reads them in this process."""
 
@@ -41,6 +43,8 @@ class Job:
     as_of: datetime
     rejected: RejectedRows
     progress: Progress = lambda rows: None
+    actor: str | None = None
+    """The user whose import it is, for the consent record."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from engage.imports import customer_rows, event_rows
 from engage.imports.rows import Fault, Parsed, Rejected
 from engage.storage import partitions
 from engage.storage.binary_copy import copy_bytes
-from engage.storage.schema import app_event, app_session, customer, purchase
+from engage.storage.schema import app_event, app_session, customer, purchase, refund
 from engage.storage.schema.columns import moment
 
 _metadata = sa.MetaData()
@@ -42,24 +42,33 @@ staged_customer = sa.Table(
 """One row per row of a file of customers. A missing value is null, and erases nothing."""
 
 
-def _log(name: str, log: sa.Table) -> sa.Table:
+def _log(name: str, log: sa.Table, *more: sa.Column[Any]) -> sa.Table:
     columns = [sa.Column(column.name, column.type) for column in log.columns]
-    return sa.Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    return sa.Table(name, _metadata, *columns, *more, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
 
 
-STAGED_LOGS = {
-    _log(event_rows.SESSIONS, app_session): app_session,
-    _log(event_rows.PURCHASES, purchase): purchase,
-    _log(event_rows.APP_EVENTS, app_event): app_event,
+def _log_with_id(name: str, log: sa.Table) -> sa.Table:
+    return _log(event_rows.WITH_ID.format(name), log, sa.Column("row", sa.BigInteger), sa.Column("event_key", sa.Uuid))
+
+
+_LOGS = {
+    event_rows.SESSIONS: app_session,
+    event_rows.PURCHASES: purchase,
+    event_rows.REFUNDS: refund,
+    event_rows.APP_EVENTS: app_event,
 }
-"""The tables for events, each with its raw log."""
+STAGED_LOGS = {_log(name, log): log for name, log in _LOGS.items()}
+"""The tables for events without an id, each with its raw log."""
+STAGED_WITH_ID = {_log_with_id(name, log): log for name, log in _LOGS.items()}
+"""The tables for events with an id, each with its raw log."""
 
 
-def copy(conn: sa.Connection, parsed: Parsed) -> None:
-    """Add the rows of a chunk to their temporary tables."""
+def copy(conn: sa.Connection, parsed: Parsed, only: Collection[sa.Table] | None = None) -> None:
+    """Add the rows of a chunk to their temporary tables, or to ``only`` some of these."""
     for name, rows in parsed.copied.items():
-        if rows:
-            copy_bytes(conn, _metadata.tables[name], rows)
+        table = _metadata.tables[name]
+        if rows and (only is None or table in only):
+            copy_bytes(conn, table, rows)
 
 
 def repeated_customers(conn: sa.Connection) -> Iterator[list[Rejected]]:

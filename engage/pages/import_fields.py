@@ -39,18 +39,21 @@ CUSTOMERS = (
         "2026-01-31T12:30:00Z",
     ),
     FieldWords("consent_source", "Where the customer agreed. A consent needs both.", "app"),
+    FieldWords("consent_wording", "What the customer agreed to. The consent record keeps it.", "Yes, text me offers."),
+    FieldWords("consent_evidence", "A proof of the consent. The consent record keeps it.", "form 17"),
 )
 EVENTS = (
     FieldWords("customer_id", "The app's id of the customer.", "4711", needed=True),
     FieldWords("occurred_at", "When it happened. A time without a zone is UTC.", "2026-01-31T12:30:00Z", needed=True),
     FieldWords(
         "type",
-        "A session, a purchase, or what the app does with an item.",
+        "A session, a purchase, a refund, or what the app does with an item.",
         "purchase",
         needed=True,
     ),
-    FieldWords("amount", "What a purchase cost; or amount_minor, in cents.", "12.50"),
+    FieldWords("amount", "What a purchase cost, or what a refund gave back; or amount_minor, in cents.", "12.50"),
     FieldWords("item_id", "The item, for what the app does with one.", "margherita"),
+    FieldWords("event_id", "Your name for the event. For 16 weeks it counts once in all files.", "order-1187"),
 )
 FIELD_WORDS: dict[Kind, tuple[FieldWords, ...]] = {"customers": CUSTOMERS, "events": EVENTS}
 """The fields that the page explains. The lists of its report have all of them."""

@@ -61,8 +61,17 @@ def import_page(viewer: Viewer) -> str:
     )
 
 
-def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_key: bytes, as_of: datetime) -> Outcome:
-    """Check a file, or import it with ``apply``.
+def load(
+    engine: sa.Engine,
+    files: Files,
+    wanted: Wanted,
+    *,
+    apply: bool,
+    hash_key: bytes,
+    as_of: datetime,
+    actor: str | None = None,
+) -> Outcome:
+    """Check a file, or import it with ``apply``. The ``actor`` is the user, for the consent record.
 
     A check whose columns are not clear comes to a list of the columns, for the user to say what they are.
 
@@ -71,7 +80,7 @@ def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_k
     """
     head = import_head.read(files.given)
     text = io.TextIOWrapper(files.rejected, "utf-8", newline="")
-    job = Job(wanted.options(), as_of, RejectedRows(text), _refuse_many)
+    job = Job(wanted.options(), as_of, RejectedRows(text), _refuse_many, actor)
     try:
         report = _run(engine, files.given, wanted, job, apply=apply, hash_key=hash_key)
     except InputError as exc:

@@ -59,11 +59,12 @@ def _be(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-_KINDS = {"sessions": "session", "purchases": "purchase", "app_events": "other event"}
+_KINDS = {"sessions": "session", "purchases": "purchase", "refunds": "refund", "app_events": "other event"}
 _REMARKS = {
     "without_phone": ("customer", "No phone, and so no text: {}."),
     "without_consent": ("customer", "No consent, and so no text: {}. A consent needs its time and its source."),
     "consent_incomplete": ("row", "Only the time or only the source of a consent, so that none is recorded: {}."),
+    "repeated_events": ("event", "Left out, as the id is in already or an earlier row has it: {}."),
     "shared_phones": ("phone", "Shared by several customers of the file: {}. A campaign texts each phone once."),
 }
 

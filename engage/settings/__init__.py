@@ -6,7 +6,8 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 from engage.settings.changes import Change, applied, in_words, refusals
 from engage.settings.custom import custom, message_name, names_of, rules_in, segment_of_text
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
-from engage.settings.model import STAFF, Settings, description, is_setting, title
+from engage.settings.meanings import description, title
+from engage.settings.model import STAFF, Settings, is_setting
 from engage.settings.validation import problems, require_named, usable, validate
 from engage.settings.variables import (
     PREFIX,

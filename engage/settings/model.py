@@ -391,17 +391,3 @@ def _default(name: str) -> object:
 def is_setting(name: str) -> bool:
     """Whether a setting may have this name: one of the fixed ones, or one that staff choose."""
     return name in Settings.model_fields or custom(name) is not None
-
-
-def title(name: str) -> str:
-    """What a setting allows, for people."""
-    kind = custom(name)
-    return (Settings.model_fields[name].title or "") if name in Settings.model_fields or kind is None else kind.title
-
-
-def description(name: str) -> str:
-    """What a setting means, for people."""
-    kind = custom(name)
-    if name in Settings.model_fields or kind is None:
-        return Settings.model_fields[name].description or ""
-    return kind.description

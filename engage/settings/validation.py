@@ -12,7 +12,8 @@ from engage.errors import SettingsError
 from engage.segments import DEFAULT, Rules
 from engage.settings.custom import custom, message_name
 from engage.settings.field_types import EDITED
-from engage.settings.model import Settings, title
+from engage.settings.meanings import title
+from engage.settings.model import Settings
 from engage.settings.text_variants import OneText
 from engage.texts.template import Template
 from engage.texts.text_warnings import costly_characters

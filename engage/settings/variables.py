@@ -9,7 +9,8 @@ from typing import Any
 from engage import segments
 from engage.errors import SettingsError
 from engage.settings.custom import names_of, rules_in
-from engage.settings.model import Settings, description, title
+from engage.settings.meanings import description, title
+from engage.settings.model import Settings
 from engage.settings.validation import validate
 
 PREFIX = "engage_"

@@ -37,13 +37,17 @@ def microseconds(moment: datetime) -> int:
     return (moment - POSTGRES_EPOCH) // MICROSECOND
 
 
-def packed(*columns: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    """Rows of int64 columns: the field count, then each field's length and value. A timestamptz is an int64 too."""
-    fields = [(f"{kind}{n}", ">i4" if kind == "length" else ">i8") for n in range(len(columns)) for kind in _FIELD]
+def packed(*columns: npt.NDArray[np.int64] | npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Rows of int64 columns: the field count, then each field's length and value. A timestamptz is an int64 too.
+
+    A column of another type has its bytes as they are, such as the 16 bytes of a UUID.
+    """
+    types = [">i8" if values.dtype.kind == "i" else values.dtype.str for values in columns]
+    fields = [(f"{kind}{n}", ">i4" if kind == "length" else types[n]) for n in range(len(columns)) for kind in _FIELD]
     rows = np.empty(len(columns[0]), dtype=[("fields", ">i2"), *fields])
     rows["fields"] = len(columns)
     for n, values in enumerate(columns):
-        rows[f"length{n}"] = 8
+        rows[f"length{n}"] = values.dtype.itemsize
         rows[f"value{n}"] = values
     return rows
 

@@ -80,6 +80,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.offer_code: "SELECT, UPDATE (customer_id)",
         # when events arrived last, and which files were imported
         schema.intake_batch: "SELECT (owner, idempotency_key, accepted_at), INSERT",
+        schema.event_id: _ADD,
         schema.alert: _ADD,
         schema.test_send: _LOG,  # a task sends what a page asks for
     },

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
@@ -44,6 +45,23 @@ def claim(conn: sa.Connection, keys: Collection[str], as_of: datetime) -> set[st
     # few keys are known in the usual case, and each row of an answer takes time
     known = sa.select(given.c.event_key).where(~sa.exists().where(new.c.event_key == given.c.event_key))
     return {*keys} - {key.hex for key in conn.execute(known).scalars()}
+
+
+def claim_from(conn: sa.Connection, keys: sa.Select[tuple[Any]], as_of: datetime, new: sa.Table) -> int:
+    """As ``claim``, for the keys that a query returns. The new ones go to the table ``new``; returns their number."""
+    given = keys.distinct().cte("given")
+    columns = sa.select(given.c.event_key, sa.cast(as_of, sa.DateTime(timezone=True))).order_by(given.c.event_key)
+    inserting = insert(event_id).from_select(["event_key", "accepted_at"], columns).on_conflict_do_nothing()
+    found = inserting.returning(event_id.c.event_key).cte("found")
+    keep = sa.insert(new).from_select(["event_key"], sa.select(found.c.event_key))
+    return conn.execute(keep.execution_options(preserve_rowcount=True)).rowcount
+
+
+def count_new(conn: sa.Connection, keys: sa.Select[tuple[Any]]) -> int:
+    """How many keys of those that a query returns no transaction has claimed."""
+    given = keys.distinct().subquery("given")
+    known = sa.exists().where(event_id.c.event_key == given.c.event_key)
+    return conn.execute(sa.select(sa.func.count()).select_from(given).where(~known)).scalar_one()
 
 
 def known(conn: sa.Connection, keys: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 import time_machine
-from engage_steps import window_of
+from engage_run_window import window_of
 
 from engage.airflow_names import DAG_ID
 from engage.errors import EngageError

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
-from engage_steps import window_of
+from engage_run_window import window_of
 
 from engage.errors import RunError, WindowError
 from engage.settings import Settings
@@ -110,11 +110,11 @@ def test_any_other_run_with_a_date_is_about_the_last_window_complete_then(run_ty
 
 
 def test_a_run_dated_a_windows_start_says_which_window_it_takes(task_context, caplog):
-    caplog.set_level("INFO", logger="engage_steps")
+    caplog.set_level("INFO", logger="engage_run_window")
     dated = {"logical_date": "2025-12-08T00:00:00Z", "data_interval_end": "2025-12-08T00:00:00Z"}
     with task_context(**dated, data_interval_start="2025-10-13T00:00:00Z"):
         run_seen_by_a_task()
-    said = [record.getMessage() for record in caplog.records if record.name == "engage_steps"]
+    said = [record.getMessage() for record in caplog.records if record.name == "engage_run_window"]
     assert said[0] == "This manual run is about the window 2025-10-13 to 2025-12-08."
     assert 'with the configuration {"window_start": "2025-12-08"}' in said[1]
 

@@ -15,6 +15,7 @@ from engage.imports.report import Job, Options
 
 AS_OF = datetime(2026, 11, 10, 9, tzinfo=UTC)
 KEY = b"a key for tests, of no use to anybody"
+ACTOR = "ada"
 
 
 class Importing:
@@ -35,7 +36,7 @@ class Importing:
         stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
         written = io.StringIO()
         options = Options(**({"processes": 1} | options))
-        report = work(self.world.engine, stream, Job(options, AS_OF, RejectedRows(written)), **more)
+        report = work(self.world.engine, stream, Job(options, AS_OF, RejectedRows(written), actor=ACTOR), **more)
         self.rejected = written.getvalue()
         assert report.read == report.added + report.changed + report.unchanged + report.rejected
         assert sum(report.reasons.values()) == report.rejected == max(0, self.lines - 1)

@@ -212,6 +212,12 @@ def test_the_pages_halt_and_resume(sent, pages):
         "UPDATE test_send SET status = 'accepted'",
         "UPDATE app_session SET customer_id = 9",
         "UPDATE purchase SET amount_cents = 0",
+        "SELECT amount_cents FROM refund",
+        "UPDATE refund SET amount_cents = 0",
+        "UPDATE event_id SET accepted_at = now()",
+        "DELETE FROM event_id",
+        "DELETE FROM consent_event",
+        "UPDATE consent_event SET state = 'given'",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):

@@ -1,23 +1,26 @@
 """Customers from a file: each row means what a PUT of it means, but a missing value erases nothing."""
 
 import random
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from engage.customers import profile, suppression
+from engage.customers import consent_verification, profile, suppression
 from engage.customers.profile import Profile
 from engage.errors import InputError
 from engage.imports.customer_rows import MAX_CONSENT_SKEW
 from engage.service import customer_models
-from engage.statuses import SuppressionReason
-from engage.storage.schema import customer
+from engage.statuses import ConsentSource, SuppressionReason
+from engage.storage.schema import consent_event, customer
 from engage.texts import phone
-from tests.integration.importing import AS_OF, KEY, Importing
+from tests.integration.importing import ACTOR, AS_OF, KEY, Importing
 
 PHONES = [f"+4474001234{n:02}" for n in range(8)] + [f"+4917012345{n:02}" for n in range(8)]
-HEADER = "customer_id,name,phone,locale,time_zone,registered_at,consent_at,consent_source"
+HEADER = (
+    "customer_id,name,phone,locale,time_zone,registered_at,consent_at,consent_source,consent_wording,consent_evidence"
+)
 FIELDS = HEADER.split(",")[1:]
 
 
@@ -41,6 +44,8 @@ def random_row(draw):
         "registered_at": draw.choice([moments(draw), None]),
         "consent_at": draw.choice([moments(draw), AS_OF, AS_OF + timedelta(minutes=4)]) if consent else None,
         "consent_source": draw.choice(["till", "app, settings"]) if consent else None,
+        "consent_wording": draw.choice(["Yes, text me", "Ja, größer", None]) if consent else None,
+        "consent_evidence": draw.choice(["form 17", None]) if consent else None,
     }
     if draw.random() < 0.1:
         row["consent_source"] = None  # half a consent is none
@@ -69,8 +74,10 @@ def put(conn, customer_id, row):
     if not (given["consent_at"] and given["consent_source"]):
         given["consent_at"] = given["consent_source"] = None
     if known:
-        given = {name: value or getattr(known, name) for name, value in given.items()}
-    profile.put(conn, customer_id, Profile(**given), hash_key=KEY, as_of=AS_OF)
+        given = {name: value or getattr(known, name, None) for name, value in given.items()}
+    profile.put(
+        conn, customer_id, Profile(**given), hash_key=KEY, as_of=AS_OF, source=ConsentSource.IMPORT, actor=ACTOR
+    )
 
 
 def line(customer_id, row):
@@ -85,6 +92,17 @@ def dump(conn):
     }
 
 
+def record(conn):
+    """The consent record without what differs by chance: of each customer and each phone, the changes in order."""
+    names = ("state", "source", "wording", "evidence", "actor", "happened_at", "recorded_at")
+    rows = conn.execute(sa.select(consent_event).order_by(consent_event.c.chain, consent_event.c.number)).all()
+    found = defaultdict(list)
+    for row in rows:
+        whose = row.phone_hash if row.customer_id is None else row.customer_id
+        found[whose].append((row.phone_hash, *(getattr(row, name) for name in names)))
+    return dict(found)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_file_means_what_a_put_of_each_row_means(importing, world, seed):
     draw = random.Random(seed)
@@ -95,7 +113,7 @@ def test_a_file_means_what_a_put_of_each_row_means(importing, world, seed):
         before = dump(conn)
         for customer_id, row in rows.items():
             put(conn, customer_id, row)
-        expected = dump(conn)
+        expected, recorded = dump(conn), record(conn)
     known = {row[0]: row for row in before["customer"]}
     after = {row[0]: row for row in expected["customer"]}
     content = "\n".join([HEADER, *(line(customer_id, row) for customer_id, row in rows.items())])
@@ -104,6 +122,9 @@ def test_a_file_means_what_a_put_of_each_row_means(importing, world, seed):
     assert world.dump("customer", "suppression") == before
     done = importing.customers(content)
     assert world.dump("customer", "suppression") == expected
+    with world.engine.connect() as conn:
+        assert record(conn) == recorded
+    assert consent_verification.verify(world.engine).misfits == []
     assert (done.added, done.changed, done.rejected) == (
         sum(one not in known for one in rows),
         sum(one in known and known[one] != after[one] for one in rows),
@@ -113,13 +134,15 @@ def test_a_file_means_what_a_put_of_each_row_means(importing, world, seed):
     again = importing.customers(content)
     assert (again.added, again.changed, again.unchanged) == (0, 0, len(rows))
     assert world.dump("customer", "suppression") == expected
+    with world.engine.connect() as conn:
+        assert record(conn) == recorded
 
 
 def test_a_missing_value_erases_nothing(importing, world):
-    full = "7,Ada,+447400123101,en-GB,Europe/London,2026-01-02,2026-01-03,till"
+    full = "7,Ada,+447400123101,en-GB,Europe/London,2026-01-02,2026-01-03,till,Yes,form 17"
     importing.customers(f"{HEADER}\n{full}\n")
     before = world.dump("customer")
-    report = importing.customers(f"{HEADER}\n7,, NULL,\\N,,,,\n")
+    report = importing.customers(f"{HEADER}\n7,, NULL,\\N,,,,,,\n")
     assert (report.unchanged, world.dump("customer")) == (1, before)
 
 

@@ -104,7 +104,7 @@ def test_a_row_that_is_not_right_is_rejected(importing, world, row, code):
 
 def test_limits_are_those_of_the_service():
     assert event_validation.MAX_CLOCK_SKEW == event_rows.MAX_CLOCK_SKEW
-    assert set(event_rows.TYPES) == {"session", "purchase", *AppEventKind}
+    assert set(event_rows.TYPES) == {"session", "purchase", "refund", *AppEventKind}
     assert TypeAdapter(event_models.ItemId).json_schema()["maxLength"] == event_rows.MAX_ITEM
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from engage.customers import consent_verification
 from engage.errors import InputError
 from engage.pages import import_page
 from engage.pages.import_fields import FIELD_WORDS, FIELDS
@@ -49,7 +50,7 @@ def load(world, url, opened):
     def run(content, *, apply=False, **options):
         wanted = Wanted(**({"kind": "customers", "file": "guests.csv"} | options))
         files = Files(io.BytesIO(content if isinstance(content, bytes) else content.encode()), io.BytesIO())
-        found = import_page.load(pages, files, wanted, apply=apply, hash_key=KEY, as_of=world.now)
+        found = import_page.load(pages, files, wanted, apply=apply, hash_key=KEY, as_of=world.now, actor="ada")
         return Found(found.html, text_of(found.html), found.counts, files.rejected.read().decode())
 
     return run
@@ -165,6 +166,17 @@ def test_a_newer_consent_ends_an_opt_out_and_a_revocation_and_an_opt_out_keeps_t
     assert world.rows("SELECT phone_hash, reason FROM suppression") == [(phone_hash("+442079460019", KEY), "stop")]
 
 
+def test_each_consent_is_in_the_record_with_the_user(load, world):
+    rows = "id,phone,consent_at,consent_source,consent_wording,consent_evidence\n"
+    load(f"{rows}1,+442079460018,2026-11-01,shop,Yes,form 17\n2,+442079460019,,,,\n", apply=True)
+    record = "SELECT customer_id, state, source, wording, evidence, actor FROM consent_event ORDER BY 1"
+    assert world.rows(record) == [
+        (1, "given", "import", "Yes", "shop; form 17", "ada"),
+        (2, "absent", "import", None, None, "ada"),
+    ]
+    assert consent_verification.verify(world.engine).misfits == []
+
+
 def test_events_are_added_once(load, world):
     rows = (
         "Customer;Time;Type;Total\n1;2026-10-01T12:00:00Z;purchase;1,50\n1;2026-10-01;session;\n1;1999-01-01;session;\n"
@@ -183,6 +195,22 @@ def test_events_are_added_once(load, world):
     assert "This file was loaded before" in again.text
     assert load(gzip.compress(rows.encode()), apply=True, **options).counts["added"] == 0
     assert world.value("SELECT count(*) FROM app_session") == 1
+
+
+def test_an_event_with_an_id_counts_once_and_refunds_are_in(load, world):
+    rows = (
+        "customer_id,occurred_at,type,amount,event_id\n1,2026-10-01,purchase,1.50,a\n1,2026-10-01,purchase,1.50,a\n"
+        "1,2026-10-02,refund,0.50,a\n1,2026-10-02,refund,0.00,b\n"
+    )
+    options = {"kind": "events", "file": "events.csv"}
+    found = load(rows, **options)
+    assert "The rows that are right: 2 purchases, 1 refund." in found.text
+    assert "Left out, as the id is in already or an earlier row has it: 1 event." in found.text
+    assert found.counts == {"read": 4, "added": 2, "changed": 0, "unchanged": 1, "rejected": 1}
+    assert load(rows, apply=True, **options).counts == found.counts
+    assert world.rows("SELECT amount_cents FROM purchase") == [(150,)]
+    assert world.rows("SELECT amount_cents FROM refund") == [(50,)]
+    assert load(rows.replace("refund", "session"), **options).counts["added"] == 2
 
 
 def test_events_of_a_window_without_partitions_count_all_the_same(load, world):

@@ -326,38 +326,6 @@ def test_a_draft_with_a_mistake_has_no_recipients(seeded):
     assert pages.texted(seeded.engine, EDITOR, seeded.window, changed(low_spend_threshold="x"), seeded.now) == {}
 
 
-def test_three_customers_read_the_drafts_text(world):
-    ids = [world.customer(name=name) for name in ("Ada Diaz", "Kofi Badu", None)]
-    for one in ids:
-        world.purchase(one, 12_50)
-    world.computed()
-    values = changed(message_boost="Hi {{ first_name }} – come back")
-    [page] = pages.read_texts(world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids}).values()
-    text = text_of(page)
-    assert "Hi Ada – come back" in text
-    assert "Hi Kofi – come back" in text
-    assert "Hi there – come back" in text
-    assert "Customer 1 spent $12.50, 0.0 sessions a week" in text
-    assert "EN DASH" in text
-    assert "STOP is added" in text
-    assert "+1" not in text
-
-
-def test_a_favourite_is_read_although_no_text_of_then_named_it(world):
-    ada, kofi = world.customer(name="Ada"), world.customer(name="Kofi")
-    for item in ("pie", "taco", "taco"):
-        world.app_event(ada, "liked", item)
-    world.sessions(ada)
-    world.execute(sa.text("INSERT INTO item VALUES ('taco', 'Fish taco')"))
-    world.computed()
-    values = changed(message_boost="Try {{ favourite_item }} again. Reply STOP.")
-    [page] = pages.read_texts(
-        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": [ada, kofi]}
-    ).values()
-    assert "Try Fish taco again." in text_of(page)
-    assert "Try your favourite again." in text_of(page)
-
-
 def test_a_text_that_cannot_be_read_has_no_preview(seeded):
     values = changed(message_boost="Hi {{ nobody }}")
     assert pages.read_texts(seeded.engine, Viewer(), EDITOR, seeded.window, values, customers={"BOOST": [1]}) == {

@@ -2,12 +2,46 @@
 
 import json
 
+import sqlalchemy as sa
+
 from engage.pages import segments_page as pages
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from tests.integration.test_pages_campaigns import Tags, text_of
 from tests.integration.test_segments_page import EDITOR, changed, shown, storing
 from tests.phones import fictional_phone
+
+
+def test_three_customers_read_the_drafts_text(world):
+    ids = [world.customer(name=name) for name in ("Ada Diaz", "Kofi Badu", None)]
+    for one in ids:
+        world.purchase(one, 12_50)
+    world.computed()
+    values = changed(message_boost="Hi {{ first_name }} – come back")
+    [page] = pages.read_texts(world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": ids}).values()
+    text = text_of(page)
+    assert "Hi Ada – come back" in text
+    assert "Hi Kofi – come back" in text
+    assert "Hi there – come back" in text
+    assert "Customer 1 spent $12.50, 0.0 sessions a week" in text
+    assert "EN DASH" in text
+    assert "STOP is added" in text
+    assert "+1" not in text
+
+
+def test_a_favourite_is_read_although_no_text_of_then_named_it(world):
+    ada, kofi = world.customer(name="Ada"), world.customer(name="Kofi")
+    for item in ("pie", "taco", "taco"):
+        world.app_event(ada, "liked", item)
+    world.sessions(ada)
+    world.execute(sa.text("INSERT INTO item VALUES ('taco', 'Fish taco')"))
+    world.computed()
+    values = changed(message_boost="Try {{ favourite_item }} again. Reply STOP.")
+    [page] = pages.read_texts(
+        world.engine, Viewer(), EDITOR, world.window, values, customers={"BOOST": [ada, kofi]}
+    ).values()
+    assert "Try Fish taco again." in text_of(page)
+    assert "Try your favourite again." in text_of(page)
 
 
 def test_three_customers_of_each_language_are_shown(world):

@@ -10,6 +10,10 @@ SETS_CONSENT = {
     "engage/customers/profile.py": "appends each change",
     "engage/customers/synthetic.py": "customers of a seed have no record",
 }
+WRITES_CUSTOMERS = {
+    "engage/customers/profile.py": "appends each change",
+    "engage/imports/customer_write.py": "appends each change of a file",
+}
 SUPPRESSES = {"suppress", "allow_again", "lift_revocation", "take_over"}
 DROPS = {"engage/customers/erasure.py": "appends the erasure itself, with the rows that it has blanked"}
 
@@ -21,6 +25,15 @@ def sets_consent(tree):
             yield node.lineno
         elif isinstance(node, ast.Dict):
             yield from (key.lineno for key in node.keys if isinstance(key, ast.Constant) and key.value == "consent_at")
+
+
+def writes_customers(tree):
+    """Whether a file has a statement that inserts or updates customers."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args)
+    for call in calls:
+        statement, table = (dotted(node).rpartition(".")[2] for node in (call.func, call.args[0]))
+        if statement in {"insert", "update"} and table == "customer":
+            yield call.lineno
 
 
 def dropped(tree):
@@ -35,8 +48,12 @@ def test_no_other_statement_sets_a_customers_consent():
         for folder in ("plugins", "dags")
         for file in ROOT.glob(f"{folder}/*.py")
     }
-    allowed = {*SETS_CONSENT, "engage/service/customer_models.py"}  # the request's profile, which profile.put takes
-    assert {name for name, tree in files.items() if any(sets_consent(tree))} == allowed
+    reads = {"engage/service/customer_models.py", "engage/imports/customer_rows.py"}  # a request, and a row of a file
+    assert {name for name, tree in files.items() if any(sets_consent(tree))} == {*SETS_CONSENT, *reads}
+
+
+def test_no_other_file_inserts_or_updates_customers():
+    assert {name for name, tree in FILES.items() if any(writes_customers(tree))} == set(WRITES_CUSTOMERS)
 
 
 def test_every_change_of_a_suppression_goes_to_the_record():
@@ -46,5 +63,7 @@ def test_every_change_of_a_suppression_goes_to_the_record():
 def test_a_breach_would_be_noticed():
     assert list(sets_consent(ast.parse("sa.update(customer).values(consent_at=now)")))
     assert list(sets_consent(ast.parse("row = {'consent_at': now}")))
+    assert list(writes_customers(ast.parse("conn.execute(sa.update(customer).values(values))")))
+    assert list(writes_customers(ast.parse("insert(schema.customer).from_select(columns, rows)")))
     assert list(dropped(ast.parse("suppression.suppress(conn, hashed)")))
     assert not (dropped(ast.parse("changes += suppression.suppress(conn, hashed)")))
