@@ -12,6 +12,7 @@ _NOTES = {
     "without_phone": "{:,} have no phone, so they are not texted.",
     "without_consent": "{:,} have no consent, so they are not texted. Consent needs a source and a time.",
     "consent_incomplete": "{:,} rows have a source or a time of consent, but not both. Their consent does not count.",
+    "consent_withdrawn": "{:,} rows have a consent that was withdrawn later. It does not come back.",
     "repeated_events": "{:,} events have an id that is in already, or that an earlier row has. They are left out.",
     "shared_phones": "{:,} phones belong to several customers of the file. A campaign texts each phone once.",
 }

@@ -20,7 +20,10 @@ from engage.statuses import ConsentSource, ConsentState, SuppressionReason
 from engage.storage.schema import consent_chain, consent_event
 
 CHAINS = 64
-"""A power of two. With so many, two writers at once rarely need the same one."""
+"""Chains of customers, and as many of phones after them. A power of two: two writers at once rarely need the same one.
+
+Phones have their own, so that a STOP need not wait for an import, which holds the chains of customers for long.
+"""
 SEALED = ("customer_id", "wording", "evidence")
 """The columns that may name a customer. Only their salted hash is in the chain, so that an erasure can blank them."""
 _SALT = 16
@@ -55,8 +58,9 @@ class ConsentEvent:
     @property
     def chain(self) -> int:
         """The number of the event's chain."""
-        place = self.customer_id if self.customer_id is not None else (self.phone_hash or b"\0")[0]
-        return place & (CHAINS - 1)
+        if self.customer_id is not None:
+            return self.customer_id & (CHAINS - 1)
+        return CHAINS + ((self.phone_hash or b"\0")[0] & (CHAINS - 1))
 
 
 _GIVEN = ("customer_id", "phone_hash", "state", "source", "wording", "evidence", "actor", "happened_at", "blanked")
@@ -73,11 +77,24 @@ def append(conn: sa.Connection, events: Iterable[ConsentEvent], *, as_of: dateti
 def append_from(conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], *, as_of: datetime) -> int:
     """Add the changes that a query returns, all at once; returns their number. Call it last in the transaction.
 
-    The query's columns have the names of ``ConsentEvent``'s fields; a column that is missing is null. Changes of one
-    chain get into the record in the order of ``happened_at``, or of the column ``place`` if the query has it. It locks
-    all chains until the commit.
+    The query's columns have the names of ``ConsentEvent``'s fields. It has ``customer_id`` and ``phone_hash``; another
+    column that is missing is null. Changes of one chain get into the record in the order of ``happened_at``, or of the
+    column ``place`` if the query has it. It locks all chains of customers until the commit, and then those of phones,
+    if the query has a change of one.
     """
-    conn.execute(sa.select(consent_chain.c.chain).order_by(consent_chain.c.chain).with_for_update())
+    given = changes.subquery("given")
+    of_customer = given.c.customer_id.is_not(None)
+    added = _append_rows(conn, sa.select(given).where(of_customer), consent_chain.c.chain < CHAINS, as_of)
+    return added + _append_rows(conn, sa.select(given).where(~of_customer), consent_chain.c.chain >= CHAINS, as_of)
+
+
+def _append_rows(
+    conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], theirs: sa.ColumnElement[bool], as_of: datetime
+) -> int:
+    """Add the changes that belong to some chains, and move these on."""
+    needed = sa.select(consent_chain.c.chain).where(theirs, sa.exists().select_from(changes.subquery()))
+    if not conn.execute(needed.order_by(consent_chain.c.chain).with_for_update()).all():
+        return 0
     added = conn.execute(_append_all(changes, as_of).execution_options(preserve_rowcount=True)).rowcount
     chain = consent_chain.alias("locked")
     rows = sa.select(consent_event.c.number, consent_event.c.hash).where(consent_event.c.chain == chain.c.chain)
@@ -85,7 +102,7 @@ def append_from(conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], *, as
     head = sa.select(chain.c.chain, last).join_from(chain, last, sa.true()).subquery("head")
     conn.execute(
         sa.update(consent_chain)
-        .where(consent_chain.c.chain == head.c.chain, consent_chain.c.length < head.c.number)
+        .where(theirs, consent_chain.c.chain == head.c.chain, consent_chain.c.length < head.c.number)
         .values(length=head.c.number, last_hash=head.c.hash)
     )
     return added
@@ -113,8 +130,9 @@ def _append_all(changes: sa.Select[*tuple[Any, ...]], as_of: datetime) -> sa.Ins
     given = changes.subquery("given")
     values = {name: given.c[name] if name in given.c else _typed(name, sa.null()) for name in _GIVEN}
     values["recorded_at"] = _typed("recorded_at", sa.literal(as_of))
-    place = sa.func.coalesce(values["customer_id"], sa.func.get_byte(values["phone_hash"], 0))
-    chain = sa.cast(place.op("&")(CHAINS - 1), sa.SmallInteger).label("chain")
+    of_phone = CHAINS + sa.func.get_byte(values["phone_hash"], 0, type_=sa.BigInteger).op("&")(CHAINS - 1)
+    place = sa.func.coalesce(values["customer_id"].op("&")(CHAINS - 1), of_phone)
+    chain = sa.cast(place, sa.SmallInteger).label("chain")
     where = [given.c.place.label("given_place")] if "place" in given.c else []
     placed = sa.select(chain, *where, *(column.label(name) for name, column in values.items())).subquery("placed")
     salt = sa.func.uuid_send(sa.func.gen_random_uuid(), type_=sa.LargeBinary).label("salt")

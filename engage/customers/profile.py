@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,8 @@ EVIDENCE_MARK = "; "
 class Profile:
     """All that the app knows of a customer. Without ``consent_at`` there is no consent.
 
+    With ``stored_form`` the phone is one that was read before, perhaps by an older numbering plan, and stays as it is.
+
     Raises:
         InputError: ``phone`` is not a valid number. Any spelling of a number becomes the canonical one.
     """
@@ -44,8 +46,10 @@ class Profile:
     consent_evidence: str | None = None
     """A proof beside the source, such as the number of a form. Only the consent record keeps it."""
 
-    def __post_init__(self) -> None:
-        if self.phone is not None:
+    stored_form: InitVar[bool] = False
+
+    def __post_init__(self, stored_form: bool) -> None:
+        if self.phone is not None and not stored_form:
             object.__setattr__(self, "phone", phone.parse(self.phone))
 
 

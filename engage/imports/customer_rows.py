@@ -36,17 +36,28 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "consent_evidence": ("consent proof",),
 }
 """The fields of a customer, each with other names of its column."""
-OPT_OUTS = frozenset(
-    {
-        "dnc", "do_not_contact", "do_not_sms", "do_not_text", "opt_out", "opted_out", "opted_out_at", "optout",
-        "sms_opt_out", "stop", "unsubscribed", "unsubscribed_at",
-    }
-)  # fmt: skip
-"""Names of columns that list opt-outs, which a file cannot record."""
+_OPT_OUTS = re.compile(
+    "opt(ed)?_?out|unsub|do_?not_?(call|contact|disturb|mail|market|message|send|sms|text)|^(dnc|dnd|stop)$"
+)
+"""Plain names of columns that list opt-outs, which a file cannot record."""
 MAX_CONSENT_SKEW = timedelta(minutes=5)
 """How far the clock may be ahead that dated a consent, as in the HTTP service."""
 _MAX_SOURCE, _MAX_WORDING = 200, 2000
 _LOST = "A character was lost (�) when the file was made. Write the value anew."
+
+
+def lists_opt_outs(name: str) -> bool:
+    """Whether a column seems to list opt-outs, by its name."""
+    return _OPT_OUTS.search(plain(name)) is not None
+
+
+class Known:
+    """The plain names of columns that count: of fields, and of opt-outs."""
+
+    _fields = frozenset(plain(name) for field, synonyms in FIELDS.items() for name in (field, *synonyms))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields or lists_opt_outs(str(name))
 
 
 def refuse_opt_outs(columns: Columns, given: tuple[str, ...]) -> None:
@@ -55,9 +66,9 @@ def refuse_opt_outs(columns: Columns, given: tuple[str, ...]) -> None:
     Raises:
         InputError: names the column.
     """
-    waived = {text.rpartition("=")[0].strip() for text in given}
+    waived = {plain(text.rpartition("=")[0]) for text in given}
     for column in columns.ignored:
-        if plain(column.name) in OPT_OUTS and column.name not in waived:
+        if lists_opt_outs(column.name) and plain(column.name) not in waived:
             raise InputError(
                 f"The column {column.name[:40]!r} seems to list opt-outs, and an import does not record any. Send them "
                 "to the HTTP service (POST /v1/customers/ID/opt-out), or leave out the rows. Then, to read the file "

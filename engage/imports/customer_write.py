@@ -64,7 +64,7 @@ def _put_singly(conn: sa.Connection, hash_key: bytes, as_of: datetime, actor: st
                 _, theirs = profile.store(
                     conn,
                     customer_id,
-                    Profile(**values),
+                    Profile(**values, stored_form=True),
                     hash_key=hash_key,
                     as_of=as_of,
                     source=ConsentSource.IMPORT,

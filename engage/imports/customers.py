@@ -1,7 +1,8 @@
 """Customers from a file: what it would change, and the change, with exactly the meaning of ``profile.put`` per row.
 
-A missing value erases nothing: the stored one stays. Rows that touch an opt-out or a suppression go through
-``profile.store`` one by one. All others, nearly all of most files, go in by few set-based statements.
+A missing value erases nothing: the stored one stays. A consent from before its withdrawal does not come back.
+Rows that touch an opt-out or a suppression go through ``profile.store`` one by one. All others, nearly all of most
+files, go in by few set-based statements.
 """
 
 from __future__ import annotations
@@ -12,16 +13,14 @@ import sqlalchemy as sa
 
 from engage.imports import customer_merge as merge
 from engage.imports import customer_write, staging, workers
-from engage.imports.columns import of_source, plain, require
-from engage.imports.customer_rows import FIELDS, CustomerRows, refuse_opt_outs
+from engage.imports.columns import of_source, require
+from engage.imports.customer_rows import FIELDS, CustomerRows, Known, refuse_opt_outs
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
 from engage.imports.staging import staged_customer as staged
 from engage.storage import partitions
 from engage.storage.connection import tune
 from engage.texts import phone
-
-_KNOWN = frozenset(plain(name) for field, synonyms in FIELDS.items() for name in (field, *synonyms))
 
 
 def check(engine: sa.Engine, file: BinaryIO, job: Job, *, hash_key: bytes) -> Report:
@@ -55,6 +54,7 @@ def _load(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, *, wri
         for rows in refused(conn):
             job.rejected.write(rows)
             tally.reject(rows)
+    tally.notes["consent_withdrawn"] = staging.drop_withdrawn_consents(conn)
     added, changed, total = _counts(conn)
     notes = dict(tally.notes) | _notes(conn)
     if writes:
@@ -70,7 +70,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
     options = job.options
     if options.country is not None:
         phone.country(options.country)
-    with opened(Hashed(file), _KNOWN) as (source, compression, _):
+    with opened(Hashed(file), Known()) as (source, compression, _):
         columns = of_source(source, FIELDS, options.mapping)
         require(columns, source.columns, "customer_id", "the customer's id")
         refuse_opt_outs(columns, options.mapping)

@@ -167,7 +167,7 @@ class EventRows:
         if amount and minor:
             raise InputError(f"A {kind} takes either an amount or cents, and the row has both.")
         if minor:
-            if not (minor.isascii() and minor.isdigit() and int(minor[:20]) <= MAX_AMOUNT_CENTS):
+            if not (len(minor) < 20 and minor.isascii() and minor.isdigit() and int(minor) <= MAX_AMOUNT_CENTS):
                 raise InputError("It takes whole cents, such as 1250.")
             return int(minor)
         if not amount:

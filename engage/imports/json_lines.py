@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -26,8 +26,8 @@ class JsonChunk:
     lines: tuple[str, ...]
     first_row: int
     columns: tuple[str, ...]
-    known: frozenset[str]
-    """Names of fields in the spelling of ``columns.plain``. A key outside the columns that is one refuses its row."""
+    known: Container[str]
+    """Names that count, as ``columns.plain`` spells them. A key outside the columns that is one refuses its row."""
 
     def records(self) -> Iterator[Record]:
         """The rows in order, without blank lines."""
@@ -57,7 +57,7 @@ class JsonLines:
     nested: Mapping[str, str] = {}
     delimiter: str | None = None
 
-    def __init__(self, text: Text, known: frozenset[str] = frozenset()) -> None:
+    def __init__(self, text: Text, known: Container[str] = ()) -> None:
         self._text = text
         self._known = known
         lines = lines_of(text)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
@@ -30,6 +30,14 @@ _REFUSED = {
 _SPOOL_IN_MEMORY = 1 << 24
 
 
+class _Unpacked(gzip.GzipFile):
+    """A compressed file that is read once."""
+
+    def seekable(self) -> bool:
+        """It cannot: a ``Hashed`` stream cannot seek, which the base class does not ask."""
+        return False
+
+
 class Hashed(io.RawIOBase):
     """A stream that hashes what is read of it, and can look ahead. It need not be able to seek."""
 
@@ -37,6 +45,7 @@ class Hashed(io.RawIOBase):
         self._stream = stream
         self._digest = hashlib.sha256()
         self._ahead = b""
+        self._ended = False
         self.size = 0
 
     def readable(self) -> bool:
@@ -59,8 +68,8 @@ class Hashed(io.RawIOBase):
 
     def digest(self) -> bytes:
         """SHA-256 of the whole stream, the rest of which is read for it."""
-        while self._read(BLOCK):
-            pass
+        while not self._ended:
+            self._ended = not self._read(BLOCK)
         return self._digest.digest()
 
     def whole(self, spool: BinaryIO) -> BinaryIO:
@@ -82,17 +91,17 @@ class Hashed(io.RawIOBase):
 
 
 @contextmanager
-def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tuple[Source, str | None, Hashed]]:
+def opened(stream: Hashed, known: Container[str] = ()) -> Iterator[tuple[Source, str | None, Hashed]]:
     """The reader of a file, the name of its compression, and its content to be hashed.
 
-    ``known`` are plain names of fields.
+    ``known`` are the plain names of columns that count.
 
     Raises:
         InputError: the format is unknown, or the file is broken; also while it is read.
     """
     try:
         packed = stream.peek(len(_GZIP)) == _GZIP
-        inside = Hashed(cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, stream)))) if packed else stream
+        inside = Hashed(cast(BinaryIO, _Unpacked(fileobj=cast(BinaryIO, stream)))) if packed else stream
         with _source(inside, known) as source:
             yield source, "gzip" if packed else None, inside
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
@@ -100,7 +109,7 @@ def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tupl
 
 
 @contextmanager
-def _source(stream: Hashed, known: frozenset[str]) -> Iterator[Source]:
+def _source(stream: Hashed, known: Container[str]) -> Iterator[Source]:
     head = stream.peek(64)
     for magic, what in _REFUSED.items():
         if head.startswith(magic):

@@ -119,10 +119,10 @@ def decimal_mark(texts: Iterable[str]) -> DecimalMark | None:
 
 _WHOLE = r"[0-9]{1,11}"
 _FORMS = {
-    DecimalMark.POINT: re.compile(rf"(?:({_WHOLE})|([0-9]{{1,3}}(?:,[0-9]{{3}})+))(?:\.([0-9]{{1,2}})0*)?"),
-    DecimalMark.COMMA: re.compile(rf"(?:({_WHOLE})|([0-9]{{1,3}}(?:\.[0-9]{{3}})+))(?:,([0-9]{{1,2}})0*)?"),
+    DecimalMark.POINT: re.compile(rf"(?:({_WHOLE})|([1-9][0-9]{{0,2}}(?:,[0-9]{{3}}){{1,4}}))(?:\.([0-9]{{1,2}})0*)?"),
+    DecimalMark.COMMA: re.compile(rf"(?:({_WHOLE})|([1-9][0-9]{{0,2}}(?:\.[0-9]{{3}}){{1,4}}))(?:,([0-9]{{1,2}})0*)?"),
 }
-_UNCLEAR = re.compile(r"[0-9]{1,3}[.,][0-9]{3}")
+_UNCLEAR = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 _MARKS = {".": DecimalMark.POINT, ",": DecimalMark.COMMA}
 _OTHER = {DecimalMark.POINT: DecimalMark.COMMA, DecimalMark.COMMA: DecimalMark.POINT}
 

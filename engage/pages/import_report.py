@@ -13,7 +13,7 @@ from typing import IO
 
 from engage.errors import InputError
 from engage.imports.columns import REJECTED_REASON, REJECTED_ROW, plain, resolve
-from engage.imports.customer_rows import OPT_OUTS
+from engage.imports.customer_rows import lists_opt_outs
 from engage.imports.report import Report
 from engage.pages import import_words
 from engage.pages.import_fields import FIELDS
@@ -55,7 +55,7 @@ def of_columns(head: Head, wanted: Wanted) -> list[Column]:
     """The columns of a file in order, without those that an earlier import has added. A clear name may be chosen."""
     used, suggestions = _found(head, wanted)
     fields = {name: field for field, name in used.items()}
-    undecided = {name for name in suggestions if wanted.kind == "customers" and plain(name) in OPT_OUTS}
+    undecided = {name for name in suggestions if wanted.kind == "customers" and lists_opt_outs(name)}
     undecided -= wanted.columns.keys()
     return [
         Column(

@@ -64,6 +64,7 @@ _REMARKS = {
     "without_phone": ("customer", "No phone, and so no text: {}."),
     "without_consent": ("customer", "No consent, and so no text: {}. A consent needs its time and its source."),
     "consent_incomplete": ("row", "Only the time or only the source of a consent, so that none is recorded: {}."),
+    "consent_withdrawn": ("row", "A consent that was withdrawn later, and so does not come back: {}."),
     "repeated_events": ("event", "Left out, as the id is in already or an earlier row has it: {}."),
     "shared_phones": ("phone", "Shared by several customers of the file: {}. A campaign texts each phone once."),
 }

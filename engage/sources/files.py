@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class _File:
             yield
         except PermissionError as exc:
             raise SourceError(f"{self.where} may not be read: {exc}. Let the connection's account read it.") from None
-        except (pa.ArrowException, EOFError, OSError) as exc:
+        except (pa.ArrowException, EOFError, zlib.error, OSError) as exc:
             if isinstance(exc, OSError) and not (isinstance(exc, gzip.BadGzipFile) or _BROKEN.search(str(exc))):
                 raise
             raise SourceError(f"{self.where} is no whole file of the format {self.files.format}: {exc}.") from None

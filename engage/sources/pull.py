@@ -75,6 +75,8 @@ def _parts(errand: Errand, source: Source, kind: str) -> Iterator[PulledKind]:
 
 def _elsewhere(part: Part, kept: Kept | None, window: Window) -> bool:
     """Whether the part has no event of the window, as far as that is known without reading it."""
+    if not part.fixed:  # it may have one by now
+        return False
     was_read = kept is not None and kept.finished and kept.version == part.version
     span = kept.span if kept and was_read else part.span()
     return span is not None and (span[1] < window.start or span[0] >= window.end)

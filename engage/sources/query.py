@@ -88,7 +88,8 @@ class Slice:
         return None
 
     def count(self) -> int:
-        counting = f"SELECT count(*) FROM ({self._sql}) AS counted"  # noqa: S608 - the administrator's own query
+        # on lines of its own, as a query may end in a comment
+        counting = f"SELECT count(*) FROM (\n{self._sql}\n) AS counted"  # noqa: S608 - the administrator's own query
         with self._executed(counting, streaming=False) as cursor:
             return int(cursor.fetchone()[0])
 

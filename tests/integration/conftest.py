@@ -146,12 +146,12 @@ def command(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[[str | sa.URL], sa.Engine]]:
+def opened() -> Iterator[Callable[..., sa.Engine]]:
     """Connects to a database. The engines are closed in the end."""
     engines: list[sa.Engine] = []
 
-    def connect(url: str | sa.URL) -> sa.Engine:
-        engines.append(connection.connect(url))
+    def connect(url: str | sa.URL, **options: Any) -> sa.Engine:
+        engines.append(connection.connect(url, **options))
         return engines[-1]
 
     yield connect

@@ -18,6 +18,13 @@ KEY = b"a key for tests, of no use to anybody"
 ACTOR = "ada"
 
 
+class Pipe(io.BytesIO):
+    """A stream that cannot seek, as standard input may be."""
+
+    def seekable(self):
+        return False
+
+
 class Importing:
     """Imports on the test's database. ``rejected`` is the text of the rows that the last one rejected."""
 
@@ -33,7 +40,8 @@ class Importing:
         return self._run(events.apply if apply else events.check, content, options, currency="USD")
 
     def _run(self, work, content, options, **more):
-        stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
+        content = content.encode() if isinstance(content, str) else content
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
         written = io.StringIO()
         options = Options(**({"processes": 1} | options))
         report = work(self.world.engine, stream, Job(options, AS_OF, RejectedRows(written), actor=ACTOR), **more)

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.customers import consent_record, consent_verification, erasure, profile
+from engage.customers import consent_record, consent_verification, erasure, profile, replies
 from engage.customers.consent_record import ConsentEvent
 from engage.customers.profile import Profile
+from engage.customers.replies import InboundSms
 from engage.errors import BrokenRecord
-from engage.statuses import ConsentSource, ConsentState
+from engage.statuses import ConsentSource, ConsentState, TextClass
 from engage.storage.database_errors import sqlstate
 from engage.storage.schema import consent_event
+from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY
 from tests.phones import fictional_phone
 
@@ -118,7 +120,7 @@ def test_each_hash_is_what_another_program_computes(recorded):
 
 
 CHANGES = {
-    "chain": "64",
+    "chain": "128",
     "number": "number + 1000",
     "customer_id": "customer_id + 64",
     "phone_hash": "set_byte(phone_hash, 0, get_byte(phone_hash, 0) # 1)",
@@ -230,6 +232,35 @@ def test_eight_writers_at_once_leave_a_whole_record(world):
     done = consent_verification.verify(world.engine)
     assert done.misfits == []
     assert done.events >= 3 * 320
+
+
+def test_a_stop_does_not_wait_for_the_consents_of_a_large_import(world, url, opened):
+    """Twilio waits 15 seconds for an answer, and the service 10 for a statement."""
+    hurried = opened(url, patience=2)
+    sms = InboundSms("SM1", phone_hash(fictional_phone(1), KEY), TextClass.REVOCATION)
+    with world.engine.begin() as conn:
+        assert many(conn, 500, world.now) == 500
+        assert replies.receive(hurried, sms, as_of=world.now)
+    assert world.value("SELECT reason FROM suppression") == "revocation"
+    assert consent_verification.verify(world.engine) == consent_verification.Verification(501, [])
+
+
+def test_a_query_may_change_customers_and_phones(world):
+    n = sa.func.generate_series(1, 200).column_valued("n")
+    odd = sa.cast(n % 2, sa.Boolean)
+    given = sa.select(
+        sa.case((odd, sa.cast(n, sa.BigInteger))).label("customer_id"),
+        sa.func.sha256(sa.func.int8send(n), type_=sa.LargeBinary).label("phone_hash"),
+        sa.case((odd, ConsentState.GIVEN), else_=ConsentState.STOPPED).label("state"),
+        sa.literal(ConsentSource.IMPORT, sa.Text).label("source"),
+        sa.literal(world.now).label("happened_at"),
+    )
+    for _ in range(2):
+        with world.engine.begin() as conn:
+            assert consent_record.append_from(conn, given, as_of=world.now) == 200
+    assert consent_verification.verify(world.engine) == consent_verification.Verification(400, [])
+    places = world.rows("SELECT chain >= 64, customer_id IS NULL, count(*) FROM consent_event GROUP BY 1, 2 ORDER BY 1")
+    assert places == [(False, False, 200), (True, True, 200)]
 
 
 def test_a_hundred_thousand_rows_are_verified_in_under_five_seconds(world):

@@ -152,6 +152,29 @@ def test_a_consent_without_its_source_or_time_does_not_count_and_the_customer_is
     assert world.rows("SELECT customer_id FROM customer WHERE consent_at IS NOT NULL") == [(3,)]
 
 
+def test_a_consent_that_was_given_before_its_withdrawal_does_not_come_back(importing, world):
+    given, withdrawn = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    with world.engine.begin() as conn:
+        for customer_id in (1, 2, 3):
+            consent = Profile(consent_at=given, consent_source="app")
+            profile.put(conn, customer_id, consent, hash_key=KEY, as_of=given)
+            profile.put(conn, customer_id, Profile(), hash_key=KEY, as_of=withdrawn)
+    content = (
+        "id,name,consent_at,consent_source\n1,Ada,2026-01-01,app\n2,Bob,2026-06-01T00:00:00Z,till\n"
+        "3,Eve,2026-06-01T00:00:01Z,till\n4,Zed,2026-01-01,till\n"
+    )
+    for apply in (False, True):
+        report = importing.customers(content, apply=apply)
+        assert (report.added, report.changed, report.unchanged) == (1, 3, 0)
+        assert (report.notes["consent_withdrawn"], report.notes["without_consent"]) == (2, 2)
+    assert world.rows("SELECT customer_id FROM customer WHERE consent_at IS NOT NULL ORDER BY 1") == [(3,), (4,)]
+    assert importing.customers(content).unchanged == 4
+    newer = Profile(name="Ada", consent_at=withdrawn + timedelta(days=9), consent_source="app")
+    with world.engine.begin() as conn:
+        profile.put(conn, 1, newer, hash_key=KEY, as_of=AS_OF)
+    assert importing.customers(content).unchanged == 4
+
+
 def test_a_consent_in_the_future_is_refused_as_the_service_does(importing):
     assert MAX_CONSENT_SKEW == customer_models.MAX_CONSENT_SKEW
     report = importing.customers("customer_id,consent_at,consent_source\n1,2026-11-10T09:06:00Z,till\n")
@@ -164,6 +187,17 @@ def test_the_first_row_of_a_customer_counts_and_the_others_are_rejected(importin
     assert report.first_rejected[0] == (4, "Row 2 has the same customer id, and is the one that counts.")
     assert '4,"Row 2 has the same customer id, and is the one that counts.",5,Eve' in importing.rejected
     assert world.rows("SELECT customer_id, name FROM customer ORDER BY 1") == [(5, "Ada"), (6, "Bob")]
+
+
+def test_a_stored_phone_that_is_no_valid_number_any_more_stays_and_stops_no_import(importing, world):
+    """Numbering plans change, and earlier versions stored any number."""
+    for customer_id in (1, 2):
+        world.customer(customer_id=customer_id, phone="+12025", opted_out_at=datetime(2026, 5, 1, tzinfo=UTC))
+    content = "customer_id,consent_at,consent_source,phone\n1,2026-10-01,till,\n2,,,+447400123401\n"
+    assert importing.customers(content).changed == 2
+    assert world.rows("SELECT phone, opted_out_at IS NULL FROM customer ORDER BY customer_id") == [
+        ("+12025", True), ("+447400123401", False),
+    ]  # fmt: skip
 
 
 def test_synthetic_customers_are_rejected_and_stay(importing, world):
@@ -193,11 +227,29 @@ def test_first_and_last_name_make_a_name(importing, world):
     assert world.rows("SELECT name FROM customer ORDER BY 1") == [("Ada Diaz",), ("Smith",)]
 
 
-def test_a_column_of_opt_outs_stops_the_import_until_it_is_waived(importing, world):
-    content = "id,Unsubscribed\n1,yes\n"
-    with pytest.raises(InputError, match="'Unsubscribed' seems to list opt-outs"):
+@pytest.mark.parametrize(
+    "column",
+    [
+        "Unsubscribed", "unsubscribe_date", "Opt-Out Date", "sms_opted_out_at", "Marketing Opt Out", "HasOptedOutOfSMS",
+        "Do Not Call", "DoNotText", "DNC", "STOP", "Optout",
+    ],
+)  # fmt: skip
+def test_a_column_of_opt_outs_stops_the_import_until_it_is_waived(importing, world, column):
+    content = f"id,{column}\n1,yes\n"
+    with pytest.raises(InputError, match=f"'{column}' seems to list opt-outs"):
         importing.customers(content)
-    assert importing.customers(content, mapping=("Unsubscribed=-",)).added == 1
+    assert importing.customers(content, mapping=(f"{column.lower()}=-",)).added == 1
+
+
+@pytest.mark.parametrize("column", ["Stopover", "Bus stop", "donor", "Opt in date of the card", "Optometrist"])
+def test_a_column_of_something_else_does_not(importing, column):
+    assert importing.customers(f"id,{column}\n1,yes\n").added == 1
+
+
+def test_an_opt_out_that_comes_late_in_a_file_of_json_lines_is_not_lost(importing, world):
+    content = "".join(f'{{"id": {n}}}\n' for n in range(1, 1002)) + '{"id": 2000, "Opted Out": true}\n'
+    report = importing.customers(content)
+    assert (report.added, report.reasons) == (1001, {"late_field": 1})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Events from a file: those that are right reach the raw logs, and each file does so once."""
 
 import gzip
+import io
 import json
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from engage.service import event_models, event_validation
 from engage.statuses import AppEventKind
 from engage.storage.schema import intake_batch
 from engage.window import ANCHOR, LENGTH
-from tests.integration.importing import AS_OF, Importing, invoked, written
+from tests.integration.importing import AS_OF, Importing, Pipe, invoked, written
 
 LOGS = ("app_session", "purchase", "app_event", "intake_batch")
 FILE = """type,customer_id,occurred_at,amount,currency,item_id
@@ -92,6 +93,8 @@ def test_the_windows_of_a_file_get_partitions_of_their_own(importing, world):
         ("purchase,1,2026-09-20,$5,,", "invalid_amount"), ("purchase,1,2026-09-20,5.00,EUR,", "invalid_amount"),
         ("purchase,1,2026-09-20,10000000000.01,,", "invalid_amount"),
         ('purchase,1,2026-09-20,"5,00",,', "invalid_amount"),
+        ('purchase,1,2026-09-20,"0,500",,', "invalid_amount"), ('purchase,1,2026-09-20,"000,123",,', "invalid_amount"),
+        pytest.param('purchase,1,2026-09-20,"1' + ",000" * 2000 + '",,', "invalid_amount", id="6001 digits"),
         ("viewed,1,2026-09-20,,,", "missing_item_id"), ("viewed,1,2026-09-20,,," + "x" * 201, "invalid_item_id"),
         ("session,1", "wrong_columns"),
     ],
@@ -100,6 +103,22 @@ def test_a_row_that_is_not_right_is_rejected(importing, world, row, code):
     report = importing.events(f"{FILE}{row}\n", decimal=DecimalMark.POINT)
     assert (report.added, report.reasons) == (4, {code: 1})
     assert importing.rejected.splitlines()[1].startswith("6,")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_of_parquet_is_the_same_file_through_a_pipe_or_compressed(importing, world, compressed):
+    from pyarrow import parquet, table
+
+    out = io.BytesIO()
+    rows = 30_000
+    parquet.write_table(
+        table({"customer_id": range(1, rows + 1), "occurred_at": ["2026-09-20"] * rows, "note": ["x" * 9] * rows}), out
+    )
+    data = out.getvalue()
+    importing.events(data, event_type="session")
+    report = importing.events(gzip.compress(data) if compressed else Pipe(data), event_type="session")
+    assert (report.added, report.unchanged) == (0, rows)
+    assert world.value("SELECT count(*) FROM app_session") == rows
 
 
 def test_limits_are_those_of_the_service():
@@ -119,6 +138,7 @@ def test_decimal_comma_and_point_are_told_apart_or_refused(importing, world):
     assert world.value("SELECT sum(amount_cents) FROM purchase") == 123450 + 700 + 123400
     assert loaded("1,234.50", "7", "1,234", "1,234,567").file.decimal == "point"
     assert loaded("7", "8").file.decimal is None
+    assert loaded("7", "0.500").file.decimal == "point"
     with pytest.raises(InputError, match="The column 'amount' has 1,234, which may be a thousand or one with three"):
         loaded("1,234", "7")
     with pytest.raises(InputError, match=r"The column 'amount' has 7\.50 and also 7,50"):
@@ -132,6 +152,9 @@ def test_amounts_in_cents_are_read(importing, world):
         "customer_id,occurred_at,amount_minor\n1,2026-09-20,1250\n1,2026-09-20,12.5\n", event_type="purchase"
     )
     assert (report.added, report.rejected, world.value("SELECT amount_cents FROM purchase")) == (1, 1, 1250)
+    more = "".join(f"1,2026-09-20,{cents}\n" for cents in ("0" * 20 + "9" * 20, "9" * 5000, "\u0665"))
+    report = importing.events(f"customer_id,occurred_at,amount_minor\n{more}", event_type="purchase")
+    assert report.reasons == {"invalid_amount": 3}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +177,6 @@ def test_a_file_without_a_needed_column_is_refused(importing, content, options, 
 
 
 def test_parquet_and_json_lines_bring_typed_values(importing, world):
-    import io
     from decimal import Decimal
 
     import pyarrow as pa

@@ -272,6 +272,9 @@ def test_half_a_file_is_one_sentence(world, folder, pulled):
     (folder.path / "b.jsonl.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(SourceError, match=r"b\.jsonl\.gz .* is no whole file of the format json_lines"):
         pulled(format="json_lines")
+    (folder.path / "b.jsonl.gz").write_bytes(packed[:200] + bytes(200) + packed[400:])
+    with pytest.raises(SourceError, match=r"b\.jsonl\.gz .* is no whole file of the format json_lines"):
+        pulled(format="json_lines")
     assert stored(world) == 0
 
 

@@ -137,6 +137,21 @@ def test_rows_of_another_time_than_asked_for_are_counted_and_left_out(world, war
     assert found.outside == 8 * 10
 
 
+def test_rows_that_come_after_a_pull_of_nothing_but_others_are_read(world, warehouse, pulled):
+    careless = {"session": {"query": SESSIONS.replace("at < :until", "(at < :until OR true)")}}
+    warehouse.execute("INSERT INTO opened VALUES (1, 1, %s)", world.window.end)
+    assert pulled(careless).kinds["session"].outside == 8
+    warehouse.execute("INSERT INTO opened VALUES (2, 1, %s)", world.window.start)
+    found = pulled(careless).kinds["session"]
+    assert (found.counted, found.read, found.stored, stored(world, "app_session")) == (9, 9, 1, 1)
+
+
+def test_a_query_may_end_in_a_comment(world, warehouse, pulled):
+    warehouse.fill(world.window, sessions=80, purchases=0)
+    found = pulled({"session": {"query": f"{SESSIONS} -- of the app"}}).kinds["session"]
+    assert found.counted == found.stored == 80
+
+
 def test_two_pulls_at_once_take_turns(world, warehouse, monkeypatch):
     warehouse.fill(world.window, sessions=1600, purchases=400)
     monkeypatch.setattr(query, "CHUNK", 70)

@@ -18,7 +18,7 @@ CREATE TABLE consent_chain (
     CONSTRAINT consent_chain_pkey PRIMARY KEY (chain)
 ) WITH (fillfactor = 10); -- each append changes a row in place
 COMMENT ON TABLE consent_chain IS 'One row per hash chain of consent_event: its length and its last hash, so that a cut end shows. Its lock orders the writers.';
-INSERT INTO consent_chain SELECT n, 0, '' FROM generate_series(0, 63) n;
+INSERT INTO consent_chain SELECT n, 0, '' FROM generate_series(0, 127) n;
 
 CREATE TABLE consent_event (
     chain smallint NOT NULL,
@@ -118,7 +118,7 @@ WITH known AS (
         WHEN 'provider' THEN 'refused' WHEN 'erasure' THEN 'erased' ELSE reason END, source, suppressed_at
     FROM suppression
 ), placed AS (
-    SELECT *, (coalesce(customer_id, get_byte(phone_hash, 0)) & 63)::smallint AS chain FROM known
+    SELECT *, coalesce(customer_id & 63, 64 + (get_byte(phone_hash, 0) & 63))::smallint AS chain FROM known
 ), salted AS MATERIALIZED (
     SELECT *, row_number() OVER (PARTITION BY chain ORDER BY happened_at, customer_id) AS number,
         uuid_send(gen_random_uuid()) AS salt
