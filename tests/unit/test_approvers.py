@@ -60,7 +60,7 @@ def test_four_eyes_can_be_switched_off():
 def test_if_no_user_is_left_it_says_what_to_do():
     why = Approvers(("ada",), triggered_by=("ada",)).refusal("ada")
     assert why is not None
-    assert "No user is left who may approve: name another in engage_approvers, and trigger a new run." in why
+    assert "No user is left who may approve: reject the list, name another user in engage_approvers, and" in why
 
 
 # --- the audit log
