@@ -246,6 +246,18 @@ def test_a_file_of_too_many_rows_is_refused(load, world, monkeypatch):
     assert stored(world) == []
 
 
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(load, world, monkeypatch):
+    """Its rows, also the rejected ones, would fill the disk of the server."""
+    monkeypatch.setattr(import_page, "MOST_UNPACKED", 1_000)
+    rows = f"customer_id,note\n1,{'x' * 1_000}\n"
+    for given in (rows.encode(), gzip.compress(b"customer_id\n1\n")):
+        assert load(given).counts["added"] == 1
+    for apply in (False, True):
+        with pytest.raises(InputError, match="more than 1,000 bytes once it is unpacked"):
+            load(gzip.compress(rows.encode()), apply=apply)
+    assert stored(world) == []
+
+
 def test_a_row_with_a_huge_value_is_shortened_on_the_page_and_whole_in_the_csv(load):
     before = csv.field_size_limit(131_072)
     found = load("".join(f'{{"customer_id": "x", "name": "{"y" * size}"}}\n' for size in (100_000, 200_000)))
