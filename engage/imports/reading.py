@@ -8,7 +8,7 @@ import io
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from engage.errors import InputError
@@ -19,7 +19,6 @@ from engage.imports.parquet import MAGIC, Parquet
 from engage.imports.rows import Source
 
 _GZIP = b"\x1f\x8b"
-_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 _REFUSED = {
     b"PK\x03\x04": "a spreadsheet or a ZIP archive",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind",
@@ -82,19 +81,6 @@ class Hashed(io.RawIOBase):
         return found
 
 
-def unpacked_size(file: BinaryIO, *, most: int) -> int:
-    """The bytes of a file with gzip once it is unpacked, counted up to a little more than ``most``; else 0.
-
-    Of a broken file, the bytes before the fault.
-    """
-    packed, size = file.read(len(_GZIP)) == _GZIP, 0
-    file.seek(0)
-    with suppress(*_BROKEN), gzip.GzipFile(fileobj=file) as inside:
-        while packed and size <= most and (block := inside.read(BLOCK)):
-            size += len(block)
-    return size
-
-
 @contextmanager
 def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tuple[Source, str | None, Hashed]]:
     """The reader of a file, the name of its compression, and its content to be hashed.
@@ -109,7 +95,7 @@ def opened(stream: Hashed, known: frozenset[str] = frozenset()) -> Iterator[tupl
         inside = Hashed(cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, stream)))) if packed else stream
         with _source(inside, known) as source:
             yield source, "gzip" if packed else None, inside
-    except _BROKEN as exc:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
         raise InputError(f"The compressed file is broken or not complete: {exc}") from None
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from engage.currency import currency
 from engage.errors import InputError
-from engage.imports import customers, events, reading
+from engage.imports import customers, events, unpacked
 from engage.imports.event_rows import TYPES
 from engage.imports.rejected import RejectedRows
 from engage.imports.report import Job, Report
@@ -89,9 +89,7 @@ def load(engine: sa.Engine, files: Files, wanted: Wanted, *, apply: bool, hash_k
 
 
 def _refuse_huge(file: IO[bytes]) -> None:
-    size = reading.unpacked_size(cast(BinaryIO, file), most=MOST_UNPACKED)
-    file.seek(0)
-    if size > MOST_UNPACKED:
+    if unpacked.size(cast(BinaryIO, file), most=MOST_UNPACKED) > MOST_UNPACKED:
         raise InputError(
             f"The file has more than {MOST_UNPACKED:,} bytes once it is unpacked. Load it with engage import, or in "
             "parts."
