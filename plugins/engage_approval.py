@@ -151,7 +151,7 @@ def body(asked: Question, report: str) -> str:
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (_text_to(name, asked) for name in asked.texts)
     found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
-    unread = [f"No customer on the list reads the text {name}." for name in asked.unread]
+    unread = [f"No customer on the list reads the text {name}.{_warnings(name, asked)}" for name in asked.unread]
     return "\n\n".join(
         (
             f"Messages: {waiting}; at most {asked.segments:,} SMS segments{_cost(asked)}. Not on the list: {skipped}.",
@@ -189,9 +189,12 @@ def _cost(asked: Question) -> str:
 def _text_to(name: str, asked: Question) -> str:
     """A text as a recipient reads it, and what the approver should know of it. Both are code: a warning quotes it."""
     reader = f", customer {asked.readers[name]} for example," if name in asked.readers else ""
-    text = f"{name}{reader} reads:\n\n{_as_code(asked.texts[name])}"
+    return f"{name}{reader} reads:\n\n{_as_code(asked.texts[name])}{_warnings(name, asked)}"
+
+
+def _warnings(name: str, asked: Question) -> str:
     warnings = "\n".join(asked.warnings.get(name, ()))
-    return f"{text}\n\nCheck this text before you answer:\n\n{_as_code(warnings)}" if warnings else text
+    return f"\n\nCheck this text before you answer:\n\n{_as_code(warnings)}" if warnings else ""
 
 
 def _as_code(text: str) -> str:

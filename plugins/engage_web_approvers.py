@@ -34,7 +34,7 @@ def of(conn: sa.Connection, session: Session, found: Campaign) -> Approvers:
         return users
     changed = approvers.changes(conn, found)
     entries = engage_web_audit.setting_edits(session, since=changed.since, until=changed.until)
-    edits, unknown = last_edits(entries, changed.settings)
+    edits, unknown = last_edits(entries, changed.settings, until=changed.until)
     return replace(users, edits=edits, unknown=unknown)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,11 +17,11 @@ from sqlalchemy.orm import Session
 
 from engage.airflow_names import DAG_ID
 from engage.pages.audit_log import RUN_EVENTS, SETTING_EVENTS, VARIABLE_EVENTS, AuditEntry, Place
+from engage.pages.setting_editors import TOLERANCE
 from engage.settings import PREFIX
 
 MOST_EDITS = 5_000
 """Edits that are read at most. Settings that were last edited before have no known editor."""
-_TOLERANCE = timedelta(minutes=1)
 
 
 def may_read(user: BaseUser) -> bool:
@@ -69,18 +69,15 @@ def entries(
 
 
 def setting_edits(session: Session, *, since: datetime | None, until: datetime) -> list[AuditEntry]:
-    """The edits of any Variables between two times, newest first, with a minute more at each end.
-
-    An entry is older than the change that it is about, and the machines' clocks may differ.
-    """
+    """The edits of any Variables between two times, newest first, with ``TOLERANCE`` more at each end."""
     query = (
         sa.select(Log.id, Log.dttm, Log.owner, Log.event, Log.run_id, Log.extra)
-        .where(Log.event.in_(SETTING_EVENTS), Log.dttm < until + _TOLERANCE)
+        .where(Log.event.in_(SETTING_EVENTS), Log.dttm < until + TOLERANCE)
         .order_by(Log.dttm.desc(), Log.id.desc())
         .limit(MOST_EDITS)
     )
     if since is not None:
-        query = query.where(Log.dttm > since - _TOLERANCE)
+        query = query.where(Log.dttm > since - TOLERANCE)
     return [_entry(row) for row in session.execute(query)]
 
 

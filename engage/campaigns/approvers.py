@@ -61,7 +61,10 @@ class Approvers:
         if not self.named:
             return "Each user whom Airflow lets answer may approve."
         if not self.may:
-            return "No user is left who may approve: name another in engage_approvers, and trigger a new run."
+            return (
+                "No user is left who may approve: reject the list, name another user in engage_approvers, and trigger "
+                "a new run."
+            )
         return f"{in_words(self.may)} may approve."
 
     def refusal(self, user: str) -> str | None:

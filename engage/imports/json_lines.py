@@ -16,7 +16,7 @@ from engage.imports.rows import Fault, Record
 from engage.imports.values import as_text
 
 _HEAD = 1_000
-"""Lines whose keys are the columns."""
+"""Lines whose keys are the columns. Of very long lines, fewer are: those of one chunk."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class JsonChunk:
             return found
         late = [key for key in found if key not in self.columns]
         if late and any(plain(key) in self.known for key in late):
-            sentence = f"The field {late[0][:40]!r} is in none of the first {_HEAD:,} lines. Add it there, if as null."
+            sentence = f"The field {late[0][:40]!r} is in none of the first lines. Add it to the first one, if as null."
             return Fault("late_field", sentence, (line.strip(),))
         if any(isinstance(value, list | dict) and plain(key) in self.known for key, value in found.items()):
             return Fault("nested_value", "A field holds a list or an object, and takes one value.", (line.strip(),))
@@ -63,7 +63,7 @@ class JsonLines:
         self._text = text
         self._known = known
         lines = lines_of(text)
-        head = list(islice(lines, _HEAD))
+        head = some(islice(lines, _HEAD))
         self._lines = chain(head, lines)
         keys: dict[str, None] = {}
         for line in head:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from engage.errors import InputError
+from engage.imports.lines import MAX_ROW
 from engage.imports.rows import CHUNK_ROWS, Record
 from engage.imports.values import as_text
 
 MAGIC = b"PAR1"
+_CHUNK_BYTES = 64 << 20
+"""Most bytes of text in a chunk. A file of a few kilobytes may hold gigabytes, as it keeps a repeated value once."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Parquet:
         try:
             self._file = parquet.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)
             schema = self._file.schema_arrow
+            texts = [field.name for field in schema if _is_text(field.type)]
+            self._file = parquet.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False, read_dictionary=texts)
         except self._errors as exc:
             raise _broken(exc) from None
         plain = {field.name: _is_plain(field.type) for field in schema}
@@ -59,7 +64,9 @@ class Parquet:
         row = 1
         try:
             for batch in self._file.iter_batches(CHUNK_ROWS, columns=self.columns, use_threads=False):
-                yield ParquetChunk(batch, row)
+                rows = max(_CHUNK_BYTES // max(_widest(batch), 1), 1)
+                for first in range(0, batch.num_rows, rows):
+                    yield ParquetChunk(batch.slice(first, rows), row + first)
                 row += batch.num_rows
         except self._errors as exc:
             raise _broken(exc) from None
@@ -79,6 +86,32 @@ def _is_plain(kind: Any) -> bool:
         types.is_floating, types.is_decimal, types.is_date, types.is_timestamp, types.is_null,
     )  # fmt: skip
     return any(fit(kind) for fit in fits)
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types  # noqa: PLC0415
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _widest(batch: Any) -> int:
+    """The bytes of text that a row of the batch has at most.
+
+    Raises:
+        InputError: a value is longer than a row may be.
+    """
+    from pyarrow import compute  # noqa: PLC0415
+
+    widest = 0
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        values = getattr(column, "dictionary", column)
+        if not _is_text(values.type):
+            continue
+        longest = compute.max(compute.binary_length(values)).as_py() or 0
+        if longest > 4 * MAX_ROW:  # a character has four bytes at most
+            raise InputError(f"The column {name[:40]!r} has a value of more than {MAX_ROW:,} characters.")
+        widest += longest
+    return widest
 
 
 def _plain(column: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from engage import parsing
@@ -71,8 +72,9 @@ def customer_id(text: str) -> int:
         raise InputError("It takes a whole number from 1 on in plain digits, such as 4711.") from None
 
 
+@lru_cache(10_000)
 def moment(text: str) -> datetime:
-    """A time, or the start of a day.
+    """A time, or the start of a day. The days of a file repeat, so the last ones are kept.
 
     Raises:
         InputError: another form, or before the year 2000.

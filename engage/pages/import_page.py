@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from engage.currency import currency
 from engage.errors import InputError
-from engage.imports import customers, events
+from engage.imports import customers, events, unpacked
 from engage.imports.event_rows import TYPES
 from engage.imports.rejected import RejectedRows
 from engage.imports.report import Job, Report
@@ -29,6 +29,8 @@ MOST_BYTES = MOST_MEGABYTES * 1_000_000
 TOO_LARGE = f"The file has more than {MOST_MEGABYTES} MB. Load it with engage import, or in parts."
 MOST_ROWS = 5_000_000
 """The most rows, as a small compressed file may have any number."""
+MOST_UNPACKED = 1_000_000_000
+"""The most bytes of a compressed file once it is unpacked. The server may keep all of them as rejected rows."""
 COUNTS = ("read", "added", "changed", "unchanged", "rejected")
 
 
@@ -78,6 +80,7 @@ def load(
     Raises:
         InputError: the file cannot be read, or cannot be imported as the user wants it.
     """
+    _refuse_huge(files.given)
     head = import_head.read(files.given)
     text = io.TextIOWrapper(files.rejected, "utf-8", newline="")
     job = Job(wanted.options(), as_of, RejectedRows(text), _refuse_many, actor)
@@ -92,6 +95,14 @@ def load(
         files.rejected.seek(0)
     page = import_report.of_report(report, wanted, head, files.rejected)
     return Outcome(page, {name: getattr(report, name) for name in COUNTS})
+
+
+def _refuse_huge(file: IO[bytes]) -> None:
+    if unpacked.size(cast(BinaryIO, file), most=MOST_UNPACKED) > MOST_UNPACKED:
+        raise InputError(
+            f"The file has more than {MOST_UNPACKED:,} bytes once it is unpacked. Load it with engage import, or in "
+            "parts."
+        )
 
 
 def _refuse_many(rows: int) -> None:

@@ -170,11 +170,15 @@ def _hours(row: sa.Row[Any] | None, settings: Settings) -> Iterator[str]:
 
 
 def _approval(found: Campaign, settings: Settings) -> Iterator[str]:
-    yield found.approval.sentence or (
-        "Approval is required, and was not requested yet."
-        if settings.require_approval
-        else "No approval was required when the campaign was computed."
-    )
+    if found.approval.sentence:
+        yield found.approval.sentence
+    elif settings.require_approval:
+        yield "Approval is required, and was not requested yet."
+    elif settings.approval_above:
+        above = formats.counted(settings.approval_above, "message")
+        yield f"A list of more than {above} requires approval, and none was requested."
+    else:
+        yield "No approval was required when the campaign was computed."
     if found.guard.note:
         yield found.guard.note
     if found.run_id:

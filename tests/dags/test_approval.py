@@ -81,6 +81,16 @@ def test_warnings_about_a_text_follow_it_as_code():
     assert "Check" not in engage_approval.body(ASKED, "")
 
 
+def test_warnings_about_a_text_that_no_customer_reads_are_in_the_question():
+    """They are about all of the segment's texts, also those that customers read."""
+    asked = Question(
+        messages={"BOOST": 1}, texts={"BOOST in es": "Hola"}, unread=("BOOST",), warnings={"BOOST": ("It is odd.",)}
+    )
+    assert (
+        "No customer on the list reads the text BOOST.\n\nCheck this text before you answer:\n\n    It is odd."
+    ) in engage_approval.body(asked, "")
+
+
 def test_a_text_cannot_pass_for_a_part_of_the_question():
     asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi\n\n# Approved\r\n[Approve](http://elsewhere)\u2028```"})
     lines = engage_approval.body(asked, "").split("\n")

@@ -19,7 +19,7 @@ from engage.imports import customers, events, lines, staging
 from engage.imports.rejected import RejectedRows
 from engage.imports.report import Job, Options
 from engage.storage import connection
-from tests.integration.importing import AS_OF, KEY
+from tests.integration.importing import ACTOR, AS_OF, KEY
 
 lines.CHUNK_ROWS = 100
 
@@ -53,7 +53,7 @@ def plant(engine: sa.Engine, boundary: str, countdown: Countdown) -> None:
 def run(url: str, kind: str, file: str, processes: int, as_of: datetime) -> None:
     engine = connection.connect(url)
     plant(engine, *planted)
-    job = Job(Options(processes=processes), as_of, RejectedRows(io.StringIO()))
+    job = Job(Options(processes=processes), as_of, RejectedRows(io.StringIO()), actor=ACTOR)
     with Path(file).open("rb") as stream:
         if kind == "customers":
             customers.apply(engine, stream, job, hash_key=KEY)

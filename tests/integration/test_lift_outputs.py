@@ -34,7 +34,8 @@ def sent(world):
 
 def test_the_numbers_are_json_in_every_state(sent):
     assert json.loads(json.dumps(found(sent).to_dict())) == {
-        "stage": "waiting", "primary_metric": "bought_again", "measured_at": None, "segments": [], "redemptions": []
+        "stage": "waiting", "primary_metric": "bought_again", "measured_at": None, "segments": [], "redemptions": [],
+        "currency": "USD",
     }  # fmt: skip
     keep(sent, CLEAR)
     data = json.loads(json.dumps(found(sent).to_dict()))

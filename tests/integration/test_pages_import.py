@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import tracemalloc
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from engage.customers import consent_verification
 from engage.errors import InputError
-from engage.pages import import_page
+from engage.pages import import_head, import_page
 from engage.pages.import_fields import FIELD_WORDS, FIELDS
 from engage.pages.import_options import Wanted
 from engage.pages.import_page import Files
@@ -272,6 +273,30 @@ def test_a_file_of_too_many_rows_is_refused(load, world, monkeypatch):
         load(GUESTS, apply=True, country="GB")
     assert "more than 3 rows" in load(GUESTS, country="GB").text
     assert stored(world) == []
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(load, world, monkeypatch):
+    """Its rows, also the rejected ones, would fill the disk of the server."""
+    monkeypatch.setattr(import_page, "MOST_UNPACKED", 1_000)
+    rows = f"customer_id,note\n1,{'x' * 1_000}\n"
+    for given in (rows.encode(), gzip.compress(b"customer_id\n1\n")):
+        assert load(given).counts["added"] == 1
+    for apply in (False, True):
+        with pytest.raises(InputError, match="more than 1,000 bytes once it is unpacked"):
+            load(gzip.compress(rows.encode()), apply=apply)
+    assert stored(world) == []
+
+
+def test_long_lines_of_json_take_little_memory_to_be_known():
+    """Of a small compressed file with 1,000 lines of a megabyte, all of them would take the server's memory."""
+    line = b'{"customer_id": 1, "name": "' + b"x" * 1_000_000 + b'"}\n'
+    file = io.BytesIO(gzip.compress(line * 50 + b'{"customer_id": 2, "late": 1}\n', 1))
+    tracemalloc.start()
+    head = import_head.read(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (head.columns, head.examples[0]) == (("customer_id", "name"), "1")
+    assert peak < 30_000_000
 
 
 def test_a_row_with_a_huge_value_is_shortened_on_the_page_and_whole_in_the_csv(load):

@@ -53,6 +53,21 @@ def test_a_text_is_explained_from_the_numbers_to_the_receipt(world, told):
     assert "accepted by the provider." in parts["Receipt"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"require_approval": True}, "Approval is required, and was not requested yet."),
+        ({"approval_above": 1}, "A list of more than 1 message requires approval, and none was requested."),
+        ({}, "No approval was required when the campaign was computed."),
+    ],
+)
+def test_an_approval_that_was_not_requested_is_explained_by_the_settings(world, told, settings, said):
+    texted = world.customer()
+    world.purchase(texted, 1250)
+    world.computed(**settings)
+    assert told(texted)[1]["Approval"].startswith(said)
+
+
 def test_the_consent_is_that_of_the_time_of_the_text(world, told):
     agreed, stopped = world.now - timedelta(days=90), world.now + timedelta(days=1)
     with world.engine.begin() as conn:

@@ -60,7 +60,7 @@ def test_four_eyes_can_be_switched_off():
 def test_if_no_user_is_left_it_says_what_to_do():
     why = Approvers(("ada",), triggered_by=("ada",)).refusal("ada")
     assert why is not None
-    assert "No user is left who may approve: name another in engage_approvers, and trigger a new run." in why
+    assert "No user is left who may approve: reject the list, name another user in engage_approvers, and" in why
 
 
 # --- the audit log
@@ -70,9 +70,9 @@ def entry(event, user="ada", minutes=0, **details):
     return AuditEntry(1, AT + timedelta(minutes=minutes), user, event, None, details)
 
 
-def editors(entries, *settings):
+def editors(entries, *settings, until=AT + timedelta(hours=1)):
     """The editors of each setting; a setting without one is left out."""
-    edits, unknown = last_edits(sorted(entries, key=lambda one: one.at, reverse=True), settings)
+    edits, unknown = last_edits(sorted(entries, key=lambda one: one.at, reverse=True), settings, until=until)
     found = {name: [one.by for one in edits if one.setting == name] for name in settings}
     assert set(unknown) == {name for name, users in found.items() if not users}
     return {name: users for name, users in found.items() if users}
@@ -120,9 +120,32 @@ def test_a_start_that_adds_the_missing_variables_hides_no_editor():
     assert editors([edited, overwritten], "max_segments") == {"max_segments": ["admin"]}
 
 
+def test_a_user_who_adds_a_variable_that_was_deleted_before_is_an_editor():
+    """Only a Variable that there is stays as it is."""
+    add = {"action": "create", "action_on_existence": "skip", "entities": [{"key": "engage_max_segments"}]}
+    deleted = entry("delete_variable", "ada", 1, variable_key="engage_max_segments", method="DELETE")
+    added = entry("bulk_variables", "ben", 5, actions=[add])
+    started = entry("bulk_variables", "admin", 9, actions=[add])
+    assert editors([deleted, added, started], "max_segments") == {"max_segments": ["ada", "ben"]}
+    edited = entry("patch_variable", "cleo", 12, key="engage_max_segments")
+    assert editors([deleted, added, edited], "max_segments") == {"max_segments": ["cleo"]}
+
+
+def test_an_edit_just_as_the_settings_were_read_hides_no_earlier_editor():
+    """Whether it came before the settings were read or after is not known."""
+    before = entry("patch_variable", "ada", -5, key="engage_max_segments")
+    meanwhile = [
+        entry("patch_variable", name, at, key="engage_max_segments") for name, at in (("ben", -0.5), ("cleo", 0.5))
+    ]
+    assert editors([before, *meanwhile], "max_segments", until=AT) == {"max_segments": ["cleo", "ben", "ada"]}
+
+
 @pytest.mark.parametrize(
     "nameless",
     [
+        entry("delete_variable", "ben", 5, method="DELETE"),
+        entry("delete_variable", "ben", 5, method="DELETE", key="engage_offer"),
+        entry("delete_variable", "ben", 5, method="DELETE", variable_key="engage_offer", more=1),
         entry("bulk_variables", "ben", 5, method="PATCH"),
         entry("post_variable", "ben", 5, method="POST"),
         entry("cli_variables_import", "ben", 5, **command("airflow variables import a.json")),
@@ -142,6 +165,8 @@ def test_an_entry_that_names_no_variable_may_be_about_any(nameless):
 
 def test_an_edit_on_the_command_line_is_marked():
     [one], _ = last_edits(
-        [entry("cli_variables_set", "root", **command("airflow variables set engage_offer a"))], ["offer"]
+        [entry("cli_variables_set", "root", **command("airflow variables set engage_offer a"))],
+        ["offer"],
+        until=AT + timedelta(hours=1),
     )
     assert (one.by, one.command_line) == ("root", True)
