@@ -73,6 +73,9 @@ def test_an_import_is_in_the_audit_log_with_its_counts_and_nothing_of_its_rows(c
     report, _ = parts(send(client, "apply"))
     assert "2 customers are in." in report
     assert names(engine) == ["Ada", "Bo"]
+    with engine.connect() as conn:
+        recorded = conn.execute(sa.text("SELECT source, actor FROM consent_event")).all()
+    assert recorded == [("import", "ada")] * 2
     counts = {"read": 3, "added": 2, "changed": 0, "unchanged": 0, "rejected": 1}
     assert log == [("import_file", "ada", {"kind": "customers", "file": "gästé.csv"} | counts)]
 

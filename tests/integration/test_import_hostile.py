@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engage.cli.common import login
 from engage.errors import InputError
 from engage.imports.delimited import MAX_ROW
 from tests.integration.importing import Importing, invoked, written
@@ -175,6 +176,7 @@ def test_the_command_says_what_it_found_and_where_the_rejected_rows_are(url, mon
     code, said = invoked("customers", rejected, "--country", "GB", "--map", "Mobil=phone", "--apply")
     assert "1 added" in said
     assert world.rows("SELECT phone FROM customer ORDER BY 1") == [("+447400123401",), ("+447400123402",)]
+    assert world.rows("SELECT source, actor FROM consent_event") == [("import", login())] * 2
 
 
 def test_standard_input_is_read_and_a_missing_file_is_one_sentence(url, monkeypatch, tmp_path):
