@@ -160,6 +160,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "settings",
         "timings",
         "guard",
+        "pulled",
         "lift",
     ]
     assert (report["status"]["key"], report["status"]["label"]) == ("sent", "Sent")

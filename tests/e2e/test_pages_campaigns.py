@@ -97,6 +97,8 @@ def test_an_approver_rejects_a_list_with_the_keyboard_alone(
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Reject the list?")).to_be_visible()
     assert violations(page) == []
+    expect(page.get_by_label("Reason")).to_be_focused()
+    page.keyboard.type("the text names another month")
     press_until(page, "Reject")
     page.keyboard.press("Enter")
     page.wait_for_url("**/engage/report?**")
@@ -105,6 +107,7 @@ def test_an_approver_rejects_a_list_with_the_keyboard_alone(
     assert (campaigns.of(ASKED) or {})["approval"] == "rejected"
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Rejected")
+    expect(page.get_by_text("the text names another month").first).to_be_visible()
 
 
 def press_until(page: Page, name: str) -> None:

@@ -76,7 +76,7 @@ def test_every_curl_line_of_the_documentation_works(airflow: Airflow, environmen
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert script.count("curl") == 8
-    assert '{"accepted":3,"rejected":[]}' in done.stdout
+    assert '{"accepted":3,"rejected":[],"duplicates":0}' in done.stdout
     assert '"phone":"…23"' in done.stdout
     assert '{"status":"ready"}' in done.stdout
     assert 'engage_events_total{type="session"}' in done.stdout
