@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from engage import parsing
@@ -43,6 +43,10 @@ _OPT_OUTS = re.compile(
 MAX_CONSENT_SKEW = timedelta(minutes=5)
 """How far the clock may be ahead that dated a consent, as in the HTTP service."""
 _MAX_SOURCE, _MAX_WORDING = 200, 2000
+_REPEATING = {"locale", "time_zone", "consent_at", "consent_source", "consent_wording"}
+"""Fields with the same value in many rows, so that the last values are kept."""
+_KEPT = 10_000
+_string, _moment = lru_cache(_KEPT)(pack.string), lru_cache(_KEPT)(pack.moment)
 _LOST = "A character was lost (�) when the file was made. Write the value anew."
 
 
@@ -114,6 +118,8 @@ class CustomerRows:
             "consent_wording": partial(_lines, most=_MAX_WORDING),
             "consent_evidence": partial(_lines, most=_MAX_WORDING),
         }
+        for field in _REPEATING & read.keys():
+            read[field] = lru_cache(_KEPT)(read[field])
         return [(field, place, read.get(field, _name)) for field, place in self.columns.places.items()]
 
     def _packed(
@@ -145,16 +151,16 @@ class CustomerRows:
             (
                 pack.int8(row),
                 pack.int8(got["customer_id"]),
-                pack.moment(got.get("registered_at")),
+                _moment(got.get("registered_at")),
                 pack.string(name),
                 pack.string(number),
                 pack.binary(hashes[0] if hashes else None),
                 pack.binaries(hashes[1:]),
-                pack.string(got.get("locale")),
-                pack.string(got.get("time_zone")),
-                pack.moment(at if whole else None),
-                pack.string(source if whole else None),
-                pack.string(got.get("consent_wording") if whole else None),
+                _string(got.get("locale")),
+                _string(got.get("time_zone")),
+                _moment(at if whole else None),
+                _string(source if whole else None),
+                _string(got.get("consent_wording") if whole else None),
                 pack.string(got.get("consent_evidence") if whole else None),
                 pack.string(json.dumps(found)),
             )
