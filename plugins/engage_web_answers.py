@@ -1,6 +1,6 @@
 """Guards Airflow's own address for answers: its page Required Actions and its REST API record no approval otherwise.
 
-A user who may not approve gets a sentence, and Airflow never sees the answer. A rejection passes, whoever sends it.
+A user who may not approve gets a sentence, and Airflow never sees the answer. Every user's rejection passes.
 """
 
 from __future__ import annotations

@@ -272,10 +272,6 @@ class Settings(BaseModel):
         """Whether some lists need an approval."""
         return self.require_approval or self.approval_above > 0
 
-    def needs_approval(self, messages: int) -> bool:
-        """Whether a list of so many messages needs an approval."""
-        return self.require_approval or 0 < self.approval_above < messages
-
     @property
     def approver_names(self) -> tuple[str, ...]:
         """The users who may approve; none if each user may whom Airflow lets answer."""

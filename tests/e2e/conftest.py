@@ -70,7 +70,7 @@ def fresh() -> Iterator[Airflow]:
         # the double's, which a connection may not name
         os.environ["ENGAGE_SMS_API"] = f"http://127.0.0.1:{free_port()}"
         with local_stack(home, USERS | {VIEWER: "viewer", USER: "user", OP: "op", APPROVER: "user"}) as stack:
-            process_signals.interrupt_on_signals()  # so that whoever ends the tests ends the stack too
+            process_signals.interrupt_on_signals()  # so that the stack ends with the tests
             airflow = Airflow(stack)
             airflow.wait_until_healthy()
             airflow.add_default_variables()

@@ -53,7 +53,7 @@ class Run:
 
 
 class Airflow(AirflowApi):
-    """Airflow as anybody may drive it from outside, over its REST API."""
+    """Airflow as a client drives it from outside, over its REST API."""
 
     def token(self, user: str) -> str:
         """What a browser has as its cookie ``_token`` once the user has logged in."""

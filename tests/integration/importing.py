@@ -12,9 +12,9 @@ from engage.cli import main
 from engage.imports import customers, events
 from engage.imports.rejected import RejectedRows
 from engage.imports.report import Job, Options
+from tests.integration.conftest import KEY
 
 AS_OF = datetime(2026, 11, 10, 9, tzinfo=UTC)
-KEY = b"a key for tests, of no use to anybody"
 ACTOR = "ada"
 
 

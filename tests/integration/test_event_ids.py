@@ -1,4 +1,4 @@
-"""Event ids in the database: each is claimed once, whoever claims it at the same time."""
+"""Event ids in the database: each is claimed once, by however many transactions at the same time."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

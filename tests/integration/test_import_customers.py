@@ -15,7 +15,8 @@ from engage.service import customer_models
 from engage.statuses import ConsentSource, SuppressionReason
 from engage.storage.schema import consent_event, customer
 from engage.texts import phone
-from tests.integration.importing import ACTOR, AS_OF, KEY, Importing
+from tests.integration.conftest import KEY
+from tests.integration.importing import ACTOR, AS_OF, Importing
 
 PHONES = [f"+4474001234{n:02}" for n in range(8)] + [f"+4917012345{n:02}" for n in range(8)]
 HEADER = (

@@ -15,7 +15,8 @@ from engage.customers import consent_record, consent_verification, profile, supp
 from engage.customers.profile import Profile
 from engage.statuses import SuppressionReason
 from engage.texts.phone import phone_hash
-from tests.integration.importing import AS_OF, KEY, Importing, written
+from tests.integration.conftest import KEY
+from tests.integration.importing import AS_OF, Importing, written
 
 ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS = "id,name,phone,consent at,consent source\n" + "".join(

@@ -8,10 +8,12 @@ from decimal import Decimal
 import pytest
 
 from engage import alert, settings
+from engage.campaigns.approval import Approval
 from engage.errors import SettingsError
 from engage.settings import Settings
 from engage.statuses import Metric
 from engage.texts import phone
+from engage.window import ANCHOR, Window
 from tests.unit.test_settings import from_variables
 
 NEW_NUMBERS = {
@@ -76,7 +78,8 @@ def test_the_budget_is_no_text_of_a_segment():
 )
 def test_a_long_list_needs_an_approval_also_if_not_every_one_does(required, above, needed):
     found = from_variables(require_approval=str(required), approval_above=str(above))
-    assert [count for count in (1, 8, 9) if found.needs_approval(count)] == needed
+    approval = Approval(Window(ANCHOR), required=found.require_approval, above=found.approval_above)
+    assert [count for count in (1, 8, 9) if approval.requires(count)] == needed
     assert found.may_need_approval == bool(needed)
 
 
