@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.e2e.pages import EVIL, START, Watched
 from tests.e2e.segments_page import (
@@ -31,6 +31,22 @@ def test_who_may_not_edit_variables_looks_and_sets_nothing(watched: Watched) -> 
     assert page.locator("[data-post]").count() == 0
 
 
+def refused(watched: Watched, why: str) -> Locator:
+    """The dialog after the first press of *Set*, which another user's change has stopped."""
+    set_button(watched.page).click()
+    dialog = watched.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text(why)
+    watched.errors.clear()  # the browser counts the answer of 409 as one
+    return dialog
+
+
+def set_again(dialog: Locator) -> None:
+    """Press *Set* once more, now that the other user's change is shown."""
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(dialog.page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+
+
 @as_op
 def test_what_another_user_has_set_meanwhile_is_shown_and_not_overwritten(
     watched: Watched, airflow: Airflow, variables: Variables
@@ -38,15 +54,10 @@ def test_what_another_user_has_set_meanwhile_is_shown_and_not_overwritten(
     page = opened(watched)
     page.get_by_label("Low spend threshold", exact=True).fill("150")
     airflow.set_variable("engage_low_spend_threshold", "90")
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed “Low spend threshold”")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
+    dialog = refused(watched, "another user has changed “Low spend threshold”")
     assert variables("low_spend_threshold") == "90"
     expect(dialog.get_by_role("row", name="Low spend threshold")).to_contain_text("90")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+    set_again(dialog)
     assert variables("low_spend_threshold") == "150"
 
 
@@ -60,14 +71,9 @@ def test_languages_that_another_user_has_set_meanwhile_are_kept(
     card(page, 0).get_by_label("Language of a text for BOOST").blur()
     card(page, 0).get_by_label("Text for BOOST in es").fill("Hola. Responde STOP.")
     airflow.set_variable("engage_messages", json.dumps({"REWARD": {"fr": "Merci. Reply STOP."}}))
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
+    dialog = refused(watched, "another user has changed")
     expect(card(page, 1).locator("[data-language-text]")).to_have_value("Merci. Reply STOP.")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+    set_again(dialog)
     assert json.loads(str(variables("messages"))) == {
         "BOOST": {"es": "Hola. Responde STOP."},
         "REWARD": {"fr": "Merci. Reply STOP."},
@@ -87,14 +93,9 @@ def test_a_first_text_that_another_user_has_set_meanwhile_is_kept(
     card(page, 1).get_by_label("Text for REWARD in fr").fill("Merci. Reply STOP.")
     boost |= {"a": {"default": "Another user's text. Reply STOP."}}
     airflow.set_variable("engage_messages", json.dumps({"BOOST": boost}))
-    set_button(page).click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text("another user has changed")
-    watched.errors.clear()  # the browser counts the answer of 409 as one
+    dialog = refused(watched, "another user has changed")
     expect(card(page, 0).locator("[data-text]")).to_have_value("Another user's text. Reply STOP.")
-    dialog.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_role("region", name="Notifications")).to_contain_text("Saved: ")
+    set_again(dialog)
     assert json.loads(str(variables("messages"))) == {"BOOST": boost, "REWARD": {"fr": "Merci. Reply STOP."}}
 
 
