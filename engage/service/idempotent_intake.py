@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,8 @@ def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:
         (refund, [row for batch in batches for row in batch.refunds]),
     ):
         if rows:
-            copy_packed(conn, table.name, table, packed(*np.array(rows, dtype=np.int64).T))
+            numbers = np.fromiter(chain.from_iterable(rows), np.int64)
+            copy_packed(conn, table.name, table, packed(*numbers.reshape(len(rows), -1).T))
     others = [row for batch in batches for row in batch.app_events]
     if others:
         copy_rows(conn, app_event, [c.name for c in app_event.columns], others)

@@ -21,16 +21,19 @@ KEEP = 2 * LENGTH
 """Retention of event ids. An event that is sent again later is stored a second time."""
 
 
-def event_key(kind: str, owner: str, name: str) -> str:
-    """The key of an event's id: the first 16 bytes of a SHA-256, as 32 hexadecimal digits.
+KEY_BYTES = 16
+
+
+def event_key(kind: str, owner: str, name: str) -> bytes:
+    """The key of an event's id: the first 16 bytes of a SHA-256.
 
     ``kind`` is the event's type, ``owner`` as ``api_key.owner`` names it, and ``name`` the id. The three hold no null
     character.
     """
-    return hashlib.sha256(f"{kind}\0{owner}\0{name}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"{kind}\0{owner}\0{name}".encode()).digest()[:KEY_BYTES]
 
 
-def claim(conn: sa.Connection, keys: Collection[str], as_of: datetime) -> set[str]:
+def claim(conn: sa.Connection, keys: Collection[bytes], as_of: datetime) -> set[bytes]:
     """Insert the keys that are not known yet, and return them. The caller commits, with the events of these keys.
 
     It waits for a transaction that is inserting one of them. Keys are inserted in their order, so two transactions that
@@ -44,7 +47,7 @@ def claim(conn: sa.Connection, keys: Collection[str], as_of: datetime) -> set[st
     new = inserting.returning(event_id.c.event_key).cte("new")
     # few keys are known in the usual case, and each row of an answer takes time
     known = sa.select(given.c.event_key).where(~sa.exists().where(new.c.event_key == given.c.event_key))
-    return {*keys} - {key.hex for key in conn.execute(known).scalars()}
+    return {*keys} - {key.bytes for key in conn.execute(known).scalars()}
 
 
 def claim_from(conn: sa.Connection, keys: sa.Select[tuple[Any]], as_of: datetime, new: sa.Table) -> int:
@@ -64,15 +67,15 @@ def count_new(conn: sa.Connection, keys: sa.Select[tuple[Any]]) -> int:
     return conn.execute(sa.select(sa.func.count()).select_from(given).where(~known)).scalar_one()
 
 
-def known(conn: sa.Connection, keys: Collection[str]) -> set[str]:
+def known(conn: sa.Connection, keys: Collection[bytes]) -> set[bytes]:
     """The keys that a committed transaction, or this one, has claimed."""
     if not keys:
         return set()
     given = _given(keys).subquery("given")
     found = sa.select(event_id.c.event_key).join(given, given.c.event_key == event_id.c.event_key)
-    return {key.hex for key in conn.execute(found).scalars()}
+    return {key.bytes for key in conn.execute(found).scalars()}
 
 
-def _given(keys: Collection[str]) -> sa.Select[tuple[object]]:
-    digits = sa.cast(sa.literal("{" + ",".join({*keys}) + "}", sa.Text), ARRAY(sa.Uuid))
+def _given(keys: Collection[bytes]) -> sa.Select[tuple[object]]:
+    digits = sa.cast(sa.literal("{" + b"".join({*keys}).hex(",", KEY_BYTES) + "}", sa.Text), ARRAY(sa.Uuid))
     return sa.select(sa.func.unnest(digits, type_=sa.Uuid).label("event_key"))
