@@ -142,7 +142,9 @@ def _append_all(changes: sa.Select[*tuple[Any, ...]], as_of: datetime) -> sa.Ins
     order = sa.func.row_number().over(partition_by=placed.c.chain, order_by=sorting)
     # materialized, or each mention of the salt would be another one
     salted = sa.select(placed, order.label("place"), salt).cte("salted").prefix_with("MATERIALIZED")
-    sealed = sa.select(salted, seal(salted.c.salt, *(salted.c[name] for name in SEALED)).label("sealed")).subquery()
+    sealed_ = seal(salted.c.salt, *(salted.c[name] for name in SEALED)).label("sealed")
+    # the offset keeps Postgres from computing the seal for the row and for its hash, the latter without inlining
+    sealed = sa.select(salted, sealed_).offset(0).subquery("sealed_rows")
     number = (consent_chain.c.length + sealed.c.place).label("number")
     links = sa.func.consent_links(
         consent_chain.c.last_hash, row_bytes(sealed, number=number.element), type_=sa.LargeBinary
