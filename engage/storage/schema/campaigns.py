@@ -72,6 +72,14 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="what extract pulled from engage_source: rows by kind of event; null without a source",
     ),
+    sa.Column(
+        "history_kept",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="whether its customer_activity keeps the history that decided it, although the windows before were "
+        "computed anew",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
@@ -118,6 +126,19 @@ customer_activity = sa.Table(
         nullable=False,
         comment="by which refunds in the window lower total_spend_cents, at most to zero; 0 before version 0021",
     ),
+    sa.Column(
+        "purchases_to_date",
+        sa.BigInteger,
+        comment="in this window and the windows before it, as far as they are known; null if a version before 0026 "
+        "computed it",
+    ),
+    sa.Column(
+        "spend_3_windows_cents",
+        sa.BigInteger,
+        comment="as purchases_to_date, in this window and the two before it; after refunds",
+    ),
+    sa.Column("sessions_3_windows", sa.BigInteger, comment="as spend_3_windows_cents"),
+    sa.Column("windows_active", sa.BigInteger, comment="as purchases_to_date: windows with a session or a purchase"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer registered before its end, also without any event.",
     postgresql_partition_by="LIST (window_start)",
