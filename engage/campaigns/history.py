@@ -129,6 +129,14 @@ def anew(rows: sa.Table, window: Window, earlier: sa.FromClause | None) -> sa.Su
     return sa.select(rows.c.customer_id, *columns).select_from(source).subquery("anew")
 
 
+def without_sums(conn: sa.Connection, window: Window) -> bool:
+    """Whether a version before 0026 computed the window. One row shows it."""
+    if (rows := partitions.find(conn, customer_activity, window)) is None:
+        return False
+    found = conn.execute(sa.select(rows.c.purchases_to_date).limit(1)).first()
+    return found is not None and found.purchases_to_date is None
+
+
 def _keeps(conn: sa.Connection, window: Window) -> bool:
     """Whether the window's rows keep the history that decided them, so that it has to be added up anew."""
     query = sa.select(campaign_table.c.history_kept).where(campaign_table.c.window_start == window.start)

@@ -26,6 +26,8 @@ from engage.currency import currency
 from engage.reports import history_to_date
 from engage.reports.history_to_date import HistoryToDate
 
+_UNKNOWN = "unknown: computed by an earlier version; `engage history rebuild` fills it in"
+
 app = typer.Typer(help="What customers did over several windows.", no_args_is_help=True)
 
 
@@ -71,9 +73,6 @@ def _rows(found: HistoryToDate) -> tuple[tuple[str, str], ...]:
     )
 
 
-_UNKNOWN = "unknown: computed by an earlier version; `engage history rebuild` fills it in"
-
-
 @app.command()
 def rebuild(
     start: Annotated[
@@ -108,8 +107,9 @@ def rebuild(
 def _sentence(one: RebuiltWindow) -> str:
     text = f"{one.window}: {formats.counted(one.changed, 'customer')} changed."
     if one.kept:
+        kept = formats.counted(one.kept, "customer keeps", "customers keep")
         text += (
-            f" {formats.counted(one.kept, 'customer')} keep older numbers here, because the campaign's rules compared "
-            "them. The windows after it count with the new ones."
+            f" {kept} older numbers here, because the campaign's rules compared them. The windows after it count with "
+            "the new ones."
         )
     return text

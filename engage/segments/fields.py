@@ -48,6 +48,8 @@ class Field:
     never: str = ""
     reaches_back: bool = False
     """Whether it needs the campaign of the window before."""
+    adds_up: bool = False
+    """Whether it is a sum of several windows."""
     one: str = ""
     """How a sentence names a number of 1."""
 
@@ -160,6 +162,7 @@ FIELDS = {
             "purchases_to_date",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="purchase to date",
         ),
         Field(
@@ -170,6 +173,7 @@ FIELDS = {
             "spend_3_windows_cents",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
         ),
         Field(
             "sessions_last_3_windows",
@@ -179,6 +183,7 @@ FIELDS = {
             "sessions_3_windows",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="session in the last 3 windows",
         ),
         Field(
@@ -189,6 +194,7 @@ FIELDS = {
             "windows_active",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="window with a session or a purchase",
         ),
     )

@@ -1,4 +1,4 @@
-"""What ``aggregate`` and ``engage history rebuild`` must find, computed customer by customer from a plain list of events."""
+"""What ``aggregate`` and ``engage history rebuild`` must find, by customer, counted from a plain list of events."""
 
 from __future__ import annotations
 
