@@ -48,6 +48,8 @@ class Field:
     never: str = ""
     reaches_back: bool = False
     """Whether it needs the campaign of the window before."""
+    adds_up: bool = False
+    """Whether it is a sum of several windows."""
     one: str = ""
     """How a sentence names a number of 1."""
 
@@ -59,6 +61,7 @@ class Field:
 
 _NEVER = "longer ago than any number of days"
 _NO = "no comparison with it holds"
+_EARLIER = f"computed by an earlier version: {_NO}"
 
 FIELDS = {
     field.name: field
@@ -150,6 +153,49 @@ FIELDS = {
             Unit.PERCENT,
             missing=f"no spend in the window before: {_NO}",
             reaches_back=True,
+        ),
+        Field(
+            "purchases_to_date",
+            "Purchases to date",
+            "purchases to date",
+            Unit.NUMBER,
+            "purchases_to_date",
+            missing=_EARLIER,
+            reaches_back=True,
+            adds_up=True,
+            one="purchase to date",
+        ),
+        Field(
+            "spend_last_3_windows",
+            "Spend of the last 3 windows",
+            "spend of the last 3 windows",
+            Unit.AMOUNT,
+            "spend_3_windows_cents",
+            missing=_EARLIER,
+            reaches_back=True,
+            adds_up=True,
+        ),
+        Field(
+            "sessions_last_3_windows",
+            "Sessions of the last 3 windows",
+            "sessions in the last 3 windows",
+            Unit.NUMBER,
+            "sessions_3_windows",
+            missing=_EARLIER,
+            reaches_back=True,
+            adds_up=True,
+            one="session in the last 3 windows",
+        ),
+        Field(
+            "windows_active",
+            "Windows with a session or a purchase",
+            "windows with a session or a purchase",
+            Unit.NUMBER,
+            "windows_active",
+            missing=_EARLIER,
+            reaches_back=True,
+            adds_up=True,
+            one="window with a session or a purchase",
         ),
     )
 }

@@ -72,6 +72,14 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="what extract pulled from engage_source: rows by kind of event; null without a source",
     ),
+    sa.Column(
+        "history_kept",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="whether its customer_activity keeps the history that decided it, although the windows before were "
+        "computed anew",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
@@ -118,6 +126,19 @@ customer_activity = sa.Table(
         nullable=False,
         comment="by which refunds in the window lower total_spend_cents, at most to zero; 0 before version 0021",
     ),
+    sa.Column(
+        "purchases_to_date",
+        sa.BigInteger,
+        comment="in this window and the windows before it, as far as they are known; null if a version before 0026 "
+        "computed it",
+    ),
+    sa.Column(
+        "spend_3_windows_cents",
+        sa.BigInteger,
+        comment="as purchases_to_date, in this window and the two before it; after refunds",
+    ),
+    sa.Column("sessions_3_windows", sa.BigInteger, comment="as spend_3_windows_cents"),
+    sa.Column("windows_active", sa.BigInteger, comment="as purchases_to_date: windows with a session or a purchase"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
     comment="One row per window and customer registered before its end, also without any event.",
     postgresql_partition_by="LIST (window_start)",
@@ -131,12 +152,9 @@ customer_bucket = sa.Table(
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False, comment="as compared with the threshold"),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False, comment="as compared with the threshold"),
-    moment("last_session_at", comment="as in customer_activity, from where the next window carries it on"),
-    moment("first_purchase_at", comment="as last_session_at"),
-    moment("last_purchase_at", comment="as last_session_at"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
-    comment="One row per window and customer: the segment, and what the next window carries on. "
-    "The values that decided it are in customer_activity, the rules in campaign.settings.",
+    comment="One row per window and customer: the segment. The values that decided it are in customer_activity, the "
+    "rules in campaign.settings.",
     postgresql_partition_by="LIST (window_start)",
 )
 
@@ -163,3 +181,23 @@ campaign_lift = sa.Table(
     comment="What the customers of each arm did in the window after their campaign's: counts, means and covariances, "
     "from which every lift is computed. Kept for good.",
 )
+
+customer_history = sa.table(
+    "customer_history",
+    *(
+        sa.column(name, sa.BigInteger)
+        for name in (
+            "customer_id",
+            "spend_cents",
+            "sessions",
+            "purchases_to_date",
+            "spend_3_windows_cents",
+            "sessions_3_windows",
+            "windows_active",
+            "days_since_last_purchase",
+            "days_since_first_purchase",
+        )
+    ),
+    sa.column("window_start", sa.DateTime(timezone=True)),
+)
+"""A view for analysts (migration 0026): one row per customer of the newest campaign whose customers are in segments."""
