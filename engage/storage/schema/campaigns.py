@@ -72,6 +72,11 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="what extract pulled from engage_source: rows by kind of event; null without a source",
     ),
+    sa.Column(
+        "resolved",
+        JSONB(none_as_null=True),
+        comment="the numbers that shares of the customers in settings became, by threshold or line; null until bucket",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
