@@ -8,7 +8,7 @@ computed. A step holds the row's lock while it writes, so two runs of one window
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,6 @@ from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.pulled import Pulled
 from engage.campaigns.variants import TextWeights
 from engage.errors import NothingToHalt, NotReady
-from engage.segments import Resolved
 from engage.settings import Settings
 from engage.statuses import ApprovalState, CampaignStatus, RunMode
 from engage.storage import connection, partitions
@@ -196,7 +195,7 @@ def find_all(
 
 def _campaign(row: sa.Row[Any]) -> Campaign:
     window = Window(row.window_start)
-    settings = with_numbers(row.settings, row.resolved) if row.settings else None
+    settings = Settings.from_snapshot(row.settings, row.resolved) if row.settings else None
     return Campaign(
         window=window,
         run_id=row.run_id,
@@ -236,12 +235,6 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
         pulled=Pulled.from_json(row.pulled),
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
-
-
-def with_numbers(snapshot: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Settings:
-    """The settings of a campaign's row, with what its column ``resolved`` keeps."""
-    found = {name: Resolved.from_json(one) for name, one in (kept or {}).items()}
-    return Settings.from_snapshot(snapshot).with_resolved(found)
 
 
 def locked(conn: sa.Connection, window: Window) -> Campaign:

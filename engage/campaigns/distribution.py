@@ -148,7 +148,7 @@ def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
     lock = sa.select(campaign_table.c.settings, campaign_table.c.resolved).where(uncounted)
     locked = conn.execute(lock.with_for_update(skip_locked=True)).one_or_none()
     found = distribution(conn, window, settings)
-    if locked and campaign.with_numbers(*locked) == settings:
+    if locked and Settings.from_snapshot(*locked) == settings:
         campaign.update(conn, window, distribution=found.to_json())
     return found
 

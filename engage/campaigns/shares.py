@@ -12,13 +12,19 @@ from engage.storage.schema import customer_activity
 from engage.window import Window
 
 
-def resolve(conn: sa.Connection, window: Window, settings: Settings, *, customers: int) -> dict[str, Resolved]:
+def resolve(
+    conn: sa.Connection, window: Window, settings: Settings, *, customers: int, used: Settings | None = None
+) -> dict[str, Resolved]:
     """What each share of ``settings.shares`` becomes among the window's ``customers``. Its activity exists.
 
     It is a function of the activity and the settings alone, so that a step that runs again finds the same numbers.
+    ``used``: the settings that put these customers in segments, whose numbers need not be found again.
     """
     rows = partitions.of(customer_activity, window)
     found: dict[tuple[str, Relative], Resolved] = {}
+    if used:
+        known = {name: one for name, one in used.shares.items() if name in used.resolved}
+        found = {(one.field, one.relative): used.resolved[name] for name, one in known.items()}
     for one in settings.shares.values():
         asked = (one.field, one.relative)
         if asked not in found:

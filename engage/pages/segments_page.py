@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
 from engage.reports.segment_readers import Reading
 from engage.reports.segment_recipients import recipients
+from engage.reports.share_facts import share_facts, shown
 from engage.segments import FIELDS, Unit
 from engage.segments.warnings import warnings
 from engage.segments.words import HOLDS, phrase
@@ -67,7 +69,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         counted=counted,
         texts=previews,
         phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
-        threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
+        threshold_facts=[(label(name), shown(draft.settings, name, formats.number)) for name in draft.settings.thresholds],
         draft=draft,
         settings=draft.settings,
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
@@ -190,7 +192,8 @@ def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collect
     """The draft of a user who may read the Variables; others start from what the window's campaign used."""
     used = segment_preview.settings_of(conn, window)
     base = editor.stored if editor.sees_all else texts(used)
-    return Draft(base, [one for one in changes if belongs(one.name)])
+    resolve = partial(segment_preview.resolved, conn, window)
+    return Draft(base, [one for one in changes if belongs(one.name)], resolve)
 
 
 def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) -> dict[str, Any]:

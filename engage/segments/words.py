@@ -104,8 +104,8 @@ class Words:
         than = holds if self._holds(one) else not_so
         verb = "are" if field.unit is Unit.NUMBER and found != 1 else "is"
         subject = self._subject(field, found)
-        if isinstance(found, Fraction) and found != one.number and self._limit(field, _decimal(found)) == bare:
-            subject = f"{field.words} {_decimal(found, 6):f}"  # two decimals would show them as equal
+        if isinstance(found, Fraction) and found != one.number and self._limit(field, rounded(found)) == bare:
+            subject = f"{field.words} {rounded(found, 6):f}"  # two decimals would show them as equal
         return f"{subject} {verb} {than} {limit}"
 
     def _subject(self, field: Field, found: Fraction | str) -> str:
@@ -115,20 +115,20 @@ class Words:
             days = int(found)
             return f"{field.words} {days} {'day' if days == 1 else 'days'} before the window's end"
         if field.unit is Unit.NUMBER:
-            return f"{self._number(_decimal(found))} {field.one if found == 1 else field.words}"
-        return f"{field.words} {self._limit(field, _decimal(found))}"
+            return f"{self._number(rounded(found))} {field.one if found == 1 else field.words}"
+        return f"{field.words} {self._limit(field, rounded(found))}"
 
     def _limit(self, field: Field, limit: Decimal | Fraction | Relative | str) -> str:
         if isinstance(limit, str | Relative):
             return written(limit)
         if isinstance(limit, Fraction):
-            limit = _decimal(limit, 6)
+            limit = rounded(limit, 6)
         if field.unit is Unit.AMOUNT:
             return self._amount(limit)
         return f"{self._number(limit.normalize())}{'%' if field.unit is Unit.PERCENT else ''}"
 
 
-def _decimal(found: Fraction, places: int = 3) -> Decimal:
-    """A value rounded for people."""
+def rounded(found: Fraction, places: int = 3) -> Decimal:
+    """A value rounded for people, unless it is whole."""
     exact = Decimal(found.numerator) / Decimal(found.denominator)
     return round(exact, places).normalize() if exact != exact.to_integral() else exact

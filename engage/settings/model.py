@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engage.segments import Relative
+from engage.segments import Relative, Resolved
 from engage.segments.warnings import warnings as rule_warnings
 from engage.settings import field_types, languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
@@ -327,9 +327,13 @@ class Settings(RuleSettings):
         return kept | {name: kept_threshold(one) for name, one in chosen.items() if isinstance(one, Decimal | Relative)}
 
     @classmethod
-    def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
-        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
-        return cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+    def from_snapshot(cls, snapshot: Mapping[str, Any], resolved: Mapping[str, Any] | None = None) -> Settings:
+        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped.
+
+        ``resolved``: the numbers that their shares became, as the campaign keeps them.
+        """
+        found = cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+        return found.with_resolved({name: Resolved.from_json(kept) for name, kept in (resolved or {}).items()})
 
 
 def _default(name: str) -> object:
