@@ -77,7 +77,10 @@ def _at(
 ) -> tuple[Key | Fraction, int, int]:
     """The key at a place in the order, the customers before it, and those at it."""
     counted = _count(conn, by, least, most)
-    found = counted.at(place) or _count(conn, by, *((None, least) if place < counted.before else (most, None))).at(place)
+    found = counted.at(place)
+    if found is None:
+        bounds = (None, least) if place < counted.before else (most, None)
+        found = _count(conn, by, *bounds).at(place)
     if found and by.ratio is not None:
         found = _exactly(conn, by, by.ratio, float(found[0])).at(place)
     assert found is not None

@@ -26,6 +26,8 @@ class ShareFact:
     """The number and the customers, such as *lowest 20% = below $87.40: 199,812 customers*."""
     note: str
     """What is odd, as sentences; empty if nothing is."""
+    number: str
+    """The number in plain digits, rounded."""
 
     @property
     def sentence(self) -> str:
@@ -42,6 +44,7 @@ def share_facts(settings: Settings) -> list[ShareFact]:
             label(name) if name.endswith("_threshold") else FIELDS[one.field].label,
             share_words.in_words(one, found, in_unit),
             share_words.note(one, found, in_unit),
+            f"{rounded(found.number, 2):f}",
         )
         for name, one, found in known
     ]

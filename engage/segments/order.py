@@ -64,6 +64,13 @@ def _order(name: str, rows: sa.FromClause, window_end: datetime) -> Order:
     return Order(column, step=unit, scale=unit, is_complete=not column.nullable)
 
 
-def _quotient(above: sa.ColumnElement[int], below: sa.ColumnElement[int], **numbers: Fraction) -> Order:
+def _quotient(
+    above: sa.ColumnElement[int],
+    below: sa.ColumnElement[int],
+    *,
+    step: Fraction,
+    scale: Fraction,
+    offset: Fraction = Fraction(0),
+) -> Order:
     key = sa.case((below > 0, sa.cast(above, sa.Double) / sa.cast(below, sa.Double)))
-    return Order(key, ratio=(above, below), **numbers)
+    return Order(key, step, scale, offset, ratio=(above, below))

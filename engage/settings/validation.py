@@ -97,7 +97,7 @@ def _shares_compared_wrongly(
 ) -> dict[str, Mapping[str, Any]]:
     """Thresholds that are a share of the customers, and whose rules cannot take one."""
     usable = {name: values[name] for name in rules.thresholds if name in values and name not in wrong}
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     read = Settings.model_validate(usable, context=EDITED)
     for name in usable:
         value = read.threshold(name)
