@@ -60,8 +60,9 @@ def _taken(share: Share, found: Resolved, operator: Operator, write: Writer) -> 
     number = write(rounded(found.number), share.field)
     than = HOLDS[_IN[share.relative.side] if operator is Operator.IN else operator]
     taken = customers(share, found, operator)
-    known = f" of the {found.known:,} who have a value" if FIELDS[share.field].missing else ""
-    return f"{than} {number}: {taken:,} {'customer' if taken == 1 and not known else 'customers'}{known}"
+    if FIELDS[share.field].missing:
+        return f"{than} {number}: {taken:,} of the {found.known:,} customers with a value"
+    return f"{than} {number}: {taken:,} {'customer' if taken == 1 else 'customers'}"
 
 
 def _left_out(share: Share, found: Resolved, write: Writer) -> str:

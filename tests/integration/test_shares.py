@@ -106,9 +106,7 @@ def test_customers_without_a_value_are_in_no_share(world):
     world.purchase(late, 100, at=world.window.end - timedelta(days=2))
     world.computed(**segments("days_since_last_purchase > old_threshold", old_threshold="highest 50%"))
     assert in_segment(world, "A") == [early]
-    assert facts(world)[0][0] == (
-        "Old threshold: highest 50% = more than 1 day: 1 customers of the 2 who have a value."
-    )
+    assert facts(world)[0][0] == ("Old threshold: highest 50% = more than 2 days: 1 of the 2 customers with a value.")
 
 
 def test_a_share_that_is_larger_than_the_window_has_all_customers(world):
