@@ -49,6 +49,7 @@ class Campaign:
     mode: RunMode | None
     """What the run that computed it may do with its messages; None if an earlier version ran it."""
     settings: Settings | None
+    """With the numbers that shares of the customers became, once ``bucket`` has found them."""
     events: dict[str, int]
     rejected: dict[str, int]
     customers: int | None
@@ -194,7 +195,7 @@ def find_all(
 
 def _campaign(row: sa.Row[Any]) -> Campaign:
     window = Window(row.window_start)
-    settings = Settings.from_snapshot(row.settings) if row.settings else None
+    settings = Settings.from_snapshot(row.settings, row.resolved) if row.settings else None
     return Campaign(
         window=window,
         run_id=row.run_id,

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 
 from engage.campaigns import refunds, valid_events
 from engage.errors import GuardStop
+from engage.segments import Relative
+from engage.segments.words import rounded, with_share
 from engage.settings import Settings
 from engage.statuses import GuardCheck
 from engage.storage.schema import campaign
@@ -145,7 +147,8 @@ def uncompared(conn: sa.Connection, window: Window, settings: Settings) -> tuple
 
 
 def _settings_before(conn: sa.Connection, window: Window) -> Settings:
-    return Settings.from_snapshot(_of_previous_window(conn, window, campaign.c.settings))
+    resolved = _of_previous_window(conn, window, campaign.c.resolved)
+    return Settings.from_snapshot(_of_previous_window(conn, window, campaign.c.settings), resolved)
 
 
 def _mix(last: dict[str, int], before: Settings, settings: Settings, buckets: dict[str, int]) -> Iterator[Finding]:
@@ -169,11 +172,19 @@ def _edited(before: Settings, settings: Settings) -> str:
     """The thresholds that both rules name and that have changed, as the end of a sentence; empty if none has."""
     pairs = ((name, before.thresholds.get(name), now) for name, now in settings.thresholds.items())
     changed = [
-        f"engage_{name} is {now.normalize():f} and was {then.normalize():f}"
+        f"engage_{name} is {_shown(settings, name)} and was {_shown(before, name)}"
         for name, then, now in pairs
         if then is not None and then != now
     ]
     return f" ({', '.join(changed)})" if changed else ""
+
+
+def _shown(settings: Settings, name: str) -> str:
+    """A threshold, and the number that it became if it is a share of the customers."""
+    value, found = settings.threshold(name), settings.resolved.get(name)
+    if isinstance(value, Relative):
+        return with_share(value, f"{rounded(found.number):f}") if found else value.text
+    return f"{value.normalize():f}"
 
 
 def _of_previous_window(conn: sa.Connection, window: Window, column: sa.Column[Any]) -> dict[str, Any]:

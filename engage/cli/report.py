@@ -12,6 +12,7 @@ from engage.reports import lift_words as words
 from engage.reports import report as reports
 from engage.reports.lift import CampaignLift, Stage
 from engage.reports.report import Report
+from engage.reports.share_facts import share_facts
 from engage.statuses import MessageStatus, Metric
 
 
@@ -36,6 +37,8 @@ def print_report(found: Report) -> None:
     window = found.window
     console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({found.status.label})")
     console.print(_buckets(found))
+    for one in share_facts(found.record.settings) if found.record.settings else ():
+        console.print(plain(f"{one.sentence} {one.note}".rstrip()))
     console.print(_messages(found))
     if found.cost is not None:
         charged = found.messages["charged_segments"]

@@ -120,7 +120,8 @@ def _settings(conn: sa.Connection, start: str | None, pairs: list[str], rules: P
         raise NotReady("No campaign has put customers in segments yet: use `engage run` first.")
     used = segment_preview.settings_of(conn, windows[0])
     given = given_settings.given(pairs, rules)
-    return windows[0], given_settings.settings_of(given, rules, base=settings.texts(used))
+    chosen = given_settings.settings_of(given, rules, base=settings.texts(used))
+    return windows[0], segment_preview.resolved(conn, windows[0], chosen)
 
 
 def _texts(

@@ -28,7 +28,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import message_texts, report
+from engage.reports import message_texts, report, share_facts
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -66,7 +66,7 @@ def campaign_report(
         others = comparable(conn, window)
         against = against or others.default
         earlier = report.of(conn, against, whole=False) if against else None
-        settings = Settings.from_snapshot(found.settings)
+        settings = found.record.settings or Settings()
         spread = distribution.of(conn, window, settings) if found.buckets else None
         drawn = found.record.variants
         texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
@@ -87,6 +87,7 @@ def campaign_report(
         tones=colours,
         lift=lift_section.section(found.lift, colours) if found.lift else None,
         charts=_charts(spread, settings) if spread else None,
+        shares=share_facts.share_facts(settings),
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,

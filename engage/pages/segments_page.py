@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
-from engage.reports import holdout_reach, segment_preview
+from engage.reports import holdout_reach, segment_preview, share_facts
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
@@ -68,7 +69,9 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         counted=counted,
         texts=previews,
         phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
-        threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
+        threshold_facts=[
+            (label(name), share_facts.shown(draft.settings, name, formats.number)) for name in draft.settings.thresholds
+        ],
         draft=draft,
         settings=draft.settings,
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
@@ -96,6 +99,7 @@ def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collectio
         "errors": {},
         "may_save": not draft.refused,
         "segments": _counted(found),
+        "shares": _shares(draft.settings),
         "examples": _as_text(found.examples),
         "said": _said(found),
         "parts": {
@@ -192,7 +196,8 @@ def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collect
     """The draft of a user who may read the Variables; others start from what the window's campaign used."""
     used = segment_preview.settings_of(conn, window)
     base = editor.stored if editor.sees_all else texts(used)
-    return Draft(base, [one for one in changes if belongs(one.name)])
+    resolve = partial(segment_preview.resolved, conn, window)
+    return Draft(base, [one for one in changes if belongs(one.name)], resolve)
 
 
 def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) -> dict[str, Any]:
@@ -220,6 +225,16 @@ def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) ->
         "operators": [[str(sign), words] for sign, words in HOLDS.items()],
         "units": {Unit.DAYS: "days", Unit.PERCENT: "%"},
         "examples": _as_text(found.examples),
+        "customers": found.all,
+        "shares": _shares(settings),
+    }
+
+
+def _shares(settings: Settings) -> dict[str, dict[str, str]]:
+    """What stands at each share of the draft: by threshold, or by the line of a rule."""
+    return {
+        one.name: {"words": one.words, "note": one.note, "number": one.number}
+        for one in share_facts.share_facts(settings)
     }
 
 

@@ -12,6 +12,7 @@ from engage.campaigns.campaign import Campaign
 from engage.currency import currency
 from engage.formats import counted, money, number
 from engage.reports.holdout_reach import HoldoutReach
+from engage.reports.share_facts import share_facts
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 
@@ -33,6 +34,7 @@ def checks(
     settings = found.require_settings()
     return [
         _guard(found),
+        *_shares(settings),
         _opt_out(settings),
         *_texts(settings),
         _provider(settings),
@@ -51,6 +53,13 @@ def _guard(found: Campaign) -> Check:
     by = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
     sentences = tuple(one.sentence for one in guard.findings)
     return Check("Guard", good=False, words=counted(len(sentences), "finding") + by, notes=sentences)
+
+
+def _shares(settings: Settings) -> Iterator[Check]:
+    """What the shares of the customers became."""
+    if found := share_facts(settings):
+        notes = tuple(one.note for one in found if one.note)
+        yield Check("Shares", good=not notes, words=" ".join(one.sentence for one in found), notes=notes)
 
 
 def _opt_out(settings: Settings) -> Check:

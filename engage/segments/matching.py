@@ -5,11 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
-from engage.segments.fields import FIELDS, value
+from engage.segments.fields import FIELDS, NEVER, Unit, value
 from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
 
 COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -34,7 +32,9 @@ def matches(node: Node, row: Mapping[str, Any], window_end: datetime) -> bool:
     """Whether a condition holds for the row."""
     if isinstance(node, Condition):
         found = value(FIELDS[node.field], row, window_end)
-        wanted = Fraction(node.value) if isinstance(node.value, Decimal) else node.value
-        return found is not None and bool(COMPARE[node.operator](found, wanted))
+        never = FIELDS[node.field].unit is Unit.DAYS and found == NEVER
+        if found is None or (never and node.asked):
+            return False
+        return bool(COMPARE[node.operator](found, node.value if node.number is None else node.number))
     held = (matches(each, row, window_end) for each in node.conditions)
     return any(held) if isinstance(node, AnyOf) else not all(held)

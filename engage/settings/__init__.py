@@ -5,6 +5,7 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 
 from engage.settings.changes import Change, applied, in_words, refusals
 from engage.settings.custom import custom, message_name, names_of, rules_in, segment_of_text
+from engage.settings.field_types import kept_threshold
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.meanings import description, title
 from engage.settings.model import STAFF, Settings, is_setting
@@ -39,6 +40,7 @@ __all__ = [
     "groups",
     "in_words",
     "is_setting",
+    "kept_threshold",
     "label",
     "markdown_table",
     "message_name",

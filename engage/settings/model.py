@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field
 
-from engage.segments import DEFAULT, Rules
+from engage.segments import Relative, Resolved
 from engage.segments.warnings import warnings as rule_warnings
 from engage.settings import field_types, languages, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
@@ -19,10 +19,11 @@ from engage.settings.field_types import (
     MessageText,
     Number,
     Phones,
-    SegmentRules,
     UserNames,
     edited_from,
+    kept_threshold,
 )
+from engage.settings.rule_settings import RuleSettings
 from engage.statuses import Metric
 from engage.texts.template import Template
 
@@ -30,26 +31,9 @@ STAFF = frozenset({"alert_emails", "test_phones"})
 """The settings with addresses and phones of the staff. No campaign keeps them."""
 
 
-class Settings(BaseModel):
+class Settings(RuleSettings):
     """One campaign's settings, validated and frozen. Settings with names that the staff choose are extra fields."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    low_spend_threshold: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
-        Decimal("100.00"),
-        title="a number from 0 to 1000000000 with at most 2 decimals",
-        description="Customers whose spend in the 8 weeks is below this amount are in BOOST.",
-    )
-    high_activity_threshold: Annotated[Number, Field(ge=0, le=1_000_000, max_digits=15)] = Field(
-        Decimal("5.0"),
-        title="a number from 0 to 1000000 with at most 15 digits",
-        description="Other customers with more sessions a week than this, on average, are in REWARD.",
-    )
-    segments: SegmentRules = Field(
-        DEFAULT,
-        title="JSON of segments in order and a name for all other customers, as docs/segments.md shows",
-        description="The rules that put each customer in a segment. The first one that fits counts.",
-    )
     send_within_days: Annotated[Count, Field(ge=0, le=3650), edited_from(1)] = Field(
         7,
         title="a whole number of days from 1 to 3650",
@@ -213,16 +197,6 @@ class Settings(BaseModel):
         description="Complete windows whose events are kept. Older events are deleted once their campaign is complete.",
     )
 
-    @model_validator(mode="after")
-    def _read_custom(self, info: ValidationInfo) -> Settings:
-        extra = self.__pydantic_extra__ or {}
-        for name, value in extra.items():
-            kind = custom(name)
-            if kind is None:
-                raise ValueError(f"{name} is not a setting")
-            extra[name] = kind.adapter.validate_python(value, context=info.context)
-        return self
-
     @property
     def real(self) -> bool:
         """Whether messages reach customers' phones."""
@@ -232,27 +206,6 @@ class Settings(BaseModel):
     def strict(self) -> bool:
         """Whether phone numbers and sending hours are checked."""
         return self.real or self.sandbox_strict
-
-    def threshold(self, name: str) -> Decimal:
-        """The number of a threshold.
-
-        Raises:
-            KeyError: there is none of this name.
-        """
-        found = self._value(name)
-        if not isinstance(found, Decimal):
-            raise KeyError(name)
-        return found
-
-    @property
-    def thresholds(self) -> dict[str, Decimal]:
-        """The thresholds that the rules name, by setting, in order."""
-        return {name: self.threshold(name) for name in self.segments.thresholds}
-
-    @property
-    def rules(self) -> Rules:
-        """The rules with a number in place of each threshold."""
-        return self.segments.resolved(self.thresholds)
 
     @property
     def texted(self) -> tuple[str, ...]:
@@ -338,11 +291,6 @@ class Settings(BaseModel):
         found = {name: languages.complete(name, texts, own) for name, texts in further.items()}
         return {name: texts for name, texts in found.items() if texts is not None}
 
-    def _value(self, name: str) -> object:
-        """The value of a setting, fixed or chosen; None without one."""
-        chosen = (self.__pydantic_extra__ or {}).get(name)
-        return getattr(self, name) if name in type(self).model_fields else chosen
-
     def text_warnings(self, segment: str) -> tuple[str, ...]:
         """What the operator should know of a segment's texts before they go out."""
         return (*text_variants.warnings(self.by_variant(segment)), *self.unsent(segment))
@@ -370,14 +318,22 @@ class Settings(BaseModel):
         return found + [f"{name}: {warning}" for name in self.texted for warning in self.text_warnings(name)]
 
     def snapshot(self) -> dict[str, Any]:
-        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it."""
+        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it.
+
+        A share is kept as it was written: its number is the campaign's, not a setting.
+        """
         kept = self.model_dump(exclude=set(STAFF))
-        return {name: float(value) if isinstance(value, Decimal) else value for name, value in kept.items()}
+        chosen = {name: self._value(name) for name in self.__pydantic_extra__ or {}}
+        return kept | {name: kept_threshold(one) for name, one in chosen.items() if isinstance(one, Decimal | Relative)}
 
     @classmethod
-    def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
-        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
-        return cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+    def from_snapshot(cls, snapshot: Mapping[str, Any], resolved: Mapping[str, Any] | None = None) -> Settings:
+        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped.
+
+        ``resolved``: the numbers that their shares became, as the campaign keeps them.
+        """
+        found = cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+        return found.with_resolved({name: Resolved.from_json(kept) for name, kept in (resolved or {}).items()})
 
 
 def _default(name: str) -> object:

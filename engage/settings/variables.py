@@ -79,6 +79,8 @@ def _imported(value: Any) -> Any:
 
 def _text(value: object) -> str:
     """A value as an Airflow Variable holds it."""
+    if isinstance(value, segments.Relative):
+        return value.text
     if isinstance(value, segments.Rules):
         return json.dumps(value.to_json())
     if isinstance(value, dict):

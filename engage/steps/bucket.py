@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard
+from engage.campaigns import campaign, guard, shares
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
 from engage.segments import sql
@@ -45,21 +45,27 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             return BucketSummary(found.buckets or {}, frozen=True)
         if found.customers is None:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
-        partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
-        buckets = dict.fromkeys(step.settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
-        odd = guard.of_buckets(step.conn, window, step.settings, buckets)
-        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, step.settings))
+        resolved = shares.resolve(step.conn, window, step.settings, customers=found.customers)
+        settings = step.settings.with_resolved(resolved)
+        partitions.replace(step.conn, customer_bucket, window, assignment(window, settings))
+        buckets = dict.fromkeys(settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
+        odd = guard.of_buckets(step.conn, window, settings, buckets)
+        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, settings))
         if checked.caveat:
             log.warning("The guard has %s.", checked.caveat)
-        counted = distribution(step.conn, window, step.settings)
+        counted = distribution(step.conn, window, settings)
         step.save(
-            status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json(), guard=checked.to_json()
+            status=CampaignStatus.BUCKETED,
+            resolved={name: one.to_json() for name, one in resolved.items()},
+            buckets=buckets,
+            distribution=counted.to_json(),
+            guard=checked.to_json(),
         )
         return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat)
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
-    """The rows of ``customer_bucket`` for the window, with its columns in order."""
+    """The rows of ``customer_bucket`` for the window, with its columns in order. The settings have all numbers."""
     rows = partitions.of(customer_activity, window)  # a lock on the parent would deadlock with aggregates beside it
     return sa.select(
         rows.c.window_start,

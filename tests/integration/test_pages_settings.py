@@ -40,7 +40,7 @@ def test_every_setting_has_a_field_with_its_value_and_variable(engine):
     page = the_page(engine, editor(low_spend_threshold="120.5", require_approval="TRUE", sms_provider="twilio"))
     found = fields(page)
     assert found.keys() == ALL
-    assert (found["low_spend_threshold"]["type"], found["low_spend_threshold"]["value"]) == ("number", "120.5")
+    assert (found["low_spend_threshold"]["type"], found["low_spend_threshold"]["value"]) == ("text", "120.5")
     assert found["high_activity_threshold"]["value"] == "5.0"
     assert "checked" in found["require_approval"]
     assert "checked" not in found["sandbox_strict"]
@@ -139,7 +139,7 @@ def named_fields(page):
 def test_settings_whose_names_staff_chose_stand_in_their_groups(engine):
     page = the_page(engine, written())
     found = named_fields(page)
-    assert (found["vip_threshold"]["type"], found["vip_threshold"]["value"]) == ("number", "500")
+    assert (found["vip_threshold"]["type"], found["vip_threshold"]["value"]) == ("text", "500")
     assert found["other_threshold"]["value"] == "7"
     assert "You are a VIP. Reply STOP to opt out.</textarea>" in page
     text = text_of(page)

@@ -80,6 +80,11 @@ campaign = sa.Table(
         comment="whether its customer_activity keeps the history that decided it, although the windows before were "
         "computed anew",
     ),
+    sa.Column(
+        "resolved",
+        JSONB(none_as_null=True),
+        comment="the numbers that shares of the customers in settings became, by threshold or line; null until bucket",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
