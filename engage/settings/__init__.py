@@ -7,6 +7,7 @@ from engage.settings.changes import Change, applied, in_words, refusals
 from engage.settings.custom import custom, message_name, names_of, rules_in, segment_of_text
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.meanings import description, title
+from engage.settings.message_budget import MessageBudget
 from engage.settings.model import STAFF, Settings, is_setting
 from engage.settings.validation import problems, require_named, usable, validate
 from engage.settings.variables import (
@@ -27,6 +28,7 @@ __all__ = [
     "STAFF",
     "Change",
     "Group",
+    "MessageBudget",
     "Settings",
     "applied",
     "custom",
