@@ -96,6 +96,7 @@ class SkipReason(StrEnum):
     PHONE_CHANGED = auto()
     SYNTHETIC = auto()
     TOO_SOON = auto()
+    OVER_BUDGET = auto()
     NO_BUCKET = auto()
     TOO_LONG = auto()
     CODE_EXPIRED = auto()

@@ -180,10 +180,9 @@ def _cost(asked: Question) -> str:
     from engage.currency import currency
     from engage.formats import money
 
-    if asked.cost is None:
-        return ""
-    limit = f" of the budget of {money(asked.budget, currency())}" if asked.budget else ""
-    return f", which cost at most {money(asked.cost, currency())}{limit}"
+    limit = f"; the budget is {asked.budget}" if asked.budget else ""
+    most = "" if asked.cost is None else f", which cost at most {money(asked.cost, currency())}"
+    return most + limit
 
 
 def _text_to(name: str, asked: Question) -> str:

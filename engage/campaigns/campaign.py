@@ -8,9 +8,9 @@ computed. A step holds the row's lock while it writes, so two runs of one window
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from time import perf_counter
@@ -19,8 +19,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from engage.campaigns import message_counts, refunds
+from engage.campaigns import budget_cuts, message_counts, refunds
 from engage.campaigns.approval import Approval, Asking
+from engage.campaigns.budget_cuts import BudgetCut
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.pulled import Pulled
@@ -69,6 +70,8 @@ class Campaign:
     approval: Approval
     pulled: Pulled | None = None
     """What ``extract`` pulled from the source of events; None without a source."""
+    budget_cuts: Mapping[str, BudgetCut] = field(default_factory=dict)
+    """Where the budget cut its list, by segment; empty if the list was within it."""
     variants: dict[str, TextWeights] | None = None
     """How the texts are drawn, by segment with several; None until the queue is made."""
     triggered_by: str | None = None
@@ -233,6 +236,7 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
             asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
         pulled=Pulled.from_json(row.pulled),
+        budget_cuts=budget_cuts.read(row.budget_cut),
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
 from engage.currency import currency
 from engage.formats import counted, moment, money
+from engage.reports import budget_cut_words
 from engage.reports import lift_words as words
 from engage.reports import report as reports
 from engage.reports.lift import CampaignLift, Stage
@@ -43,6 +44,8 @@ def print_report(found: Report) -> None:
     if found.cost is not None:
         charged = found.messages["charged_segments"]
         console.print(f"Cost: {money(found.cost, currency())}, {counted(charged, 'SMS segment')}")
+    if cut := budget_cut_words.head(found.record):
+        console.print(plain(" ".join((f"{cut}.", *budget_cut_words.sentences(found.record)))))
     for entry in found.messages["unknown"]:
         since = f"{entry['phone']}, {entry['sending_at'][:16]}"
         console.print(plain(f"Unknown: customer {entry['customer_id']}, phone {since}: {entry['error']}"))

@@ -28,7 +28,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import message_texts, report, share_facts
+from engage.reports import budget_cut_words, message_texts, report, share_facts
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -94,6 +94,7 @@ def campaign_report(
         choice=_choice(others, against) if others.campaigns and not in_run else None,
         activity=campaign_activity.activity(found, run),
         findings=_findings(found),
+        budget_cut=(budget_cut_words.head(found.record), tuple(budget_cut_words.sentences(found.record))),
         approval_address=addresses.approval(window),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
-from engage.reports import holdout_reach, segment_preview, share_facts
+from engage.reports import budget_cut_words, holdout_reach, segment_preview, share_facts
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
@@ -132,7 +131,7 @@ def texted(
             holdout=draft.settings.holdout_percent,
             reaches=reaches,
             cost=draft.settings.cost(segments),
-            too_dear=_exceeded(draft.settings, draft.settings.cost(segments)),
+            budget=budget_cut_words.preview(draft.settings, found.by_segment),
             reasons=[(REASONS[why], count) for why, count in found.left_out.items()],
         ),
     }
@@ -269,11 +268,6 @@ def _said(found: SegmentPreview) -> str:
     return f"{moved} {sizes}. At most {most}."
 
 
-def _exceeded(settings: Settings, cost: Decimal | None) -> Decimal | None:
-    """The budget, if the cost is more."""
-    return settings.message_budget if settings.exceeds_budget(cost) else None
-
-
 def _shown(found: SegmentPreview) -> dict[str, Any]:
     tones = segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
     names = tuple(tones)
@@ -289,7 +283,7 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "messages": [segment_preview.messages(found.computed, now), segment_preview.messages(found.draft, then)],
         "sms": [segment_preview.sms_segments(found.computed, now), segment_preview.sms_segments(found.draft, then)],
         "cost": cost,
-        "too_dear": _exceeded(found.draft, cost),
+        "budget": budget_cut_words.preview(found.draft, {name: then.get(name, 0) for name in found.draft.texted}),
         "seconds": segment_preview.seconds(found.draft, then),
         "furthest": furthest,
         "is_guarded": furthest in found.draft.segments.shared(found.computed.segments),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from types import MappingProxyType
 
 from engage.campaigns import lateness
 from engage.campaigns.campaign import Campaign
-from engage.currency import currency
-from engage.formats import counted, money, number
+from engage.formats import counted, number
+from engage.reports import budget_cut_words
 from engage.reports.holdout_reach import HoldoutReach
 from engage.reports.share_facts import share_facts
+from engage.sending import budget
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 
@@ -28,9 +29,13 @@ class Check:
 
 
 def checks(
-    found: Campaign, *, as_of: datetime, cost: Decimal | None = None, reaches: Collection[HoldoutReach] = ()
+    found: Campaign,
+    *,
+    as_of: datetime,
+    waiting: Mapping[str, int] = MappingProxyType({}),
+    reaches: Collection[HoldoutReach] = (),
 ) -> list[Check]:
-    """The checks of a campaign's list. ``cost``: the most that it costs; ``reaches``: what its holdout could find."""
+    """The checks of a campaign's list. ``waiting``: its messages by segment; ``reaches``: of its holdout."""
     settings = found.require_settings()
     return [
         _guard(found),
@@ -40,7 +45,7 @@ def checks(
         _provider(settings),
         _late(found, as_of),
         _cap(settings),
-        *_budget(settings, cost),
+        *_budget(found, waiting),
         _holdout(settings, reaches),
     ]
 
@@ -104,14 +109,21 @@ def _cap(settings: Settings) -> Check:
     return Check("Cap", good=True, words=words)
 
 
-def _budget(settings: Settings, cost: Decimal | None) -> Iterator[Check]:
-    if cost is None or not settings.message_budget:
+def _budget(found: Campaign, waiting: Mapping[str, int]) -> Iterator[Check]:
+    settings = found.require_settings()
+    limit, cost = settings.message_budget, budget.most(settings, waiting)
+    spent = limit.spent(sum(waiting.values()), cost)
+    if spent is None or not limit:
         return
-    limit = f"the budget of {money(settings.message_budget, currency())}"
-    if settings.exceeds_budget(cost):
-        yield Check("Budget", good=False, words=f"{money(cost, currency())} at most exceeds {limit}")
+    all_of_it = budget.in_words(replace(limit, most=spent))
+    most = "" if limit.in_messages else " at most"
+    if budget.exceeded(settings, waiting):
+        yield Check("Budget", good=False, words=f"{all_of_it}{most} exceeds the budget of {budget.in_words(limit)}")
     else:
-        yield Check("Budget", good=True, words=f"{money(cost, currency())} at most, of {limit}")
+        cuts = tuple(budget_cut_words.sentences(found))
+        yield Check(
+            "Budget", good=True, words=f"{all_of_it}{most}, of the budget of {budget.in_words(limit)}", notes=cuts
+        )
 
 
 def _holdout(settings: Settings, reaches: Collection[HoldoutReach]) -> Check:

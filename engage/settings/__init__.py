@@ -8,6 +8,7 @@ from engage.settings.custom import custom, message_name, names_of, rules_in, seg
 from engage.settings.field_types import kept_threshold
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.meanings import description, title
+from engage.settings.message_budget import MessageBudget
 from engage.settings.model import STAFF, Settings, is_setting
 from engage.settings.validation import problems, require_named, usable, validate
 from engage.settings.variables import (
@@ -28,6 +29,7 @@ __all__ = [
     "STAFF",
     "Change",
     "Group",
+    "MessageBudget",
     "Settings",
     "applied",
     "custom",

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from engage import alert, parsing, segments
 from engage.segments import relative
+from engage.settings import message_budget
 from engage.texts import phone
 from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
@@ -61,6 +62,22 @@ def kept_threshold(value: Decimal | segments.Relative) -> float | str:
 
 Threshold = Annotated[Decimal | segments.Relative, PlainSerializer(kept_threshold)]
 """What a threshold is set to."""
+
+
+def _budget(value: object) -> message_budget.MessageBudget:
+    """A budget that an editor writes, or that a snapshot keeps."""
+    if isinstance(value, message_budget.MessageBudget):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("no budget")
+    return message_budget.read(value if isinstance(value, str) else f"{Decimal(str(value)):f}")
+
+
+Budget = Annotated[
+    message_budget.MessageBudget,
+    PlainValidator(_budget),
+    PlainSerializer(message_budget.MessageBudget.kept),
+]
 
 
 LONGEST_NAME = 256

@@ -59,6 +59,7 @@ GROUPS = (
             "max_messages_per_run": "Most messages in a run",
             "price_per_segment": "Price of a segment",
             "message_budget": "Budget of a campaign's messages",
+            "over_budget": "What happens beyond the budget",
         },
     ),
     Group(

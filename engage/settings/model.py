@@ -10,9 +10,10 @@ from pydantic import Field
 
 from engage.segments import Relative, Resolved
 from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import field_types, languages, text_variants
+from engage.settings import field_types, languages, message_budget, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import (
+    Budget,
     Count,
     Emails,
     Hours,
@@ -74,10 +75,16 @@ class Settings(RuleSettings):
         title="a number from 0 to 1000 with at most 6 decimals",
         description="What the provider charges for one SMS segment, in the installation's currency; 0 shows no costs.",
     )
-    message_budget: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
-        Decimal(0),
-        title="a number from 0 to 1000000000 with at most 2 decimals",
-        description="A campaign whose messages may cost more than this stops before the first one; 0 is no limit.",
+    message_budget: Budget = Field(
+        message_budget.NONE,
+        title=message_budget.FORMS,
+        description="What a campaign's messages may cost at most, or how many they may be; 0 is no limit.",
+    )
+    over_budget: Literal["stop", "cut"] = Field(
+        "stop",
+        title="'stop' or 'cut'",
+        description="What happens to a list beyond the budget: it stops before the first message, or it is cut to "
+        "those furthest beyond their segment's threshold.",
     )
     sending_hours: Hours = Field(
         "8:00-21:00",
@@ -216,9 +223,10 @@ class Settings(RuleSettings):
         """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
         return segments * self.price_per_segment if self.price_per_segment else None
 
-    def exceeds_budget(self, cost: Decimal | None) -> bool:
-        """Whether so high a cost is more than the budget allows; never without a price or a budget."""
-        return cost is not None and 0 < self.message_budget < cost
+    def exceeds_budget(self, messages: int, cost: Decimal | None) -> bool:
+        """Whether so many messages, or so high a cost, are more than the budget allows."""
+        spent = self.message_budget.spent(messages, cost)
+        return spent is not None and 0 < self.message_budget.most < spent
 
     @property
     def may_need_approval(self) -> bool:

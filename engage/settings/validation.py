@@ -182,12 +182,13 @@ def _codes_of_no_offer(settings: Settings, label: Callable[[str], str]) -> dict[
 
 
 def _budget_without_price(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
-    if not settings.message_budget or settings.price_per_segment:
+    budget = settings.message_budget
+    if not budget or budget.in_messages or settings.price_per_segment:
         return {}
     return {
-        "message_budget": f"{label('message_budget')} is {settings.message_budget}, and {label('price_per_segment')} "
+        "message_budget": f"{label('message_budget')} is {budget.text}, and {label('price_per_segment')} "
         "is 0, so no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget "
-        "to 0"
+        "to a number of messages, such as 5000 messages, or to 0"
     }
 
 

@@ -95,6 +95,7 @@ def extract(
             customers=None,
             buckets=None,
             variants=None,
+            budget_cut=None,
             guard=found.to_json(),
             pulled=pulled.to_json() if pulled else None,
         )

@@ -40,7 +40,7 @@ ROOMS = {
     "campaigns": "errors window statuses segments settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
     "imports": "errors parsing window statuses texts storage customers campaigns",
-    "sending": "errors parsing currency formats window statuses texts settings storage alert_outbox customers"
+    "sending": "errors parsing currency formats window statuses texts segments settings storage alert_outbox customers"
     " campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sources"
     " sending",

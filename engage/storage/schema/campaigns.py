@@ -85,6 +85,11 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="the numbers that shares of the customers in settings became, by threshold or line; null until bucket",
     ),
+    sa.Column(
+        "budget_cut",
+        JSONB(none_as_null=True),
+        comment="where the budget cut the list, by segment; null if it did not",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
