@@ -29,6 +29,8 @@ class Unit(StrEnum):
     NUMBER = "number"
     DAYS = "days"
     PERCENT = "percent"
+    SCORE = "score"
+    """From 0 to 1."""
     SEGMENT = "segment"
     """The name of a segment."""
 
@@ -50,6 +52,8 @@ class Field:
     """Whether it needs the campaign of the window before."""
     one: str = ""
     """How a sentence names a number of 1."""
+    real: bool = False
+    """Whether the column is a double, with which a number is compared as the nearest double."""
 
     @property
     def ordered(self) -> bool:
@@ -59,6 +63,10 @@ class Field:
 
 _NEVER = "longer ago than any number of days"
 _NO = "no comparison with it holds"
+_UNSCORED = f"no return score was in use: {_NO}"
+
+RETURN_FIELDS = ("return_score", "return_percentile")
+"""The fields that need a return score in use."""
 
 FIELDS = {
     field.name: field
@@ -150,6 +158,24 @@ FIELDS = {
             Unit.PERCENT,
             missing=f"no spend in the window before: {_NO}",
             reaches_back=True,
+        ),
+        Field(
+            "return_score",
+            "Return score, 0 to 1",
+            "return score",
+            Unit.SCORE,
+            "return_score",
+            missing=_UNSCORED,
+            real=True,
+        ),
+        Field(
+            "return_percentile",
+            "Return percentile, in percent",
+            "return percentile",
+            Unit.PERCENT,
+            "return_percentile",
+            missing=_UNSCORED,
+            real=True,
         ),
     )
 }

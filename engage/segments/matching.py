@@ -33,8 +33,10 @@ def segment_of(rules: Rules, row: Mapping[str, Any], window_end: datetime) -> st
 def matches(node: Node, row: Mapping[str, Any], window_end: datetime) -> bool:
     """Whether a condition holds for the row."""
     if isinstance(node, Condition):
-        found = value(FIELDS[node.field], row, window_end)
-        wanted = Fraction(node.value) if isinstance(node.value, Decimal) else node.value
+        field = FIELDS[node.field]
+        found, wanted = value(field, row, window_end), node.value
+        if isinstance(wanted, Decimal):
+            wanted = Fraction(float(wanted) if field.real else wanted)
         return found is not None and bool(COMPARE[node.operator](found, wanted))
     held = (matches(each, row, window_end) for each in node.conditions)
     return any(held) if isinstance(node, AnyOf) else not all(held)

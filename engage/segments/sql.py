@@ -51,6 +51,8 @@ def _compared(node: Condition, rows: sa.FromClause, window_end: datetime) -> sa.
         return _days_ago(rows.c[field.column], node.operator, node.value, window_end)
     if not field.column:
         return _quotient(node, rows)
+    if field.real:
+        return _known(compare(rows.c[field.column], sa.literal(float(node.value), sa.Double)))
     scale = {"avg_weekly_sessions": WEEKS}.get(field.name, 100 if field.unit is Unit.AMOUNT else 1)
     held = _whole(rows.c[field.column], node.operator, node.value * scale)
     return _known(held) if field.missing else held

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, refunds, valid_events
+from engage.campaigns import campaign, refunds, return_models, valid_events
 from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity, customer_bucket
@@ -51,7 +51,8 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         favourites = events and step.settings.uses("favourite_item")
         refunded = refunds.any_in(step.conn, window)
         wanted = activity(window, before, app_events=events, favourite_items=favourites, refunded=refunded)
-        every_id = partitions.build(step.conn, customer_activity, window, wanted)
+        model = return_models.to_score(step.conn, window)
+        every_id = partitions.build(step.conn, customer_activity, window, return_models.scored(wanted, window, model))
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids
@@ -62,7 +63,14 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         if valid != found.events:  # the log has grown since extract, perhaps by rejected events
             rejected |= valid_events.count_window(step.conn, window)[1]
         rejected = {str(reason): count for reason, count in rejected.items()}  # as the campaign keeps them
-        step.save(status=CampaignStatus.AGGREGATED, customers=customers, events=valid, rejected=rejected, buckets=None)
+        step.save(
+            status=CampaignStatus.AGGREGATED,
+            customers=customers,
+            events=valid,
+            rejected=rejected,
+            buckets=None,
+            model_id=model and model.model_id,
+        )
         return AggregateSummary(customers, rejected)
 
 
