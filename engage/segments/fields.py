@@ -63,6 +63,7 @@ class Field:
 
 _NEVER = "longer ago than any number of days"
 _NO = "no comparison with it holds"
+_EARLIER = f"computed by an earlier version: {_NO}"
 _UNSCORED = f"no return score was in use: {_NO}"
 
 RETURN_FIELDS = ("return_score", "return_percentile")
@@ -158,6 +159,45 @@ FIELDS = {
             Unit.PERCENT,
             missing=f"no spend in the window before: {_NO}",
             reaches_back=True,
+        ),
+        Field(
+            "purchases_to_date",
+            "Purchases to date",
+            "purchases to date",
+            Unit.NUMBER,
+            "purchases_to_date",
+            missing=_EARLIER,
+            reaches_back=True,
+            one="purchase to date",
+        ),
+        Field(
+            "spend_last_3_windows",
+            "Spend of the last 3 windows",
+            "spend of the last 3 windows",
+            Unit.AMOUNT,
+            "spend_3_windows_cents",
+            missing=_EARLIER,
+            reaches_back=True,
+        ),
+        Field(
+            "sessions_last_3_windows",
+            "Sessions of the last 3 windows",
+            "sessions in the last 3 windows",
+            Unit.NUMBER,
+            "sessions_3_windows",
+            missing=_EARLIER,
+            reaches_back=True,
+            one="session in the last 3 windows",
+        ),
+        Field(
+            "windows_active",
+            "Windows with a session or a purchase",
+            "windows with a session or a purchase",
+            Unit.NUMBER,
+            "windows_active",
+            missing=_EARLIER,
+            reaches_back=True,
+            one="window with a session or a purchase",
         ),
         Field(
             "return_score",

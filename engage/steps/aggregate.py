@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, refunds, return_models, valid_events
+from engage.campaigns import campaign, history, refunds, return_models, valid_events
 from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
-from engage.storage.schema import customer, customer_activity, customer_bucket
+from engage.storage.schema import customer, customer_activity
 from engage.window import WEEKS, Window
-
-CARRIED_ON = (
-    "last_session_at",
-    "first_purchase_at",
-    "last_purchase_at",
-    "previous_total_spend_cents",
-    "previous_sessions",
-    "previous_segment",
-)
-"""Columns with what the window before knows of a customer."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +33,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         campaign.hold_results(step.conn, window.previous())
-        before = None
-        if campaign.settings_of_results(step.conn, window.previous()) is not None:  # else its rows are out of date
-            before = partitions.find(step.conn, customer_bucket, window.previous())
+        before = history.before(step.conn, window)
         events = valid_events.any_app_event(step.conn, window)
         favourites = events and step.settings.uses("favourite_item")
         refunded = refunds.any_in(step.conn, window)
@@ -69,6 +56,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             events=valid,
             rejected=rejected,
             buckets=None,
+            history_kept=False,
             model_id=model and model.model_id,
         )
         return AggregateSummary(customers, rejected)
@@ -89,9 +77,8 @@ def activity(
     customers registered later, and null for unknown ids and for events without a customer. An id that only app events
     have gets no row.
 
-    ``before`` has the rows of ``customer_bucket`` for the window before, if there are any. ``favourite_item`` is null
-    unless ``favourite_items``, because it costs as much as everything else. Without ``app_events`` there are none, and
-    without ``refunded`` there are no refunds.
+    ``before`` is what ``history.before`` gives. ``favourite_item`` is null unless ``favourite_items``, because it costs
+    as much as everything else. Without ``app_events`` there are none, and without ``refunded`` there are no refunds.
     """
     sessions = valid_events.sessions_by_customer(window)
     purchases = valid_events.purchases_by_customer(window)
@@ -109,18 +96,28 @@ def activity(
     customers: sa.FromClause = customer
     for table in of_customer:
         customers = customers.outerjoin(table, table.c.customer_id == customer.c.customer_id)
+    own = history.Own(
+        sessions=count,
+        purchases=sa.func.coalesce(purchases.c.purchases, 0),
+        total_spend_cents=_spend(purchases, back),
+        last_session_at=sessions.c.last_session_at,
+        first_purchase_at=purchases.c.first_purchase_at,
+        last_purchase_at=purchases.c.last_purchase_at,
+    )
+    known, sums = history.known(own, before), history.sums(own, before)
     return sa.select(
         sa.cast(window_start, sa.DateTime(timezone=True)).label("window_start"),
         sa.func.coalesce(either, purchases.c.customer_id).label("customer_id"),
-        count.label("sessions"),
-        sa.func.coalesce(purchases.c.purchases, 0).label("purchases"),
-        _spend(purchases, back).label("total_spend_cents"),
+        own.sessions.label("sessions"),
+        own.purchases.label("purchases"),
+        own.total_spend_cents.label("total_spend_cents"),
         (sa.cast(count, sa.Double) / WEEKS).label("avg_weekly_sessions"),
         customer.c.registered_at,
         *(_count_of(kind, others).label(kind) for kind in AppEventKind),
-        *_carried_on(sessions, purchases, before),
+        *known,
         (sa.cast(sa.null(), sa.Text) if favourite is None else favourite.c.favourite_item).label("favourite_item"),
         _refunded(back).label("refunded_cents"),
+        *sums,
     ).select_from(
         customers.outerjoin(sessions, sessions.c.customer_id == customer.c.customer_id, full=True).outerjoin(
             purchases, purchases.c.customer_id == either, full=True
@@ -139,27 +136,6 @@ def _spend(purchases: sa.Subquery, back: sa.Subquery | None) -> sa.ColumnElement
 
 def _refunded(back: sa.Subquery | None) -> sa.ColumnElement[int]:
     return sa.cast(0, sa.BigInteger) if back is None else sa.func.coalesce(back.c.refunded_cents, 0)
-
-
-def _carried_on(
-    sessions: sa.Subquery, purchases: sa.Subquery, before: sa.FromClause | None
-) -> list[sa.ColumnElement[Any]]:
-    """The last session, the first and the last purchase so far; spend, sessions and segment of the window before."""
-    last_session, last_purchase = sessions.c.last_session_at, purchases.c.last_purchase_at
-    first_purchase = purchases.c.first_purchase_at
-    if before is None:
-        nothing = (sa.cast(sa.null(), kind) for kind in (sa.BigInteger, sa.BigInteger, sa.Text))
-        found = [last_session, first_purchase, last_purchase, *nothing]
-    else:
-        found = [
-            sa.func.coalesce(last_session, before.c.last_session_at),
-            sa.func.coalesce(before.c.first_purchase_at, first_purchase),
-            sa.func.coalesce(last_purchase, before.c.last_purchase_at),
-            before.c.total_spend_cents,
-            sa.cast(before.c.avg_weekly_sessions * WEEKS, sa.BigInteger),
-            before.c.bucket,
-        ]
-    return [column.label(name) for column, name in zip(found, CARRIED_ON, strict=True)]
 
 
 def _separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:

@@ -253,18 +253,18 @@ def test_a_campaign_of_an_earlier_version_carries_on_no_times(world, ada, earlie
     earlier.sessions(ada, 3)
     earlier.purchase(ada, 700)
     earlier.computed()
-    world.execute(sa.update(customer_bucket).values(dict.fromkeys(TIMES)))
+    world.execute(sa.update(customer_activity).values(dict.fromkeys(TIMES)))
     world.purchase(ada, 500, at=day(world, 6))
     aggregated(world)
     assert numbers(world, ada, TIMES) == (None, day(world, 6), day(world, 6))
     assert numbers(world, ada, PREVIOUS) == (700, 3, "BOOST")
 
 
-def test_more_sessions_than_a_float_has_eighths_for_are_carried_on_exactly(world, ada, earlier):
+def test_more_sessions_than_a_float_has_digits_for_are_carried_on_exactly(world, ada, earlier):
     earlier.computed()
-    world.execute(sa.update(customer_bucket).values(avg_weekly_sessions=(2**53 - 1) / 8))
+    world.execute(sa.update(customer_activity).values(sessions=2**53 + 1))
     aggregated(world)
-    assert numbers(world, ada, ["previous_sessions"]) == (2**53 - 1,)
+    assert numbers(world, ada, ["previous_sessions"]) == (2**53 + 1,)
 
 
 def test_twice_is_the_same_as_once(world, ada, earlier):

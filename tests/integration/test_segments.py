@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engage.campaigns.history import SUMS
 from engage.segments import FIELDS, AnyOf, Condition, Not, Operator, Rules, Segment, Unit, segment_of, sql
 from engage.segments.fields import RETURN_FIELDS
 from engage.segments.rules import Node
@@ -27,6 +28,7 @@ ROWS = sa.Table(
     sa.MetaData(),
     *(sa.Column(name, sa.BigInteger) for name in ("total_spend_cents", "sessions", "purchases")),
     *(sa.Column(name, sa.BigInteger) for name in ("viewed", "liked", "added_to_basket", "previous_total_spend_cents")),
+    *(sa.Column(name, sa.BigInteger) for name in SUMS),
     *(sa.Column(f"{name}_at", sa.DateTime(timezone=True)) for name in ("first_purchase", "last_purchase")),
     *(sa.Column(f"{name}_at", sa.DateTime(timezone=True)) for name in ("last_session", "registered")),
     *(sa.Column(name, sa.Double) for name in RETURN_FIELDS),
@@ -65,6 +67,7 @@ def _row(chance: random.Random) -> dict[str, Any]:
         | {
             "total_spend_cents": chance.choice(cents),
             "previous_total_spend_cents": chance.choice([None, *cents]),
+            **{name: chance.choice([None, *cents]) for name in SUMS},
             "previous_segment": chance.choice([None, *NAMES]),
         }
     )

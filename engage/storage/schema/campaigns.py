@@ -73,6 +73,14 @@ campaign = sa.Table(
         comment="what extract pulled from engage_source: rows by kind of event; null without a source",
     ),
     sa.Column(
+        "history_kept",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="whether its customer_activity keeps the history that decided it, although the windows before were "
+        "computed anew",
+    ),
+    sa.Column(
         "model_id",
         sa.BigInteger,
         sa.ForeignKey("model.model_id", name="campaign_model_id_fkey"),
@@ -124,6 +132,19 @@ customer_activity = sa.Table(
         nullable=False,
         comment="by which refunds in the window lower total_spend_cents, at most to zero; 0 before version 0021",
     ),
+    sa.Column(
+        "purchases_to_date",
+        sa.BigInteger,
+        comment="in this window and the windows before it, as far as they are known; null if a version before 0026 "
+        "computed it",
+    ),
+    sa.Column(
+        "spend_3_windows_cents",
+        sa.BigInteger,
+        comment="as purchases_to_date, in this window and the two before it; after refunds",
+    ),
+    sa.Column("sessions_3_windows", sa.BigInteger, comment="as spend_3_windows_cents"),
+    sa.Column("windows_active", sa.BigInteger, comment="as purchases_to_date: windows with a session or a purchase"),
     sa.Column(
         "return_score",
         sa.Double,
