@@ -243,4 +243,4 @@ def value(field: Field, row: Mapping[str, Any], window_end: datetime) -> Fractio
         return NEVER if found is None else Fraction((window_end - found) // DAY)
     if found is None or field.unit is Unit.SEGMENT:
         return None if found is None else str(found)
-    return Fraction(found, 100 if field.unit is Unit.AMOUNT else 1)
+    return Fraction(found) / (100 if field.unit is Unit.AMOUNT else 1)

@@ -57,9 +57,7 @@ def _row(chance: random.Random) -> dict[str, Any]:
     counts = {name: _count(chance) for name in ("sessions", "purchases", "viewed", "liked", "added_to_basket")}
     cents = [0, 1, 9999, 10000, 2800, chance.randrange(20_000), 10**17]
     times = {column.name: _time(chance) for column in ROWS.c if column.name.endswith("_at")}
-    scores = {
-        name: chance.choice([None, 0.0, 0.1, 0.1 + 1e-17, 0.30000000000000004, 1.0, 100.0]) for name in RETURN_FIELDS
-    }
+    scores = {name: chance.choice([None, 0.0, 0.1, 0.125, 2.5000000000000004, 1.0, 100.0]) for name in RETURN_FIELDS}
     return (
         counts
         | times
