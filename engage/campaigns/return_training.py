@@ -79,11 +79,10 @@ def train(engine: sa.Engine, *, as_of: datetime) -> Training | None:
     """
     with engine.begin() as lock:
         lock.execute(sa.select(sa.func.pg_advisory_xact_lock(_TRAINING_LOCK)))  # two trainings at once take turns
-        read = [(window, _read(engine, window, share)) for window, share in _shares(lock)]
-        found = [(window, rows) for window, rows in read if len(rows.returned)]
+        found = past(engine)
         if not found:
             return None
-        model = _learnt([window for window, _ in found], [rows for _, rows in found])
+        model = _learnt(list(found), list(found.values()))
         last = return_models.newest(lock)
         if last and last.model == model:
             return Training(last, new=False)
@@ -93,6 +92,14 @@ def train(engine: sa.Engine, *, as_of: datetime) -> Training | None:
 def learnable(conn: sa.Connection) -> list[Window]:
     """The windows whose next one has results too, the oldest first."""
     return [window for window, _ in _with_results(conn)]
+
+
+def past(engine: sa.Engine) -> dict[Window, Rows]:
+    """The customers to learn from by window, the oldest first. A window without customers or history is left out."""
+    with engine.connect() as conn:
+        shares = _shares(conn)
+    read = ((window, _read(engine, window, share)) for window, share in shares)
+    return {window: rows for window, rows in read if len(rows.returned)}
 
 
 def _with_results(conn: sa.Connection) -> list[tuple[Window, int]]:

@@ -27,7 +27,7 @@ def past(server):
         engine = connection.connect(url)
         seeded(engine, windows_until(Window.last_complete(NOW), 5), CUSTOMERS, VARIED)
         engine.dispose()
-        yield url.rpartition("/")[2].partition("?")[0]
+        yield sa.make_url(url).database
 
 
 @pytest.fixture
