@@ -74,4 +74,4 @@ _COLUMNS = ("return_score", "return_percentile")
 def _trained(row: sa.Row[tuple[object, ...]] | None) -> Trained | None:
     if row is None:
         return None
-    return Trained(row.model_id, row.trained_at, Model.from_columns(row._mapping))
+    return Trained(row.model_id, row.trained_at, Model.from_columns(row._asdict()))

@@ -19,8 +19,8 @@ from engage.campaigns.return_models import Trained
 from engage.return_score import evaluation
 from engage.return_score.evaluation import Rows, Verdict
 from engage.return_score.features import FEATURES
-from engage.return_score.logit import Fit
-from engage.return_score.model import Model, coefficients
+from engage.return_score.logit import NoFit
+from engage.return_score.model import Coefficient, Model, coefficients
 from engage.storage import connection, partitions
 from engage.storage.schema import campaign, customer_activity
 from engage.window import Window
@@ -161,17 +161,21 @@ def _rows(chunks: list[Rows]) -> Rows:
 
 def _learnt(windows: Sequence[Window], rows: Sequence[Rows]) -> Model:
     """What the windows' customers teach, tested on the last two windows. ``rows``: the customers of each."""
-    found = evaluation.learn(rows)
-    tested = evaluation.evaluate(rows)
-    fitted = isinstance(found, Fit)
+    tested, found = evaluation.evaluate(rows), evaluation.learn(rows)
+    learnt: tuple[Coefficient, ...] = ()
+    if isinstance(found, NoFit):
+        constant, constant_error, verdict = 0.0, 0.0, Verdict(False, found.why)
+    else:
+        constant, constant_error, learnt = found.constant, found.constant_error, coefficients(found)
+        verdict = evaluation.verdict(rows, tested)
     return Model(
         window=windows[-1],
         windows=len(windows),
         customers=sum(len(one.returned) for one in rows),
         returns=sum(int(one.returned.sum()) for one in rows),
-        constant=found.constant if fitted else 0.0,
-        constant_error=found.constant_error if fitted else 0.0,
-        coefficients=coefficients(found) if fitted else (),
+        constant=constant,
+        constant_error=constant_error,
+        coefficients=learnt,
         evaluation=tested,
-        verdict=evaluation.verdict(rows, tested) if fitted else Verdict(False, found.why),
+        verdict=verdict,
     )

@@ -48,10 +48,9 @@ class Feature:
             return sa.case((column.is_not(None), _double(1.0)), else_=_double(0.0))
         if self.kind is Kind.DAYS:
             since = sa.literal(window_end, sa.DateTime(timezone=True)) - column
-            days = sa.func.date_part("epoch", since) / _double(_DAY_SECONDS)
-            return sa.func.coalesce(_logarithm(days), _double(0.0))
-        number = sa.cast(column, sa.Double)
-        return _logarithm(number / _double(100.0) if self.kind is Kind.AMOUNT else number)
+            seconds: sa.ColumnElement[float] = sa.func.date_part("epoch", since, type_=sa.Double)
+            return sa.func.coalesce(_logarithm(seconds, _DAY_SECONDS), _double(0.0))
+        return _logarithm(sa.cast(column, sa.Double), 100.0 if self.kind is Kind.AMOUNT else 1.0)
 
     def value(self, row: Mapping[str, Any], window_end: datetime) -> float:
         """The feature of one row. The row has every count and amount."""
@@ -90,6 +89,6 @@ def _double(number: float) -> sa.ColumnElement[float]:
     return sa.literal(number, sa.Double)
 
 
-def _logarithm(number: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
-    """ln(1 + number). A customer who registers after the window is below 0 days, and is not kept."""
-    return sa.func.ln(_double(1.0) + sa.func.greatest(number, _double(0.0)))
+def _logarithm(number: sa.ColumnElement[float], unit: float) -> sa.ColumnElement[float]:
+    """ln(1 + number / unit). A customer who registers after the window is below 0 days, and is not kept."""
+    return sa.func.ln(_double(1.0) + sa.func.greatest(number, _double(0.0)) / _double(unit))

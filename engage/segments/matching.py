@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from engage.segments.fields import FIELDS, value
+from engage.segments.fields import FIELDS, Field, value
 from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
 
 COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -34,9 +34,14 @@ def matches(node: Node, row: Mapping[str, Any], window_end: datetime) -> bool:
     """Whether a condition holds for the row."""
     if isinstance(node, Condition):
         field = FIELDS[node.field]
-        found, wanted = value(field, row, window_end), node.value
-        if isinstance(wanted, Decimal):
-            wanted = Fraction(float(wanted) if field.real else wanted)
+        found, wanted = value(field, row, window_end), _number(field, node.value)
         return found is not None and bool(COMPARE[node.operator](found, wanted))
     held = (matches(each, row, window_end) for each in node.conditions)
     return any(held) if isinstance(node, AnyOf) else not all(held)
+
+
+def _number(field: Field, bound: Decimal | str) -> Fraction | str:
+    """A bound as it is compared with the field."""
+    if isinstance(bound, str):
+        return bound
+    return Fraction(float(bound) if field.real else bound)

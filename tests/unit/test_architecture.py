@@ -50,8 +50,8 @@ ROOMS = {
     " storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
-    "pages": "errors parsing currency formats window airflow_names statuses texts segments settings experiments storage"
-    " campaigns imports reports",
+    "pages": "errors parsing currency formats window airflow_names statuses texts segments return_score settings"
+    " experiments storage campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments return_score settings"
     " storage customers campaigns imports sending steps maintenance reports local service pages",
 }
