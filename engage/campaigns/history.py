@@ -29,6 +29,7 @@ CARRIED_ON = (
 """Columns of ``customer_activity`` with what the window before knows of a customer."""
 SUMS = ("purchases_to_date", "spend_3_windows_cents", "sessions_3_windows", "windows_active")
 """Columns of ``customer_activity`` that add up windows."""
+COLUMNS = (*CARRIED_ON, *SUMS)
 
 
 @dataclass(frozen=True)
@@ -104,28 +105,36 @@ def before(conn: sa.Connection, window: Window) -> sa.Subquery | None:
     segments = partitions.find(conn, customer_bucket, previous)
     if rows is None or segments is None:
         return None
-    own = own_of(rows, previous)
-    source = rows.join(segments, segments.c.customer_id == rows.c.customer_id)
+    source: sa.FromClause = rows.join(segments, segments.c.customer_id == rows.c.customer_id)
+    handed_on: dict[str, sa.ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
     if _keeps(conn, previous):
-        if (earlier := before(conn, previous)) is not None:
-            source = source.outerjoin(earlier, earlier.c.customer_id == rows.c.customer_id)
-        handed = {column.name: column for column in (*known(own, earlier), *sums(own, earlier))}
-    else:
-        handed = {name: rows.c[name] for name in (*CARRIED_ON, *SUMS)}
-        # a version before 0026 has no sums: the window's own counts are the known part
-        handed["purchases_to_date"] = sa.func.coalesce(rows.c.purchases_to_date, own.purchases)
-        handed["windows_active"] = sa.func.coalesce(rows.c.windows_active, own.active)
-    return (
-        sa.select(
-            rows.c.customer_id,
-            rows.c.total_spend_cents,
-            rows.c.sessions,
-            segments.c.bucket,
-            *(column.label(name) for name, column in handed.items()),
-        )
-        .select_from(source)
-        .subquery("before")
-    )
+        added_up = anew(rows, previous, before(conn, previous))
+        source = source.join(added_up, added_up.c.customer_id == rows.c.customer_id)
+        handed_on = {name: added_up.c[name] for name in COLUMNS}
+    own = own_of(rows, previous)  # of a window of a version before 0026, only this part is known
+    handed_on["purchases_to_date"] = sa.func.coalesce(handed_on["purchases_to_date"], own.purchases)
+    handed_on["windows_active"] = sa.func.coalesce(handed_on["windows_active"], own.active)
+    theirs = (rows.c.customer_id, rows.c.total_spend_cents, rows.c.sessions, segments.c.bucket)
+    values = (column.label(name) for name, column in handed_on.items())
+    return sa.select(*theirs, *values).select_from(source).subquery("before")
+
+
+def anew(rows: sa.Table, window: Window, earlier: sa.FromClause | None) -> sa.Subquery:
+    """``customer_id`` and the ``COLUMNS`` of a computed window, from its own counts and what ``before`` gives."""
+    own = own_of(rows, window)
+    source: sa.FromClause = rows
+    if earlier is not None:
+        source = rows.outerjoin(earlier, earlier.c.customer_id == rows.c.customer_id)
+    columns = (*known(own, earlier), *sums(own, earlier))
+    return sa.select(rows.c.customer_id, *columns).select_from(source).subquery("anew")
+
+
+def without_sums(conn: sa.Connection, window: Window) -> bool:
+    """Whether a version before 0026 computed the window. One row shows it."""
+    if (rows := partitions.find(conn, customer_activity, window)) is None:
+        return False
+    found = conn.execute(sa.select(rows.c.purchases_to_date).limit(1)).first()
+    return found is not None and found.purchases_to_date is None
 
 
 def _keeps(conn: sa.Connection, window: Window) -> bool:

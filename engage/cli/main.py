@@ -20,6 +20,7 @@ from engage.cli import (
     customers,
     database,
     demo,
+    history,
     imports,
     keys,
     local_stack,
@@ -74,6 +75,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
 app.command()(why.why)
+app.add_typer(history.app, name="history")
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
 app.add_typer(imports.app, name="import")

@@ -50,6 +50,8 @@ class Field:
     never: str = ""
     reaches_back: bool = False
     """Whether it needs the campaign of the window before."""
+    adds_up: bool = False
+    """Whether it is a sum of several windows."""
     one: str = ""
     """How a sentence names a number of 1."""
     real: bool = False
@@ -168,6 +170,7 @@ FIELDS = {
             "purchases_to_date",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="purchase to date",
         ),
         Field(
@@ -178,6 +181,7 @@ FIELDS = {
             "spend_3_windows_cents",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
         ),
         Field(
             "sessions_last_3_windows",
@@ -187,6 +191,7 @@ FIELDS = {
             "sessions_3_windows",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="session in the last 3 windows",
         ),
         Field(
@@ -197,6 +202,7 @@ FIELDS = {
             "windows_active",
             missing=_EARLIER,
             reaches_back=True,
+            adds_up=True,
             one="window with a session or a purchase",
         ),
         Field(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engage.segments.fields import FIELDS
+from engage.segments.fields import FIELDS, Field
 
 
 class Operator(StrEnum):
@@ -109,9 +109,16 @@ class Rules(_Frozen):
     @property
     def reaching_back(self) -> tuple[str, ...]:
         """The segments with a condition that needs the campaign of the window before."""
-        return tuple(
-            one.name for one in self.segments if any(FIELDS[each.field].reaches_back for each in one.conditions())
-        )
+        return self._with(lambda field: field.reaches_back)
+
+    @property
+    def adding_up(self) -> tuple[str, ...]:
+        """The segments with a condition on a sum of several windows."""
+        return self._with(lambda field: field.adds_up)
+
+    def _with(self, wanted: Callable[[Field], bool]) -> tuple[str, ...]:
+        """The segments with a condition on such a field."""
+        return tuple(one.name for one in self.segments if any(wanted(FIELDS[each.field]) for each in one.conditions()))
 
     def naming(self, *fields: str) -> tuple[str, ...]:
         """The segments with a condition on one of these fields."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard, refunds, return_models, valid_events
+from engage.campaigns import campaign, guard, history, refunds, return_models, valid_events
 from engage.campaigns.pulled import Pulled
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents, SourceError
@@ -141,6 +141,11 @@ def _unknown_before(conn: sa.Connection, window: Window, settings: Settings) -> 
         yield (
             f"No purchase or session before {window.start:%Y-%m-%d} is known, as no campaign of the window before has "
             f"kept them: {', '.join(segments)} may have customers who bought earlier. Compute the window before first."
+        )
+    elif (adding := settings.segments.adding_up) and history.without_sums(conn, window.previous()):
+        yield (
+            f"The sums of windows before {window.previous().start:%Y-%m-%d} are not known, as an earlier version of "
+            f"Engage computed them: {', '.join(adding)} may have other customers. Run `engage history rebuild` first."
         )
 
 

@@ -14,6 +14,7 @@ from engage.pages.viewer import Viewer
 from engage.reports import customer_history, customer_search
 from engage.settings import Settings, validate
 from engage.statuses import ConsentSource
+from engage.storage.schema import customer_activity
 from engage.texts.phone import phone_hash
 from tests.integration.conftest import KEY, NOW
 from tests.integration.test_pages_campaigns import EVIL, assert_inert, text_of
@@ -46,6 +47,28 @@ def test_it_has_the_numbers_the_bucket_and_why_of_every_campaign(world, in_windo
         "BOOST $0.99 in 1 purchase · 0 sessions a week, 0 in all BOOST: spend $0.99 is below $100. No message" in text
     )
     assert text.index("$123.45 in 1") < text.index("$0.99 in 1")
+
+
+def test_it_has_the_sums_of_the_windows_up_to_the_newest_campaign(world, in_window):
+    ada = world.customer(registered_at=world.window.previous().start)
+    earlier = in_window(world.window.previous())
+    for each in (earlier, world):
+        each.purchase(ada, 1_050)
+        each.sessions(ada, 2)
+        each.computed()
+    assert (
+        "Purchases to date 2 Active windows 2 with a session or a purchase Last 3 windows $21.00 · 4 sessions "
+        "Counted until 9 Nov 2026" in text_of(page_of(world, str(ada)))
+    )
+
+
+def test_sums_that_an_earlier_version_did_not_keep_are_not_shown_as_zero(world):
+    world.sessions(world.customer())
+    world.computed()
+    world.execute(sa.update(customer_activity).values(purchases_to_date=None))
+    text = text_of(page_of(world, "1"))
+    assert "Not known: an earlier version computed the newest campaign." in text
+    assert "Purchases to date" not in text
 
 
 def test_it_has_what_became_of_the_messages(world):

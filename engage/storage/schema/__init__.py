@@ -4,7 +4,13 @@ Money is integer cents. Every time is ``timestamptz``, written and read as UTC.
 Migrations build these tables; a test compares the two.
 """
 
-from engage.storage.schema.campaigns import campaign, campaign_lift, customer_activity, customer_bucket
+from engage.storage.schema.campaigns import (
+    campaign,
+    campaign_lift,
+    customer_activity,
+    customer_bucket,
+    customer_history,
+)
 from engage.storage.schema.columns import metadata
 from engage.storage.schema.customers import (
     NAME_WORDS,
@@ -54,6 +60,7 @@ __all__ = [
     "customer",
     "customer_activity",
     "customer_bucket",
+    "customer_history",
     "event_id",
     "inbound_sms",
     "intake_batch",

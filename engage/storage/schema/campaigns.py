@@ -196,3 +196,23 @@ campaign_lift = sa.Table(
     comment="What the customers of each arm did in the window after their campaign's: counts, means and covariances, "
     "from which every lift is computed. Kept for good.",
 )
+
+customer_history = sa.table(
+    "customer_history",
+    *(
+        sa.column(name, sa.BigInteger)
+        for name in (
+            "customer_id",
+            "spend_cents",
+            "sessions",
+            "purchases_to_date",
+            "spend_3_windows_cents",
+            "sessions_3_windows",
+            "windows_active",
+            "days_since_last_purchase",
+            "days_since_first_purchase",
+        )
+    ),
+    sa.column("window_start", sa.DateTime(timezone=True)),
+)
+"""A view for analysts (migration 0026): one row per customer of the newest campaign whose customers are in segments."""
