@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns import return_models, return_training
+from engage.campaigns import history_rebuild, return_models, return_training
 from engage.customers import erasure
 from engage.reports import return_score
 from engage.return_score.evaluation import auc
@@ -178,3 +178,16 @@ def test_a_window_of_an_earlier_version_is_left_out(history, windows):
         .values(purchases_to_date=None)
     )
     assert trained(history).model.windows == 3
+
+
+def test_a_rebuilt_history_leaves_the_numbers_that_explain_a_score(history, windows):
+    """The window before is computed anew with a purchase more, as a late event brings it."""
+    found = trained(history).model
+    compute(history.engine, windows[4])
+    history.purchase(1, 500_00, at=windows[3].start)
+    compute(history.engine, windows[3])
+    before = activity(history, windows[4])
+    done = list(history_rebuild.rebuild(history.engine))
+    assert [(one.changed, one.kept) for one in done if one.window == windows[4]] == [(0, 1)]
+    assert activity(history, windows[4]) == before
+    assert before[0]["return_score"] == pytest.approx(found.score_of(before[0], windows[4].end), rel=1e-9)
