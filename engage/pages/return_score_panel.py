@@ -52,7 +52,7 @@ def calibration(bins: Sequence[Bin]) -> Chart:
     shown = [(100 * one.actual, 100 * one.expected) for one in bins]
     ticks = [(value, f"{text}%") for value, text in charts.number_ticks(max(max(pair) for pair in shown))]
     places = [(n + 0.5, str(n + 1)) for n in range(len(bins))]
-    across = Scale("Customers from the lowest score to the highest, in tenths", 0, len(bins), places)
+    across = Scale("From the lowest scores to the highest", 0, len(bins), places)
     frame = Frame(charts.LOW, across, Scale("Bought in the next window", 0, ticks[-1][0], ticks))
     rows = [
         [

@@ -14,6 +14,7 @@ from engage.window import WEEKS
 
 SHOWN = 3
 _DAY = timedelta(days=1)
+_LONG = 3 * WEEKS
 _LEAST = 0.005
 """By which a reason changes the logarithm of the odds at least: half a percent of them."""
 _NEVER_BOUGHT, _NEVER_OPENED = "No purchase is known", "No session is known"
@@ -64,21 +65,33 @@ def _ago(row: Mapping[str, Any], column: str, window_end: datetime) -> str:
     return f"{formats.counted(days, 'day')} before the window's end"
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{formats.number(count)} times"
+
+
 def _spent(row: Mapping[str, Any], _: datetime, amount: Amount) -> str:
+    if not row["spend_3_windows_cents"]:
+        return f"Spent nothing in the last {_LONG} weeks"
     last = f"{amount(row['total_spend_cents'])} of it in the last {WEEKS}"
-    return f"Spent {amount(row['spend_3_windows_cents'])} in the last {3 * WEEKS} weeks, {last}"
+    return f"Spent {amount(row['spend_3_windows_cents'])} in the last {_LONG} weeks, {last}"
 
 
 def _opened(row: Mapping[str, Any], _: datetime, __: Amount) -> str:
-    times = formats.counted(row["sessions_3_windows"], "time")
-    last = f"{formats.number(row['sessions'])} of them in the last {WEEKS}"
-    return f"Opened the app {times} in the last {3 * WEEKS} weeks, {last}"
+    if not row["sessions_3_windows"]:
+        return f"Did not open the app in the last {_LONG} weeks"
+    last = f"{_times(row['sessions'])} in the last {WEEKS}" if row["sessions"] else f"never in the last {WEEKS}"
+    return f"Opened the app {_times(row['sessions_3_windows'])} in the last {_LONG} weeks, {last}"
+
+
+def _active(row: Mapping[str, Any], *_: object) -> str:
+    count = row["windows_active"]
+    return f"Active in {formats.counted(count, 'window')} so far" if count else "Active in no window so far"
 
 
 _Writer = Callable[[Mapping[str, Any], datetime, Amount], str]
 _WORDS: dict[str, _Writer] = {
-    "purchases_to_date": lambda row, *_: f"Bought {formats.counted(row['purchases_to_date'], 'time')} so far",
-    "windows_active": lambda row, *_: f"Active in {formats.counted(row['windows_active'], 'window')} so far",
+    "purchases_to_date": lambda row, *_: f"Bought {_times(row['purchases_to_date'])} so far",
+    "windows_active": _active,
     "spend": _spent,
     "spend_3_windows": _spent,
     "sessions": _opened,
