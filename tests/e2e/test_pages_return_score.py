@@ -1,4 +1,4 @@
-"""The return score on Engage's pages in a real browser, as a viewer sees it: the panel, its chart, a customer's reasons."""
+"""The return score on Engage's pages in a real browser, as a viewer sees it: the panel, and a customer's reasons."""
 
 from __future__ import annotations
 
