@@ -1,6 +1,6 @@
 """Compute again what each window carries on from the windows before it, window by window.
 
-It reads ``customer_activity`` alone, so it works long after the events are deleted. The result is what ``aggregate``
+It reads the results of campaigns alone, so it works long after the events are deleted. The result is what ``aggregate``
 would carry on if every window were computed in order. A campaign whose customers are in segments keeps the columns that
 its rules compare, as they explain the segments; one whose customers have a return score keeps all of them, as they
 explain the score. The windows after it add up anew (``campaign.history_kept``). An open

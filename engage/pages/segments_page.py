@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign
+from engage.campaigns import campaign, history
 from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
 from engage.pages.render import html
@@ -54,6 +54,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         found = segment_preview.preview(conn, window, draft.settings)
         score = return_score_panel.panel(conn, window)
         is_old = segment_preview.is_of_earlier_version(conn, window)
+        without_sums = history.without_sums(conn, window)
         reaches = reach(conn, window, found.all)
         shown = {name: found.examples.get(name, ()) for name in draft.settings.texted}
         previews = {name: text for name, text in _read(conn, viewer, window, draft, shown).items() if text.strip()}
@@ -73,6 +74,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         settings=draft.settings,
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
         is_old=is_old,
+        without_sums=without_sums,
         score=score,
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),

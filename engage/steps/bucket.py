@@ -67,9 +67,6 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
         sa.cast(sql.segment(settings.rules, rows, window.end), sa.Text).label("bucket"),
         rows.c.total_spend_cents,
         rows.c.avg_weekly_sessions,
-        rows.c.last_session_at,
-        rows.c.first_purchase_at,
-        rows.c.last_purchase_at,
     )
 
 

@@ -11,7 +11,7 @@ from engage.customers import erasure
 from engage.errors import NoValidEvents
 from engage.steps.aggregate import activity, aggregate
 from engage.steps.bucket import bucket
-from engage.storage.schema import customer_activity, customer_bucket
+from engage.storage.schema import customer_activity
 from tests.waiting import until
 
 APP_EVENTS = ("viewed", "liked", "added_to_basket")
@@ -30,8 +30,9 @@ def day(world, days):
     return world.window.start + timedelta(days=days)
 
 
-def numbers(world, customer_id, columns, table=customer_activity):
+def numbers(world, customer_id, columns):
     """Columns of a customer's row in the world's window."""
+    table = customer_activity
     query = sa.select(*(table.c[name] for name in columns))
     [row] = world.rows(query.where(table.c.customer_id == customer_id, table.c.window_start == world.window.start))
     return row
@@ -245,7 +246,6 @@ def test_times_are_carried_on_over_two_windows(world, ada, earlier, in_window):
         each.computed()
     expected = (day(first, 50), day(first, 51), day(first, 51))
     assert numbers(world, ada, TIMES) == expected
-    assert numbers(world, ada, TIMES, customer_bucket) == expected
     assert numbers(world, ada, PREVIOUS) == (0, 0, "BOOST")
 
 
@@ -280,13 +280,6 @@ def test_twice_is_the_same_as_once(world, ada, earlier):
     assert world.dump("customer_activity", "customer_bucket") == before
     assert world.computed() == first
     assert world.dump("customer_activity", "customer_bucket") == before
-
-
-def test_the_bucket_keeps_the_times_that_are_compared(world, ada):
-    world.sessions(ada, at=day(world, 5))
-    world.purchase(ada, 700, at=day(world, 6))
-    world.computed()
-    assert numbers(world, ada, TIMES, customer_bucket) == (day(world, 5), day(world, 6), day(world, 6))
 
 
 def test_nothing_of_an_erased_customer_is_carried_on(world, ada, earlier):

@@ -63,6 +63,9 @@ def test_an_upgraded_database_has_no_sums_until_a_rebuild_and_the_same_afterward
     before = world.dump("customer_activity", "customer_bucket", "campaign")
     assert sums(world) == [(1, 700, 0, 1), (2, 1400, 0, 2), (3, 2100, 0, 3)]
     migrations.downgrade(world.engine, "0025")
+    times = ("last_session_at", "first_purchase_at", "last_purchase_at")
+    in_both = (f"SELECT window_start, customer_id, {', '.join(times)} FROM {{}} ORDER BY 1, 2").format
+    assert world.rows(in_both("customer_bucket")) == world.rows(in_both("customer_activity"))
     migrations.upgrade(world.engine, now)
     assert sums(world) == [(None,) * 4] * 3
     assert rebuilt(world) == [(each.window, 2, 0) for each in three]

@@ -157,6 +157,13 @@ def test_a_window_of_an_earlier_version_is_said_to_lack_numbers(seeded):
     assert said in text_of(shown(seeded))
 
 
+def test_a_window_without_sums_is_said_to_lack_them(seeded):
+    said = "the sums of the last 3 windows are not known, so no condition on them holds"
+    assert said not in text_of(shown(seeded))
+    seeded.execute(sa.text("UPDATE customer_activity SET purchases_to_date = NULL"))
+    assert said in text_of(shown(seeded))
+
+
 # --- counts
 
 

@@ -164,12 +164,9 @@ customer_bucket = sa.Table(
     sa.Column("bucket", sa.Text, nullable=False),
     sa.Column("total_spend_cents", sa.BigInteger, nullable=False, comment="as compared with the threshold"),
     sa.Column("avg_weekly_sessions", sa.Double, nullable=False, comment="as compared with the threshold"),
-    moment("last_session_at", comment="as in customer_activity, from where the next window carries it on"),
-    moment("first_purchase_at", comment="as last_session_at"),
-    moment("last_purchase_at", comment="as last_session_at"),
     sa.PrimaryKeyConstraint("customer_id", "window_start"),
-    comment="One row per window and customer: the segment, and what the next window carries on. "
-    "The values that decided it are in customer_activity, the rules in campaign.settings.",
+    comment="One row per window and customer: the segment. The values that decided it are in customer_activity, the "
+    "rules in campaign.settings.",
     postgresql_partition_by="LIST (window_start)",
 )
 

@@ -1,6 +1,7 @@
 """A customer's history over windows: four columns that each window carries on, and a view of the newest window.
 
-The windows of earlier versions have no such numbers until ``engage history rebuild`` fills them.
+The windows of earlier versions have no such numbers until ``engage history rebuild`` fills them. What a window carries on
+now comes from ``customer_activity`` alone, so ``customer_bucket`` needs no copy of the times.
 """
 
 from alembic import op
@@ -27,6 +28,12 @@ ALTER TABLE campaign ADD COLUMN history_kept boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN campaign.history_kept IS
   'whether its customer_activity keeps the history that decided it, although the windows before were computed anew';
 
+ALTER TABLE customer_bucket
+    DROP COLUMN last_session_at,
+    DROP COLUMN first_purchase_at,
+    DROP COLUMN last_purchase_at;
+COMMENT ON TABLE customer_bucket IS 'One row per window and customer: the segment. The values that decided it are in customer_activity, the rules in campaign.settings.';
+
 CREATE VIEW customer_history AS
 SELECT a.customer_id, a.window_start,
        a.total_spend_cents AS spend_cents, a.sessions,
@@ -42,6 +49,18 @@ COMMENT ON VIEW customer_history IS
 
 DOWNGRADE = """
 DROP VIEW customer_history;
+COMMENT ON TABLE customer_bucket IS 'One row per window and customer: the segment, and what the next window carries on. The values that decided it are in customer_activity, the rules in campaign.settings.';
+ALTER TABLE customer_bucket
+    ADD COLUMN last_session_at timestamptz,
+    ADD COLUMN first_purchase_at timestamptz,
+    ADD COLUMN last_purchase_at timestamptz;
+COMMENT ON COLUMN customer_bucket.last_session_at IS
+  'as in customer_activity, from where the next window carries it on';
+COMMENT ON COLUMN customer_bucket.first_purchase_at IS 'as last_session_at';
+COMMENT ON COLUMN customer_bucket.last_purchase_at IS 'as last_session_at';
+UPDATE customer_bucket b
+   SET last_session_at = a.last_session_at, first_purchase_at = a.first_purchase_at, last_purchase_at = a.last_purchase_at
+  FROM customer_activity a WHERE a.window_start = b.window_start AND a.customer_id = b.customer_id;
 ALTER TABLE campaign DROP COLUMN history_kept;
 ALTER TABLE customer_activity
     DROP COLUMN purchases_to_date,
