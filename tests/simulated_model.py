@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engage.return_score import evaluation
+from engage.campaigns import return_training
 from engage.return_score.evaluation import Rows
 from engage.return_score.features import FEATURES
-from engage.return_score.logit import Fit
-from engage.return_score.model import Model, coefficients
+from engage.return_score.model import Model
 from engage.window import Window
 
 _EFFECTS = {"purchases_to_date": 1.5, "sessions": 0.5, "days_since_last_purchase": -0.3}
@@ -26,16 +25,4 @@ def simulated_rows(seed: int, count: int = 2000) -> Rows:
 def simulated_model(window: Window) -> Model:
     """A model that may be used. ``window``: the newest one that it claims to have learnt from."""
     rows = [simulated_rows(seed) for seed in range(3)]
-    tested, learnt = evaluation.evaluate(rows), evaluation.learn(rows)
-    assert isinstance(learnt, Fit)
-    return Model(
-        window=window,
-        windows=len(rows),
-        customers=sum(len(one.returned) for one in rows),
-        returns=sum(int(one.returned.sum()) for one in rows),
-        constant=learnt.constant,
-        constant_error=learnt.constant_error,
-        coefficients=coefficients(learnt),
-        evaluation=tested,
-        verdict=evaluation.verdict(rows, tested),
-    )
+    return return_training.learnt([window] * len(rows), rows)

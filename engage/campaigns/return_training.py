@@ -82,7 +82,7 @@ def train(engine: sa.Engine, *, as_of: datetime) -> Training | None:
         found = past(engine)
         if not found:
             return None
-        model = _learnt(list(found), list(found.values()))
+        model = learnt(list(found), list(found.values()))
         last = return_models.newest(lock)
         if last and last.model == model:
             return Training(last, new=False)
@@ -159,14 +159,14 @@ def _rows(chunks: list[Rows]) -> Rows:
     return evaluation.pooled(chunks) if chunks else Rows(np.empty((0, len(FEATURES))), nothing, nothing > 0, nothing)
 
 
-def _learnt(windows: Sequence[Window], rows: Sequence[Rows]) -> Model:
+def learnt(windows: Sequence[Window], rows: Sequence[Rows]) -> Model:
     """What the windows' customers teach, tested on the last two windows. ``rows``: the customers of each."""
     tested, found = evaluation.evaluate(rows), evaluation.learn(rows)
-    learnt: tuple[Coefficient, ...] = ()
+    numbers: tuple[Coefficient, ...] = ()
     if isinstance(found, NoFit):
         constant, constant_error, verdict = 0.0, 0.0, Verdict(False, found.why)
     else:
-        constant, constant_error, learnt = found.constant, found.constant_error, coefficients(found)
+        constant, constant_error, numbers = found.constant, found.constant_error, coefficients(found)
         verdict = evaluation.verdict(rows, tested)
     return Model(
         window=windows[-1],
@@ -175,7 +175,7 @@ def _learnt(windows: Sequence[Window], rows: Sequence[Rows]) -> Model:
         returns=sum(int(one.returned.sum()) for one in rows),
         constant=constant,
         constant_error=constant_error,
-        coefficients=learnt,
+        coefficients=numbers,
         evaluation=tested,
         verdict=verdict,
     )
