@@ -12,6 +12,9 @@ Once an hour: create partitions for new events, delete data older than their ret
 - `verify_consent`, once a day in the hour after 3:00 UTC, computes the hashes of the consent record again. If a row was
   changed or removed past Engage, it fails, and the operators get an alert.
 
+- `train`, once after each campaign, learns the return score from all windows whose next window has results. Campaigns
+  use it only if it ranks customers of later windows better than their spend does.
+
 What campaigns computed and sent stays. Extra and missed runs do no harm.
 """
 
@@ -70,6 +73,19 @@ with DAG(
             raise AirflowSkipException("The consent record is verified in the hour after 3:00 UTC.")
         return consent_verification.require_whole(job.engine)
 
+    @job()
+    def train(job: Job):
+        """Once after each campaign: learn from past windows which customers buy in the next one."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from engage.campaigns import return_training
+
+        done = return_training.train_if_due(job.engine, as_of=job.clock())
+        if done.skipped:
+            raise AirflowSkipException(done.skipped)
+        return done
+
     maintain()
     watch()
     verify_consent()
+    train()

@@ -78,6 +78,8 @@ class Campaign:
     """The user who triggered its last run; None for the scheduler, or if an earlier version ran it."""
     settings_at: datetime | None = None
     """When its run read the settings; None if an earlier version ran it."""
+    model_id: int | None = None
+    """The training of the return score by which its customers are scored; None if they are not."""
 
     @property
     def frozen(self) -> bool:
@@ -237,6 +239,7 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
         ),
         pulled=Pulled.from_json(row.pulled),
         budget_cuts=budget_cuts.read(row.budget_cut),
+        model_id=row.model_id,
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
 

@@ -2,7 +2,8 @@
 
 It reads the results of campaigns alone, so it works long after the events are deleted. The result is what ``aggregate``
 would carry on if every window were computed in order. A campaign whose customers are in segments keeps the columns that
-its rules compare, as they explain the segments. The windows after it add up anew (``campaign.history_kept``). An open
+its rules compare, as they explain the segments; one whose customers have a return score keeps all of them, as they
+explain the score. The windows after it add up anew (``campaign.history_kept``). An open
 campaign gets all columns when it is computed anew.
 """
 
@@ -60,7 +61,7 @@ def _rebuild(engine: sa.Engine, window: Window) -> RebuiltWindow | None:
         rows = partitions.find(conn, customer_activity, window)
         if found.customers is None or rows is None:
             return None
-        keeps = set() if found.buckets is None else _compared(found)
+        keeps = _deciding(found)
         anew = history.anew(rows, window, history.before(conn, window))
         changed = _write(conn, rows, anew, [name for name in history.COLUMNS if name not in keeps])
         kept = _differing(conn, rows, anew, sorted(keeps)) if keeps else 0
@@ -68,9 +69,11 @@ def _rebuild(engine: sa.Engine, window: Window) -> RebuiltWindow | None:
         return RebuiltWindow(window, changed, kept)
 
 
-def _compared(found: Campaign) -> set[str]:
-    """The carried on columns that the campaign's rules compare."""
-    if found.settings is None:
+def _deciding(found: Campaign) -> set[str]:
+    """The carried on columns that decided scores, or segments."""
+    if found.model_id is not None:
+        return set(history.COLUMNS)
+    if found.buckets is None or found.settings is None:
         return set()
     named = (one.field for segment in found.settings.segments.segments for one in segment.conditions())
     return {_COLUMNS[name] for name in named} & set(history.COLUMNS)
@@ -81,6 +84,8 @@ def _write(conn: sa.Connection, rows: sa.Table, anew: sa.Subquery, names: list[s
 
     Rows that stay as they are cost no write. So a second rebuild is one comparison.
     """
+    if not names:
+        return 0
     same = rows.c.customer_id == anew.c.customer_id
     values = {name: anew.c[name] for name in names}
     return conn.execute(sa.update(rows).values(values).where(same, _differ(rows, anew, names))).rowcount

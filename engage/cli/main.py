@@ -32,6 +32,7 @@ from engage.cli import (
     seed,
     serve,
     texts,
+    train,
     variables,
     why,
 )
@@ -83,6 +84,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.command()(variables.variables)
 app.command()(maintenance.maintain)
+app.command()(train.train)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from engage.pages.render import html
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import consent_history, customer_history, customer_overview, customer_search
+from engage.reports import consent_history, customer_history, customer_overview, customer_search, return_score
 from engage.reports.customer_history import InCampaign
 from engage.settings import Settings
 
@@ -48,6 +48,7 @@ def customer_page(
         campaigns = customer_history.history(conn, wanted, limit=SHOWN)
         messages = customer_overview.texts(conn, wanted, limit=SHOWN)
         consent = consent_history.of_customer(conn, wanted, as_of)
+        score = return_score.explain(conn, campaigns[0], amount=_cents) if campaigns else None
     colours = tones(*(one.settings.segments.names for one in campaigns))
     return html(
         "customer.html",
@@ -56,6 +57,7 @@ def customer_page(
         overview=overview,
         campaigns=campaigns,
         messages=messages,
+        score=score,
         consent=consent.changes[-SHOWN_CHANGES:][::-1],
         consent_words=consent_history,
         why=_why,
@@ -84,6 +86,10 @@ def results(engine: sa.Engine, text: str, *, full_phone: bool) -> tuple[int | No
 
 def _why(one: InCampaign) -> str:
     return one.why(amount=_amount, number=formats.number)
+
+
+def _cents(value: int) -> str:
+    return formats.cents(value, currency())
 
 
 def _amount(value: Decimal) -> str:

@@ -13,7 +13,7 @@ from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, history
 from engage.errors import InputError, NotReady
-from engage.pages import flow_svg, segment_texts, segment_tones
+from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
 from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
 from engage.pages.settings_page import Editor
@@ -52,6 +52,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         window = window or windows[0]
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
+        score = return_score_panel.panel(conn, window)
         is_old = segment_preview.is_of_earlier_version(conn, window)
         without_sums = history.without_sums(conn, window)
         reaches = reach(conn, window, found.all)
@@ -76,6 +77,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
         is_old=is_old,
         without_sums=without_sums,
+        score=score,
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, status
+from engage.campaigns.campaign import Campaign
 from engage.campaigns.status import Status
 from engage.customers.profile import no_such_customer
 from engage.segments.words import Words, Writer
@@ -69,6 +70,8 @@ class InCampaign:
     message_reason: str | None
     values: Mapping[str, Any]
     """The row of ``customer_activity``, by which the rules decided."""
+    model_id: int | None = None
+    """The training by which the campaign's customers have a return score; None if they have none."""
 
     def why(self, *, amount: Writer = "{:.2f}".format, number: Writer = "{:f}".format) -> str:
         """Why the customer is in the bucket, in words. ``amount`` and ``number`` write values."""
@@ -117,15 +120,15 @@ def history(conn: sa.Connection, customer_id: int, *, limit: int, window: Window
     rows = {Window(row.window_start): row for row in conn.execute(query)}
     found = campaign.find_all(conn, rows)
     return [
-        _in_campaign(rows[one.window], one.window, its_status, one.settings)
+        _in_campaign(rows[one.window], one, its_status, one.settings)
         for one, its_status in zip(found, status.of_all(conn, found), strict=True)
         if one.settings
     ]
 
 
-def _in_campaign(row: sa.Row[Any], window: Window, its_status: Status, settings: Settings) -> InCampaign:
+def _in_campaign(row: sa.Row[Any], found: Campaign, its_status: Status, settings: Settings) -> InCampaign:
     return InCampaign(
-        window=window,
+        window=found.window,
         settings=settings,
         status=its_status,
         sessions=row.sessions,
@@ -137,4 +140,5 @@ def _in_campaign(row: sa.Row[Any], window: Window, its_status: Status, settings:
         message_status=row.status,
         message_reason=row.reason,
         values=row._asdict(),
+        model_id=found.model_id,
     )

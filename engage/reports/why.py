@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from engage import formats
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
 from engage.errors import NoSuchCustomer, NotReady
-from engage.reports import consent_history, customer_history, message_detail
+from engage.reports import consent_history, customer_history, message_detail, return_score
 from engage.reports.customer_history import InCampaign
 from engage.reports.message_detail import MessageDetail
 from engage.settings import Settings
@@ -69,11 +70,17 @@ def explain(conn: sa.Connection, window: Window, customer_id: int, *, currency: 
             "window, was forgotten, or the campaign is being computed."
         )
     one = None if row is None else message_detail.of(row)
+    score = (
+        None
+        if numbers is None
+        else return_score.explain(conn, numbers, amount=partial(formats.cents, currency=currency))
+    )
     at = as_of if row is None else row.sending_at or row.settled_at or row.queued_at
     sections = (
         Section("Consent", tuple(_consent(conn, customer_id, at))),
         Section("Numbers", tuple(_numbers(numbers, currency))),
         Section("Rule", tuple(_rule(numbers, currency))),
+        *([Section("Return score", tuple(_score(score)))] if score else []),
         Section("Experiment", tuple(_experiment(row, settings, found))),
         Section("Hours", tuple(_hours(row, settings))),
         Section("Approval", tuple(_approval(found, settings))),
@@ -140,6 +147,13 @@ def _rule(numbers: InCampaign | None, currency: str) -> Iterator[str]:
         return
     yield numbers.why(amount=lambda value: formats.money(value, currency), number=formats.number)
     yield f"So the segment is {numbers.bucket}."
+
+
+def _score(score: return_score.Explanation) -> Iterator[str]:
+    yield score.sentence
+    if score.reasons:
+        yield "Compared with the average customer:"
+        yield from (one.sentence for one in score.reasons)
 
 
 def _experiment(row: sa.Row[Any] | None, settings: Settings, found: Campaign) -> Iterator[str]:

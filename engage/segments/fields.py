@@ -29,6 +29,8 @@ class Unit(StrEnum):
     NUMBER = "number"
     DAYS = "days"
     PERCENT = "percent"
+    SCORE = "score"
+    """From 0 to 1."""
     SEGMENT = "segment"
     """The name of a segment."""
 
@@ -52,6 +54,8 @@ class Field:
     """Whether it is a sum of several windows."""
     one: str = ""
     """How a sentence names a number of 1."""
+    real: bool = False
+    """Whether the column is a double, with which a number is compared as the nearest double."""
 
     @property
     def ordered(self) -> bool:
@@ -62,6 +66,10 @@ class Field:
 _NEVER = "longer ago than any number of days"
 _NO = "no comparison with it holds"
 _EARLIER = f"computed by an earlier version: {_NO}"
+_UNSCORED = f"no return score was in use: {_NO}"
+
+RETURN_FIELDS = ("return_score", "return_percentile")
+"""The fields that need a return score in use."""
 
 FIELDS = {
     field.name: field
@@ -197,6 +205,24 @@ FIELDS = {
             adds_up=True,
             one="window with a session or a purchase",
         ),
+        Field(
+            "return_score",
+            "Return score, 0 to 1",
+            "return score",
+            Unit.SCORE,
+            "return_score",
+            missing=_UNSCORED,
+            real=True,
+        ),
+        Field(
+            "return_percentile",
+            "Return percentile, in percent",
+            "return percentile",
+            Unit.PERCENT,
+            "return_percentile",
+            missing=_UNSCORED,
+            real=True,
+        ),
     )
 }
 
@@ -223,4 +249,4 @@ def value(field: Field, row: Mapping[str, Any], window_end: datetime) -> Fractio
         return NEVER if found is None else Fraction((window_end - found) // DAY)
     if found is None or field.unit is Unit.SEGMENT:
         return None if found is None else str(found)
-    return Fraction(found, 100 if field.unit is Unit.AMOUNT else 1)
+    return Fraction(found) / (100 if field.unit is Unit.AMOUNT else 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
-from engage.segments.fields import FIELDS, NEVER, Unit, value
+from engage.segments.fields import FIELDS, NEVER, Field, Unit, value
 from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
 
 COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -31,10 +32,16 @@ def segment_of(rules: Rules, row: Mapping[str, Any], window_end: datetime) -> st
 def matches(node: Node, row: Mapping[str, Any], window_end: datetime) -> bool:
     """Whether a condition holds for the row."""
     if isinstance(node, Condition):
-        found = value(FIELDS[node.field], row, window_end)
-        never = FIELDS[node.field].unit is Unit.DAYS and found == NEVER
+        field = FIELDS[node.field]
+        found = value(field, row, window_end)
+        never = field.unit is Unit.DAYS and found == NEVER
         if found is None or (never and node.asked):
             return False
-        return bool(COMPARE[node.operator](found, node.value if node.number is None else node.number))
+        return bool(COMPARE[node.operator](found, node.value if node.number is None else _bound(field, node.number)))
     held = (matches(each, row, window_end) for each in node.conditions)
     return any(held) if isinstance(node, AnyOf) else not all(held)
+
+
+def _bound(field: Field, number: Fraction) -> Fraction:
+    """A number as it is compared with the field."""
+    return Fraction(float(number)) if field.real else number

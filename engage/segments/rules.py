@@ -149,6 +149,10 @@ class Rules(_Frozen):
         """The segments with a condition on such a field."""
         return tuple(one.name for one in self.segments if any(wanted(FIELDS[each.field]) for each in one.conditions()))
 
+    def naming(self, *fields: str) -> tuple[str, ...]:
+        """The segments with a condition on one of these fields."""
+        return tuple(one.name for one in self.segments if any(each.field in fields for each in one.conditions()))
+
     def shared(self, other: Rules) -> tuple[str, ...]:
         """The segments that both rules write alike, as far as they agree from the first one on.
 

@@ -53,6 +53,8 @@ def _compared(node: Condition, rows: sa.FromClause, window_end: datetime) -> sa.
         return sa.and_(rows.c[field.column].is_not(None), held) if node.asked else held
     if not field.column:
         return _quotient(node, rows)
+    if field.real:
+        return _known(compare(rows.c[field.column], sa.literal(float(node.number), sa.Double)))
     held = _whole(rows.c[field.column], node.operator, node.number * per_unit(field))
     return _known(held) if field.missing else held
 

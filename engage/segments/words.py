@@ -125,7 +125,8 @@ class Words:
             limit = rounded(limit, 6)
         if field.unit is Unit.AMOUNT:
             return self._amount(limit)
-        return f"{self._number(limit.normalize())}{'%' if field.unit is Unit.PERCENT else ''}"
+        plain = limit.normalize() + 0  # 2E+1 is 20 again
+        return f"{self._number(plain)}{'%' if field.unit is Unit.PERCENT else ''}"
 
 
 def rounded(found: Fraction, places: int = 3) -> Decimal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, history, refunds, valid_events
+from engage.campaigns import campaign, history, refunds, return_models, valid_events
 from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
@@ -38,7 +38,8 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         favourites = events and step.settings.uses("favourite_item")
         refunded = refunds.any_in(step.conn, window)
         wanted = activity(window, before, app_events=events, favourite_items=favourites, refunded=refunded)
-        every_id = partitions.build(step.conn, customer_activity, window, wanted)
+        model = return_models.to_score(step.conn, window)
+        every_id = partitions.build(step.conn, customer_activity, window, return_models.scored(wanted, window, model))
         customers, valid, rejected_ids = _separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids
@@ -56,6 +57,7 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
             rejected=rejected,
             buckets=None,
             history_kept=False,
+            model_id=model and model.model_id,
         )
         return AggregateSummary(customers, rejected)
 

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard, history, refunds, valid_events
+from engage.campaigns import campaign, guard, history, refunds, return_models, valid_events
 from engage.campaigns.pulled import Pulled
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents, SourceError
+from engage.segments.fields import RETURN_FIELDS
 from engage.settings import Settings
 from engage.sources import Source, pull
 from engage.statuses import CampaignStatus, RejectReason
@@ -127,7 +128,7 @@ def _pulled(
 
 def _warnings(conn: sa.Connection, window: Window, settings: Settings) -> list[str]:
     """Log what is odd about the rules and the texts, and return it."""
-    found = [*settings.warnings(), *_unknown_before(conn, window, settings)]
+    found = [*settings.warnings(), *_unknown_before(conn, window, settings), *_unscored(conn, window, settings)]
     for warning in found:
         log.warning("%s", warning)
     return found
@@ -146,6 +147,16 @@ def _unknown_before(conn: sa.Connection, window: Window, settings: Settings) -> 
         yield (
             f"The sums of windows before {window.previous().start:%Y-%m-%d} are not known, as an earlier version of "
             f"Engage computed them: {', '.join(adding)} may have other customers. Run `engage history rebuild` first."
+        )
+
+
+def _unscored(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[str]:
+    """Whether segments need a return score that may not be used."""
+    segments = settings.segments.naming(*RETURN_FIELDS)
+    if segments and return_models.to_score(conn, window) is None:
+        yield (
+            f"No return score is in use, so no condition on it holds: {', '.join(segments)} may have no customers. The "
+            "page Segments says what is missing."
         )
 
 

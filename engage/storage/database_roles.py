@@ -83,6 +83,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.event_id: _ADD,
         schema.alert: _ADD,
         schema.test_send: _LOG,  # a task sends what a page asks for
+        schema.model: _READ,
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

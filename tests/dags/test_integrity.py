@@ -70,9 +70,9 @@ def test_other_dags_can_follow_what_message_did_and_nothing_else(dag_bag, serial
     assert [asset.name for asset in serialized_dag.get_task("message").outlets] == ["engage_campaign"]
 
 
-def test_maintenance_is_two_tasks_an_hour(dag_bag):
+def test_maintenance_is_four_tasks_an_hour_two_of_which_seldom_have_work(dag_bag):
     dag = dag_bag.dags["engage_maintenance"]
-    assert set(dag.task_ids) == {"maintain", "watch", "verify_consent"}
+    assert set(dag.task_ids) == {"maintain", "watch", "verify_consent", "train"}
     assert dag.schedule == "@hourly"
     assert dict(dag.params.dump()) == {}
 

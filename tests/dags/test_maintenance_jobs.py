@@ -152,3 +152,19 @@ def test_a_broken_consent_record_fails_at_once(maintenance, dag_bag, monkeypatch
     monkeypatch.setattr(consent_verification, "verify", lambda engine: broken)
     with maintenance(), pytest.raises(AirflowFailException, match=r"Chain 9, row 3: the row was changed\. 1 more"):
         dag_bag.dags["engage_maintenance"].get_task("verify_consent").python_callable()
+
+
+def test_the_return_score_is_learnt_once_after_each_campaign(maintenance, dag_bag, monkeypatch):
+    from engage.campaigns import return_training
+    from engage.campaigns.return_training import TrainingSummary
+
+    answers = [TrainingSummary(windows=3, customers=900, returns=600, in_use=True), TrainingSummary(skipped="No news.")]
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: AS_OF)
+    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+    monkeypatch.setattr(return_training, "train_if_due", lambda engine, as_of: answers.pop(0))
+    task = dag_bag.dags["engage_maintenance"].get_task("train")
+    with maintenance():
+        assert task.python_callable()["returns"] == 600
+        with pytest.raises(AirflowSkipException, match="No news"):
+            task.python_callable()

@@ -30,7 +30,7 @@ from engage.segments import (
     segment_of,
     sql,
 )
-from engage.segments.fields import NEVER, value
+from engage.segments.fields import NEVER, RETURN_FIELDS, value
 from engage.segments.reading import condition
 from engage.segments.relative import Side
 from engage.segments.rules import ORDERING, Node
@@ -39,7 +39,9 @@ from engage.window import Window
 END = Window.last_complete(datetime(2026, 11, 10, tzinfo=UTC)).end
 DAY = timedelta(days=1)
 NAMES = ("BOOST", "REWARD", "NONE", "LAPSING")
-NUMBERS = [Decimal(text) for text in ("0", "1", "2.5", "28", "27.999999", "-1", "100", "99.99", "0.125", "1000000000")]
+NUMBERS = [
+    Decimal(text) for text in ("0", "1", "2.5", "28", "27.999999", "-1", "100", "99.99", "0.125", "0.1", "1000000000")
+]
 """Few values, so that customers tie with them."""
 STEPS = {Unit.AMOUNT: Fraction(1, 100), Unit.NUMBER: Fraction(1), Unit.DAYS: Fraction(1), Unit.PERCENT: Fraction(1)}
 SHARES = ("0.01%", "10%", "33.33%", "50%", "99%", "100%", "1", "7", "60", "119", "5000")
@@ -51,6 +53,7 @@ ROWS = sa.Table(
     *(sa.Column(name, sa.BigInteger) for name in SUMS),
     *(sa.Column(f"{name}_at", sa.DateTime(timezone=True)) for name in ("first_purchase", "last_purchase")),
     *(sa.Column(f"{name}_at", sa.DateTime(timezone=True)) for name in ("last_session", "registered")),
+    *(sa.Column(name, sa.Double) for name in RETURN_FIELDS),
     sa.Column("previous_segment", sa.Text),
     prefixes=["TEMPORARY"],
 )
@@ -76,9 +79,11 @@ def _row(chance: random.Random) -> dict[str, Any]:
     counts = {name: _count(chance) for name in ("sessions", "purchases", "viewed", "liked", "added_to_basket")}
     cents = [0, 1, 9999, 10000, 2800, chance.randrange(20_000), 10**17]
     times = {column.name: _time(chance) for column in ROWS.c if column.name.endswith("_at")}
+    scores = {name: chance.choice([None, 0.0, 0.1, 0.125, 2.5000000000000004, 1.0, 100.0]) for name in RETURN_FIELDS}
     return (
         counts
         | times
+        | scores
         | {
             "total_spend_cents": chance.choice(cents),
             "previous_total_spend_cents": chance.choice([None, *cents]),

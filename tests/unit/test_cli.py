@@ -27,13 +27,13 @@ COMMANDS = [
     "import", "import customers", "import events",
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
-    "serve", "keys", "keys create", "keys revoke", "keys list",
+    "serve", "keys", "keys create", "keys revoke", "keys list", "train",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
     "seed", "run", "maintain", "campaigns", "report", "customers forget", "why", "consent show", "consent verify",
     "messages", "messages reconcile", "texts preview", "import customers", "import events",
-    "offers import", "offers generate", "offers list", "keys create", "keys list",
+    "offers import", "offers generate", "offers list", "keys create", "keys list", "train",
 }  # fmt: skip
 """The commands that print data."""
 

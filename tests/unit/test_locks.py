@@ -57,7 +57,7 @@ def test_a_lock_holds_what_it_is_made_from(lock):
 def test_the_server_has_no_test_tool():
     tools = pins(read("tests/requirements.txt") + read("benchmarks/requirements.txt") + read("deploy/sbom.txt"))
     tools |= pins(read("requirements.txt")) - pins(for_the_server("requirements.txt"))
-    assert {tool.split("==")[0] for tool in tools} >= {"pytest", "pandas", "hypothesis", "ruff", "uv", "zizmor"}
+    assert {tool.split("==")[0] for tool in tools} >= {"pytest", "polars", "hypothesis", "ruff", "uv", "zizmor"}
     assert not tools & pins(read("locks/server.txt"))
 
 

@@ -34,6 +34,7 @@ from engage.storage.schema.events import (
     refund,
 )
 from engage.storage.schema.messages import message, message_count, offer_code
+from engage.storage.schema.models import model
 from engage.storage.schema.service import alert, api_key
 from engage.storage.schema.sources import source_pull
 from engage.storage.schema.test_sends import test_send
@@ -67,6 +68,7 @@ __all__ = [
     "message",
     "message_count",
     "metadata",
+    "model",
     "offer_code",
     "purchase",
     "refund",
