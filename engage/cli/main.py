@@ -20,6 +20,7 @@ from engage.cli import (
     customers,
     database,
     demo,
+    drafts,
     imports,
     keys,
     local_stack,
@@ -75,6 +76,8 @@ app.add_typer(consent.app, name="consent")
 app.command()(why.why)
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
+for command in (drafts.propose, drafts.drafts, drafts.approve, drafts.reject):
+    texts.app.command()(command)
 app.add_typer(imports.app, name="import")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

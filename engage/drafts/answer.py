@@ -65,7 +65,8 @@ def _list_in(found: object) -> list[object]:
 
 def _complete_items(content: str) -> list[object]:
     """The items of a list that was cut, up to the last complete one."""
-    decoder, found = json.JSONDecoder(), []
+    decoder = json.JSONDecoder()
+    found: list[object] = []
     begin = _LIST.search(content)
     place = begin.end() if begin else len(content)
     while len(found) < 2 * MOST:

@@ -80,7 +80,10 @@ async def _in_time(endpoint: ModelEndpoint, body: Mapping[str, Any]) -> Completi
             f"scheme of {endpoint.source}, and whether this machine may reach it."
         ) from None
     except httpx.HTTPError as exc:
-        raise ModelFailed(f"The model at {endpoint.host} broke off its answer ({type(exc).__name__}). Try again.") from None
+        why = type(exc).__name__
+        raise ModelFailed(
+            f"The model at {endpoint.host} broke off its answer ({type(exc).__name__}). Try again."
+        ) from None
 
 
 async def _last_reply(client: httpx.AsyncClient, endpoint: ModelEndpoint, body: Mapping[str, Any]) -> _Reply:

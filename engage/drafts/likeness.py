@@ -18,8 +18,8 @@ _WORD = re.compile(r"\w+")
 def likeness(one: str, other: str, *, common: Iterable[str] = ()) -> float:
     """From 0 to 1: the share of words that both texts have, in the same order or in any, whichever is more.
 
-    Case, accents, signs, placeholders and the line on how to opt out do not count, nor do the words of ``common``, which
-    every text of an offer has. Texts that hold nothing else are compared with them.
+    Case, accents, signs, placeholders and the line on how to opt out do not count. Neither do the words of ``common``,
+    which every text of an offer has. Texts that hold nothing else are compared with them.
     """
     left_out = set(_words(" ".join(common)))
     mine, others = _words(one), _words(other)

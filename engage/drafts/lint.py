@@ -72,7 +72,7 @@ def _faults(text: str, template: Template, standards: Standards) -> Iterator[str
     yield from _brand(written, standards)
     yield from _numbers(written, standards)
     if link := _LINK.search(unicodedata.normalize("NFKC", written).translate(_STOPS)):
-        yield f"“{link[0][:40]}” reads as a link or an address. Write it in other words, with a space after a full stop."
+        yield f"“{link[0][:40]}” reads as a link or an address. Write other words, and a space after a full stop."
     yield from _shouts(written, standards)
     if is_short:
         yield from _resembles(text, standards)
@@ -83,8 +83,8 @@ def _too_long(template: Template) -> str:
     added = f", with “{OPT_OUT_LINE}”" if template.opt_out_added else ""
     alone = fill("" if typical.plain else "…").holds
     return (
-        f"It takes {template.typical_segments()} SMS segments: {typical.characters} characters with a longish name{added}, "
-        f"and one segment has {alone}. Shorten it."
+        f"It takes {template.typical_segments()} SMS segments: it has {typical.characters} characters with a longish name"
+        f"{added}, and one segment holds {alone}. Shorten it."
     )
 
 

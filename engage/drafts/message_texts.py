@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -154,10 +155,28 @@ def of_segments(
     return [_of(row) for row in conn.execute(query)]
 
 
+def of_proposal(conn: sa.Connection, proposal_id: UUID) -> list[DraftedText]:
+    """The texts that one request has brought, in the order of the answer."""
+    query = sa.select(message_text).where(message_text.c.proposal_id == proposal_id)
+    return [_of(row) for row in conn.execute(query.order_by(message_text.c.message_text_id))]
+
+
+def find(conn: sa.Connection, message_text_id: int) -> DraftedText:
+    """A drafted text.
+
+    Raises:
+        NoSuchDraft: there is none with this id.
+    """
+    row = conn.execute(_by_id(message_text_id)).one_or_none()
+    if row is None:
+        raise NoSuchDraft(f"There is no drafted text with the id {message_text_id}. `engage texts drafts` lists them.")
+    return _of(row)
+
+
 def waiting(conn: sa.Connection) -> dict[str, int]:
     """How many drafts of each segment wait for a person."""
     query = sa.select(message_text.c.segment, sa.func.count()).where(message_text.c.status == TextStatus.DRAFT)
-    return {segment: count for segment, count in conn.execute(query.group_by(message_text.c.segment))}
+    return {row[0]: row[1] for row in conn.execute(query.group_by(message_text.c.segment))}
 
 
 def standards(settings: Settings, offer: str, others: Mapping[str, str]) -> Standards:
@@ -223,11 +242,12 @@ def _update(conn: sa.Connection, message_text_id: int, values: Mapping[str, Any]
 
 
 def _locked(conn: sa.Connection, message_text_id: int) -> DraftedText:
-    query = sa.select(message_text).where(message_text.c.message_text_id == message_text_id).with_for_update()
-    row = conn.execute(query).one_or_none()
-    if row is None:
-        raise NoSuchDraft(f"There is no drafted text with the id {message_text_id}. `engage texts drafts` lists them.")
-    return _of(row)
+    conn.execute(_by_id(message_text_id).with_for_update())
+    return find(conn, message_text_id)
+
+
+def _by_id(message_text_id: int) -> sa.Select[Any]:
+    return sa.select(message_text).where(message_text.c.message_text_id == message_text_id)
 
 
 def _open(conn: sa.Connection, message_text_id: int, was: str) -> DraftedText:

@@ -18,7 +18,8 @@ _WORDS = {
 _NUMBER = re.compile(
     rf"""(?P<sign>[$€£¥]\s?)?
          (?: (?P<digits> \d+(?:[.,]\d+)* ) | (?P<word> \b(?:{"|".join(sorted(_WORDS, key=len, reverse=True))})\b ) )
-         (?: (?P<percent>\s?%|[\s-]?per\s?cent\b) | (?P<money>\s?[$€£¥]|[\s-]?(?:dollars?|euros?|pounds?|bucks)\b) )?""",
+         (?: (?P<percent> \s?% | [\s-]?per\s?cent\b )
+           | (?P<money> \s?[$€£¥] | [\s-]?(?:dollars?|euros?|pounds?|bucks)\b ) )?""",
     re.VERBOSE | re.IGNORECASE,
 )
 _THOUSANDS = re.compile(r"\d{1,3}([.,]\d{3})+")

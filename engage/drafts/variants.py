@@ -19,7 +19,7 @@ def free(settings: Settings, segment: str, language: str) -> str:
     if not language:
         found = next((name for name in VARIANTS if name not in texts), None)
         if found is None:
-            raise InputError(f"{segment} has five texts, {VARIANTS[0]} to {VARIANTS[-1]}, and no more. Remove one first.")
+            raise InputError(f"{segment} has five texts, a to e, and may have no more. Remove one first.")
         return found
     found = next((name for name in texts if language not in texts[name]), None)
     if found is None:

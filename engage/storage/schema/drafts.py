@@ -67,6 +67,6 @@ message_text = sa.Table(
         "CASE status WHEN 'refused' THEN lint <> '[]' WHEN 'rejected' THEN true ELSE lint = '[]' END", name="lint"
     ),
     sa.Index("message_text_segment_idx", "segment", "status"),
-    comment="One row per text that a model has drafted, with the person who approved it. No sender reads it: an approved "
-    "text is sent because the setting messages has it then.",
+    comment="One row per text that a model has drafted, with the person who approved it. No sender reads it: an "
+    "approved text is sent because the setting messages has it then.",
 )
