@@ -1,7 +1,7 @@
 """A model to ask in tests: an HTTP server on 127.0.0.1 that speaks OpenAI's chat completions, well or badly.
 
-JSON answers, errors with Retry-After, servers that refuse a JSON schema, prose and fences around the JSON, cut and empty
-answers, wrong types, bytes that drip in, never end or are no UTF-8, redirects and resets.
+JSON answers, errors with Retry-After, servers that refuse a JSON schema, prose and fences around the JSON, cut and
+empty answers, wrong types, bytes that drip in, never end or are no UTF-8, redirects and resets.
 https://platform.openai.com/docs/api-reference/chat
 """
 
@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -116,10 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if answer.reset:
             return
-        try:
+        with suppress(OSError):  # the client has given up waiting
             self._send(answer)
-        except OSError:  # the client has given up waiting
-            pass
 
     def _send(self, answer: Answer) -> None:
         headers = {"Content-Type": "application/json", **answer.headers}

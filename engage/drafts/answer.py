@@ -36,7 +36,8 @@ class Found:
 def texts(content: str) -> Found:
     """The texts in an answer, in order; no text if there is no JSON with any."""
     content = content[:_CONTENT]
-    items = next((found for found in _whole(content) if found), None) or _complete_items(content)
+    whole = max(_whole(content), key=lambda found: sum(map(bool, map(_text, found))), default=[])
+    items = whole if any(map(_text, whole)) else _complete_items(content)
     read = [_text(item) for item in items]
     kept = [text for text in read if text]
     return Found(tuple(kept[:MOST]), no_texts=len(read) - len(kept))
@@ -86,4 +87,4 @@ def _text(item: object) -> str:
     if not isinstance(item, str):
         return ""
     storable = _UNSTORABLE.sub("\ufffd", item)
-    return unicodedata.normalize("NFC", storable.replace("\r\n", "\n")).strip()[: LONGEST + 1]
+    return unicodedata.normalize("NFC", storable.replace("\r\n", "\n").replace("\r", "\n")).strip()[: LONGEST + 1]

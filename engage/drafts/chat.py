@@ -81,9 +81,7 @@ async def _in_time(endpoint: ModelEndpoint, body: Mapping[str, Any]) -> Completi
         ) from None
     except httpx.HTTPError as exc:
         why = type(exc).__name__
-        raise ModelFailed(
-            f"The model at {endpoint.host} broke off its answer ({type(exc).__name__}). Try again."
-        ) from None
+        raise ModelFailed(f"The model at {endpoint.host} broke off its answer ({why}). Try again.") from None
 
 
 async def _last_reply(client: httpx.AsyncClient, endpoint: ModelEndpoint, body: Mapping[str, Any]) -> _Reply:

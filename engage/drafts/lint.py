@@ -83,8 +83,8 @@ def _too_long(template: Template) -> str:
     added = f", with “{OPT_OUT_LINE}”" if template.opt_out_added else ""
     alone = fill("" if typical.plain else "…").holds
     return (
-        f"It takes {template.typical_segments()} SMS segments: it has {typical.characters} characters with a longish name"
-        f"{added}, and one segment holds {alone}. Shorten it."
+        f"It takes {template.typical_segments()} SMS segments: it has {typical.characters} characters with a longish "
+        f"name{added}, and one segment holds {alone}. Shorten it."
     )
 
 

@@ -82,7 +82,7 @@ def edit(
         InputError: it is decided on, or another user has changed it from ``was``.
     """
     row = _open(conn, message_text_id, was)
-    text = visible(text.replace("\r\n", "\n")).strip()
+    text = visible(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     others = _others(conn, settings, row.segment, without=message_text_id)
     found = faults(text, standards(settings, row.offer, others))
     changed: dict[str, Any] = {"text": text, "lint": list(found), "status": _status(found)}
