@@ -20,6 +20,14 @@ TOO_DEAR = "Taco Town gives 50% off everything tonight, friends. See tacotown.ex
 MENDED = "Dinner plans? Taco Town has a table for you, and 10% off the next meal."
 
 
+@as_op
+def test_without_a_connection_a_line_says_how_to_add_it(watched: Watched, airflow: Airflow, computed: object) -> None:
+    assert airflow.http.get("/api/v2/connections/engage_llm").status_code == 404
+    page = opened(watched)
+    expect(page.get_by_text("once Airflow has the connection engage_llm")).to_be_visible()
+    expect(page.get_by_role("button", name="Propose texts")).to_have_count(0)
+
+
 @pytest.fixture(scope="module")
 def model(airflow: Airflow) -> Iterator[LlmDouble]:
     """A model, and Airflow's connection to it."""
@@ -95,7 +103,7 @@ def test_drafts_are_asked_for_edited_approved_and_sent(
     assert json.loads(str(variables("messages"))) == {"BOOST": {"b": {"default": MENDED}}}
     assert texts_in(campaigns) == {"draft": 2, "approved": 1, "rejected": 1}
     dialog.get_by_role("button", name="Close").click()
-    expect(card(page, 0).get_by_label("Text b for BOOST")).to_have_value(MENDED)
+    expect(card(page, 0).get_by_label("Text b for BOOST", exact=True)).to_have_value(MENDED)
 
     campaigns.remove(SENT)
     run = airflow.run(seed=True, customers=300, rng_seed=1, window_start=f"{SENT.start:%Y-%m-%d}", send_late=True)
@@ -181,14 +189,6 @@ def test_a_model_that_fails_says_why_and_leaves_no_draft(
     expect(dialog.get_by_role("alert")).to_contain_text("refuses the key of the connection engage_llm (401)")
     assert (len(drafts.asked), texts_in(campaigns)) == (1, {})
     assert KEY not in page.content()
-
-
-@as_op
-def test_without_a_connection_a_line_says_how_to_add_it(watched: Watched, airflow: Airflow, computed: object) -> None:
-    assert airflow.http.get("/api/v2/connections/engage_llm").status_code == 404
-    page = opened(watched)
-    expect(page.get_by_text("once Airflow has the connection engage_llm")).to_be_visible()
-    expect(page.get_by_role("button", name="Propose texts")).to_have_count(0)
 
 
 @pytest.mark.parametrize("watched", [VIEWER, USER], indirect=True)

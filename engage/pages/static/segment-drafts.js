@@ -63,7 +63,7 @@
     if (!answer) fail("The request still waits. The page Activity and Airflow's run of engage_propose_texts say more.");
     else if (!answer.ok || answer.failed) fail(answer.text);
     else say(answer.text);
-    if (answer?.ok) await load();
+    if (answer?.ok && !answer.failed) await load();
   }
 
   // --- judging
