@@ -60,10 +60,15 @@ class KnownProposal(BaseModel):
     proposal_id: UUID
 
 
-class Judged(BaseModel):
-    """A drafted text, as the user saw it."""
+class KnownDraft(BaseModel):
+    """A drafted text by its id."""
 
     message_text_id: Id
+
+
+class Judged(KnownDraft):
+    """A drafted text, as the user saw it."""
+
     was: Text
 
 
@@ -158,7 +163,7 @@ def approve(
 
 @router.post("/draft-reject", dependencies=JUDGE_TEXTS)
 def reject(
-    judged: Judged, engine: Database, editor: TheEditor, *, user: GetUserDep, session: SessionDep, now: DatabaseNow
+    judged: KnownDraft, engine: Database, editor: TheEditor, *, user: GetUserDep, session: SessionDep, now: DatabaseNow
 ) -> JSONResponse:
     """Reject a draft for good."""
     with engine.begin() as conn:

@@ -26,7 +26,6 @@ from engage.statuses import ProposalStatus, TextStatus
 from engage.storage.database_clock import DatabaseClock
 
 Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="The draft's number, as `engage texts drafts` shows it.")]
-LISTED = 60
 
 
 def propose(
@@ -75,9 +74,7 @@ def drafts(
 ) -> None:
     """Show the drafted texts that wait for a person, the newest first."""
     with database() as engine, engine.connect() as conn:
-        found = message_texts.of_segments(
-            conn, None if segment is None else [segment], only_open=not all_, limit=LISTED
-        )  # fmt: skip
+        found = message_texts.newest(conn, segment, tuple(TextStatus) if all_ else message_texts.OPEN)
     if as_json:
         print_json([_data(one) for one in found])
         return

@@ -26,8 +26,9 @@ OPEN = (TextStatus.DRAFT, TextStatus.REFUSED)
 """What a person has yet to decide on."""
 COMPARED = 100
 """Other drafts and rejected texts of a segment that a new one may not resemble: the newest."""
+DECIDED = (TextStatus.APPROVED, TextStatus.REJECTED)
 SHOWN = 60
-"""Drafts of a segment that a list has: the newest."""
+"""Texts that a list has: the newest."""
 
 
 @dataclass(frozen=True)
@@ -143,16 +144,14 @@ def reject(conn: sa.Connection, message_text_id: int, *, by: str, as_of: datetim
     )  # fmt: skip
 
 
-def of_segments(
-    conn: sa.Connection, segments: Collection[str] | None = None, *, only_open: bool = False, limit: int = SHOWN
+def newest(
+    conn: sa.Connection, segment: str | None, statuses: Collection[TextStatus] = OPEN, *, limit: int = SHOWN
 ) -> list[DraftedText]:
-    """The newest drafted texts, of some segments or all."""
-    query = sa.select(message_text).order_by(message_text.c.message_text_id.desc()).limit(limit)
-    if segments is not None:
-        query = query.where(message_text.c.segment.in_(segments))
-    if only_open:
-        query = query.where(message_text.c.status.in_(OPEN))
-    return [_of(row) for row in conn.execute(query)]
+    """The newest drafted texts with one of the statuses, of a segment or of all."""
+    query = sa.select(message_text).where(message_text.c.status.in_(statuses))
+    if segment is not None:
+        query = query.where(message_text.c.segment == segment)
+    return [_of(row) for row in conn.execute(query.order_by(message_text.c.message_text_id.desc()).limit(limit))]
 
 
 def of_proposal(conn: sa.Connection, proposal_id: UUID) -> list[DraftedText]:

@@ -32,11 +32,18 @@ def propose(
     Raises:
         NoSuchDraft: there is no request with this id.
     """
+    ready: tuple[ModelEndpoint, Settings] | EngageError
+    try:  # before the claim, so that a task which cannot read a Variable now may be retried
+        ready = endpoint_of(), settings_of()
+    except EngageError as exc:
+        ready = exc
     with engine.begin() as conn:
         claimed = proposals.claim(conn, proposal_id, as_of=clock())
     if claimed:
         try:
-            _answer(engine, claimed, endpoint_of(), settings_of(), clock)
+            if isinstance(ready, EngageError):
+                raise ready
+            _answer(engine, claimed, *ready, clock)
         except EngageError as exc:
             with engine.begin() as conn:
                 proposals.fail(conn, proposal_id, str(exc), as_of=clock())

@@ -56,21 +56,21 @@ def settings_of(editor: Editor) -> Settings:
 def drafts_of(conn: sa.Connection, editor: Editor, segment: str, *, as_of: datetime) -> dict[str, Any]:
     """The HTML of a segment's drafts, and how many of them wait for a person."""
     settings = settings_of(editor)
-    found = [_shown(one, settings) for one in message_texts.of_segments(conn, [segment])]
-    by_status = {status: [one for one in found if one.found.status is status] for status in TextStatus}
-    decided = by_status[TextStatus.APPROVED] + by_status[TextStatus.REJECTED]
+    open_ones = [_shown(one, settings) for one in message_texts.newest(conn, segment)]
+    decided = [_shown(one, settings) for one in message_texts.newest(conn, segment, message_texts.DECIDED)]
+    drafts = [one for one in open_ones if one.found.status is TextStatus.DRAFT]
     latest = proposals.latest(conn, segment, as_of=as_of)
     return {
         "part": html(
             "segment_drafts.html",
-            drafts=_oldest_first(by_status[TextStatus.DRAFT]),
-            refused=_oldest_first(by_status[TextStatus.REFUSED]),
+            drafts=_oldest_first(drafts),
+            refused=_oldest_first([one for one in open_ones if one not in drafts]),
             decided=decided,
             latest=latest if latest and not latest.is_open else None,
             settings=settings,
             reader=READER,
         ),
-        "waiting": len(by_status[TextStatus.DRAFT]),
+        "waiting": len(drafts),
     }
 
 

@@ -7,16 +7,13 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import engage_model
-import engage_steps
 import pytest
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
-from airflow.sdk.execution_time.context import set_current_context
-from engage_steps import Job
 
 from engage.drafts import proposals
 from engage.settings import validate
-from tests.dags.tasks import variables
+from tests.dags.tasks import called, on_database, variables
 from tests.integration.conftest import NOW
 from tests.llm_double import BRAND, KEY, MODEL, OFFER, error, llm_double
 
@@ -47,18 +44,10 @@ def connections(monkeypatch, model):
 @pytest.fixture
 def run(engine, dag_bag, monkeypatch, connections):
     """Run the task as a worker does."""
-    monkeypatch.setattr(Job, "engine", engine)
-    monkeypatch.setattr(Job, "clock", lambda job: NOW)
-    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+    on_database(monkeypatch, engine, NOW)
     variables(monkeypatch, {"engage_brand": BRAND, "engage_message_boost": "Our text of today"})
-    dag = dag_bag.dags["engage_propose_texts"]
-
-    def task(proposal_id=str(ID)):
-        params = {"proposal_id": proposal_id}
-        with set_current_context({"dag": dag, "dag_run": SimpleNamespace(conf=params), "params": params}):
-            return dag.get_task("propose_texts").python_callable()
-
-    return task
+    task = dag_bag.dags["engage_propose_texts"].get_task("propose_texts")
+    return lambda proposal_id=str(ID): called(task, proposal_id=proposal_id)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from engage.drafts import message_texts, proposals
 from engage.drafts.propose import propose
+from engage.pages.setting_editors import last_edits
 from engage.settings import validate
 from tests.dags.settings.stored import log, put, variables
 from tests.integration.conftest import NOW
@@ -20,18 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using .httpx. with .starlette.te
 
 ID = UUID(int=7)
 BAD = "TACO TOWN <b>50% off</b>"
-
-
-@pytest.fixture
-def runs(monkeypatch):
-    """The runs that are triggered."""
-    import engage_web_runs
-
-    found = []
-    monkeypatch.setattr(
-        engage_web_runs, "trigger_dag", lambda dag_id, *, conf, session, **more: found.append((dag_id, conf, more))
-    )
-    return found
 
 
 @pytest.fixture
@@ -142,6 +132,17 @@ def test_an_approved_draft_is_set_as_a_variant_and_its_approver_is_the_settings_
     ]
     page = operator.get("/activity").text
     assert "approved a drafted text as text b for BOOST" in page
+
+
+def test_four_eyes_know_who_approved_a_text(operator, airflow_tables, drafts):
+    import engage_web_audit
+
+    judged(operator, "approve", drafts[0], TEXTS[0], messages=None)
+    until = datetime.now(UTC) + timedelta(hours=1)
+    with Session(airflow_tables) as session:
+        entries = engage_web_audit.setting_edits(session, since=None, until=until)
+    [edit], unknown = last_edits(entries, ["messages"], until=until)
+    assert (edit.setting, edit.by, unknown) == ("messages", "ada", ())
 
 
 @pytest.mark.parametrize("seen", [None, '{"BOOST": {"b": "x"}}'])
