@@ -203,6 +203,34 @@ class ConsentSource(StrEnum):
     """A version before migration 0022, which kept the last change only."""
 
 
+class ProposalStatus(StrEnum):
+    """Where a request for texts of a model is on its way."""
+
+    WAITING = auto()
+    ASKING = auto()
+    """The model may have the request, and what it writes may cost money, so no process sends it again."""
+    DONE = auto()
+    FAILED = auto()
+
+
+class TextStatus(StrEnum):
+    """What became of a text that a model has drafted. None but an approved one may be sent."""
+
+    DRAFT = auto()
+    REFUSED = auto()
+    """By the checks of a text. An edit may mend it."""
+    APPROVED = auto()
+    REJECTED = auto()
+
+
+class TextSource(StrEnum):
+    """Who wrote a text as it stands."""
+
+    MODEL = auto()
+    OPERATOR = auto()
+    """An operator has edited what the model wrote."""
+
+
 class TextClass(StrEnum):
     """What a customer's text to us asks for. ``REVOCATION`` is an opt-out in the customer's own words."""
 

@@ -9,6 +9,7 @@ import engage_web_activity
 import engage_web_approval
 import engage_web_campaigns
 import engage_web_customers
+import engage_web_drafts
 import engage_web_errors
 import engage_web_headers
 import engage_web_import
@@ -32,6 +33,7 @@ PAGES = (
     engage_web_import,
     engage_web_segments,
     engage_web_test_sends,
+    engage_web_drafts,
     engage_web_settings,
     engage_web_activity,
 )

@@ -20,6 +20,7 @@ from engage.cli import (
     customers,
     database,
     demo,
+    drafts,
     history,
     imports,
     keys,
@@ -78,6 +79,8 @@ app.command()(why.why)
 app.add_typer(history.app, name="history")
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
+for command in (drafts.propose, drafts.drafts, drafts.approve, drafts.reject):
+    texts.app.command()(command)
 app.add_typer(imports.app, name="import")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

@@ -25,7 +25,10 @@ from engage.statuses import SendTestStatus
 from engage.storage.database_clock import DatabaseClock
 from engage.window import Window
 
-app = typer.Typer(help="Texts as customers would get them: look at them, send one to yourself.", no_args_is_help=True)
+app = typer.Typer(
+    help="Texts as customers would get them: look at them, send one to yourself, ask a model for some.",
+    no_args_is_help=True,
+)
 MOST = 10
 
 Segment = Annotated[str | None, typer.Option(help="Only the text of this segment.", show_default="all with a text")]

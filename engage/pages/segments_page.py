@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, history
+from engage.drafts import message_texts
 from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
 from engage.pages.render import html
@@ -38,8 +39,12 @@ _STEPS = {"avg_weekly_sessions": 0.125}
 """Steps of a slider; 1 for all other fields."""
 
 
-def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Window | None) -> str:
+def segments_page(
+    engine: sa.Engine, viewer: Viewer, editor: Editor, window: Window | None, *, drafting: bool = False
+) -> str:
     """The HTML of the page, counted over ``window``, by default the latest one with segments.
+
+    ``drafting``: whether there is a model that drafts texts.
 
     Raises:
         NotReady: the window has no segments yet.
@@ -57,6 +62,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         without_sums = history.without_sums(conn, window)
         reaches = reach(conn, window, found.all)
         shown = {name: found.examples.get(name, ()) for name in draft.settings.texted}
+        waiting = message_texts.waiting(conn) if viewer.may_ask_model else {}
         previews = {name: text for name, text in _read(conn, viewer, window, draft, shown).items() if text.strip()}
     counted = _counted(found)
     return html(
@@ -65,7 +71,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         editor=editor,
         window=window,
         windows=windows if window in windows else [window, *windows],
-        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews},
+        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews, "waiting": waiting},
         counted=counted,
         texts=previews,
         phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
@@ -75,6 +81,8 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         draft=draft,
         settings=draft.settings,
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
+        drafting=drafting,
+        may_draft=viewer.may_ask_model and (drafting or bool(waiting)),
         is_old=is_old,
         without_sums=without_sums,
         score=score,

@@ -31,6 +31,7 @@ GROUPS = (
             "learn_variants": "Learn which text does better",
             "offer": "Offer of the codes",
             "max_segments": "Longest text",
+            "brand": "Name of the chain",
         },
     ),
     Group(

@@ -70,6 +70,11 @@ class Settings(RuleSettings):
         title="a whole number from 1 to 10",
         description="Longest message, in SMS segments. A segment has 160 plain characters, or 70 with an emoji.",
     )
+    brand: Annotated[str, Field(pattern=r"^(\S([\S ]{0,38}\S)?)?$")] = Field(
+        "",
+        title="a name of up to 40 characters in one line, or nothing",
+        description="The chain's name. Each text that a model drafts must have it; if empty, this is not checked.",
+    )
     price_per_segment: Annotated[Number, Field(ge=0, le=1000, decimal_places=6)] = Field(
         Decimal(0),
         title="a number from 0 to 1000 with at most 6 decimals",

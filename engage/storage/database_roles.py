@@ -31,6 +31,9 @@ _SETTLE = (
 _APPEND_CONSENT = "SELECT, UPDATE (length, last_hash)"
 _ERASE_CONSENT = "customer_id, wording, evidence, salt"
 _ERASE_MESSAGE = "customer_id, phone_hash, body"
+_JUDGE_TEXT = (
+    "text, source, status, lint, variant, edited_by, edited_at, approved_by, approved_at, rejected_by, rejected_at"
+)
 
 RIGHTS: dict[str, dict[sa.Table, str]] = {
     SERVICE: {
@@ -84,6 +87,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.alert: _ADD,
         schema.test_send: _LOG,  # a task sends what a page asks for
         schema.model: _READ,
+        schema.text_proposal: _ADD,  # a task asks the model
+        schema.message_text: f"SELECT, UPDATE ({_JUDGE_TEXT})",
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

@@ -167,7 +167,7 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
         "--set send_within_days, --set message_boost, --set message_reward, --set messages, "
         "--set learn_variants, --set offer, "
-        "--set max_segments, --set price_per_segment, --set message_budget, --set sending_hours, "
+        "--set max_segments, --set brand, --set price_per_segment, --set message_budget, --set sending_hours, "
         "--set min_days_between_messages, --set holdout_percent, --set primary_metric, --set max_messages_per_run, "
         "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "

@@ -177,6 +177,8 @@
       label(language.querySelector("button"), `Remove ${own ? tag || "a language" : `text ${variant}${inTag}`} from ${name}`);
     });
     card.querySelector("[data-adds=variant]").hidden = variants.size === 5;
+    const proposes = card.querySelector("[data-proposes]");
+    if (proposes) engage.segmentDrafts.label(proposes, engage.segmentDraft.waiting);
   }
 
   function refreshRow(row, at, number, name) {

@@ -286,14 +286,26 @@
       engage.toastAfterReload(answer.text, { undo: answer.undo });
       return;
     }
-    Object.entries(answer.current || {}).forEach(([name, value]) => {
+    if (answer.current) {
+      take(answer.current);
+      await count();
+    }
+    wrong.textContent = answer.text;
+  }
+
+  // What is set now, by setting; null for no Variable.
+  function take(current) {
+    Object.entries(current).forEach(([name, value]) => {
       if (value === null) delete state.stored[name];
       else state.stored[name] = value;
     });
-    if ("messages" in (answer.current || {})) texts.setLanguages(JSON.parse(answer.current.messages || "{}"));
-    if (answer.current?.segments) set = null; // written by another user, so that the draft's differ
-    if (answer.current) await count();
-    wrong.textContent = answer.text;
+    if ("messages" in current) texts.setLanguages(JSON.parse(current.messages || "{}"));
+    if (current.segments) set = null; // written by another user, so that the draft's differ
+  }
+
+  function took(current) {
+    take(current);
+    changed();
   }
 
   function openSet() {
@@ -315,11 +327,12 @@
     changed();
   }
 
-  engage.segmentDraft = { changes };
+  engage.segmentDraft = { changes, took, stored: (name) => state.stored[name] ?? null, waiting: {} };
 
   document.addEventListener("DOMContentLoaded", () => {
     const list = byId("segments");
     state = JSON.parse(list.dataset.state);
+    engage.segmentDraft.waiting = state.waiting;
     first = { rules: state.rules, thresholds: { ...state.thresholds } };
     examples = state.examples;
     [rows, texts, thresholds].forEach((one) => one.start(state, list));

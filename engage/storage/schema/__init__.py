@@ -21,6 +21,7 @@ from engage.storage.schema.customers import (
     inbound_sms,
     suppression,
 )
+from engage.storage.schema.drafts import message_text, text_proposal
 from engage.storage.schema.events import (
     EVENT_TIMES,
     FILE_KEY,
@@ -67,6 +68,7 @@ __all__ = [
     "item",
     "message",
     "message_count",
+    "message_text",
     "metadata",
     "model",
     "offer_code",
@@ -75,4 +77,5 @@ __all__ = [
     "source_pull",
     "suppression",
     "test_send",
+    "text_proposal",
 ]
