@@ -135,11 +135,16 @@ def test_a_campaign_that_is_computed_anew_keeps_nothing(world, three):
 
 
 def test_a_window_of_which_nothing_is_computed_is_left_out_and_the_next_one_starts_anew(world, three):
+    three[0].purchase(2, 100)
     for each in three:
         each.computed()
     three[1].extract()
     assert [window for window, _, _ in rebuilt(world)] == [three[0].window, three[2].window]
     assert sums(world)[2] == (1, 700, 0, 1)
+    query = (
+        "SELECT first_purchase_at, last_purchase_at FROM customer_activity WHERE customer_id = 2 ORDER BY window_start"
+    )
+    assert world.rows(query)[2] == (None, None)
 
 
 def test_an_erased_customer_keeps_anonymous_sums_and_no_times(world, three):
