@@ -41,6 +41,11 @@ def in_words(share: Share, found: Resolved, write: Writer = plain) -> str:
     return f"{share.relative.text} = {'; '.join(_taken(share, found, each, write) for each in share.operators)}"
 
 
+def sentences(share: Share, found: Resolved, write: Writer = plain) -> str:
+    """``in_words`` as a sentence, with what is odd."""
+    return f"{in_words(share, found, write)}. {note(share, found, write)}".rstrip()
+
+
 def note(share: Share, found: Resolved, write: Writer = plain) -> str:
     """What is odd, as sentences: customers who tie, or none at all. Empty if nothing is."""
     if not found.known:

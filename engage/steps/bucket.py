@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, guard, shares
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
-from engage.segments import sql
+from engage.segments import share_words, sql
 from engage.settings import Settings
 from engage.statuses import CampaignStatus
 from engage.storage import partitions
@@ -24,13 +24,15 @@ log = logging.getLogger(__name__)
 class BucketSummary:
     """Customers by bucket; ``frozen``: an earlier run computed them.
 
-    ``guard``: the guard's findings, or empty. ``warnings``: what it did not check, or empty.
+    ``guard``: the guard's findings, or empty. ``warnings``: what it did not check, or empty. ``shares``: what shares of
+    the customers became, or empty.
     """
 
     buckets: dict[str, int]
     frozen: bool = False
     guard: str = ""
     warnings: str = ""
+    shares: str = ""
 
 
 def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
@@ -61,7 +63,7 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             distribution=counted.to_json(),
             guard=checked.to_json(),
         )
-        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat)
+        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=_shares(settings))
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
@@ -74,6 +76,11 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
         rows.c.total_spend_cents,
         rows.c.avg_weekly_sessions,
     )
+
+
+def _shares(settings: Settings) -> str:
+    found = ((name, share_words.sentences(one, settings.resolved[name])) for name, one in settings.shares.items())
+    return " ".join(f"{name}: {words}" for name, words in found)
 
 
 def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:

@@ -27,7 +27,7 @@ def test_an_op_sets_a_share_by_slider_and_reads_its_number_in_the_report(
     watched: Watched, airflow: Airflow, campaigns: Campaigns, variables: Variables
 ) -> None:
     page = opened(watched)
-    kind(page).select_option("lowest, % of customers")
+    kind(page).select_option("lowest %")
     expect(words(page)).to_contain_text("lowest 20% = below $")
     page.get_by_role("slider", name="Low spend").press("ArrowRight")
     expect(page.get_by_label(LOW, exact=True)).to_have_value("21")
@@ -59,12 +59,12 @@ def test_an_op_sets_a_share_by_slider_and_reads_its_number_in_the_report(
 @as_op
 def test_a_share_becomes_the_number_that_it_was(watched: Watched, computed: object) -> None:
     page = opened(watched)
-    kind(page).select_option("highest, number of customers")
+    kind(page).select_option("highest count")
     expect(words(page)).to_contain_text("highest 30 = below $")
     kind(page).select_option("a number")
     expect(words(page)).to_be_empty()
     assert float(page.get_by_label(LOW, exact=True).input_value()) > 0
-    kind(page).select_option("lowest, % of customers")
+    kind(page).select_option("lowest %")
     page.get_by_label(LOW, exact=True).fill("0")
     expect(page.get_by_label(LOW, exact=True)).to_have_accessible_description(
         re.compile("0% is no share; a share is more than 0% and at most 100%")
@@ -84,7 +84,7 @@ def test_a_rule_asks_for_a_share_with_the_keyboard_alone(watched: Watched, compu
     amount = page.get_by_label("Number of condition 1 of BOOST", exact=True)
     expect(amount).to_have_value("20")
     page.keyboard.press("Tab")
-    page.keyboard.type("highest, %")
+    page.keyboard.type("highest %")
     expect(page.get_by_label("Kind of share of condition 1 of BOOST")).to_have_value("highest %")
     expect(amount).to_have_value("10")
     expect(card(page, 0).locator("[data-share]").first).to_contain_text("highest 10% = more than $")
@@ -100,7 +100,7 @@ def test_a_rule_asks_for_a_share_with_the_keyboard_alone(watched: Watched, compu
 def test_who_may_not_edit_variables_tries_a_share_and_sets_nothing(watched: Watched, computed: object) -> None:
     page = opened(watched)
     before = seen(page)
-    kind(page).select_option("lowest, % of customers")
+    kind(page).select_option("lowest %")
     expect(words(page)).to_contain_text("lowest 20% = below $")
     expect(page.locator("[data-then=BOOST]")).not_to_have_text(before["BOOST"])
     expect(set_button(page)).to_have_count(0)

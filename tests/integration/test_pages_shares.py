@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engage.campaigns import campaign
-from engage.pages import campaign_list, campaign_report, segments_page, settings_page
+from engage.pages import campaign_list, campaign_report, csv_download, segments_page, settings_page
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.reports.approval_checks import checks
@@ -75,13 +75,18 @@ def test_the_approver_reads_the_share(shared):
     assert (one.good, one.words) == (True, f"Low spend threshold: {WORDS}.")
 
 
+def test_the_file_of_counts_has_a_row_for_the_share(shared):
+    text = csv_download.counts_csv(shared.engine, shared.window)
+    assert '"low_spend_threshold, lowest 40%",87.4' in text
+
+
 # --- Segments
 
 
 def test_the_page_has_each_share_with_its_number(shared):
     page = shown(shared, editor=storing(**SHARE))
     assert state_of(page)["thresholds"]["low_spend_threshold"] == "lowest 40%"
-    assert state_of(page)["shares"] == {"low_spend_threshold": {"words": WORDS, "note": "", "number": "87.40"}}
+    assert state_of(page)["shares"] == {"low_spend_threshold": {"words": WORDS, "note": "", "number": "87.4"}}
     assert "Low spend threshold lowest 40% = 87.4" in text_of(page)  # without a script
 
 

@@ -51,8 +51,9 @@ def facts(world: World) -> list[tuple[str, str]]:
 
 def test_the_lowest_share_is_in_the_segment(world):
     found = spenders(world, 500, 100, 400, 200, 300)
-    world.computed(**LOWEST)
+    summary = world.computed(**LOWEST)
     assert in_segment(world, "BOOST") == [found[1], found[3]]
+    assert summary.shares == "low_spend_threshold: lowest 40% = below 3: 2 customers."
     assert facts(world) == [("Low spend threshold: lowest 40% = below $3: 2 customers.", "")]
 
 

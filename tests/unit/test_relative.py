@@ -9,22 +9,12 @@ from fractions import Fraction
 import pytest
 
 from engage import settings
-from engage.errors import SettingsError
 from engage.segments import Operator, Resolved, Share, parse, relative, share_words
 from engage.segments.reading import condition
 from engage.segments.relative import Side
 from engage.segments.warnings import warnings
 from engage.settings import Settings
-
-
-def from_variables(**variables: str) -> Settings:
-    return settings.from_variables({f"engage_{name}": value for name, value in variables.items()}.get)
-
-
-def refusal(**variables: str) -> str:
-    with pytest.raises(SettingsError) as raised:
-        from_variables(**variables)
-    return str(raised.value)
+from tests.unit.test_segment_rules import from_variables, refusal
 
 
 def rules(*lines: str) -> str:

@@ -4,10 +4,10 @@
 (() => {
   const SHARE = /^\s*(lowest|highest)\s+([0-9.]+)\s*(%?)\s*$/i;
   const KINDS = [
-    ["lowest %", "lowest, % of customers"],
-    ["highest %", "highest, % of customers"],
-    ["lowest", "lowest, number of customers"],
-    ["highest", "highest, number of customers"],
+    ["lowest %", "lowest %"],
+    ["highest %", "highest %"],
+    ["lowest", "lowest count"],
+    ["highest", "highest count"],
   ];
   const FIRST = { "lowest %": "20", "highest %": "10" };
 

@@ -55,7 +55,7 @@
       Object.assign(range, { min: rounded(least), max: rounded(most), step: String(step), value: String(value) });
       range.dataset.kind = kind;
     }
-    part(element, "least").textContent = Number(range.min).toLocaleString("en-US");
+    part(element, "least").textContent = Number(range.min).toLocaleString("en-US") + (unit === "%" ? unit : "");
     part(element, "most").textContent = Number(range.max).toLocaleString("en-US") + unit;
     const set = state.stored[name] ?? state.defaults[name];
     part(element, "now").textContent = set === undefined ? "not set yet" : `now set ${shown(set)}`;
