@@ -109,6 +109,9 @@ def test_a_text_with_few_other_words_is_a_near_duplicate(text, is_like):
 def test_texts_that_differ_in_their_idea_stay_below_the_limit():
     alike = [likeness(one, other, common=(BRAND, OFFER)) for one, other in combinations(TEXTS, 2)]
     assert max(alike) < LIMIT - 0.1
+    one, other = f"{BRAND}: {OFFER}, friends.", f"At {BRAND} {OFFER} tonight."
+    assert likeness(one, other) > LIMIT
+    assert likeness(one, other, common=(BRAND, OFFER)) == 0.0
     assert likeness("Taco Town", "Taco Town", common=[BRAND]) == 1.0
     assert likeness("", "Taco") == 0.0
 
