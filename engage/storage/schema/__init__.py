@@ -15,6 +15,7 @@ from engage.storage.schema.customers import (
     inbound_sms,
     suppression,
 )
+from engage.storage.schema.days import daily_volume, explained_day
 from engage.storage.schema.events import (
     EVENT_TIMES,
     FILE_KEY,
@@ -53,7 +54,9 @@ __all__ = [
     "customer",
     "customer_activity",
     "customer_bucket",
+    "daily_volume",
     "event_id",
+    "explained_day",
     "inbound_sms",
     "intake_batch",
     "item",
