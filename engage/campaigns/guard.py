@@ -77,6 +77,11 @@ class Guard:
         return tuple(one for one in self.findings if one.stops)
 
     @property
+    def about_days(self) -> bool:
+        """Whether a finding is about single days."""
+        return any(one.days for one in self.findings)
+
+    @property
     def note(self) -> str:
         """All findings, as one sentence without its full stop; empty if there are none."""
         return _listed(self.findings)
@@ -85,6 +90,14 @@ class Guard:
     def stands(self) -> bool:
         """Whether a finding stops every run that may text."""
         return bool(self.stopping) and self.ignored_by is None
+
+    @property
+    def remark(self) -> str:
+        """What it found and what came of that, as sentences; empty if it found nothing."""
+        telling = [one for one in self.findings if not one.stops]
+        ignored = f"The guard has findings, and a run ignored them: {_listed(self.stopping)}." if self.stopping else ""
+        told = f"The guard tells, without stopping a run: {_listed(telling)}." if telling else ""
+        return f"{ignored} {told}".strip()
 
     @property
     def caveat(self) -> str:
@@ -107,10 +120,10 @@ class Guard:
             days = any(one.days for one in self.stopping)
             raise GuardStop(
                 f"The guard has stopped the campaign of the window {window}, and no message was sent: "
-                f"{_listed(self.stopping)}. Look at `engage report --window-start {window.start:%Y-%m-%d}`, and "
-                f"whether the app's events arrive. {EXPLAIN if days else ''}If the data are right, trigger a run of this "
-                "window with ignore_guard. If the limit is wrong, change the Variable and clear extract with "
-                "everything downstream."
+                f"{_listed(self.stopping)}. "
+                f"Look at `engage report --window-start {window.start:%Y-%m-%d}`, and whether the app's events "
+                f"arrive. {EXPLAIN if days else ''}If the data are right, trigger a run of this window with "
+                "ignore_guard. If the limit is wrong, change the Variable and clear extract with everything downstream."
             )
 
     def to_json(self) -> dict[str, Any]:

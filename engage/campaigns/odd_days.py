@@ -117,9 +117,14 @@ def _named(day: date) -> str:
 
 
 def about(usual: float) -> str:
-    """A usual number to two digits with its verb, such as *about 5,700 are*."""
+    """A usual number with its verb, such as *about 5,700 are*."""
+    number = rounded(usual)
+    return f"about {number:,} {'is' if number == 1 else 'are'}" if number else "none is"
+
+
+def rounded(usual: float) -> int:
+    """A usual number to two digits."""
     if usual < 0.5:
-        return "none is"
-    size = max(0, floor(log10(usual)) - 1)
-    number = int(round(usual / 10**size) * 10**size)
-    return f"about {number:,} {'is' if number == 1 else 'are'}"
+        return 0
+    size: int = 10 ** max(0, floor(log10(usual)) - 1)
+    return round(usual / size) * size

@@ -75,7 +75,8 @@ def judge(events: Sequence[int], history: int, explained: Collection[int] = ()) 
     limit = LIMIT if known >= FULL else WIDE_LIMIT if known >= LEAST else None
     if limit is None:
         return Rhythm(known, None, tuple(map(Day, events[history:])))
-    used = [n for n in range(first, len(events)) if n not in set(explained)]
+    left_out = frozenset(explained)
+    used = [n for n in range(first, len(events)) if n not in left_out]
     usual = _usual(events, used, history)
     past = [n for n in used if n < history and usual[n] is not None]
     deviation = _deviation([_off(events[n], usual[n] or 0.0) for n in past])
@@ -87,7 +88,7 @@ def _usual(events: Sequence[int], used: Sequence[int], history: int) -> list[flo
     """What is usual for each day: first by plain medians of the weekdays, then by their ratios to the level."""
     past = [n for n in used if n < history]
     medians = _by_weekday((n, float(events[n])) for n in past)
-    whole = median(medians.values()) or max(medians.values()) or 1.0
+    whole = median(medians.values() or [0.0]) or max(medians.values(), default=0.0) or 1.0
     rough = {weekday: found / whole for weekday, found in medians.items()}
     levels = _levels(events, used, rough)
     factors = _by_weekday((n, events[n] / level) for n in past if (level := levels[n]))

@@ -9,6 +9,7 @@ The description holds every text as it is shown, so that numbers are formatted i
 - ``cells`` of a heat map: ``x`` and ``y`` (from, to), ``column``, ``row``, ``tone``, ``strength`` from 0 to 1, ``name``
 - ``thresholds``: ``x`` with its ``label``, and ``y`` with the value ``from`` which it holds across
 - ``levels`` of columns: a threshold for each column, as ``from`` and ``to`` across and its height ``y``
+- ``bands`` of columns: what is usual for each column, as ``from`` and ``to`` across, ``low`` and ``high``
 - ``regions``: a ``name`` at a corner such as ``bottom left``
 """
 
@@ -96,7 +97,7 @@ def columns(
     ``percent``: the values are shares of 100.
     """
     most = max((sum(one.values[n] or 0 for one in series) for n in range(len(names))), default=0)
-    ticks = [(float(value), f"{value}%") for value in (0, 25, 50, 75, 100)] if percent else _number_ticks(most)
+    ticks = [(float(value), f"{value}%") for value in (0, 25, 50, 75, 100)] if percent else number_ticks(most)
     every = max(1, ceil(len(names) / WORD_TICKS))
     places = [(n + 0.5, short) for n, (short, _) in enumerate(names)]
     frame = Frame(LOW, Scale("", 0, max(1, len(names)), places[::every]), Scale("", 0, ticks[-1][0], ticks))
@@ -115,7 +116,7 @@ def columns(
     rows = [[long, *(one.texts[n] for one in series)] for n, (_, long) in enumerate(names)]
     table: Columns = ["Campaign", *((one.name, "number") for one in series)]
     legend = [(one.name, one.tone) for one in series]
-    return Chart(title, frame.draw(title, _stacks(frame, bins)), described, table, rows, legend=legend)
+    return Chart(title, frame.draw(title, stacks(frame, bins)), described, table, rows, legend=legend)
 
 
 def by_campaign(
@@ -126,7 +127,7 @@ def by_campaign(
     ``threshold``: what the lines mean, such as *BOOST below*; None if there is no line.
     """
     most = max((max(one.value, one.threshold or 0) for one in points), default=0)
-    ticks = [(value, _short(value, money=money)) for value, _ in _number_ticks(most)]
+    ticks = [(value, _short(value, money=money)) for value, _ in number_ticks(most)]
     every = max(1, ceil(len(points) / WORD_TICKS))
     places = [(n + 0.5, one.short) for n, one in enumerate(points)]
     frame = Frame(LOW, Scale("", 0, max(1, len(points)), places[::every]), Scale(title, 0, ticks[-1][0], ticks))
@@ -150,7 +151,7 @@ def by_campaign(
     table: Columns = ["Campaign", (title, "number"), *limit, "Segment"]
     lines_at = f", with a line at {threshold}" if threshold else ""
     words = f"{title} in {formats.counted(len(points), 'campaign')}{lines_at}."
-    return Chart(title, frame.draw(words, [*_stacks(frame, bins), *lines]), described, table, rows)
+    return Chart(title, frame.draw(words, [*stacks(frame, bins), *lines]), described, table, rows)
 
 
 def _limit(point: Point, threshold: str | None, *, money: bool) -> list[str]:
@@ -177,7 +178,7 @@ def histogram(
     counts = {name: customers.get(name, [0] * axis.bins) for name in tones}
     totals = [sum(one[n] for one in counts.values()) for n in range(axis.bins)]
     names, most = bin_names(axis, money=money), max(totals, default=0)
-    ticks = _number_ticks(most)
+    ticks = number_ticks(most)
     frame = Frame(LOW, axis_scale(title, axis, money=money), Scale("Customers", 0, ticks[-1][0], ticks))
     bins = [
         {
@@ -188,7 +189,7 @@ def histogram(
         }
         for n in range(axis.bins)
     ]
-    shapes = _stacks(frame, bins)
+    shapes = stacks(frame, bins)
     words = f"{title}, of {formats.counted(sum(totals), 'customer')}. Most in one bin: {formats.number(most)}."
     thresholds: dict[str, Any] = {}
     if threshold and axis.in_view:
@@ -227,7 +228,8 @@ def _part(series: Series, n: int) -> dict[str, Any]:
     return {"name": series.name, "tone": series.tone, "value": series.values[n], "text": series.texts[n]}
 
 
-def _stacks(frame: Frame, bins: Sequence[Mapping[str, Any]]) -> list[Markup]:
+def stacks(frame: Frame, bins: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """The parts of all bins, drawn on top of each other."""
     shapes = []
     for one in bins:
         below = 0.0
@@ -248,7 +250,8 @@ def axis_scale(title: str, axis: Axis, *, money: bool) -> Scale:
     return Scale(title, axis.span(0)[0], most, ticks)
 
 
-def _number_ticks(most: float) -> list[Tick]:
+def number_ticks(most: float) -> list[Tick]:
+    """Numbers from 0 to ``most`` or a little more."""
     step = max(1.0, round_step((most or 1) / UP))
     return [(n * step, formats.number(n * step)) for n in range(ceil((most or 1) / step) + 1)]
 
