@@ -267,13 +267,30 @@ class RejectReason(StrEnum):
 
 
 class GuardCheck(StrEnum):
-    """What the guard compares with a limit: counts of events, the newest event, the shares of the buckets."""
+    """What the guard compares with a limit: counts of events, the newest event, single days, the buckets' shares."""
 
     SOURCE = auto()
     """Rows that were read from the source of events, with those that it has."""
     VOLUME = auto()
     FRESHNESS = auto()
+    RHYTHM = auto()
+    """Single days, with what is usual for them."""
     MIX = auto()
+
+
+class DaySource(StrEnum):
+    """The kinds of events that are counted by day, named as among a campaign's counts."""
+
+    SESSIONS = auto()
+    PURCHASES = auto()
+
+
+class ExplainedSource(StrEnum):
+    """The kinds of events of a day for which a reason is known."""
+
+    ALL = auto()
+    SESSIONS = auto()
+    PURCHASES = auto()
 
 
 class ApiScope(StrEnum):

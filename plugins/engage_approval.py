@@ -150,7 +150,7 @@ def body(asked: Question, report: str) -> str:
     waiting = ", ".join(f"**{count:,}** to {name}" for name, count in asked.messages.items())
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (_text_to(name, asked) for name in asked.texts)
-    found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
+    found = [asked.guard] if asked.guard else []
     unread = [f"No customer on the list reads the text {name}.{_warnings(name, asked)}" for name in asked.unread]
     return "\n\n".join(
         (

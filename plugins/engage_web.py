@@ -9,6 +9,7 @@ import engage_web_activity
 import engage_web_approval
 import engage_web_campaigns
 import engage_web_customers
+import engage_web_days
 import engage_web_drafts
 import engage_web_errors
 import engage_web_headers
@@ -27,6 +28,7 @@ engage_web_headers.install(app)
 PAGES = (
     engage_web_shell,
     engage_web_campaigns,
+    engage_web_days,
     engage_web_approval,
     engage_web_messages,
     engage_web_customers,

@@ -19,6 +19,7 @@ from engage.cli import (
     consent,
     customers,
     database,
+    days,
     demo,
     drafts,
     history,
@@ -76,6 +77,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
 app.command()(why.why)
+app.add_typer(days.app, name="days")
 app.add_typer(history.app, name="history")
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")

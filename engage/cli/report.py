@@ -53,7 +53,8 @@ def print_report(found: Report) -> None:
         console.print(plain(window["approval"]))
     if window["halted"]:
         console.print(Text.assemble(("Halted", "red"), " ", plain(window["halted"])))
-    _print_guard(**found.guard)
+    guard = found.record.guard
+    _print_guard(**found.guard, ignored=bool(guard.ignored_by and guard.stopping))
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")
@@ -139,8 +140,8 @@ def _messages(found: Report) -> Table:
     return table
 
 
-def _print_guard(findings: list[str], ignored_by: str | None) -> None:
+def _print_guard(findings: list[str], ignored_by: str | None, *, ignored: bool) -> None:
     for sentence in findings:
         console.print(Text.assemble(("Guard:", "yellow"), " ", plain(sentence)))
-    if findings and ignored_by:
+    if ignored:
         console.print(plain(f"It was ignored by the run {ignored_by}"))

@@ -75,6 +75,14 @@ def _judged_text(words: str) -> Callable[[Mapping[str, Any]], str]:
     return did
 
 
+def _days(did: str) -> Callable[[Mapping[str, Any]], str]:
+    def words(details: Mapping[str, Any]) -> str:
+        days = [str(details.get(name) or "")[:10] for name in ("first", "last")]
+        return f"{did} {' to '.join(dict.fromkeys(filter(None, days))) or 'days'}"
+
+    return words
+
+
 def _answered(details: Mapping[str, Any]) -> str:
     options = details.get("chosen_options") or details.get("answer")
     answer = ", ".join(map(str, options)) if isinstance(options, list) else str(options or "").capitalize()
@@ -97,6 +105,8 @@ def _thresholds(details: Mapping[str, Any]) -> str:
 WORDS = {
     "engage.halt": _Words(Kind.CAMPAIGNS, "failed", _always("used Halt…")),
     "engage.resume": _Words(Kind.CAMPAIGNS, "running", _always("used Resume…")),
+    "engage.explain_days": _Words(Kind.CAMPAIGNS, "info", _days("explained")),
+    "engage.unexplain_days": _Words(Kind.CAMPAIGNS, "none", _days("took back the reason for")),
     "engage.go_on": _Words(Kind.RUNS, "queued", _always("used Go on…")),
     "trigger_dag_run": _Words(Kind.RUNS, "queued", _triggered),
     "cli_dag_trigger": _Words(Kind.RUNS, "queued", _always("triggered a run on the command line")),

@@ -19,6 +19,7 @@ from engage.pages import (
     campaign_funnel,
     campaign_progress,
     charts,
+    day_chart,
     heat_map,
     lift_section,
     message_outcome,
@@ -28,7 +29,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import budget_cut_words, message_texts, report, share_facts
+from engage.reports import budget_cut_words, days, message_texts, report, share_facts
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -71,6 +72,7 @@ def campaign_report(
         drawn = found.record.variants
         texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
+        listed = days.of(conn, found.record)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
     counts, colours = found.counts, tones(settings.segments.names)
     return html(
@@ -95,6 +97,8 @@ def campaign_report(
         activity=campaign_activity.activity(found, run),
         findings=_findings(found),
         budget_cut=(budget_cut_words.head(found.record), tuple(budget_cut_words.sentences(found.record))),
+        days=listed,
+        day_charts=day_chart.day_charts(listed) if listed else [],
         approval_address=addresses.approval(window),
     )
 

@@ -55,7 +55,7 @@ def _guard(found: Campaign) -> Check:
     if not guard.findings:
         words = f"nothing odd; {guard.caveat}" if guard.caveat else "nothing odd"
         return Check("Guard", good=not guard.caveat, words=words)
-    by = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
+    by = f", ignored by {guard.ignored_by}" if guard.ignored_by and guard.stopping else ""
     sentences = tuple(one.sentence for one in guard.findings)
     return Check("Guard", good=False, words=counted(len(sentences), "finding") + by, notes=sentences)
 

@@ -79,6 +79,7 @@ GROUPS = (
             "guard_min_volume_percent": "Least events, in percent of the last window",
             "guard_max_quiet_days": "Most days without an event at the end",
             "guard_max_shift_points": "Most points by which a segment may move",
+            "guard_rhythm": "What to do about odd days",
             "max_filtered_percent": "Most filtered messages, in percent",
             "max_undelivered_percent": "Most failed messages, in percent",
         },

@@ -151,6 +151,11 @@ class Settings(RuleSettings):
         title="a number from 0 to 100 with at most 2 decimals",
         description="The guard stops a campaign if a segment's share moves by more points than this; 100 is off.",
     )
+    guard_rhythm: Literal["tell", "stop", "off"] = Field(
+        "tell",
+        title="'tell', 'stop' or 'off'",
+        description="What the guard does about days with far more or fewer events than is usual for them.",
+    )
     require_approval: bool = Field(
         False,
         title="true or false",

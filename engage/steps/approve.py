@@ -50,7 +50,7 @@ class Question:
     hours: int = 0
     """The hours within which the approver may answer."""
     guard: str = ""
-    """What the guard found, if the run ignores it."""
+    """What the guard found, as sentences: what it only tells, and what the run ignores."""
     who_may: str = ""
     """The users who may approve, as a sentence; empty if each user may whom Airflow lets answer."""
 
@@ -166,7 +166,7 @@ def _question(
             if (odd := settings.text_warnings(name))
         },
         hours=settings.approval_hours,
-        guard=found.guard.note,
+        guard=found.guard.remark,
         who_may=_who_may(settings),
     )
 

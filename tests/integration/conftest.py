@@ -42,7 +42,12 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
-UNGUARDED = {"guard_min_volume_percent": 0, "guard_max_quiet_days": 0, "guard_max_shift_points": 100}
+UNGUARDED = {
+    "guard_min_volume_percent": 0,
+    "guard_max_quiet_days": 0,
+    "guard_max_shift_points": 100,
+    "guard_rhythm": "off",
+}
 """A handful of events at a window's beginning is enough for most tests, and no campaign that the guard lets pass."""
 KEY = b"a key for tests, of no use to anybody"
 

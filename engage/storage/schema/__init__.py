@@ -21,6 +21,7 @@ from engage.storage.schema.customers import (
     inbound_sms,
     suppression,
 )
+from engage.storage.schema.days import daily_volume, explained_day
 from engage.storage.schema.drafts import message_text, text_proposal
 from engage.storage.schema.events import (
     EVENT_TIMES,
@@ -62,7 +63,9 @@ __all__ = [
     "customer_activity",
     "customer_bucket",
     "customer_history",
+    "daily_volume",
     "event_id",
+    "explained_day",
     "inbound_sms",
     "intake_batch",
     "item",
