@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from engage.campaigns import rhythm
+
+console = Console(width=200)
 
 WINDOW = 56
 WEEKDAYS = np.array([0.9, 0.85, 0.9, 1.0, 1.15, 1.3, 0.9])
@@ -108,14 +111,14 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=500)
     windows = parser.parse_args().windows
     for history in (rhythm.FULL, rhythm.LEAST):
-        print(f"\n{history} days of history, {windows} windows each\n")
-        print("| noise | events a day | windows with a false alarm | empty day found | doubled day found |")
-        print("|---|---|---|---|---|")
+        console.print(f"\n{history} days of history, {windows} windows each\n")
+        console.print("| noise | events a day | windows with a false alarm | empty day found | doubled day found |")
+        console.print("|---|---|---|---|---|")
         for noise in NOISES:
             for volume in VOLUMES:
                 found = measure(volume, history, windows, noise)
                 shares = " | ".join(f"{share:.1%}" for share in (found.alarms, found.empty, found.doubled))
-                print(f"| {noise.name} | {volume:,} | {shares} |", flush=True)
+                console.print(f"| {noise.name} | {volume:,} | {shares} |")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import typer
 
 from engage import parsing
 from engage.campaigns import campaign, explained_days
-from engage.campaigns.explained_days import ExplainedDay
 from engage.cli.common import (
     AsJson,
     WindowStart,
@@ -52,7 +51,7 @@ def list_(window_start: WindowStart = None, as_json: AsJson = False) -> None:
         return
     table = table_of("day", "events", "usual", "reason", title=f"Odd and explained days of {window}")
     for row in found.rows:
-        add_row(table, row.words, row.events, row.usual, _reason(row.reason) if row.reason else "odd, no reason yet")
+        add_row(table, row.words, "\n".join(row.events), "\n".join(row.usual), _reasons(row))
     print_table(table)
     if found.remark:
         console.print(plain(found.remark))
@@ -86,11 +85,14 @@ def _days(first: str, last: str | None) -> tuple[date, date]:
     return parsing.day(first).date(), parsing.day(last or first).date()
 
 
-def _reason(found: ExplainedDay) -> str:
-    about = "" if found.source is ExplainedSource.ALL else f", {found.source} only"
-    return f"{found.reason} ({found.by}{about})"
+def _reasons(row: DayRow) -> str:
+    given = [
+        f"{one.reason} ({one.by}{'' if one.source is ExplainedSource.ALL else f', {one.source} only'})"
+        for one in row.reasons
+    ]
+    return "\n".join([*given, *(["odd, no reason yet"] if row.unexplained else [])])
 
 
 def _data(row: DayRow) -> dict[str, object]:
-    reason = row.reason and {"source": row.reason.source, "reason": row.reason.reason, "by": row.reason.by}
-    return asdict(row) | {"first": str(row.first), "last": str(row.last), "reason": reason}
+    reasons = [{"source": one.source, "reason": one.reason, "by": one.by, "at": one.at} for one in row.reasons]
+    return asdict(row) | {"first": str(row.first), "last": str(row.last), "reasons": reasons}

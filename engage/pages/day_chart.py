@@ -32,10 +32,11 @@ def day_charts(found: DaysReport) -> list[Chart]:
 def _chart(
     source: DaySource, days: Sequence[date], judged: Sequence[Day], odd: Collection[date], explained: Collection[date]
 ) -> Chart:
+    title = f"{source.capitalize()} a day"
     most = max(max(one.events, one.high if one.usual is not None else 0) for one in judged)
     ticks = number_ticks(ceil(most))
     places = [(n + 0.5, f"{day.day} {day:%b}") for n, day in enumerate(days) if n % WEEK == 0]
-    frame = Frame(LOW, Scale("", 0, len(days), places), Scale("", 0, ticks[-1][0], ticks))
+    frame = Frame(LOW, Scale("", 0, len(days), places), Scale(title, 0, ticks[-1][0], ticks))
     states = [EXPLAINED if day in explained else ODD if day in odd else USUAL for day in days]
     bins = [
         {
@@ -58,9 +59,8 @@ def _chart(
         [f"{day:%a}, {formats.day(day)}", formats.number(one.events), *_band(one), state]
         for day, one, state in zip(days, judged, states, strict=True)
     ]
-    numbers = [(name, "number") for name in (str(source).capitalize(), "Usual", "From", "To")]
+    numbers = [(name, "number") for name in (source.capitalize(), "Usual", "From", "To")]
     table: Columns = ["Day", *numbers, "State"]
-    title = f"{str(source).capitalize()} a day"
     words = f"{title}, {formats.days(days[0], days[-1])}. {formats.counted(states.count(ODD), 'odd day')}."
     legend = [(name, TONES[name]) for name in dict.fromkeys(states)]
     return Chart(title, frame.draw(words, shapes), described, table, rows, legend=legend)

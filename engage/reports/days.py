@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -20,17 +20,25 @@ from engage.statuses import DaySource
 
 @dataclass(frozen=True)
 class DayRow:
-    """Days that follow each other, odd in the same kind of event or explained for the same reason.
+    """Days that follow each other, odd in the same kinds of events and explained for the same reasons.
 
-    ``source``: what they are odd in; None if they are only explained. ``reason``: None if there is none yet.
+    ``sources``: what they are odd in; empty if they are only explained. ``unexplained``: those of them without a
+    reason. ``events`` and ``usual``: a text for each of ``sources``.
     """
 
     first: date
     last: date
-    source: DaySource | None
-    reason: ExplainedDay | None
-    events: str
-    usual: str
+    sources: tuple[DaySource, ...]
+    unexplained: tuple[DaySource, ...]
+    reasons: tuple[ExplainedDay, ...]
+    """As given for the first day."""
+    events: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ()
+
+    @property
+    def days(self) -> int:
+        """How many days they are."""
+        return (self.last - self.first).days + 1
 
     @property
     def words(self) -> str:
@@ -54,8 +62,8 @@ class DaysReport:
 
     @property
     def unexplained(self) -> int:
-        """How many rows have no reason."""
-        return sum(row.reason is None for row in self.rows)
+        """How many odd days lack a reason."""
+        return sum(row.days for row in self.rows if row.unexplained)
 
     def explained(self, source: DaySource) -> set[date]:
         """The days whose events of a kind are explained."""
@@ -68,8 +76,7 @@ def of(conn: sa.Connection, record: Campaign) -> DaysReport | None:
     if found is None:
         return None
     odd = {source: _odd(found, record, source) for source in DaySource}
-    rows = sorted(_rows(found, odd), key=lambda row: (row.first, row.source is None, row.source or ""))
-    return DaysReport(found, odd, rows, _remark(found, record))
+    return DaysReport(found, odd, list(_rows(found, odd)), _remark(found, record))
 
 
 def _odd(found: JudgedDays, record: Campaign, source: DaySource) -> set[date]:
@@ -78,55 +85,45 @@ def _odd(found: JudgedDays, record: Campaign, source: DaySource) -> set[date]:
     return kept | {one for run in found.runs(source) for one, _ in run}
 
 
-def _reason(found: JudgedDays, source: DaySource, of: date) -> ExplainedDay | None:
-    return next((one for one in found.reasons if one.day == of and one.covers(source)), None)
-
-
 def _rows(found: JudgedDays, odd: dict[DaySource, set[date]]) -> Iterator[DayRow]:
-    for source, days in odd.items():
-        for run in _runs([(one, _reason(found, source, one)) for one in sorted(days)]):
-            yield _row(found, source, run)
-    shown = {one for days in odd.values() for one in days}
-    others = [(one.day, one) for one in found.reasons if one.day not in shown]
-    for run in _runs(others):
-        yield DayRow(run[0][0], run[-1][0], None, run[0][1], NOTHING, NOTHING)
-
-
-Reasoned = tuple[date, ExplainedDay | None]
-
-
-def _runs(days: Sequence[Reasoned]) -> list[list[Reasoned]]:
-    """Consecutive days with the same reason, or without one."""
-    found: list[list[Reasoned]] = []
-    for one in days:
-        if found and _continues(found[-1][-1], one):
-            found[-1].append(one)
-        else:
-            found.append([one])
-    return found
-
-
-def _continues(before: Reasoned, one: Reasoned) -> bool:
-    return one[0] == before[0] + DAY and _given(one[1]) == _given(before[1])
-
-
-def _given(reason: ExplainedDay | None) -> tuple[object, ...]:
-    return () if reason is None else (reason.source, reason.reason, reason.by)
-
-
-def _row(found: JudgedDays, source: DaySource, run: Sequence[Reasoned]) -> DayRow:
-    judged = dict(zip(found.days, found.rhythms[source].days, strict=True))
-    mine = [judged[one] for one, _ in run]
-    usual = sum(one.usual or 0.0 for one in mine)
-    known = all(one.usual is not None for one in mine)
-    return DayRow(
-        run[0][0],
-        run[-1][0],
-        source,
-        run[0][1],
-        counted(sum(one.events for one in mine), str(source).removesuffix("s")),
-        f"about {number(odd_days.rounded(usual))}" if known else NOTHING,
+    singles = (
+        DayRow(
+            one,
+            one,
+            sources := tuple(source for source in DaySource if one in odd[source]),
+            tuple(source for source in sources if not any(reason.covers(source) for reason in reasons)),
+            reasons,
+        )
+        for one in found.days
+        if (reasons := tuple(reason for reason in found.reasons if reason.day == one))
+        or any(one in days for days in odd.values())
     )
+    row: DayRow | None = None
+    for single in singles:
+        if row and single.first == row.last + DAY and _alike(row) == _alike(single):
+            row = replace(row, last=single.last)
+            continue
+        if row:
+            yield _in_words(found, row)
+        row = single
+    if row:
+        yield _in_words(found, row)
+
+
+def _alike(row: DayRow) -> tuple[object, ...]:
+    """What days have to share to stand in one row."""
+    return row.sources, row.unexplained, [(one.source, one.reason, one.by) for one in row.reasons]
+
+
+def _in_words(found: JudgedDays, row: DayRow) -> DayRow:
+    first = found.days.index(row.first)
+    events, usual = [], []
+    for source in row.sources:
+        mine = found.rhythms[source].days[first : first + row.days]
+        events.append(counted(sum(one.events for one in mine), source.removesuffix("s")))
+        expected = [one.usual for one in mine if one.usual is not None]
+        usual.append(f"about {number(odd_days.rounded(sum(expected)))}" if len(expected) == len(mine) else NOTHING)
+    return replace(row, events=tuple(events), usual=tuple(usual))
 
 
 def _remark(found: JudgedDays, record: Campaign) -> str:

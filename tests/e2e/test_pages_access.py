@@ -59,6 +59,9 @@ BODIES = {
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
+    # days of another window, so that none is explained
+    "/explain-days": {"window_start": START, "first": "2025-01-06", "last": "2025-01-06", "why": "a test"},
+    "/unexplain-days": {"window_start": START, "first": "2025-01-06", "last": "2025-01-06"},
     "/start-run": {"window_start": "2025-01-07"},
     "/settings-check": {"changes": []},
     "/settings-save": {"changes": [{"name": "holdout_percent", "value": "0.0", "was": "0.0"}]},

@@ -246,6 +246,8 @@ def test_the_pages_halt_and_resume(sent, pages):
         "DELETE FROM event_id",
         "DELETE FROM consent_event",
         "UPDATE consent_event SET state = 'given'",
+        "UPDATE campaign SET guard = NULL",
+        "UPDATE daily_volume SET events = 0",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):
@@ -266,6 +268,8 @@ def test_the_pages_can_do_nothing_else(pages, statement):
         "UPDATE app_session SET customer_id = 1",
         "DELETE FROM intake_batch",
         "UPDATE alert SET mailed_at = null",
+        "INSERT INTO explained_day VALUES ('2026-09-22', 'all', 'x', 'x', now())",
+        "SELECT 1 FROM daily_volume",
     ],
 )
 def test_the_service_cannot_change_a_table_or_make_itself_a_key(service, statement):
