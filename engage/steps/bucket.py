@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard
+from engage.campaigns import campaign, guard, odd_customers
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
 from engage.segments import sql
@@ -46,15 +46,15 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         if found.customers is None:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
         partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
-        buckets = dict.fromkeys(step.settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
-        odd = guard.of_buckets(step.conn, window, step.settings, buckets)
-        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, step.settings))
+        counted = distribution(step.conn, window, step.settings)
+        buckets = dict.fromkeys(step.settings.segments.names, 0) | counted.by_bucket()
+        shifts = guard.of_buckets(step.conn, window, step.settings, buckets)
+        checked = found.guard.with_buckets(shifts, guard.uncompared(step.conn, window, step.settings))
         if checked.caveat:
             log.warning("The guard has %s.", checked.caveat)
-        counted = distribution(step.conn, window, step.settings)
-        step.save(
-            status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json(), guard=checked.to_json()
-        )
+        odd = odd_customers.find(step.conn, window, step.settings, counted)
+        step.save(status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json())
+        step.save(guard=checked.to_json(), odd=odd.to_json())
         return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat)
 
 
@@ -71,9 +71,3 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
         rows.c.first_purchase_at,
         rows.c.last_purchase_at,
     )
-
-
-def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
-    rows = partitions.of(customer_bucket, window)
-    query = sa.select(rows.c.bucket, sa.func.count().label("customers")).group_by(rows.c.bucket)
-    return {row.bucket: row.customers for row in conn.execute(query)}

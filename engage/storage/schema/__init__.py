@@ -28,6 +28,7 @@ from engage.storage.schema.events import (
     refund,
 )
 from engage.storage.schema.messages import message, message_count, offer_code
+from engage.storage.schema.odd_customers import customer_exclusion, odd_customer
 from engage.storage.schema.service import alert, api_key
 from engage.storage.schema.sources import source_pull
 from engage.storage.schema.test_sends import test_send
@@ -53,6 +54,7 @@ __all__ = [
     "customer",
     "customer_activity",
     "customer_bucket",
+    "customer_exclusion",
     "event_id",
     "inbound_sms",
     "intake_batch",
@@ -60,6 +62,7 @@ __all__ = [
     "message",
     "message_count",
     "metadata",
+    "odd_customer",
     "offer_code",
     "purchase",
     "refund",

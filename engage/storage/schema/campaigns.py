@@ -72,6 +72,11 @@ campaign = sa.Table(
         JSONB(none_as_null=True),
         comment="what extract pulled from engage_source: rows by kind of event; null without a source",
     ),
+    sa.Column(
+        "odd",
+        JSONB(none_as_null=True),
+        comment="odd customers: the limit of each kind, and how many customers are beyond it; null until bucket",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
