@@ -277,8 +277,6 @@ class NoLimit(StrEnum):
     """There are too few large numbers to tell how they fall off."""
     TOO_EQUAL = auto()
     """The largest numbers hardly differ."""
-    TOO_UNEVEN = auto()
-    """The largest numbers fall off so slowly that any size would be possible."""
 
 
 class ApiScope(StrEnum):

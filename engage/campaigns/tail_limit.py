@@ -8,15 +8,15 @@ and the variance ``v`` of the excesses over a threshold: ``shape = (1 - m²/v) /
 ``scale / shape · ((n/e)^shape - 1)``.
 
 The threshold is the largest number below the top 1% of the customers, and below the top ``MOST_EXCESSES``: the further
-out, the closer the fit. Four things keep the moments from being misled:
+out, the closer the fit. Three things keep the moments from being misled:
 
 - Numbers are whole. An excess counts from half a unit above the threshold, and rounding adds 1/12 to the variance.
-- A few bots would raise the variance so far that they hide themselves. So a first limit comes from the excesses that a
-  third and a ninth exceed, which the last ninth cannot move. What lies ``MARGIN`` times beyond it is left out.
+- A few bots would raise the variance so far that they hide themselves. So a first limit comes from the median excess,
+  and moments only of what is within ``MARGIN`` times that limit give a second one, and that in turn the last one.
 - Of numbers such as 0, 1 and 2 the moments find an end, just beyond the largest. So the shape is at least
   ``LEAST_SHAPE``, which is about that of a Poisson count.
-- Moments give no shape of 1/2 or more. Up to ``MOST_SHAPE`` the limit is a little low; beyond, there is none.
 
+Moments give no shape of 1/2 or more. Of numbers that fall off so slowly, more than ``EXPECTED`` are beyond the limit.
 docs/decisions/odd-customers.md has simulations.
 """
 
@@ -24,22 +24,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, log
-from typing import Any
+from math import ceil
 
 import sqlalchemy as sa
 
 from engage.statuses import NoLimit, OddMeasure
 
 EXPECTED = 0.5
-"""Customers that one limit flags by chance. There are two limits."""
+"""Customers beyond one limit by chance. There are two limits."""
 MOST_EXCESSES = 2000
-LEAST_EXCESSES = 50
+LEAST_EXCESSES = 30
 MARGIN = 1.5
 LEAST_SHAPE = -0.1
-MOST_SHAPE = 0.8
-_THIRD, _NINTH = 2 / 3, 8 / 9
-_HIGHEST_FIRST_SHAPE = 0.5
+_FIRST_SHAPE = 0.1
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def _top(
 
 
 def _fitted(tops: sa.CTE) -> sa.Select[tuple[object, ...]]:
-    """For each measure: the threshold, the number of excesses, their shape by quantiles, and the limit as an excess.
+    """For each measure: the threshold, the number of excesses, and the limit as an excess.
 
     The limit is null if the excesses do not differ by more than rounding.
     """
@@ -90,55 +87,36 @@ def _fitted(tops: sa.CTE) -> sa.Select[tuple[object, ...]]:
         .where(ranked.c.value > ranked.c.threshold)
         .cte("excess")
     )
-    quantiles = _by_quantiles(excess)
-    kept = excess.c.over <= MARGIN * quantiles.c.first_limit
-    moments = (
-        sa.select(
-            *quantiles.c,
-            sa.func.avg(excess.c.over).label("mean"),
-            (sa.func.var_samp(excess.c.over) - sa.literal(1 / 12, sa.Double)).label("variance"),
-        )
-        .join_from(excess, quantiles, sa.and_(excess.c.measure == quantiles.c.measure, kept))
-        .group_by(*quantiles.c)
-        .subquery("moments")
-    )
-    mean, differ = moments.c.mean, moments.c.variance > 0
-    shape = sa.case((differ, sa.func.greatest((1 - mean * mean / moments.c.variance) / 2, LEAST_SHAPE)))
-    fitted = sa.select(moments, sa.cast(shape, sa.Double).label("shape")).subquery("fitted")
-    limit = _exceeded_by_expected(fitted.c.shape, fitted.c.mean * (1 - fitted.c.shape), fitted.c.excesses)
-    names = ("measure", "threshold", "excesses", "quantile_shape")
-    return sa.select(*(fitted.c[name] for name in names), limit.label("limit"))
+    return sa.select(_by_moments(excess, _by_moments(excess, _by_median(excess))))
 
 
-def _by_quantiles(excess: sa.CTE) -> sa.Subquery:
-    """The shape and a first limit by the two excesses that a third and a ninth of all exceed.
-
-    The excess that a share p exceeds is ``scale / shape · (p^-shape - 1)``, so the second is ``3^shape + 1`` times the
-    first.
-    """
-
-    def quantile(share: float) -> sa.ColumnElement[float]:
-        return sa.func.percentile_disc(share).within_group(excess.c.over)
-
-    both = (
-        sa.select(
-            excess.c.measure,
-            excess.c.threshold,
-            sa.func.count().label("excesses"),
-            quantile(_THIRD).label("third"),
-            quantile(_NINTH).label("ninth"),
-        )
+def _by_median(excess: sa.CTE) -> sa.Subquery:
+    """The limit if half of the excesses are above the median one, and the shape is ``_FIRST_SHAPE``."""
+    number = sa.func.count()
+    scale = sa.func.percentile_disc(0.5).within_group(excess.c.over) * (_FIRST_SHAPE / (2**_FIRST_SHAPE - 1))
+    limit = _exceeded_by_expected(sa.literal(_FIRST_SHAPE, sa.Double), sa.cast(scale, sa.Double), number)
+    return (
+        sa.select(excess.c.measure, excess.c.threshold, number.label("excesses"), limit.label("limit"))
         .group_by(excess.c.measure, excess.c.threshold)
-        .subquery("both")
+        .subquery()
     )
-    tiny = 1e-9
-    shape = sa.func.ln(sa.func.greatest(both.c.ninth / both.c.third - 1, tiny)) / log(3)
-    shaped = sa.select(both, sa.cast(shape, sa.Double).label("quantile_shape")).subquery("shaped")
-    usual = sa.cast(sa.func.least(sa.func.greatest(shaped.c.quantile_shape, 1e-3), _HIGHEST_FIRST_SHAPE), sa.Double)
-    scale = shaped.c.third * usual / (_power(sa.literal(3.0, sa.Double), usual) - 1)
-    names = ("measure", "threshold", "excesses", "quantile_shape")
-    first_limit = _exceeded_by_expected(usual, sa.cast(scale, sa.Double), shaped.c.excesses)
-    return sa.select(*(shaped.c[name] for name in names), first_limit.label("first_limit")).subquery("quantiles")
+
+
+def _by_moments(excess: sa.CTE, before: sa.Subquery) -> sa.Subquery:
+    """The limit by the moments of the excesses that are not far beyond the limit ``before``."""
+    kept = sa.and_(excess.c.measure == before.c.measure, excess.c.over <= MARGIN * before.c.limit)
+    variance = sa.func.var_samp(excess.c.over) - sa.literal(1 / 12, sa.Double)
+    moments = (
+        sa.select(*before.c, sa.func.avg(excess.c.over).label("mean"), variance.label("variance"))
+        .join_from(before, excess, kept, isouter=True)
+        .group_by(*before.c)
+        .subquery()
+    )
+    mean, variance = moments.c.mean, moments.c.variance
+    shape = sa.case((variance > 0, sa.func.greatest((1 - mean * mean / variance) / 2, LEAST_SHAPE)))
+    fitted = sa.select(moments, sa.cast(shape, sa.Double).label("shape")).subquery()
+    limit = _exceeded_by_expected(fitted.c.shape, fitted.c.mean * (1 - fitted.c.shape), fitted.c.excesses)
+    return sa.select(fitted.c.measure, fitted.c.threshold, fitted.c.excesses, limit.label("limit")).subquery()
 
 
 def _exceeded_by_expected(
@@ -147,19 +125,13 @@ def _exceeded_by_expected(
     """The excess beyond which ``EXPECTED`` of the ``number`` lie. A shape of 0 is the exponential distribution."""
     ratio = sa.cast(number, sa.Double) / EXPECTED
     flat = sa.func.abs(shape) < 1e-6
-    grown = scale / shape * (_power(ratio, shape) - 1)
+    grown = scale / shape * (sa.func.power(ratio, shape) - 1)
     return sa.case((flat, scale * sa.func.ln(ratio, type_=sa.Double)), else_=sa.cast(grown, sa.Double))
-
-
-def _power(base: sa.ColumnElement[Any], exponent: sa.ColumnElement[Any]) -> sa.ColumnElement[float]:
-    return sa.func.power(base, exponent, type_=sa.Double)
 
 
 def _limit(row: sa.Row[tuple[object, ...]]) -> TailLimit:
     if row.excesses < LEAST_EXCESSES:
         return TailLimit(None, NoLimit.TOO_FEW)
-    if row.quantile_shape >= MOST_SHAPE:
-        return TailLimit(None, NoLimit.TOO_UNEVEN)
     if row.limit is None:
         return TailLimit(None, NoLimit.TOO_EQUAL)
     return TailLimit(ceil(row.threshold + 1 + row.limit) - 1)
