@@ -90,6 +90,8 @@ class SkipReason(StrEnum):
     DEAD_NUMBER = auto()
     NO_CONSENT = auto()
     NO_PHONE = auto()
+    EXCLUDED = auto()
+    """An operator has excluded the customer from every campaign."""
     INVALID_PHONE = auto()
     NOT_MOBILE = auto()
     DUPLICATE_PHONE = auto()
@@ -291,6 +293,36 @@ class ExplainedSource(StrEnum):
     ALL = auto()
     SESSIONS = auto()
     PURCHASES = auto()
+
+
+class OddMeasure(StrEnum):
+    """By which number a customer may stand far beyond the others."""
+
+    SESSIONS = auto()
+    SPEND = auto()
+    """Of the window, before refunds."""
+    PURCHASE = auto()
+    """The largest one of the window."""
+    PHONE = auto()
+    """Customers with the same phone."""
+
+
+class OddLimit(StrEnum):
+    """Where the limit comes from that an odd customer is beyond."""
+
+    FIXED = auto()
+    """From a setting."""
+    CHANCE = auto()
+    """Chance explains the numbers below it."""
+
+
+class NoLimit(StrEnum):
+    """Why there is no limit by chance."""
+
+    TOO_FEW = auto()
+    """There are too few large numbers to tell how they fall off."""
+    TOO_EQUAL = auto()
+    """The largest numbers hardly differ."""
 
 
 class ApiScope(StrEnum):

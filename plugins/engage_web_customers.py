@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from engage import parsing
-from engage.customers import erasure, profile
+from engage.customers import erasure, exclusion, profile
 from engage.errors import InputError
 from engage.formats import counted
 from engage.pages import customer_page, messages_page
@@ -43,6 +43,19 @@ class OptOut(BaseModel):
 
     customer_id: str
     why: str = Field(max_length=parsing.MAX_NOTE)
+
+
+class Exclude(BaseModel):
+    """The customer to exclude from all texts, and the reason."""
+
+    customer_id: str
+    why: str = Field(max_length=parsing.MAX_NOTE)
+
+
+class Include(BaseModel):
+    """The customer whose exclusion ends."""
+
+    customer_id: str
 
 
 class Forget(BaseModel):
@@ -98,6 +111,25 @@ def opt_out(wanted: OptOut, engine: Database, user: GetUserDep, now: DatabaseNow
     with engine.begin() as conn:
         profile.opt_out(conn, customer_id, as_of=now, source=source, actor=user.get_name(), evidence=why)
     return JSONResponse({"detail": f"Customer {customer_id} is opted out."})
+
+
+@router.post("/exclude-customer", dependencies=[*CHANGE_RUNS, logged("exclude_customer")])
+def exclude_customer(wanted: Exclude, engine: Database, user: GetUserDep, now: DatabaseNow) -> JSONResponse:
+    """Take a customer out of the texts of every campaign."""
+    customer_id, why = parsing.customer_id(wanted.customer_id), parsing.note(wanted.why, "The reason")
+    with engine.begin() as conn:
+        new = exclusion.exclude(conn, customer_id, reason=why, by=user.get_name(), as_of=now)
+    return JSONResponse({"detail": f"Customer {customer_id} {'is' if new else 'was already'} excluded from all texts."})
+
+
+@router.post("/include-customer", dependencies=[*CHANGE_RUNS, logged("include_customer")])
+def include_customer(wanted: Include, engine: Database) -> JSONResponse:
+    """End a customer's exclusion."""
+    customer_id = parsing.customer_id(wanted.customer_id)
+    with engine.begin() as conn:
+        ended = exclusion.include(conn, customer_id)
+    done = "is included again" if ended else "was not excluded"
+    return JSONResponse({"detail": f"Customer {customer_id} {done}."})
 
 
 @router.post("/forget-customer", dependencies=[*EDIT_CONNECTION, logged("forget_customer")])

@@ -54,9 +54,13 @@ class Axis:
         shift = self.below * self.width - self.border - int(self.closed)
         return sa.cast(sa.func.least((value + shift) // self.width, self.bins - 1), sa.Integer)
 
+    def least(self, number: int) -> int:
+        """A value that no value in a bin is below."""
+        return max(0, self._edge(number))
+
     def edge(self, number: int) -> float:
         """The lower edge of a bin, in display units."""
-        return max(0, self._edge(number)) / self.unit
+        return self.least(number) / self.unit
 
     def span(self, number: int) -> tuple[float, float]:
         """Where a bin is drawn, in display units. The bin of the number 0 alone is drawn below 0, as wide as others."""
@@ -116,6 +120,21 @@ class Distribution:
         """Customers of each segment in each bin of sessions."""
         return self._along(1, self.sessions.bins)
 
+    def by_bucket(self) -> dict[str, int]:
+        """Customers of each segment that has any."""
+        counts: dict[str, int] = {}
+        for (_, _, name), customers in self.cells.items():
+            counts[name] = counts.get(name, 0) + customers
+        return counts
+
+    def spend_reached_by(self, customers: int) -> int:
+        """An amount in cents that at least so many customers reach, and few more; 0 if there are not so many."""
+        return _reached(self.spend, self.spend_by_bucket(), customers)
+
+    def sessions_reached_by(self, customers: int) -> int:
+        """As ``spend_reached_by``, of the window's sessions."""
+        return _reached(self.sessions, self.sessions_by_bucket(), customers)
+
     def to_json(self) -> dict[str, Any]:
         """The distribution as the campaign's row keeps it."""
         axes = {"spend": self.spend.to_json(), "sessions": self.sessions.to_json()}
@@ -132,6 +151,15 @@ class Distribution:
         for cell, customers in self.cells.items():
             counts.setdefault(cell[2], [0] * bins)[cell[side]] += customers
         return counts
+
+
+def _reached(along: Axis, by_bucket: Mapping[str, list[int]], customers: int) -> int:
+    found = 0
+    for number in reversed(range(along.bins)):
+        found += sum(counts[number] for counts in by_bucket.values())
+        if found >= customers:
+            return along.least(number)
+    return 0
 
 
 def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.statuses import AppEventKind, RejectReason
 from engage.storage import partitions
@@ -59,6 +60,19 @@ def purchases_by_customer(window: Window) -> sa.Subquery:
         .group_by(log.c.customer_id)
         .subquery("purchases")
     )
+
+
+def largest_purchases(window: Window, *, above: int, customers: list[int] | None = None) -> sa.Subquery:
+    """``customer_id, cents``: each customer's largest purchase of more than ``above`` cents; of ``customers`` only."""
+    log = partitions.of(purchase, window)
+    query = (
+        sa.select(log.c.customer_id, sa.func.max(log.c.amount_cents).label("cents"))
+        .where(_amount_is_valid(log), log.c.amount_cents > above)
+        .group_by(log.c.customer_id)
+    )
+    if customers is not None:  # then Postgres reads only their pieces of the log
+        query = query.where(log.c.customer_id == sa.any_(sa.literal(customers, ARRAY(sa.BigInteger))))
+    return query.subquery("largest_purchases")
 
 
 def app_events_by_customer(window: Window) -> sa.Subquery:

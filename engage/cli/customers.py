@@ -1,4 +1,4 @@
-"""``engage customers forget``: erase a customer."""
+"""``engage customers``: erase a customer, and what ``exclusions`` has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from dataclasses import asdict
 
 import typer
 
+from engage.cli import exclusions
 from engage.cli.common import AsJson, CustomerId, console, database, login, print_json
 from engage.clock import now
 from engage.customers import erasure
 
-app = typer.Typer(help="What a customer may request: to be forgotten.", no_args_is_help=True)
+app = typer.Typer(help="Customers: forget one, list odd ones, exclude one.", no_args_is_help=True)
+
+for command in (exclusions.odd, exclusions.exclude, exclusions.include, exclusions.excluded):
+    app.command()(command)
 
 
 @app.command()

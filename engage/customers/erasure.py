@@ -17,8 +17,10 @@ from engage.storage.schema import (
     customer,
     customer_activity,
     customer_bucket,
+    customer_exclusion,
     inbound_sms,
     message,
+    odd_customer,
     offer_code,
     test_send,
 )
@@ -64,6 +66,8 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
                 conn, phone_hash, reason=SuppressionReason.ERASURE, source="forgotten on request", as_of=as_of
             )
         conn.execute(sa.delete(test_send).where(test_send.c.phone.in_([row.phone for row in removed])))
+        for table in (customer_exclusion, odd_customer):
+            conn.execute(sa.delete(table).where(table.c.customer_id == customer_id))
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)
         stand_in = -secrets.randbelow(2**62) - 1

@@ -131,6 +131,8 @@ WORDS = {
     "engage.reject_draft": _Words(Kind.MESSAGES, "none", _judged_text("rejected a drafted text")),
     "engage.search_by_phone": _Words(Kind.CUSTOMERS, "none", _always("searched for a customer by phone")),
     "engage.opt_out": _Words(Kind.CUSTOMERS, "skipped", _always("opted a customer out")),
+    "engage.exclude_customer": _Words(Kind.CUSTOMERS, "skipped", _always("excluded a customer from all texts")),
+    "engage.include_customer": _Words(Kind.CUSTOMERS, "info", _always("included a customer again")),
     "engage.forget_customer": _Words(Kind.CUSTOMERS, "failed", _always("had a customer forgotten")),
     "engage.import_file": _Words(Kind.CUSTOMERS, "info", _imported),
     **dict.fromkeys(SETTING_EVENTS, _Words(Kind.SETTINGS, "info", _always("changed"))),

@@ -23,13 +23,14 @@ from engage.pages import (
     heat_map,
     lift_section,
     message_outcome,
+    odd_section,
 )
 from engage.pages.render import html
 from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import budget_cut_words, days, message_texts, report, share_facts
+from engage.reports import budget_cut_words, days, message_texts, odd_customers, report, share_facts
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -71,6 +72,7 @@ def campaign_report(
         spread = distribution.of(conn, window, settings) if found.buckets else None
         drawn = found.record.variants
         texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
+        odd = odd_customers.report(conn, window)
         progress = campaign_progress.shown(conn, found)
         listed = days.of(conn, found.record)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
@@ -90,6 +92,7 @@ def campaign_report(
         lift=lift_section.section(found.lift, colours) if found.lift else None,
         charts=_charts(spread, settings) if spread else None,
         shares=share_facts.share_facts(settings),
+        odd=odd_section.section(odd) if odd else None,
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,

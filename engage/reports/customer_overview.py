@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from engage.customers import exclusion
+from engage.customers.exclusion import Exclusion
 from engage.reports import message_detail, message_words
 from engage.reports.message_detail import MessageDetail
 from engage.sending import eligibility
@@ -45,6 +47,8 @@ class Overview:
     last_texted_at: datetime | None
     holdouts: int
     """Campaigns that held the customer out."""
+    exclusion: Exclusion | None
+    """None: the customer is not excluded."""
 
 
 def overview(conn: sa.Connection, customer_id: int, settings: Settings, *, as_of: datetime) -> Overview:
@@ -57,13 +61,14 @@ def overview(conn: sa.Connection, customer_id: int, settings: Settings, *, as_of
     ).one()
     barred = row.reason or (not_textable(row.phone) if settings.strict else None)
     held_out = sa.func.count().filter(message.c.reason == SkipReason.HOLDOUT)
-    texts = conn.execute(
+    texted, last_texted_at, holdouts = conn.execute(
         sa.select(sa.func.count(message.c.accepted_at), sa.func.max(message.c.accepted_at), held_out).where(
             message.c.customer_id == customer_id
         )
     ).one()
+    excluded = exclusion.of(conn, [customer_id]).get(customer_id)
     local = _local_time(row.phone, row.time_zone, settings, as_of)
-    return Overview(barred and message_words.reason(barred), local, *texts)
+    return Overview(barred and message_words.reason(barred), local, texted, last_texted_at, holdouts, excluded)
 
 
 def _local_time(phone: str | None, time_zone: str | None, settings: Settings, now: datetime) -> LocalTime | None:

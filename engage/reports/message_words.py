@@ -28,6 +28,7 @@ REASONS = {
     SkipReason.DEAD_NUMBER: "The number does not exist or takes no texts",
     SkipReason.NO_CONSENT: "No consent",
     SkipReason.NO_PHONE: "No phone",
+    SkipReason.EXCLUDED: "Excluded by an operator",
     SkipReason.INVALID_PHONE: "Not a valid phone number",
     SkipReason.NOT_MOBILE: "Not a mobile number",
     SkipReason.DUPLICATE_PHONE: "Another customer has the same phone",

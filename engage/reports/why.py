@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from engage import formats
 from engage.campaigns import campaign
 from engage.campaigns.campaign import Campaign
+from engage.customers import exclusion
+from engage.customers.exclusion import Exclusion
 from engage.errors import NoSuchCustomer, NotReady
 from engage.reports import consent_history, customer_history, message_detail, return_score
 from engage.reports.customer_history import InCampaign
@@ -84,7 +86,7 @@ def explain(conn: sa.Connection, window: Window, customer_id: int, *, currency: 
         Section("Experiment", tuple(_experiment(row, settings, found))),
         Section("Hours", tuple(_hours(row, settings))),
         Section("Approval", tuple(_approval(found, settings))),
-        Section("Receipt", tuple(_receipt(one))),
+        Section("Receipt", tuple(_receipt(one, exclusion.of(conn, [customer_id]).get(customer_id)))),
     )
     return Explanation(customer_id, window, _answer(one, numbers), one.body if one else None, sections, as_of)
 
@@ -199,7 +201,7 @@ def _approval(found: Campaign, settings: Settings) -> Iterator[str]:
         yield f"The run {found.run_id} computed the campaign."
 
 
-def _receipt(one: MessageDetail | None) -> Iterator[str]:
+def _receipt(one: MessageDetail | None, excluded: Exclusion | None) -> Iterator[str]:
     if one is None:
         yield "There is no message."
         return
@@ -209,6 +211,11 @@ def _receipt(one: MessageDetail | None) -> Iterator[str]:
         yield from (f"{formats.second(at)}: {_lower(words)}." for words, at in one.events)
     if one.why:
         yield f"{one.why}."
+    if excluded:
+        yield (
+            f"Since {formats.second(excluded.excluded_at)} {excluded.excluded_by} has the customer excluded from all "
+            f"texts: {excluded.reason}."
+        )
     if one.provider_message_id:
         yield f"At {one.provider} its id is {one.provider_message_id}."
     if one.settled_by:

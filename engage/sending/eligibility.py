@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.settings import Settings
 from engage.statuses import MessageStatus, SkipReason, SuppressionReason
-from engage.storage.schema import campaign, customer, message, suppression
+from engage.storage.schema import campaign, customer, customer_exclusion, message, suppression
 from engage.texts import local_time
 from engage.texts.phone import not_textable
 from engage.texts.sending_hours import SendingHours
@@ -86,6 +86,7 @@ def ineligible(settings: Settings, cap: FrequencyCap | None, now: datetime) -> s
     same_phone = customer.alias("same_phone")
     shares = sa.exists().where(same_phone.c.phone_hash == customer.c.phone_hash, same_phone.c.opted_out_at.is_not(None))
     suppressed = sa.exists().where(suppression.c.phone_hash == customer.c.phone_hash)
+    excluded = sa.exists().where(customer_exclusion.c.customer_id == customer.c.customer_id)
     dead = suppressed.where(suppression.c.reason == SuppressionReason.DEAD_NUMBER)
     reasons: list[tuple[sa.ColumnElement[bool], SkipReason]] = [
         (customer.c.customer_id.is_(None), SkipReason.NO_CUSTOMER),
@@ -95,6 +96,7 @@ def ineligible(settings: Settings, cap: FrequencyCap | None, now: datetime) -> s
         (suppressed, SkipReason.SUPPRESSED),
         (sa.not_(consented), SkipReason.NO_CONSENT),
         (customer.c.phone.is_(None), SkipReason.NO_PHONE),
+        (excluded, SkipReason.EXCLUDED),
     ]
     if settings.real:
         reasons.append((customer.c.synthetic, SkipReason.SYNTHETIC))

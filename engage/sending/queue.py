@@ -14,7 +14,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import campaign, lateness, learnt_weights, message_counts
+from engage.campaigns import campaign, lateness, learnt_weights, message_counts, odd_customers
 from engage.campaigns.budget_cuts import BudgetCut
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
@@ -78,7 +78,9 @@ def _replace(
     rows = partitions.build(step.conn, schema.message, step.window, query)
     if step.settings.strict:
         _skip_untextable_phones(step.conn, rows, skip_reason)
-    _skip_duplicate_phones(step.conn, rows, skip_reason)
+    repeated = _skip_duplicate_phones(step.conn, rows, skip_reason)
+    shared = rows if odd_customers.may_share_phones(step.settings, repeated) else None
+    step.save(odd=odd_customers.with_shared_phones(step.conn, step.window, step.settings, shared).to_json())
     counts, cuts = _within_budget(step, rows)
     offer_codes.release(step.conn, step.window)
     summary = MessageSummary.of(counts)
@@ -223,13 +225,17 @@ def _skip_untextable_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Sk
             conn.execute(sa.update(rows).where(rows.c.customer_id == sa.any_(ids)).values(_skipped(why)))
 
 
-def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> None:
-    """Of the customers who share a phone and might be texted, keep only the lowest id. All of them are in one arm."""
+def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: SkipReason | None) -> int:
+    """Of the customers who share a phone and might be texted, keep only the lowest id. All of them are in one arm.
+
+    Returns how many customers have the phone of another one.
+    """
     might_be_texted = _might_be_texted(rows, skip_reason)
     phones = rows.c.phone_hash
     repeated = sa.select(sa.func.count(phones) - sa.func.count(phones.distinct())).where(might_be_texted)
-    if not conn.execute(repeated).scalar_one():  # a cheaper query than the next, and nearly always enough
-        return
+    found: int = conn.execute(repeated).scalar_one()
+    if not found:  # a cheaper query than the next, and nearly always enough
+        return 0
     shared = (
         sa.select(rows.c.phone_hash, sa.func.min(rows.c.customer_id).label("first"))
         .where(might_be_texted)
@@ -242,6 +248,7 @@ def _skip_duplicate_phones(conn: sa.Connection, rows: sa.Table, skip_reason: Ski
         .where(rows.c.phone_hash == shared.c.phone_hash, rows.c.customer_id > shared.c.first, might_be_texted)
         .values(_skipped(SkipReason.DUPLICATE_PHONE))
     )
+    return found
 
 
 def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:

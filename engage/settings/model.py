@@ -156,6 +156,21 @@ class Settings(RuleSettings):
         title="'tell', 'stop' or 'off'",
         description="What the guard does about days with far more or fewer events than is usual for them.",
     )
+    odd_sessions_per_day: Annotated[Count, Field(ge=0, le=100_000)] = Field(
+        50,
+        title="a whole number from 0 to 100000",
+        description="A customer with more sessions a day than this, on average, is listed as odd; 0 is no limit.",
+    )
+    odd_amount: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
+        Decimal("10000.00"),
+        title="a number from 0 to 1000000000 with at most 2 decimals",
+        description="A customer with a single purchase above this amount is listed as odd; 0 is no limit.",
+    )
+    odd_customers_per_phone: Annotated[Count, Field(ge=0, le=1_000_000)] = Field(
+        5,
+        title="a whole number from 0 to 1000000",
+        description="Customers are listed as odd if more of a list's than this have one phone; 0 is no limit.",
+    )
     require_approval: bool = Field(
         False,
         title="true or false",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard, shares
+from engage.campaigns import campaign, guard, odd_customers, shares
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
 from engage.segments import share_words, sql
@@ -50,18 +50,20 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         resolved = shares.resolve(step.conn, window, step.settings, customers=found.customers)
         settings = step.settings.with_resolved(resolved)
         partitions.replace(step.conn, customer_bucket, window, assignment(window, settings))
-        buckets = dict.fromkeys(settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
-        odd = guard.of_buckets(step.conn, window, settings, buckets)
-        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, settings))
+        counted = distribution(step.conn, window, settings)
+        buckets = dict.fromkeys(settings.segments.names, 0) | counted.by_bucket()
+        shifts = guard.of_buckets(step.conn, window, settings, buckets)
+        checked = found.guard.with_buckets(shifts, guard.uncompared(step.conn, window, settings))
         if checked.caveat:
             log.warning("The guard has %s.", checked.caveat)
-        counted = distribution(step.conn, window, settings)
+        odd = odd_customers.find(step.conn, window, settings, counted)
         step.save(
             status=CampaignStatus.BUCKETED,
             resolved={name: one.to_json() for name, one in resolved.items()},
             buckets=buckets,
             distribution=counted.to_json(),
             guard=checked.to_json(),
+            odd=odd.to_json(),
         )
         return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=_shares(settings))
 
@@ -81,9 +83,3 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
 def _shares(settings: Settings) -> str:
     found = ((name, share_words.sentences(one, settings.resolved[name])) for name, one in settings.shares.items())
     return " ".join(f"{name}: {words}" for name, words in found)
-
-
-def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
-    rows = partitions.of(customer_bucket, window)
-    query = sa.select(rows.c.bucket, sa.func.count().label("customers")).group_by(rows.c.bucket)
-    return {row.bucket: row.customers for row in conn.execute(query)}

@@ -22,6 +22,7 @@ _RECORD = "SELECT, INSERT, UPDATE, DELETE"
 _TIMES = "last_session_at, first_purchase_at, last_purchase_at"
 _ERASE_NUMBERS = f"SELECT, UPDATE (customer_id, registered_at, favourite_item, {_TIMES})"
 _ERASE_SEGMENT = "SELECT, UPDATE (customer_id)"
+_ERASE_CUSTOMER = "SELECT (customer_id), DELETE"
 _ERASE_AND_IMPORT_EVENTS = "SELECT (customer_id), INSERT, DELETE"
 _PROFILE = "registered_at, name, phone, phone_hash, locale, time_zone, consent_at, consent_source"
 _SETTLE = (
@@ -61,6 +62,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.campaign_lift: _READ,
         schema.offer_code: "SELECT, UPDATE (customer_id, redeemed_at)",
         schema.test_send: "SELECT (phone, phone_hash), DELETE",  # erasure
+        schema.customer_exclusion: _ERASE_CUSTOMER,
+        schema.odd_customer: _ERASE_CUSTOMER,
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
@@ -92,6 +95,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.model: _READ,
         schema.text_proposal: _ADD,  # a task asks the model
         schema.message_text: f"SELECT, UPDATE ({_JUDGE_TEXT})",
+        schema.customer_exclusion: _LOG,
+        schema.odd_customer: "SELECT, DELETE",
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

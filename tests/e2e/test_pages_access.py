@@ -55,6 +55,8 @@ BODIES = {
     "/reconcile-messages": {"window_start": SENT},
     "/export-messages": {"window_start": SENT},
     "/opt-out": {"customer_id": "999999999999", "why": "a test"},  # no customer, so that all stay as they are
+    "/exclude-customer": {"customer_id": "999999999999", "why": "a test"},
+    "/include-customer": {"customer_id": "999999999999"},
     "/forget-customer": {"customer_id": "999999999999", "typed_id": ""},
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
@@ -92,6 +94,7 @@ ANSWERS = {
     "/draft-edit": 404,
     "/draft-reject": 404,
     "/drafts-propose": 400,
+    "/exclude-customer": 404,
     "/forget-customer": 400,
     "/go-on": 400,
     "/import-apply": 400,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
-from engage.customers import erasure, profile
+from engage.customers import erasure, exclusion, profile
 from engage.drafts import message_texts, proposals
 from engage.drafts.propose import propose
 from engage.pages import segment_drafts, segments_page
@@ -167,6 +167,29 @@ def test_the_pages_opt_a_customer_out_and_forget_one(sent, pages):
     assert sent.value("SELECT reason FROM suppression") == "erasure"
 
 
+def test_the_pages_exclude_a_customer_and_include_one_again_and_show_odd_customers(world, pages, now):
+    world.sessions(world.customer(), 57)
+    world.computed(odd_sessions_per_day="1")
+    with pages.begin() as conn:
+        exclusion.exclude(conn, 1, reason="a bot", by="ada", as_of=now)
+    assert "57 sessions" in campaign_report(pages, Viewer(), world.window)
+    assert "excluded by an operator" in customer_page(pages, Viewer(), "1", Settings(), as_of=now)
+    with pages.begin() as conn:
+        assert exclusion.include(conn, 1)
+        exclusion.exclude(conn, 1, reason="a bot", by="ada", as_of=now)
+    erasure.forget(pages, 1, as_of=now)
+    assert world.value("SELECT count(*) FROM odd_customer") == 0
+
+
+def test_the_service_forgets_an_excluded_odd_customer(world, service, now):
+    world.sessions(world.customer(), 57)
+    world.computed(odd_sessions_per_day="1")
+    with world.engine.begin() as conn:
+        exclusion.exclude(conn, 1, reason="a bot", by="ada", as_of=now)
+    erasure.forget(service, 1, as_of=now)
+    assert world.value("SELECT (SELECT count(*) FROM odd_customer) + (SELECT count(*) FROM customer_exclusion)") == 0
+
+
 def test_the_pages_ask_for_a_test_message_and_see_it_and_a_task_sends_it(sent, pages):
     settings, wanted = validate({"test_phones": fictional_phone(7)}), UUID(int=7)
     text = test_requests.TextToTry("BOOST", "", "a", "Hi. Reply STOP.")
@@ -248,6 +271,8 @@ def test_the_pages_halt_and_resume(sent, pages):
         "UPDATE consent_event SET state = 'given'",
         "UPDATE campaign SET guard = NULL",
         "UPDATE daily_volume SET events = 0",
+        "UPDATE customer_exclusion SET excluded_by = 'ben'",
+        "UPDATE odd_customer SET value = 1",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):
@@ -270,6 +295,8 @@ def test_the_pages_can_do_nothing_else(pages, statement):
         "UPDATE alert SET mailed_at = null",
         "INSERT INTO explained_day VALUES ('2026-09-22', 'all', 'x', 'x', now())",
         "SELECT 1 FROM daily_volume",
+        "SELECT reason FROM customer_exclusion",
+        "INSERT INTO customer_exclusion (customer_id) VALUES (1)",
     ],
 )
 def test_the_service_cannot_change_a_table_or_make_itself_a_key(service, statement):

@@ -37,6 +37,7 @@ from engage.storage.schema.events import (
 )
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.models import model
+from engage.storage.schema.odd_customers import customer_exclusion, odd_customer
 from engage.storage.schema.service import alert, api_key
 from engage.storage.schema.sources import source_pull
 from engage.storage.schema.test_sends import test_send
@@ -62,6 +63,7 @@ __all__ = [
     "customer",
     "customer_activity",
     "customer_bucket",
+    "customer_exclusion",
     "customer_history",
     "daily_volume",
     "event_id",
@@ -74,6 +76,7 @@ __all__ = [
     "message_text",
     "metadata",
     "model",
+    "odd_customer",
     "offer_code",
     "purchase",
     "refund",

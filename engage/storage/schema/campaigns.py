@@ -96,6 +96,11 @@ campaign = sa.Table(
         sa.ForeignKey("model.model_id", name="campaign_model_id_fkey"),
         comment="the training by which aggregate scored its customers; null if it did not",
     ),
+    sa.Column(
+        "odd",
+        JSONB(none_as_null=True),
+        comment="odd customers: the limit of each kind, and how many customers are beyond it; null until bucket",
+    ),
     one_of("status", CampaignStatus),
     one_of("approval", ApprovalState),
     one_of("mode", RunMode),
