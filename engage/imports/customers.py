@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from engage.customers import suppression
 from engage.imports import customer_merge as merge
 from engage.imports import customer_write, staging, workers
 from engage.imports.columns import of_source, require
@@ -76,7 +77,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
         refuse_opt_outs(columns, options.mapping)
         job.rejected.begin(source.columns)
         staged.create(conn)
-        read = CustomerRows(columns, options.country, hash_key, job.as_of)
+        read = CustomerRows(columns, options.country, hash_key, job.as_of, former=suppression.any_phone(conn))
         for parsed in workers.parsed(read, source.chunks(), options.processes):
             staging.copy(conn, parsed)
             job.rejected.write(parsed.rejected)

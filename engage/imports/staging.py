@@ -36,7 +36,7 @@ staged_customer = sa.Table(
     sa.Column("consent_source", sa.Text),
     sa.Column("consent_wording", sa.Text),
     sa.Column("consent_evidence", sa.Text),
-    sa.Column("original", sa.Text, comment="the values of the file's columns, as JSON"),
+    sa.Column("original", sa.Text, comment="the values of the file's columns, as JSON without brackets"),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -117,7 +117,7 @@ def _repeated(first: int) -> Fault:
 
 
 def _rejected(row: sa.Row[Any], fault: Fault) -> Rejected:
-    return Rejected(row.row, fault, tuple(json.loads(row.original)))
+    return Rejected(row.row, fault, tuple(json.loads(f"[{row.original}]")))
 
 
 def _removed(

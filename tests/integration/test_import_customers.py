@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from engage.customers import consent_verification, profile, suppression
 from engage.customers.profile import Profile
 from engage.errors import InputError
-from engage.imports.customer_rows import MAX_CONSENT_SKEW
+from engage.imports.customer_values import MAX_CONSENT_SKEW
 from engage.service import customer_models
 from engage.statuses import ConsentSource, SuppressionReason
 from engage.storage.schema import consent_event, customer
