@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
 from typing import Any
 
+from engage.customers.consent_record import SALT_BYTES
 from engage.errors import InputError
 from engage.imports import copy_format as pack
 from engage.imports import customer_values
@@ -128,6 +130,7 @@ class CustomerRows:
                 given.get("locale", nothing),
                 given.get("time_zone", nothing),
                 *(given.get(field, nothing) for field in _CONSENT),
+                _salts(len(rows)),
                 pack.strings(_as_json(found)),
             )
         )
@@ -195,6 +198,12 @@ def _make_whole(given: dict[str, list[Any]], rows: int) -> list[int]:
     for field in _CONSENT_MORE & given.keys():
         given[field] = [value if at is not pack.NULL else at for at, value in zip(times, given[field], strict=True)]
     return halves
+
+
+def _salts(rows: int) -> Iterable[bytes]:
+    """Random bytes for the seal of each row's change of consent, made at once."""
+    random = secrets.token_bytes(SALT_BYTES * rows)
+    return map(pack.binary, (random[start : start + SALT_BYTES] for start in range(0, len(random), SALT_BYTES)))
 
 
 def _as_json(found: list[list[str]]) -> list[str]:
