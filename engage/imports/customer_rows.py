@@ -158,7 +158,7 @@ class CustomerRows:
         """The names of the customers: the full one, or else of its parts."""
         nothing: Iterable[None] = repeat(None)
         parts = [given.get(field, nothing) for field in ("first_name", "last_name")]
-        names = [
+        names = [  # as many as ids, which each file has
             name or " ".join(filter(None, parts)) or None
             for name, _, *parts in zip(given.get("name", nothing), given["customer_id"], *parts, strict=False)
         ]
