@@ -23,7 +23,8 @@ from tests.unit.command_line import Answer, refused
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
-    "customers", "customers forget", "why", "consent", "consent show", "consent verify", "history", "history show", "history rebuild",
+    "customers", "customers forget", "why", "consent", "consent show", "consent verify",
+    "history", "history show", "history rebuild",
     "import", "import customers", "import events",
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
@@ -32,7 +33,8 @@ COMMANDS = [
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
     "seed", "run", "maintain", "campaigns", "report", "customers forget", "why", "consent show", "consent verify",
-    "history show", "history rebuild", "messages", "messages reconcile", "texts preview", "import customers", "import events",
+    "history show", "history rebuild",
+    "messages", "messages reconcile", "texts preview", "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list",
 }  # fmt: skip
 """The commands that print data."""
