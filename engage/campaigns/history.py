@@ -13,9 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage.campaigns import campaign
+from engage.segments import sql
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
-from engage.storage.schema import customer_activity, customer_bucket
+from engage.storage.schema import customer_activity
 from engage.window import Window
 
 CARRIED_ON = (
@@ -75,7 +76,7 @@ def known(own: Own, earlier: sa.FromClause | None) -> list[sa.ColumnElement[Any]
             sa.func.coalesce(own.last_purchase_at, earlier.c.last_purchase_at),
             earlier.c.total_spend_cents,
             earlier.c.sessions,
-            earlier.c.bucket,
+            earlier.c.segment,
         ]
     return [column.label(name) for column, name in zip(found, CARRIED_ON, strict=True)]
 
@@ -97,44 +98,52 @@ def sums(own: Own, earlier: sa.FromClause | None) -> list[sa.ColumnElement[int]]
 
 
 def before(conn: sa.Connection, window: Window) -> sa.Subquery | None:
-    """What the window before hands on, one row per customer; None if its customers are in no segments."""
+    """What the window before hands on, one row per customer; None if its customers are in no segments.
+
+    Its rules decide the segments again, which costs less than to join them: nothing changes the numbers they compare.
+    """
     previous = window.previous()
-    if campaign.settings_of_results(conn, previous) is None:  # its rows, if it has any, are out of date
+    found = campaign.find(conn, previous)
+    if found is None or found.settings is None or found.buckets is None:  # its rows, if it has any, are out of date
         return None
     rows = partitions.find(conn, customer_activity, previous)
-    segments = partitions.find(conn, customer_bucket, previous)
-    if rows is None or segments is None:
+    if rows is None:
         return None
-    source: sa.FromClause = rows.join(segments, segments.c.customer_id == rows.c.customer_id)
+    source: sa.FromClause = rows
     handed_on: dict[str, sa.ColumnElement[Any]] = {name: rows.c[name] for name in COLUMNS}
     if _keeps(conn, previous):
         added_up = anew(rows, previous, before(conn, previous))
-        source = source.join(added_up, added_up.c.customer_id == rows.c.customer_id)
+        source = rows.join(added_up, added_up.c.customer_id == rows.c.customer_id)
         handed_on = {name: added_up.c[name] for name in COLUMNS}
     if without_sums(conn, previous):  # its own counts are the known part
         own = own_of(rows, previous)
         handed_on["purchases_to_date"] = sa.func.coalesce(handed_on["purchases_to_date"], own.purchases)
         handed_on["windows_active"] = sa.func.coalesce(handed_on["windows_active"], own.active)
-    theirs = (rows.c.customer_id, rows.c.total_spend_cents, rows.c.sessions, segments.c.bucket)
+    segment = sa.cast(sql.segment(found.settings.rules, rows, previous.end), sa.Text).label("segment")
+    theirs = (rows.c.customer_id, rows.c.total_spend_cents, rows.c.sessions, segment)
     values = (column.label(name) for name, column in handed_on.items())
     return sa.select(*theirs, *values).select_from(source).subquery("before")
 
 
 def anew(rows: sa.Table, window: Window, earlier: sa.FromClause | None) -> sa.Subquery:
-    """``customer_id`` and the ``COLUMNS`` of a computed window, from its own counts and what ``before`` gives."""
+    """``customer_id`` and the ``COLUMNS`` of a computed window, from its own counts and what ``before`` gives.
+
+    It has no erased customers: their rows lack the times that rules may have compared, and stay as they are.
+    """
     own = own_of(rows, window)
     source: sa.FromClause = rows
     if earlier is not None:
         source = rows.outerjoin(earlier, earlier.c.customer_id == rows.c.customer_id)
     columns = (*known(own, earlier), *sums(own, earlier))
-    return sa.select(rows.c.customer_id, *columns).select_from(source).subquery("anew")
+    query = sa.select(rows.c.customer_id, *columns).select_from(source).where(rows.c.customer_id > 0)
+    return query.subquery("anew")
 
 
 def without_sums(conn: sa.Connection, window: Window) -> bool:
     """Whether a version before 0026 computed the window. One row shows it."""
     if (rows := partitions.find(conn, customer_activity, window)) is None:
         return False
-    found = conn.execute(sa.select(rows.c.purchases_to_date).limit(1)).first()
+    found = conn.execute(sa.select(rows.c.purchases_to_date).where(rows.c.customer_id > 0).limit(1)).first()
     return found is not None and found.purchases_to_date is None
 
 
