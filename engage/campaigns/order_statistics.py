@@ -28,6 +28,10 @@ _CLOSE = 1e-12
 """Relative distance within which two quotients may have been rounded to one key. Rounding is a thousand times finer."""
 
 
+_Found = tuple[Key | Fraction, int, int]
+"""A key, the customers before it, and those at it."""
+
+
 @dataclass(frozen=True)
 class _Counted:
     """Customers by key in order, and how many come before them."""
@@ -35,8 +39,12 @@ class _Counted:
     before: int
     keys: Mapping[Key | Fraction, int]
 
-    def at(self, place: int) -> tuple[Key | Fraction, int, int] | None:
-        """The key at a place counted from 0, the customers before it, and those at it; None if it is not there."""
+    @property
+    def all(self) -> int:
+        return self.before + sum(self.keys.values())
+
+    def at(self, place: int) -> _Found | None:
+        """What is at a place counted from 0; None if the place is not among the keys."""
         befores = accumulate(self.keys.values(), initial=self.before)
         for (key, customers), before in zip(self.keys.items(), befores, strict=False):
             if before <= place < before + customers:
@@ -49,48 +57,57 @@ def resolve(
 ) -> Resolved:
     """What a share of ``rows``, which are like ``customer_activity``, becomes; ``customers`` says how many they are."""
     by = order(field, rows, window_end, asked.side)
-    known = customers if by.is_complete else conn.execute(sa.select(sa.func.count(by.key))).scalar_one()
+    everyone = _count(conn, by) if by.is_coarse or customers <= FEW else None
+    known = everyone.all if everyone else _known(conn, by, customers)
     if not known:
         return Resolved(Fraction(0), known=0, asked=0, within=0, ties=0)
     wanted = asked.asked(known)
     place = min(wanted, known - 1)  # of the next customer; of the last one if none is next
-    least, most = None, None
-    if known > FEW:
+    if everyone:
+        found = everyone.at(place)
+    else:
         sample = sa.tablesample(rows, sa.func.system(100 * SAMPLE / customers), seed=sa.literal(1))
-        least, most = _guess(conn, order(field, sample, window_end, asked.side), place / known)
-    key, before, ties = _at(conn, by, place, least, most)
+        guess = _guess(conn, order(field, sample, window_end, asked.side), place / known)
+        found = _at(conn, by, place, *guess)
+    if found and by.ratio:
+        found = _exactly(conn, by, by.ratio, float(found[0])).at(place)
+    assert found is not None
+    key, before, ties = found
     if wanted < known:
         return Resolved(by.value(key), known=known, asked=wanted, within=before, ties=ties)
     return Resolved(by.value(key) + by.step, known=known, asked=wanted, within=known, ties=0)
 
 
+def _known(conn: sa.Connection, by: Order, customers: int) -> int:
+    """How many customers have a value."""
+    if by.is_complete:
+        return customers
+    return int(conn.execute(sa.select(sa.func.count()).where(by.is_known)).scalar_one())
+
+
 def _guess(conn: sa.Connection, by: Order, part: float) -> tuple[Key | None, Key | None]:
     """Two keys between which a part of the customers very likely ends; None for no bound."""
-    keys = sorted(conn.execute(sa.select(by.key).where(by.key.is_not(None))).scalars())
+    keys = sorted(conn.execute(sa.select(by.key).where(by.is_known)).scalars())
+    if not keys:
+        return None, None
     margin = DEVIATIONS * sqrt(len(keys) * max(part * (1 - part), 0.01))
     first, last = floor(len(keys) * part - margin), ceil(len(keys) * part + margin)
     return keys[first] if first >= 0 else None, keys[last] if last < len(keys) else None
 
 
-def _at(
-    conn: sa.Connection, by: Order, place: int, least: Key | None, most: Key | None
-) -> tuple[Key | Fraction, int, int]:
-    """The key at a place in the order, the customers before it, and those at it."""
+def _at(conn: sa.Connection, by: Order, place: int, least: Key | None, most: Key | None) -> _Found | None:
     counted = _count(conn, by, least, most)
-    found = counted.at(place)
-    if found is None:
-        bounds = (None, least) if place < counted.before else (most, None)
-        found = _count(conn, by, *bounds).at(place)
-    if found and by.ratio is not None:
-        found = _exactly(conn, by, by.ratio, float(found[0])).at(place)
-    assert found is not None
-    return found
+    if found := counted.at(place):
+        return found
+    if place < counted.before:
+        return _count(conn, by, most=least).at(place)
+    return _count(conn, by, least=most).at(place)
 
 
-def _count(conn: sa.Connection, by: Order, least: Key | None, most: Key | None) -> _Counted:
+def _count(conn: sa.Connection, by: Order, least: Key | None = None, most: Key | None = None) -> _Counted:
     """Customers by key from ``least`` to ``most``, and those before; those after are not looked at."""
     between = by.key if least is None else sa.case((by.key >= sa.literal(least, by.key.type), by.key))
-    known = by.key.is_not(None) if most is None else by.key <= sa.literal(most, by.key.type)
+    known = by.is_known if most is None else by.key <= sa.literal(most, by.key.type)
     query = sa.select(between.label("key"), sa.func.count().label("customers")).where(known)
     counts = {row.key: row.customers for row in conn.execute(query.group_by(sa.literal_column("1")))}
     before = counts.pop(None, 0)
@@ -102,9 +119,12 @@ def _exactly(
 ) -> _Counted:
     """Customers by exact quotient close to a key, and those before."""
     least, most = (sa.literal(key + side * abs(key) * _CLOSE, sa.Double) for side in (-1, 1))
-    before = conn.execute(sa.select(sa.func.count()).where(by.key < least)).scalar_one()
-    close = sa.select(*ratio, sa.func.count()).where(by.key.between(least, most)).group_by(*ratio)
-    keys: dict[Key | Fraction, int] = {}
-    for above, below, customers in conn.execute(close):
-        keys[Fraction(above, below)] = keys.get(Fraction(above, below), 0) + customers
+    close = [sa.case((by.key >= least, part)) for part in ratio]
+    query = sa.select(close[0], close[1], sa.func.count()).where(by.key <= most)
+    before, keys = 0, dict[Key | Fraction, int]()
+    for above, below, customers in conn.execute(query.group_by(sa.literal_column("1"), sa.literal_column("2"))):
+        if below is None:
+            before = customers
+        else:
+            keys[Fraction(above, below)] = keys.get(Fraction(above, below), 0) + customers
     return _Counted(before, dict(sorted(keys.items())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,16 +23,20 @@ class Order:
 
     ``key``: what to sort by, null for a row without a value. ``ratio``: the two whole numbers whose quotient the key
     rounds, if it does; the second is above 0. A value is the key, or the exact quotient, times ``scale`` plus
-    ``offset``. ``step``: a small distance to a later value.
+    ``offset``. ``step``: a small distance to a later value. ``is_known``: whether a row has a value, for less than by
+    the key.
     """
 
-    key: sa.ColumnElement[Key]
+    key: sa.ColumnElement[Any]
+    is_known: sa.ColumnElement[bool]
     step: Fraction
     scale: Fraction
     offset: Fraction = Fraction(0)
     ratio: tuple[sa.ColumnElement[int], sa.ColumnElement[int]] | None = None
     is_complete: bool = False
     """Whether each row has a value."""
+    is_coarse: bool = False
+    """Whether many rows share each of a few keys."""
 
     def value(self, key: Key | Fraction) -> Fraction:
         """The field's value for a key, or for an exact quotient."""
@@ -52,8 +57,11 @@ def order(field: str, rows: sa.FromClause, window_end: datetime, side: Side) -> 
 def _order(name: str, rows: sa.FromClause, window_end: datetime) -> Order:
     field = FIELDS[name]
     if field.unit is Unit.DAYS:
-        age = sa.literal(window_end, sa.DateTime(timezone=True)) - rows.c[field.column]
-        return Order(sa.cast(sa.func.date_part("day", age), sa.BigInteger), step=Fraction(1), scale=Fraction(1))
+        column, day = rows.c[field.column], Fraction(1)
+        age = sa.cast(
+            sa.func.date_part("day", sa.literal(window_end, sa.DateTime(timezone=True)) - column), sa.BigInteger
+        )
+        return Order(age, column.is_not(None), step=day, scale=day, is_coarse=True)
     if name == "average_purchase":  # cents / purchases
         cent = Fraction(1, 100)
         return _quotient(rows.c.total_spend_cents, rows.c.purchases, step=cent, scale=cent)
@@ -61,7 +69,7 @@ def _order(name: str, rows: sa.FromClause, window_end: datetime) -> Order:
         before = rows.c.previous_total_spend_cents
         return _quotient(rows.c.total_spend_cents, before, step=Fraction(1), scale=Fraction(100), offset=Fraction(-100))
     column, unit = rows.c[field.column], Fraction(1, per_unit(field))
-    return Order(column, step=unit, scale=unit, is_complete=not column.nullable)
+    return Order(column, column.is_not(None), step=unit, scale=unit, is_complete=not column.nullable)
 
 
 def _quotient(
@@ -73,4 +81,4 @@ def _quotient(
     offset: Fraction = Fraction(0),
 ) -> Order:
     key = sa.case((below > 0, sa.cast(above, sa.Double) / sa.cast(below, sa.Double)))
-    return Order(key, step, scale, offset, ratio=(above, below))
+    return Order(key, below > 0, step, scale, offset, ratio=(above, below))

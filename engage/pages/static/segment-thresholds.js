@@ -110,7 +110,7 @@
     state.thresholds[element.dataset.threshold] = isShare ? text : shares.join(kindOf(element).value, text);
   }
 
-  // How a threshold is set has been chosen, or a field has lost the focus.
+  // How a threshold is set has been chosen, or a field has lost the focus. Returns whether the threshold is another one.
   function chosen(target) {
     const element = target.closest("[data-threshold]");
     const name = element.dataset.threshold;
@@ -119,6 +119,7 @@
       state.thresholds[name] = target.value ? shares.join(target.value, shares.first(target.value, state.customers)) : was;
     }
     write(element, state.thresholds[name]);
+    return target === kindOf(element);
   }
 
   function showShares(found) {

@@ -170,8 +170,8 @@
     if (row && "field" in dataset) rows.offerOperators(row, part(row, "operator").value);
     if (row && ["field", "operator", "value"].some((one) => one in dataset)) rows.offerValues(row, part(row, "value").value);
     if (target.closest("[data-threshold]")) {
-      thresholds.chosen(target);
-      changed();
+      if (thresholds.chosen(target)) changed();
+      else thresholds.draw(); // to count again would take the press of a button away
       return;
     }
     if (row || ["kind", "name", "tag", "variant"].some((one) => one in dataset)) changed();
