@@ -198,15 +198,18 @@ def intake(found: dict[str, Any]) -> str:
         "\n## Events over HTTP\n",
         "The service, its Postgres and the client that sends, in processes of their own on this machine. A batch is "
         "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the "
-        "rows are counted:\nexactly the acknowledged ones are there. "
+        "rows are counted:\nexactly the acknowledged ones are there. The last columns are time on the processors, "
+        "for an event. "
         f"A raw COPY of the same {found['rows']:,} rows takes in **{found['raw_copy']:,.0f} a second**.\n",
-        "| | events a second | requests a second | half within, ms | 99% within, ms | refused |",
-        "|---|---|---|---|---|---|",
+        "| | events a second | requests a second | half within, ms | 99% within, ms | refused "
+        "| service, µs an event | Postgres, µs an event |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, run in found["runs"].items():
         rates = f"{run['events_a_second']:,.0f} | {run['requests_a_second']:,.0f}"
         times = f"{run['p50'] * 1000:.1f} | {run['p99'] * 1000:.1f}"
-        lines.append(f"| {name} | {rates} | {times} | {run['refused']} |")
+        spent = f"{run['service_time'] * 1e6:.1f} | {run['postgres_time'] * 1e6:.1f}"
+        lines.append(f"| {name} | {rates} | {times} | {run['refused']} | {spent} |")
     without, named = (found["runs"][name]["events_a_second"] for name in found["compared"])
     lines.append(
         f"\nWith an id on each event the rate is **{named / without:.2f} ×** of that without, and "

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from benchmarks import document
 from benchmarks.step import HASH_KEY, now
@@ -45,8 +46,10 @@ def measure(host: str) -> dict[str, Any]:
         partitions.ensure_windows(world.engine, [world.window])
         with world.engine.begin() as conn:
             key = api_keys.create(conn, "benchmark", ["events"], 0, as_of=now())
-        with _service(world) as port:
-            runs = {name: _load(world, port, key, options) for name, options in RUNS.items()}
+        postgres = psutil.Process(int((Path(host) / "postmaster.pid").read_text().split()[0]))
+        with _service(world) as (port, service):
+            watched = {"service": service, "postgres": postgres}
+            runs = {name: _load(world, port, key, options, watched) for name, options in RUNS.items()}
         stored = world.events
         if stored != (sent := sum(run["events"] for run in runs.values())):
             raise AssertionError(f"{sent} events were acknowledged and {stored} are stored")
@@ -65,17 +68,29 @@ def measure(host: str) -> dict[str, Any]:
         }
 
 
-def _load(world: World, port: int, key: str, options: list[str]) -> dict[str, float]:
+def _load(
+    world: World, port: int, key: str, options: list[str], watched: dict[str, psutil.Process]
+) -> dict[str, float]:
+    """Rates, latencies, and each watched process's time on the processors for an event, in seconds."""
     start = f"{world.window.start:%Y-%m-%d}"
     common = ["--port", str(port), "--key", key, "--seconds", str(SECONDS), "--start", start]
     command = [sys.executable, "-m", "benchmarks.load", *common, *options]
+    before = {name: _processor_time(process) for name, process in watched.items()}
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout))
+    found: dict[str, float] = json.loads(done.stdout)
+    spent = {name: _processor_time(process) - before[name] for name, process in watched.items()}
+    return found | {f"{name}_time": seconds / found["events"] for name, seconds in spent.items()}
+
+
+def _processor_time(process: psutil.Process) -> float:
+    """Seconds that a process and its children have used. The service keeps its connections, so no child ends."""
+    times = [one.cpu_times() for one in (process, *process.children())]
+    return sum(one.user + one.system for one in times)
 
 
 @contextmanager
-def _service(world: World) -> Iterator[int]:
-    """Run ``engage serve`` on the world's database, and yield its port."""
+def _service(world: World) -> Iterator[tuple[int, psutil.Process]]:
+    """Run ``engage serve`` on the world's database, and yield its port and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -85,7 +100,7 @@ def _service(world: World) -> Iterator[int]:
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until_ready(port)
-            yield port
+            yield port, psutil.Process(process.pid)
         finally:
             process.terminate()
 

@@ -8,6 +8,10 @@ DAG_ID = "customer_engagement"
 """The DAG whose runs are about a campaign."""
 TEST_DAG_ID = "engage_test_send"
 """The DAG whose runs send a test message each."""
+DRAFTS_DAG_ID = "engage_propose_texts"
+"""The DAG whose runs ask a model for texts."""
+MODEL_CONNECTION = "engage_llm"
+"""The connection with the address of that model."""
 
 
 def run_path(run_id: str, dag_id: str = DAG_ID) -> str:

@@ -23,6 +23,8 @@
     ├── NoOfferCode             a message that needs an offer code has none
     ├── TooLate                 messages still wait, but their window ended too long ago
     ├── ProviderRefuses         the provider takes no messages until the operator repairs its account
+    ├── ModelFailed             the model that drafts texts gave none
+    ├── NoSuchDraft             no drafted text, or no request for some, has this id
     ├── NoSuchCustomer          no customer has this id
     ├── NoSuchMessage           the ledger has no message to this customer in this window
     ├── SyntheticCustomer       a real customer would replace a synthetic one
@@ -119,6 +121,14 @@ class TooLate(EngageError):
 
 class ProviderRefuses(EngageError):
     """The provider takes no messages."""
+
+
+class ModelFailed(EngageError):
+    """The model gave no texts: it cannot be reached, refuses the request, or answers something else."""
+
+
+class NoSuchDraft(EngageError):
+    """There is no such drafted text."""
 
 
 class BrokenRecord(EngageError):

@@ -96,6 +96,7 @@ class SkipReason(StrEnum):
     PHONE_CHANGED = auto()
     SYNTHETIC = auto()
     TOO_SOON = auto()
+    OVER_BUDGET = auto()
     NO_BUCKET = auto()
     TOO_LONG = auto()
     CODE_EXPIRED = auto()
@@ -202,6 +203,34 @@ class ConsentSource(StrEnum):
     """A version before migration 0022, which kept the last change only."""
 
 
+class ProposalStatus(StrEnum):
+    """Where a request for texts of a model is on its way."""
+
+    WAITING = auto()
+    ASKING = auto()
+    """The model may have the request, and what it writes may cost money, so no process sends it again."""
+    DONE = auto()
+    FAILED = auto()
+
+
+class TextStatus(StrEnum):
+    """What became of a text that a model has drafted. None but an approved one may be sent."""
+
+    DRAFT = auto()
+    REFUSED = auto()
+    """By the checks of a text. An edit may mend it."""
+    APPROVED = auto()
+    REJECTED = auto()
+
+
+class TextSource(StrEnum):
+    """Who wrote a text as it stands."""
+
+    MODEL = auto()
+    OPERATOR = auto()
+    """An operator has edited what the model wrote."""
+
+
 class TextClass(StrEnum):
     """What a customer's text to us asks for. ``REVOCATION`` is an opt-out in the customer's own words."""
 
@@ -238,13 +267,30 @@ class RejectReason(StrEnum):
 
 
 class GuardCheck(StrEnum):
-    """What the guard compares with a limit: counts of events, the newest event, the shares of the buckets."""
+    """What the guard compares with a limit: counts of events, the newest event, single days, the buckets' shares."""
 
     SOURCE = auto()
     """Rows that were read from the source of events, with those that it has."""
     VOLUME = auto()
     FRESHNESS = auto()
+    RHYTHM = auto()
+    """Single days, with what is usual for them."""
     MIX = auto()
+
+
+class DaySource(StrEnum):
+    """The kinds of events that are counted by day, named as among a campaign's counts."""
+
+    SESSIONS = auto()
+    PURCHASES = auto()
+
+
+class ExplainedSource(StrEnum):
+    """The kinds of events of a day for which a reason is known."""
+
+    ALL = auto()
+    SESSIONS = auto()
+    PURCHASES = auto()
 
 
 class ApiScope(StrEnum):

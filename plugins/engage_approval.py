@@ -150,7 +150,7 @@ def body(asked: Question, report: str) -> str:
     waiting = ", ".join(f"**{count:,}** to {name}" for name, count in asked.messages.items())
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (_text_to(name, asked) for name in asked.texts)
-    found = [f"The guard has findings, and a run ignored them: {asked.guard}."] if asked.guard else []
+    found = [asked.guard] if asked.guard else []
     unread = [f"No customer on the list reads the text {name}.{_warnings(name, asked)}" for name in asked.unread]
     return "\n\n".join(
         (
@@ -180,10 +180,9 @@ def _cost(asked: Question) -> str:
     from engage.currency import currency
     from engage.formats import money
 
-    if asked.cost is None:
-        return ""
-    limit = f" of the budget of {money(asked.budget, currency())}" if asked.budget else ""
-    return f", which cost at most {money(asked.cost, currency())}{limit}"
+    limit = f"; the budget is {asked.budget}" if asked.budget else ""
+    most = "" if asked.cost is None else f", which cost at most {money(asked.cost, currency())}"
+    return most + limit
 
 
 def _text_to(name: str, asked: Question) -> str:

@@ -9,6 +9,8 @@ import engage_web_activity
 import engage_web_approval
 import engage_web_campaigns
 import engage_web_customers
+import engage_web_days
+import engage_web_drafts
 import engage_web_errors
 import engage_web_headers
 import engage_web_import
@@ -26,12 +28,14 @@ engage_web_headers.install(app)
 PAGES = (
     engage_web_shell,
     engage_web_campaigns,
+    engage_web_days,
     engage_web_approval,
     engage_web_messages,
     engage_web_customers,
     engage_web_import,
     engage_web_segments,
     engage_web_test_sends,
+    engage_web_drafts,
     engage_web_settings,
     engage_web_activity,
 )

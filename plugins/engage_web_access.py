@@ -91,7 +91,9 @@ ANSWER = [Depends(_same_origin), *SEE, Depends(_answer)]
 SEE_BY_POST = [Depends(_same_origin), *SEE]
 """For a user who may see the DAG's runs, and whose request holds what no address may show."""
 SEND_TEST = [*TRIGGER, Depends(_requires_set_segments)]
-"""For a user who may set the texts and trigger runs: a text of a draft goes to a phone of the staff."""
+"""For a user who may set the texts and trigger runs: a text goes to a phone of the staff, or a model drafts some."""
+JUDGE_TEXTS = [Depends(_same_origin), *SEE, Depends(_requires_set_segments)]
+"""For a user who may set the texts: drafted ones are read, edited, approved and rejected."""
 EDIT_CONNECTION = [Depends(_same_origin), *SEE, Depends(_requires_edit_connection)]
 """For a user who may edit the connection to Engage's database: full phone numbers, and forgetting a customer."""
 SEE_CONNECTION = [*SEE, Depends(_requires_edit_connection)]

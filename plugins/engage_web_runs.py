@@ -16,7 +16,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from engage_run_window import window_of
 from sqlalchemy.orm import Session
 
-from engage.airflow_names import DAG_ID, TEST_DAG_ID
+from engage.airflow_names import DAG_ID, DRAFTS_DAG_ID, TEST_DAG_ID
 from engage.errors import EngageError, RunError
 from engage.pages.runs import RunFacts
 from engage.window import Window
@@ -77,14 +77,28 @@ def start_test(session: Session, test_send_id: UUID, *, user: str, now: datetime
     Raises:
         RunError: Airflow starts no manual run of the DAG.
     """
-    dag = session.execute(_known_dag(TEST_DAG_ID)).one_or_none()
+    _start(session, TEST_DAG_ID, "send the text again", {"test_send_id": str(test_send_id)}, user=user, now=now)
+
+
+def start_drafts(session: Session, proposal_id: UUID, *, user: str, now: datetime) -> None:
+    """Start the run that asks a model for texts.
+
+    Raises:
+        RunError: Airflow starts no manual run of the DAG.
+    """
+    _start(session, DRAFTS_DAG_ID, "ask again", {"proposal_id": str(proposal_id)}, user=user, now=now)
+
+
+def _start(session: Session, dag_id: str, then: str, conf: dict[str, str], *, user: str, now: datetime) -> None:
+    """Start a run of a DAG for one press of a button. ``then``: what the user does once the DAG may run."""
+    dag = session.execute(_known_dag(dag_id)).one_or_none()
     if obstacle := _obstacle(dag):
-        raise RunError(f"The DAG {TEST_DAG_ID} {obstacle}, and send the text again.")
+        raise RunError(f"The DAG {dag_id} {obstacle}, and {then}.")
     trigger_dag(
-        TEST_DAG_ID,
+        dag_id,
         triggered_by=DagRunTriggeredByType.UI,
         triggering_user_name=user,
-        conf={"test_send_id": str(test_send_id)},
+        conf=conf,
         run_after=now,
         session=session,
     )

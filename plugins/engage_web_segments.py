@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import engage_model
 from engage_web_access import SEE, SEE_BY_POST, TheViewer
 from engage_web_database import Database, DatabaseNow, window_named
 from engage_web_settings import TheEditor, Wanted
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
@@ -54,10 +55,16 @@ class Rules(BaseModel):
 
 
 @router.get("/segments", dependencies=SEE)
-def page(engine: Database, viewer: TheViewer, editor: TheEditor, window_start: str | None = None) -> HTMLResponse:
+def page(
+    engine: Database,
+    viewer: TheViewer,
+    editor: TheEditor,
+    drafting: Annotated[bool, Depends(engage_model.exists)],
+    window_start: str | None = None,
+) -> HTMLResponse:
     """The page with the rules of the next campaign, counted over a past window."""
     window = window_named(window_start) if window_start else None
-    return HTMLResponse(segments_page.segments_page(engine, viewer, editor, window))
+    return HTMLResponse(segments_page.segments_page(engine, viewer, editor, window, drafting=drafting))
 
 
 @router.post("/segments-counts", dependencies=SEE_BY_POST)

@@ -8,9 +8,9 @@ computed. A step holds the row's lock while it writes, so two runs of one window
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from time import perf_counter
@@ -19,8 +19,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from engage.campaigns import message_counts, refunds
+from engage.campaigns import budget_cuts, explained_days, message_counts, refunds
 from engage.campaigns.approval import Approval, Asking
+from engage.campaigns.budget_cuts import BudgetCut
 from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.pulled import Pulled
@@ -49,6 +50,7 @@ class Campaign:
     mode: RunMode | None
     """What the run that computed it may do with its messages; None if an earlier version ran it."""
     settings: Settings | None
+    """With the numbers that shares of the customers became, once ``bucket`` has found them."""
     events: dict[str, int]
     rejected: dict[str, int]
     customers: int | None
@@ -68,6 +70,8 @@ class Campaign:
     approval: Approval
     pulled: Pulled | None = None
     """What ``extract`` pulled from the source of events; None without a source."""
+    budget_cuts: Mapping[str, BudgetCut] = field(default_factory=dict)
+    """Where the budget cut its list, by segment; empty if the list was within it."""
     variants: dict[str, TextWeights] | None = None
     """How the texts are drawn, by segment with several; None until the queue is made."""
     triggered_by: str | None = None
@@ -175,7 +179,7 @@ def find(conn: sa.Connection, window: Window, *, lock: bool = False) -> Campaign
     """The window's campaign, or None. With ``lock``, every other step waits until the commit."""
     query = sa.select(*_READ).where(campaign.c.window_start == window.start)
     row = conn.execute(query.with_for_update() if lock else query).one_or_none()
-    return _campaign(row) if row else None
+    return _campaign(conn, row) if row else None
 
 
 def find_all(
@@ -191,12 +195,12 @@ def find_all(
         query = query.where(campaign.c.window_start.in_([window.start for window in windows]))
     if before is not None:
         query = query.where(campaign.c.window_start < before.start)
-    return [_campaign(row) for row in conn.execute(query)]
+    return [_campaign(conn, row) for row in conn.execute(query).all()]
 
 
-def _campaign(row: sa.Row[Any]) -> Campaign:
+def _campaign(conn: sa.Connection, row: sa.Row[Any]) -> Campaign:
     window = Window(row.window_start)
-    settings = Settings.from_snapshot(row.settings) if row.settings else None
+    settings = Settings.from_snapshot(row.settings, row.resolved) if row.settings else None
     return Campaign(
         window=window,
         run_id=row.run_id,
@@ -220,7 +224,7 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
         resumed_at=row.resumed_at,
         resume_at=row.resume_at,
         sender_token=row.sender_token,
-        guard=Guard.from_json(row.guard),
+        guard=_guard(conn, window, row.guard),
         approval=Approval(
             window,
             frozen_at=row.frozen_at,
@@ -234,9 +238,18 @@ def _campaign(row: sa.Row[Any]) -> Campaign:
             asked={run_id: Asking.from_json(kept) for run_id, kept in row.asked.items()},
         ),
         pulled=Pulled.from_json(row.pulled),
+        budget_cuts=budget_cuts.read(row.budget_cut),
         model_id=row.model_id,
         variants=None if row.variants is None else {k: TextWeights.from_json(kept) for k, kept in row.variants.items()},
     )
+
+
+def _guard(conn: sa.Connection, window: Window, kept: dict[str, Any] | None) -> Guard:
+    """The guard's findings, with the reasons that are known for days by now."""
+    found = Guard.from_json(kept)
+    if not any(one.days for one in found.found):
+        return found
+    return replace(found, reasons=explained_days.of_window(conn, window))
 
 
 def locked(conn: sa.Connection, window: Window) -> Campaign:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from math import ceil, floor, log10
 from typing import Any, Literal
 
@@ -146,10 +145,10 @@ def of(conn: sa.Connection, window: Window, settings: Settings) -> Distribution:
     if kept and all(len(cell) == CELL for cell in kept["cells"]):  # a page of an earlier version writes shorter ones
         return Distribution.from_json(kept)
     uncounted = sa.and_(row, campaign.has_buckets())
-    lock = sa.select(campaign_table.c.settings).where(uncounted).with_for_update(skip_locked=True)
-    locked = conn.execute(lock).scalar_one_or_none()
+    lock = sa.select(campaign_table.c.settings, campaign_table.c.resolved).where(uncounted)
+    locked = conn.execute(lock.with_for_update(skip_locked=True)).one_or_none()
     found = distribution(conn, window, settings)
-    if locked and Settings.from_snapshot(locked) == settings:
+    if locked and Settings.from_snapshot(*locked) == settings:
         campaign.update(conn, window, distribution=found.to_json())
     return found
 
@@ -175,9 +174,9 @@ def _border(settings: Settings, field: str, unit: int) -> tuple[int | None, bool
     """
     compared = (one for segment in settings.rules.segments for one in segment.conditions() if one.field == field)
     for one in compared:
-        if isinstance(one.value, Decimal):
+        if one.number is not None:
             closed = one.operator in {Operator.ABOVE, Operator.AT_MOST}
-            return max(0, (floor if closed else ceil)(one.value * unit)), closed
+            return max(0, (floor if closed else ceil)(one.number * unit)), closed
     return None, False
 
 

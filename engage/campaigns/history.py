@@ -111,9 +111,10 @@ def before(conn: sa.Connection, window: Window) -> sa.Subquery | None:
         added_up = anew(rows, previous, before(conn, previous))
         source = source.join(added_up, added_up.c.customer_id == rows.c.customer_id)
         handed_on = {name: added_up.c[name] for name in COLUMNS}
-    own = own_of(rows, previous)  # of a window of a version before 0026, only this part is known
-    handed_on["purchases_to_date"] = sa.func.coalesce(handed_on["purchases_to_date"], own.purchases)
-    handed_on["windows_active"] = sa.func.coalesce(handed_on["windows_active"], own.active)
+    if without_sums(conn, previous):  # its own counts are the known part
+        own = own_of(rows, previous)
+        handed_on["purchases_to_date"] = sa.func.coalesce(handed_on["purchases_to_date"], own.purchases)
+        handed_on["windows_active"] = sa.func.coalesce(handed_on["windows_active"], own.active)
     theirs = (rows.c.customer_id, rows.c.total_spend_cents, rows.c.sessions, segments.c.bucket)
     values = (column.label(name) for name, column in handed_on.items())
     return sa.select(*theirs, *values).select_from(source).subquery("before")

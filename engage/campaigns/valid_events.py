@@ -12,8 +12,8 @@ The partition of a window holds exactly its rows, so these queries do not compar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from engage.storage import partitions
 from engage.storage.schema import EVENT_TIMES, app_event, app_session, customer, purchase
 from engage.window import Window
 
+DAY = timedelta(days=1)
 MAX_AMOUNT_CENTS = 10**12
 """Above the price of any order, and small enough that sums stay within a bigint."""
 
@@ -131,6 +132,28 @@ def _counted(
     return [*conn.execute(query.where(log.c.customer_id.is_(None)) if without_customer else query).one()]
 
 
+def by_day(
+    table: sa.Table, window: Window, *, pieces: Collection[int] = (), days: Collection[datetime] = ()
+) -> sa.Select[tuple[datetime, int]]:
+    """``day, events``: a table's valid events on each day of the window that has any.
+
+    ``pieces``: the only hash pieces to count; ``days``: the starts of the only days to count.
+    """
+    logs = [partitions.piece_of(table, window, piece) for piece in pieces] or [partitions.of(table, window)]
+    found = [_days(table, log, window, days) for log in logs]
+    # Postgres takes the days of one table for as many as its times, and of a union for few, so that it groups them in
+    # parallel. So there is always a union.
+    listed = sa.union_all(*found, found[0].where(sa.false())).subquery()
+    return sa.select(listed.c.day, sa.func.count().label("events")).group_by(listed.c.day)
+
+
+def _days(table: sa.Table, log: sa.Table, window: Window, days: Collection[datetime]) -> sa.Select[tuple[datetime]]:
+    """The day of each valid event. ``date_bin`` takes half the time of a cast to a date, which knows time zones."""
+    time, valid = _valid_in(table, log)
+    query = sa.select(sa.func.date_bin(sa.literal(DAY, sa.Interval), time, window.start).label("day")).where(valid)
+    return query.where(sa.or_(*(sa.and_(time >= one, time < one + DAY) for one in days))) if days else query
+
+
 def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:
     """Rejected events that lie in no completed window, by reason, over the whole log. ``as_of`` is the present time."""
     return {
@@ -166,10 +189,13 @@ def newest(conn: sa.Connection, window: Window) -> datetime | None:
 
 def _valid(window: Window) -> Iterator[tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]]:
     """For each log of the window: the column of its times, and the condition that an event is valid."""
-    for table, time in EVENT_TIMES.items():
-        log = partitions.of(table, window)
-        valid = log.c.customer_id.is_not(None)
-        yield log.c[time.name], sa.and_(valid, _amount_is_valid(log)) if table is purchase else valid
+    return (_valid_in(table, partitions.of(table, window)) for table in EVENT_TIMES)
+
+
+def _valid_in(table: sa.Table, log: sa.Table) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]:
+    """The same of a part of one of the tables."""
+    valid = log.c.customer_id.is_not(None)
+    return log.c[EVENT_TIMES[table].name], sa.and_(valid, _amount_is_valid(log)) if table is purchase else valid
 
 
 def _count(conn: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from engage.cli.common import console, database, print_table, table_of
 from engage.currency import currency
 from engage.formats import money
 from engage.reports.campaign_list import ListedCampaign, listed
+from engage.reports.share_facts import shown
 from engage.segments import DEFAULT
 
 SHOWN = 13
@@ -61,9 +63,14 @@ def _thresholds(one: ListedCampaign) -> str:
     if settings is None:
         return NOT_COMPUTED
     if settings.segments == DEFAULT:
-        return f"< {settings.low_spend_threshold:.2f}\n> {float(settings.high_activity_threshold):g}"
-    named = (f"{name.removesuffix('_threshold')} {value:g}" for name, value in one.thresholds.items())
+        low = shown(settings, "low_spend_threshold", "{:.2f}".format)
+        return f"< {low}\n> {shown(settings, 'high_activity_threshold', _short)}"
+    named = (f"{name.removesuffix('_threshold')} {shown(settings, name, _short)}" for name in settings.thresholds)
     return "\n".join(named) or "none"
+
+
+def _short(number: Decimal) -> str:
+    return f"{float(number):g}"
 
 
 def _money(one: ListedCampaign) -> str:

@@ -19,7 +19,9 @@ from engage.cli import (
     consent,
     customers,
     database,
+    days,
     demo,
+    drafts,
     history,
     imports,
     keys,
@@ -75,9 +77,12 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")
 app.command()(why.why)
+app.add_typer(days.app, name="days")
 app.add_typer(history.app, name="history")
 app.add_typer(offers.app, name="offers")
 app.add_typer(texts.app, name="texts")
+for command in (drafts.propose, drafts.drafts, drafts.approve, drafts.reject):
+    texts.app.command()(command)
 app.add_typer(imports.app, name="import")
 app.command()(serve.serve)
 app.add_typer(keys.app, name="keys")

@@ -8,10 +8,12 @@ from rich.text import Text
 from engage.cli.common import AsJson, WindowStart, console, database, plain, print_json, window_named
 from engage.currency import currency
 from engage.formats import counted, moment, money
+from engage.reports import budget_cut_words
 from engage.reports import lift_words as words
 from engage.reports import report as reports
 from engage.reports.lift import CampaignLift, Stage
 from engage.reports.report import Report
+from engage.reports.share_facts import share_facts
 from engage.statuses import MessageStatus, Metric
 
 
@@ -36,10 +38,14 @@ def print_report(found: Report) -> None:
     window = found.window
     console.print(f"\n[bold]Campaign {window['start'][:10]} to {window['end'][:10]}[/] ({found.status.label})")
     console.print(_buckets(found))
+    for one in share_facts(found.record.settings) if found.record.settings else ():
+        console.print(plain(f"{one.sentence} {one.note}".rstrip()))
     console.print(_messages(found))
     if found.cost is not None:
         charged = found.messages["charged_segments"]
         console.print(f"Cost: {money(found.cost, currency())}, {counted(charged, 'SMS segment')}")
+    if cut := budget_cut_words.head(found.record):
+        console.print(plain(" ".join((f"{cut}.", *budget_cut_words.sentences(found.record)))))
     for entry in found.messages["unknown"]:
         since = f"{entry['phone']}, {entry['sending_at'][:16]}"
         console.print(plain(f"Unknown: customer {entry['customer_id']}, phone {since}: {entry['error']}"))
@@ -47,7 +53,8 @@ def print_report(found: Report) -> None:
         console.print(plain(window["approval"]))
     if window["halted"]:
         console.print(Text.assemble(("Halted", "red"), " ", plain(window["halted"])))
-    _print_guard(**found.guard)
+    guard = found.record.guard
+    _print_guard(**found.guard, ignored=bool(guard.ignored_by and guard.stopping))
     events = ", ".join(f"{count:,} {kind}" for kind, count in found.events.items())
     rejected = ", ".join(f"{count:,} {reason}" for reason, count in found.rejected.items() if count) or "none"
     console.print(f"Events: {events}; rejected: {rejected}")
@@ -133,8 +140,8 @@ def _messages(found: Report) -> Table:
     return table
 
 
-def _print_guard(findings: list[str], ignored_by: str | None) -> None:
+def _print_guard(findings: list[str], ignored_by: str | None, *, ignored: bool) -> None:
     for sentence in findings:
         console.print(Text.assemble(("Guard:", "yellow"), " ", plain(sentence)))
-    if findings and ignored_by:
+    if ignored:
         console.print(plain(f"It was ignored by the run {ignored_by}"))

@@ -18,8 +18,10 @@ from engage.clock import now
 from engage.currency import currency
 from engage.errors import NoCustomers
 from engage.reports.report import report
+from engage.sending import budget
 from engage.sending.ledger import MessageSummary, Preview
 from engage.sending.sender import SendingContext
+from engage.settings import message_budget
 from engage.statuses import SkipReason
 from engage.steps import approve
 from engage.steps.aggregate import aggregate
@@ -102,7 +104,7 @@ def _print_preview(preview: Preview, skipped: dict[str, int]) -> None:
     if preview.cost is not None:
         console.print(f"At most {formats.money(preview.cost, currency())} at the price of an SMS segment.")
     if preview.exceeds_budget is not None:
-        budget = formats.money(preview.exceeds_budget, currency())
-        console.print(f"That exceeds the budget of {budget}, so a run would stop before the first message.")
+        limit = budget.in_words(message_budget.read(preview.exceeds_budget))
+        console.print(f"That exceeds the budget of {limit}, so a run would stop before the first message.")
     if SkipReason.TOO_LATE in skipped:
         console.print("The window ended too long ago to text these customers. With --send-late a run texts them.")

@@ -25,7 +25,10 @@ from engage.statuses import SendTestStatus
 from engage.storage.database_clock import DatabaseClock
 from engage.window import Window
 
-app = typer.Typer(help="Texts as customers would get them: look at them, send one to yourself.", no_args_is_help=True)
+app = typer.Typer(
+    help="Texts as customers would get them: look at them, send one to yourself, ask a model for some.",
+    no_args_is_help=True,
+)
 MOST = 10
 
 Segment = Annotated[str | None, typer.Option(help="Only the text of this segment.", show_default="all with a text")]
@@ -120,7 +123,8 @@ def _settings(conn: sa.Connection, start: str | None, pairs: list[str], rules: P
         raise NotReady("No campaign has put customers in segments yet: use `engage run` first.")
     used = segment_preview.settings_of(conn, windows[0])
     given = given_settings.given(pairs, rules)
-    return windows[0], given_settings.settings_of(given, rules, base=settings.texts(used))
+    chosen = given_settings.settings_of(given, rules, base=settings.texts(used))
+    return windows[0], segment_preview.resolved(conn, windows[0], chosen)
 
 
 def _texts(

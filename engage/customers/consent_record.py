@@ -26,7 +26,7 @@ Phones have their own, so that a STOP need not wait for an import, which holds t
 """
 SEALED = ("customer_id", "wording", "evidence")
 """The columns that may name a customer. Only their salted hash is in the chain, so that an erasure can blank them."""
-_SALT = 16
+SALT_BYTES = 16
 
 STATE_OF = {
     SuppressionReason.STOP: ConsentState.STOPPED,
@@ -70,7 +70,7 @@ def append(conn: sa.Connection, events: Iterable[ConsentEvent], *, as_of: dateti
     """Add changes to the record. Call it last in the transaction that makes the changes."""
     rows = [asdict(event) | {"chain": event.chain, "recorded_at": as_of} for event in events]
     if rows:
-        salted = ({**row, "salt": secrets.token_bytes(_SALT)} for row in sorted(rows, key=itemgetter("chain")))
+        salted = ({**row, "salt": secrets.token_bytes(SALT_BYTES)} for row in sorted(rows, key=itemgetter("chain")))
         conn.execute(_APPEND_ONE, [{f"new_{name}": value for name, value in row.items()} for row in salted])
 
 
@@ -79,8 +79,9 @@ def append_from(conn: sa.Connection, changes: sa.Select[*tuple[Any, ...]], *, as
 
     The query's columns have the names of ``ConsentEvent``'s fields. It has ``customer_id`` and ``phone_hash``; another
     column that is missing is null. Changes of one chain get into the record in the order of ``happened_at``, or of the
-    column ``place`` if the query has it. It locks all chains of customers until the commit, and then those of phones,
-    if the query has a change of one.
+    column ``place`` if the query has it. The column ``salt`` may have 16 random bytes for a change, to spare the
+    database their making. It locks all chains of customers until the commit, and then those of phones, if the query has
+    a change of one.
     """
     given = changes.subquery("given")
     of_customer = given.c.customer_id.is_not(None)
@@ -134,23 +135,25 @@ def _append_all(changes: sa.Select[*tuple[Any, ...]], as_of: datetime) -> sa.Ins
     place = sa.func.coalesce(values["customer_id"].op("&")(CHAINS - 1), of_phone)
     chain = sa.cast(place, sa.SmallInteger).label("chain")
     where = [given.c.place.label("given_place")] if "place" in given.c else []
-    placed = sa.select(chain, *where, *(column.label(name) for name, column in values.items())).subquery("placed")
-    salt = sa.func.uuid_send(sa.func.gen_random_uuid(), type_=sa.LargeBinary).label("salt")
+    salt = sa.func.uuid_send(sa.func.gen_random_uuid(), type_=sa.LargeBinary)
+    if "salt" in given.c:
+        salt = sa.func.coalesce(given.c.salt, salt)
+    columns = {"salt": salt, **values}
+    placed = sa.select(chain, *where, *(column.label(name) for name, column in columns.items())).subquery("placed")
     sorting = [placed.c.happened_at, placed.c.customer_id, placed.c.phone_hash]
     if "given_place" in placed.c:
         sorting = [placed.c.given_place, *sorting]
     order = sa.func.row_number().over(partition_by=placed.c.chain, order_by=sorting)
-    # materialized, or each mention of the salt would be another one
-    salted = sa.select(placed, order.label("place"), salt).cte("salted").prefix_with("MATERIALIZED")
-    sealed = sa.select(salted, seal(salted.c.salt, *(salted.c[name] for name in SEALED)).label("sealed")).subquery()
+    numbered = sa.select(placed, order.label("place")).subquery("numbered")
+    # the offset keeps Postgres from computing the seal for the row and again for its hash, there without inlining
+    sealed_ = seal(numbered.c.salt, *(numbered.c[name] for name in SEALED)).label("sealed")
+    sealed = sa.select(numbered, sealed_).offset(0).subquery("sealed_rows")
     number = (consent_chain.c.length + sealed.c.place).label("number")
     links = sa.func.consent_links(
         consent_chain.c.last_hash, row_bytes(sealed, number=number.element), type_=sa.LargeBinary
     )
-    hashed = links.over(partition_by=sealed.c.chain, order_by=sealed.c.place)
-    columns = {"number": number, "hash": hashed} | {
-        name: sealed.c[name] for name in ("chain", "salt", "sealed", *values)
-    }
+    hashed = links.over(partition_by=sealed.c.chain, order_by=sealed.c.place, rows=(None, 0))
+    columns = {"number": number, "hash": hashed} | {name: sealed.c[name] for name in ("chain", "sealed", *columns)}
     query = sa.select(*columns.values()).join_from(sealed, consent_chain, consent_chain.c.chain == sealed.c.chain)
     return sa.insert(consent_event).from_select(list(columns), query)
 

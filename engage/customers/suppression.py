@@ -42,6 +42,11 @@ _SOURCES = {
 """Where a suppression comes from, unless the caller knows better."""
 
 
+def any_phone(conn: sa.Connection) -> bool:
+    """Whether a phone is suppressed."""
+    return bool(conn.execute(sa.select(sa.exists().select_from(suppression))).scalar_one())
+
+
 def suppress(
     conn: sa.Connection,
     phone_hash: bytes,

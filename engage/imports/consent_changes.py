@@ -22,6 +22,7 @@ _waiting = sa.Table(
     sa.MetaData(),
     *(sa.Column(name, consent_event.c[name].type) for name in _NAMES),
     sa.Column("place", sa.BigInteger),
+    sa.Column("salt", sa.LargeBinary),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -58,7 +59,8 @@ def add_of_rows(conn: sa.Connection, *, as_of: datetime, actor: str | None) -> N
         "evidence": sa.case((gives, evidence)),
         "actor": sa.literal(actor, sa.Text),
         "happened_at": sa.case((gives, staged.c.consent_at), else_=sa.cast(as_of, sa.DateTime(timezone=True))),
-        "place": sa.literal(0, sa.BigInteger),
+        "place": staged.c.row,  # any order will do, as each customer has one change
+        "salt": staged.c.salt,
     }
     query = sa.select(*values.values()).select_from(merge.with_known()).where(sa.or_(gives, new, moves))
     conn.execute(sa.insert(_waiting).from_select([*values], query))

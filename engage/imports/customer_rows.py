@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from datetime import datetime
+from itertools import repeat
 from typing import Any
 
-from engage import parsing
+from engage.customers.consent_record import SALT_BYTES
 from engage.errors import InputError
 from engage.imports import copy_format as pack
-from engage.imports import values
+from engage.imports import customer_values
 from engage.imports.columns import Columns, plain
-from engage.imports.encoding import is_whole
 from engage.imports.rows import Chunk, Fault, Parsed, Rejected
-from engage.texts import names, phone
+from engage.texts import phone
+from engage.texts.names import MAX_NAME
 
 STAGED = "import_customer"
 """The temporary table that the rows are copied into."""
@@ -40,14 +41,8 @@ _OPT_OUTS = re.compile(
     "opt(ed)?_?out|unsub|do_?not_?(call|contact|disturb|mail|market|message|send|sms|text)|^(dnc|dnd|stop)$"
 )
 """Plain names of columns that list opt-outs, which a file cannot record."""
-MAX_CONSENT_SKEW = timedelta(minutes=5)
-"""How far the clock may be ahead that dated a consent, as in the HTTP service."""
-_MAX_SOURCE, _MAX_WORDING = 200, 2000
-_REPEATING = {"locale", "time_zone", "consent_at", "consent_source", "consent_wording"}
-"""Fields with the same value in many rows, so that the last values are kept."""
-_KEPT = 10_000
-_string, _moment = lru_cache(_KEPT)(pack.string), lru_cache(_KEPT)(pack.moment)
-_LOST = "A character was lost (�) when the file was made. Write the value anew."
+_CONSENT = ("consent_at", "consent_source", "consent_wording", "consent_evidence")
+_CONSENT_MORE = set(_CONSENT[2:])
 
 
 def lists_opt_outs(name: str) -> bool:
@@ -82,140 +77,139 @@ def refuse_opt_outs(columns: Columns, given: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class CustomerRows:
-    """The reader of the rows of one file."""
+    """The reader of the rows of one file. Column by column it takes half the time of row by row."""
 
     columns: Columns
     country: str | None
     hash_key: bytes
     as_of: datetime
+    former: bool
+    """Whether to hash a phone's former spellings too. Only a suppression can have such a hash."""
 
     def __call__(self, chunk: Chunk) -> Parsed:
         """Read the rows of a chunk."""
-        parsed, copied = Parsed(), []
-        readers = self._readers()
-        for row, found in chunk.records():
-            parsed.read += 1
-            packed = found if isinstance(found, Fault) else self._packed(row, found, readers, parsed)
-            if isinstance(packed, Fault):
-                original = packed.values or (() if isinstance(found, Fault) else tuple(found))
-                parsed.rejected.append(Rejected(row, packed, original))
+        parsed = Parsed()
+        rows: list[int] = []
+        found: list[list[str]] = []
+        for row, texts in chunk.records():
+            if isinstance(texts, Fault):
+                parsed.rejected.append(Rejected(row, texts, texts.values or ()))
             else:
-                copied.append(packed)
-        parsed.copied[STAGED] = b"".join(copied)
-        parsed.rows[STAGED] = len(copied)
+                rows.append(row)
+                found.append(texts)
+        parsed.read = len(rows) + len(parsed.rejected)
+        packed = self._packed(rows, found, parsed) if rows else []
+        parsed.rejected.sort()
+        parsed.copied[STAGED] = b"".join(packed)
+        parsed.rows[STAGED] = len(packed)
         return parsed
 
-    def _readers(self) -> list[tuple[str, int, Callable[[str], Any]]]:
-        """The fields of the file, their places, and how to read each."""
-        read: dict[str, Callable[[str], Any]] = {
-            "customer_id": values.customer_id,
-            "phone": partial(_phone, country=self.country),
-            "locale": _locale,
-            "time_zone": _time_zone,
-            "registered_at": values.moment,
-            "consent_at": partial(_consent_time, latest=self.as_of + MAX_CONSENT_SKEW),
-            "consent_source": partial(_line, most=_MAX_SOURCE),
-            "consent_wording": partial(_lines, most=_MAX_WORDING),
-            "consent_evidence": partial(_lines, most=_MAX_WORDING),
+    def _packed(self, rows: list[int], found: list[list[str]], parsed: Parsed) -> list[bytes]:
+        """The rows that are right in the format of COPY. The others get into ``parsed.rejected``."""
+        faults: dict[int, Fault] = {}
+        texts, readers = list(zip(*found, strict=True)), customer_values.readers(self.country, self.as_of)
+        given = {
+            field: self._column(field, readers[field], texts[place], faults)
+            for field, place in self.columns.places.items()
         }
-        for field in _REPEATING & read.keys():
-            read[field] = lru_cache(_KEPT)(read[field])
-        return [(field, place, read.get(field, _name)) for field, place in self.columns.places.items()]
-
-    def _packed(
-        self, row: int, found: list[str], readers: list[tuple[str, int, Callable[[str], Any]]], parsed: Parsed
-    ) -> bytes | Fault:
-        got: dict[str, Any] = {}
-        for field, place, read in readers:
-            text = found[place].strip()
-            if text not in values.BLANKS:
-                try:
-                    got[field] = read(text)
-                except InputError as exc:
-                    return Fault(f"invalid_{field}", f"{self.columns.names[field][:60]}: {exc}")
-        if "customer_id" not in got:
-            return Fault("missing_customer_id", "The row has no customer id.")
-        name = got.get("name") or " ".join(got[part] for part in ("first_name", "last_name") if part in got) or None
-        if name and len(name) > names.MAX_NAME:
-            return Fault("invalid_name", f"A name has at most {names.MAX_NAME} characters.")
-        return self._row(row, got, name, found, parsed)
-
-    def _row(self, row: int, got: Mapping[str, Any], name: str | None, found: list[str], parsed: Parsed) -> bytes:
-        number = got.get("phone")
-        hashes = [phone.phone_hash(text, self.hash_key) for text in _spellings(number)]
-        at, source = got.get("consent_at"), got.get("consent_source")
-        if (at is None) != (source is None):
-            parsed.notes["consent_incomplete"] += 1
-        whole = bool(at and source)
-        return pack.row(
+        for place, customer_id in enumerate(given["customer_id"]):
+            if customer_id is None:
+                faults.setdefault(place, Fault("missing_customer_id", "The row has no customer id."))
+        names = self._names(given, faults)
+        halves = _make_whole(given, len(rows))
+        if incomplete := sum(place not in faults for place in halves):
+            parsed.notes["consent_incomplete"] += incomplete
+        nothing = repeat(pack.NULL)
+        packed = pack.rows(
             (
-                pack.int8(row),
-                pack.int8(got["customer_id"]),
-                _moment(got.get("registered_at")),
-                pack.string(name),
-                pack.string(number),
-                pack.binary(hashes[0] if hashes else None),
-                pack.binaries(hashes[1:]),
-                _string(got.get("locale")),
-                _string(got.get("time_zone")),
-                _moment(at if whole else None),
-                _string(source if whole else None),
-                _string(got.get("consent_wording") if whole else None),
-                pack.string(got.get("consent_evidence") if whole else None),
-                pack.string(json.dumps(found)),
+                pack.int8s(rows),
+                pack.int8s(customer_id or 0 for customer_id in given["customer_id"]),
+                given.get("registered_at", nothing),
+                pack.strings(names),
+                *self._phones(given.get("phone")),
+                given.get("locale", nothing),
+                given.get("time_zone", nothing),
+                *(given.get(field, nothing) for field in _CONSENT),
+                _salts(len(rows)),
+                pack.strings(_as_json(found)),
             )
         )
+        parsed.rejected += [Rejected(rows[place], fault, tuple(found[place])) for place, fault in faults.items()]
+        return [row for place, row in enumerate(packed) if place not in faults] if faults else packed
+
+    def _column(
+        self, field: str, read: Callable[[str], Any], texts: Sequence[str], faults: dict[int, Fault]
+    ) -> list[Any]:
+        """The values of a field. A row's first fault gets into ``faults``, under its place in the chunk."""
+        try:
+            return list(map(read, texts))
+        except InputError:
+            return [self._value(field, read, text, place, faults) for place, text in enumerate(texts)]
+
+    def _value(self, field: str, read: Callable[[str], Any], text: str, place: int, faults: dict[int, Fault]) -> Any:
+        try:
+            return read(text)
+        except InputError as exc:
+            fault = Fault(f"invalid_{field}", f"{self.columns.names[field][:60]}: {exc}")
+            faults.setdefault(place, fault)
+            return read("")
+
+    def _names(self, given: Mapping[str, list[Any]], faults: dict[int, Fault]) -> list[str | None]:
+        """The names of the customers: the full one, or else of its parts."""
+        nothing: Iterable[None] = repeat(None)
+        parts = [given.get(field, nothing) for field in ("first_name", "last_name")]
+        names = [
+            name or " ".join(filter(None, parts)) or None
+            for name, _, *parts in zip(given.get("name", nothing), given["customer_id"], *parts, strict=False)
+        ]
+        for place, name in enumerate(names):
+            if name and len(name) > MAX_NAME:
+                faults.setdefault(place, Fault("invalid_name", f"A name has at most {MAX_NAME} characters."))
+        return names
+
+    def _phones(self, phones: Sequence[str | None] | None) -> Sequence[Iterable[bytes]]:
+        """The columns of the phones, their hashes, and the hashes of their former spellings."""
+        nothing = repeat(pack.NULL)
+        if phones is None:
+            return nothing, nothing, nothing
+        hashes = [pack.binary(self._hash(number) if number else None) for number in phones]
+        return pack.strings(phones), hashes, map(self._former, phones) if self.former else nothing
+
+    def _hash(self, number: str) -> bytes:
+        return phone.phone_hash(number, self.hash_key)
+
+    def _former(self, number: str | None) -> bytes:
+        """The hashes under which an earlier version may have suppressed a phone."""
+        return pack.binaries(list(map(self._hash, phone.possible_trunk_spellings(number)))) if number else pack.NULL
 
 
-def _spellings(number: str | None) -> list[str]:
-    """A phone, and the spellings under which an earlier version may have suppressed it."""
-    return [number, *phone.possible_trunk_spellings(number)] if number else []
+def _make_whole(given: dict[str, list[Any]], rows: int) -> list[int]:
+    """Take the halves of consents out of a chunk's values, with what was said beside them; returns their places."""
+    nothing = [pack.NULL] * rows
+    times, sources = (given.get(field, nothing) for field in ("consent_at", "consent_source"))
+    halves = [
+        place
+        for place, (at, source) in enumerate(zip(times, sources, strict=True))
+        if (at is pack.NULL) != (source is pack.NULL)
+    ]
+    for column in (times, sources):
+        for place in halves:
+            column[place] = pack.NULL
+    for field in _CONSENT_MORE & given.keys():
+        given[field] = [value if at is not pack.NULL else at for at, value in zip(times, given[field], strict=True)]
+    return halves
 
 
-def _phone(text: str, *, country: str | None) -> str:
-    values.refuse_exponent(text)
-    return phone.parse_any(text, country)
+def _salts(rows: int) -> Iterable[bytes]:
+    """Random bytes for the seal of each row's change of consent, made at once."""
+    random = secrets.token_bytes(SALT_BYTES * rows)
+    return map(pack.binary, (random[start : start + SALT_BYTES] for start in range(0, len(random), SALT_BYTES)))
 
 
-def _name(text: str) -> str:
-    if len(text) > names.MAX_NAME:
-        raise InputError(f"A name has at most {names.MAX_NAME} characters.")
-    if text.isascii() and text.isprintable():
-        return text
-    if not is_whole(text):
-        raise InputError(_LOST)
-    return names.stored_form(text)
+def _as_json(found: list[list[str]]) -> list[str]:
+    """The values of each row as JSON, without the brackets around them.
 
-
-def _locale(text: str) -> str:
-    if len(text) <= names.MAX_LOCALE and re.match(names.LOCALE, text):
-        return text
-    raise InputError("It takes a locale such as en-US.")
-
-
-def _time_zone(text: str) -> str:
-    try:
-        return parsing.time_zone(text)
-    except InputError:
-        raise InputError("It takes an IANA time zone such as America/New_York.") from None
-
-
-def _consent_time(text: str, *, latest: datetime) -> datetime:
-    found = values.moment(text)
-    if found > latest:
-        raise InputError("The consent lies in the future. It takes the time at which the customer gave it.")
-    return found
-
-
-def _line(text: str, *, most: int) -> str:
-    if not text.isprintable():
-        raise InputError("It takes one line without control characters." if is_whole(text) else _LOST)
-    return _lines(text, most=most)
-
-
-def _lines(text: str, *, most: int) -> str:
-    if not is_whole(text):
-        raise InputError(_LOST)
-    if len(text) > most or not text.replace("\r", "").replace("\n", "").replace("\t", "").isprintable():
-        raise InputError(f"It takes at most {most:,} characters, and no control characters.")
-    return text
+    All rows are made in one call, because a call for each takes four times as long. JSON has no line end within a
+    value, so the rows can be told apart by it.
+    """
+    return json.dumps(found, separators=(",\n", ":"))[2:-2].split("],\n[")

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.customers import profile
+from engage.customers import suppression as suppressions
 from engage.customers.consent_record import ConsentEvent
 from engage.customers.profile import Profile
 from engage.imports import consent_changes
@@ -83,7 +84,7 @@ def _special(conn: sa.Connection, as_of: datetime) -> Iterator[sa.Select[Any]]:
     rows = sa.select(staged.c.customer_id).select_from(merge.with_known())
     anew = merge.consents_anew(as_of)
     yield rows.where(customer.c.opted_out_at.is_not(None), sa.or_(merge.has_another_phone(), anew))
-    if not conn.execute(sa.select(sa.exists().select_from(suppression))).scalar_one():
+    if not suppressions.any_phone(conn):
         return
     revoked = sa.and_(suppression.c.reason == SuppressionReason.REVOCATION, anew)
     same_phone = suppression.c.phone_hash == merge.given("phone_hash")

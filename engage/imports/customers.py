@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from engage.customers import suppression
 from engage.imports import customer_merge as merge
 from engage.imports import customer_write, staging, workers
 from engage.imports.columns import of_source, require
@@ -55,8 +56,9 @@ def _load(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, *, wri
             job.rejected.write(rows)
             tally.reject(rows)
     tally.notes["consent_withdrawn"] = staging.drop_withdrawn_consents(conn)
-    added, changed, total = _counts(conn)
-    notes = dict(tally.notes) | _notes(conn)
+    counts = _counts(conn)
+    added, changed, total = (counts.pop(name) for name in ("new", "changed", "rows"))
+    notes = dict(tally.notes) | {"shared_phones": _shared_phones(conn)} | counts
     if writes:
         customer_write.write(conn, hash_key, as_of=job.as_of, actor=job.actor)
     return Report(
@@ -76,7 +78,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
         refuse_opt_outs(columns, options.mapping)
         job.rejected.begin(source.columns)
         staged.create(conn)
-        read = CustomerRows(columns, options.country, hash_key, job.as_of)
+        read = CustomerRows(columns, options.country, hash_key, job.as_of, former=suppression.any_phone(conn))
         for parsed in workers.parsed(read, source.chunks(), options.processes):
             staging.copy(conn, parsed)
             job.rejected.write(parsed.rejected)
@@ -91,22 +93,21 @@ def _lock(conn: sa.Connection) -> None:
         partitions.lock_customers(conn)
 
 
-def _counts(conn: sa.Connection) -> tuple[int, int, int]:
-    """The customers that are new, those that change, and all of the file."""
-    new, total = merge.is_new(), sa.func.count()
-    changed = sa.and_(~new, merge.differs())
-    query = sa.select(total.filter(new), total.filter(changed), total).select_from(merge.with_known())
-    added, differ, rows = conn.execute(query).one()
-    return added, differ, rows
-
-
-def _notes(conn: sa.Connection) -> dict[str, int]:
-    """Counts of the customers that are right: phones that several share, and those that cannot be texted."""
-    shared = sa.select(staged.c.phone).where(staged.c.phone.is_not(None)).group_by(staged.c.phone)
-    phones = conn.execute(sa.select(sa.func.count()).select_from(shared.having(sa.func.count() > 1).subquery()))
-    total = sa.func.count()
+def _counts(conn: sa.Connection) -> dict[str, int]:
+    """The customers of the file that are new, that change, that cannot be texted, and all of them."""
+    new, rows = merge.is_new(), sa.func.count()
     query = sa.select(
-        total.filter(merge.given("phone").is_(None)).label("without_phone"),
-        total.filter(merge.given("consent_at").is_(None)).label("without_consent"),
+        rows.filter(new).label("new"),
+        rows.filter(~new, merge.differs()).label("changed"),
+        rows.label("rows"),
+        rows.filter(merge.given("phone").is_(None)).label("without_phone"),
+        rows.filter(merge.given("consent_at").is_(None)).label("without_consent"),
     ).select_from(merge.with_known())
-    return {"shared_phones": phones.scalar_one(), **conn.execute(query).one()._mapping}
+    return dict(conn.execute(query).one()._mapping)
+
+
+def _shared_phones(conn: sa.Connection) -> int:
+    """The phones that several customers of the file have."""
+    shared = sa.select(staged.c.phone).where(staged.c.phone.is_not(None)).group_by(staged.c.phone)
+    several = shared.having(sa.func.count() > 1).subquery()
+    return conn.execute(sa.select(sa.func.count()).select_from(several)).scalar_one()

@@ -33,16 +33,24 @@ class DelimitedChunk:
 
     def records(self) -> Iterator[Record]:
         """The rows in order, without blank ones."""
-        lines = _Counted(io.StringIO(self.text, newline=""))
-        for row, values in _read(lines, self.delimiter, self.first_row):
-            if isinstance(values, Fault) or any(value.strip() for value in values):
-                yield row, self._fitted(values) if isinstance(values, list) else values
+        for row, values in self._rows():
+            if isinstance(values, Fault):
+                yield row, values
+            elif "".join(values).strip():
+                yield row, values if len(values) == self.columns else self._fitted(values)
+
+    def _rows(self) -> Iterable[tuple[int, list[str] | Fault]]:
+        lines = io.StringIO(self.text, newline="")
+        if '"' in self.text:
+            return _read(_Counted(lines), self.delimiter, self.first_row)
+        found = list(lines)
+        if max(map(len, found)) > MAX_ROW:
+            return _read(_Counted(found), self.delimiter, self.first_row)
+        return enumerate(_reader(found, self.delimiter), self.first_row)
 
     def _fitted(self, values: list[str]) -> list[str] | Fault:
         if len(values) > self.columns and not any(values[self.columns :]):
             return values[: self.columns]  # delimiters without values at the end
-        if len(values) == self.columns:
-            return values
         sentence = f"The row has {len(values)} columns, and the header has {self.columns}."
         return Fault("wrong_columns", sentence, tuple(values))
 
@@ -143,10 +151,14 @@ class _Counted:
         self.row, self._size, self.number = [], 0, row
 
 
+def _reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW))
+    return csv.reader(lines, delimiter=delimiter, strict=True)
+
+
 def _read(lines: _Counted, delimiter: str, row: int) -> Iterator[tuple[int, list[str] | Fault]]:
     """Every row with its number, blank ones included."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = _reader(lines, delimiter)
     while True:
         lines.start(row)
         try:

@@ -7,6 +7,7 @@ its row can be refused by number.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: ("utf-16-be", "UTF-16 with a byte order mark"),
 }
 _UTF8, _WINDOWS = "UTF-8", "Windows-1252"
+_LOST = re.compile("[\ufffd\ud800-\udfff]")
 _NUL_SHARE = 0.2
 """Least share of NUL in every second byte of UTF-16: in digits, separators and line ends of any language."""
 
@@ -73,7 +75,7 @@ class Text:
 
 def is_whole(text: str) -> bool:
     """Whether no character of a text was lost while it was decoded or exported."""
-    return text.isascii() or not ("\ufffd" in text or any("\ud800" <= character <= "\udfff" for character in text))
+    return text.isascii() or not _LOST.search(text)
 
 
 def shown(text: str) -> str:

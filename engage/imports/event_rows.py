@@ -151,7 +151,7 @@ class EventRows:
             return None
         if len(name) > MAX_EVENT_ID or not name.isprintable() or not is_whole(name):
             raise InputError(f"It takes at most {MAX_EVENT_ID} characters, without control characters.")
-        return bytes.fromhex(event_key(kind, self.owner, name))
+        return event_key(kind, self.owner, name)
 
     def _cents(self, kind: str, found: list[str], pick: dict[str, Callable[[list[str]], str]]) -> int:
         cents = self._amount(kind, found, pick)

@@ -36,7 +36,8 @@ staged_customer = sa.Table(
     sa.Column("consent_source", sa.Text),
     sa.Column("consent_wording", sa.Text),
     sa.Column("consent_evidence", sa.Text),
-    sa.Column("original", sa.Text, comment="the values of the file's columns, as JSON"),
+    sa.Column("salt", sa.LargeBinary, comment="random bytes for the consent record"),
+    sa.Column("original", sa.Text, comment="the values of the file's columns, as JSON without brackets"),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )
@@ -117,7 +118,7 @@ def _repeated(first: int) -> Fault:
 
 
 def _rejected(row: sa.Row[Any], fault: Fault) -> Rejected:
-    return Rejected(row.row, fault, tuple(json.loads(row.original)))
+    return Rejected(row.row, fault, tuple(json.loads(f"[{row.original}]")))
 
 
 def _removed(
@@ -125,9 +126,13 @@ def _removed(
 ) -> Iterator[Sequence[sa.Row[Any]]]:
     """The wrong rows in their order, some at a time. They are removed once all were returned."""
     found = sa.select(staged_customer.c.row, staged_customer.c.original, *columns).where(wrong)
+    any_wrong = False
     with conn.execute(found.order_by(staged_customer.c.row).execution_options(yield_per=_BATCH)) as rows:
-        yield from rows.partitions()
-    conn.execute(sa.delete(staged_customer).where(wrong))
+        for some in rows.partitions():
+            any_wrong = True
+            yield some
+    if any_wrong:  # to find none again would take as long
+        conn.execute(sa.delete(staged_customer).where(wrong))
 
 
 def analyze(conn: sa.Connection) -> None:

@@ -103,7 +103,7 @@ def approval_page(
         next_example=_next_example(window, texts),
         people=people,
         **figures,
-        checks=checks(found.record, as_of=as_of, cost=figures["cost"], reaches=reaches) if settings else [],
+        checks=checks(found.record, as_of=as_of, waiting=figures["listed"], reaches=reaches) if settings else [],
     )
 
 

@@ -65,6 +65,24 @@ def _imported(details: Mapping[str, Any]) -> str:
     return f"imported {formats.counted(added + changed, noun)} from {details.get('file') or 'a file'}{more}"
 
 
+def _judged_text(words: str) -> Callable[[Mapping[str, Any]], str]:
+    """What was done to drafted texts: ``words`` with the segment, and the variant that a text became."""
+
+    def did(details: Mapping[str, Any]) -> str:
+        variant = f" as text {details['variant']}" if details.get("variant") else ""
+        return f"{words}{variant} for {details.get('segment') or 'a segment'}"
+
+    return did
+
+
+def _days(did: str) -> Callable[[Mapping[str, Any]], str]:
+    def words(details: Mapping[str, Any]) -> str:
+        days = [str(details.get(name) or "")[:10] for name in ("first", "last")]
+        return f"{did} {' to '.join(dict.fromkeys(filter(None, days))) or 'days'}"
+
+    return words
+
+
 def _answered(details: Mapping[str, Any]) -> str:
     options = details.get("chosen_options") or details.get("answer")
     answer = ", ".join(map(str, options)) if isinstance(options, list) else str(options or "").capitalize()
@@ -87,6 +105,8 @@ def _thresholds(details: Mapping[str, Any]) -> str:
 WORDS = {
     "engage.halt": _Words(Kind.CAMPAIGNS, "failed", _always("used Halt…")),
     "engage.resume": _Words(Kind.CAMPAIGNS, "running", _always("used Resume…")),
+    "engage.explain_days": _Words(Kind.CAMPAIGNS, "info", _days("explained")),
+    "engage.unexplain_days": _Words(Kind.CAMPAIGNS, "none", _days("took back the reason for")),
     "engage.go_on": _Words(Kind.RUNS, "queued", _always("used Go on…")),
     "trigger_dag_run": _Words(Kind.RUNS, "queued", _triggered),
     "cli_dag_trigger": _Words(Kind.RUNS, "queued", _always("triggered a run on the command line")),
@@ -105,6 +125,10 @@ WORDS = {
     "engage.settle_message": _Words(Kind.MESSAGES, "info", _settled),
     "engage.reconcile_messages": _Words(Kind.MESSAGES, "info", _always("asked the provider about unknown outcomes")),
     "engage.exported_messages": _Words(Kind.MESSAGES, "warning", _exported),
+    "engage.propose_texts": _Words(Kind.MESSAGES, "info", _judged_text("asked a model for texts")),
+    "engage.edit_draft": _Words(Kind.MESSAGES, "info", _judged_text("edited a drafted text")),
+    "engage.approve_draft": _Words(Kind.MESSAGES, "success", _judged_text("approved a drafted text")),
+    "engage.reject_draft": _Words(Kind.MESSAGES, "none", _judged_text("rejected a drafted text")),
     "engage.search_by_phone": _Words(Kind.CUSTOMERS, "none", _always("searched for a customer by phone")),
     "engage.opt_out": _Words(Kind.CUSTOMERS, "skipped", _always("opted a customer out")),
     "engage.forget_customer": _Words(Kind.CUSTOMERS, "failed", _always("had a customer forgotten")),

@@ -60,7 +60,7 @@ def _extracted(found: Report) -> Iterator[Event]:
     yield Event(found.record.opened_at, "Extracted", f"{events}, with the settings of that moment", "info")
     guard = found.record.guard
     if guard.findings:
-        ignored = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
+        ignored = f", ignored by {guard.ignored_by}" if guard.ignored_by and guard.stopping else ""
         yield Event(None, "Guard", f"had {counted(len(guard.findings), 'finding')}{ignored}", "warning")
 
 

@@ -163,15 +163,15 @@ def _fits(one: ListedCampaign, show: Show, needs: Sequence[Attention]) -> bool:
 
 def _rows(shown: Sequence[ListedCampaign], campaigns: Sequence[ListedCampaign], facts: Facts) -> list[Row]:
     runs = facts([one.run_id for one in shown])
-    earlier: dict[Window, Mapping[str, float]] = {}
-    known: Mapping[str, float] = {}
+    earlier: dict[Window, Mapping[str, float | str]] = {}
+    known: Mapping[str, float | str] = {}
     for one in reversed(campaigns):
         earlier[one.window] = known
         known = one.thresholds
     return [_row(one, words(one.run_id, runs.get(one.run_id or "")), earlier[one.window]) for one in shown]
 
 
-def _row(one: ListedCampaign, run: str, earlier: Mapping[str, float]) -> Row:
+def _row(one: ListedCampaign, run: str, earlier: Mapping[str, float | str]) -> Row:
     limits = _thresholds(one, earlier)
     return Row(
         one,
@@ -184,7 +184,7 @@ def _row(one: ListedCampaign, run: str, earlier: Mapping[str, float]) -> Row:
     )
 
 
-def _thresholds(one: ListedCampaign, earlier: Mapping[str, float]) -> list[ShownThreshold]:
+def _thresholds(one: ListedCampaign, earlier: Mapping[str, float | str]) -> list[ShownThreshold]:
     """The thresholds that the rules name, the changed ones first. Those of the usual rules need no name."""
     if (settings := one.campaign.settings) is None:
         return []

@@ -19,6 +19,7 @@ from engage.pages import (
     campaign_funnel,
     campaign_progress,
     charts,
+    day_chart,
     heat_map,
     lift_section,
     message_outcome,
@@ -28,7 +29,7 @@ from engage.pages.runs import Facts, words
 from engage.pages.segment_tones import tones
 from engage.pages.threshold_words import SESSIONS, SPEND, default, rule_line
 from engage.pages.viewer import Viewer
-from engage.reports import message_texts, report
+from engage.reports import budget_cut_words, days, message_texts, report, share_facts
 from engage.reports.campaign_list import Comparable, comparable
 from engage.reports.report import Report
 from engage.settings import Settings
@@ -66,11 +67,12 @@ def campaign_report(
         others = comparable(conn, window)
         against = against or others.default
         earlier = report.of(conn, against, whole=False) if against else None
-        settings = Settings.from_snapshot(found.settings)
+        settings = found.record.settings or Settings()
         spread = distribution.of(conn, window, settings) if found.buckets else None
         drawn = found.record.variants
         texts = message_texts.texts(conn, window, settings, found.counts, drawn) if found.buckets else []
         progress = campaign_progress.shown(conn, found)
+        listed = days.of(conn, found.record)
     run = facts([found.record.run_id]).get(found.record.run_id or "")
     counts, colours = found.counts, tones(settings.segments.names)
     return html(
@@ -87,12 +89,16 @@ def campaign_report(
         tones=colours,
         lift=lift_section.section(found.lift, colours) if found.lift else None,
         charts=_charts(spread, settings) if spread else None,
+        shares=share_facts.share_facts(settings),
         texts=texts,
         comparison=campaign_comparison.lines(earlier, found) if earlier else None,
         earlier=earlier,
         choice=_choice(others, against) if others.campaigns and not in_run else None,
         activity=campaign_activity.activity(found, run),
         findings=_findings(found),
+        budget_cut=(budget_cut_words.head(found.record), tuple(budget_cut_words.sentences(found.record))),
+        days=listed,
+        day_charts=day_chart.day_charts(listed) if listed else [],
         approval_address=addresses.approval(window),
     )
 

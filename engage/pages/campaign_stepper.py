@@ -60,6 +60,8 @@ def _guard(found: Report) -> Step:
         return Step("Guard", "done", words) if found.buckets else Step("Guard", "todo")
     if guard.stands:
         return Step("Guard", "stopped" if found.record.may_text else "done", findings)
+    if not guard.stopping:
+        return Step("Guard", "done" if found.buckets else "todo", f"{findings}, which stop no run")
     return Step("Guard", "done", f"{findings}, ignored")
 
 

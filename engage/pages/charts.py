@@ -9,6 +9,7 @@ The description holds every text as it is shown, so that numbers are formatted i
 - ``cells`` of a heat map: ``x`` and ``y`` (from, to), ``column``, ``row``, ``tone``, ``strength`` from 0 to 1, ``name``
 - ``thresholds``: ``x`` with its ``label``, and ``y`` with the value ``from`` which it holds across
 - ``levels`` of columns: a threshold for each column, as ``from`` and ``to`` across and its height ``y``
+- ``bands`` of columns: what is usual for each column, as ``from`` and ``to`` across, ``low`` and ``high``
 - ``regions``: a ``name`` at a corner such as ``bottom left``
 """
 
@@ -228,7 +229,7 @@ def _part(series: Series, n: int) -> dict[str, Any]:
 
 
 def stacks(frame: Frame, bins: Sequence[Mapping[str, Any]]) -> list[Markup]:
-    """The drawn columns of described bins."""
+    """The parts of all bins, drawn on top of each other."""
     shapes = []
     for one in bins:
         below = 0.0
@@ -250,7 +251,7 @@ def axis_scale(title: str, axis: Axis, *, money: bool) -> Scale:
 
 
 def number_ticks(most: float) -> list[Tick]:
-    """Round numbers from 0 up to ``most`` at least."""
+    """Numbers from 0 to ``most`` or a little more."""
     step = max(1.0, round_step((most or 1) / UP))
     return [(n * step, formats.number(n * step)) for n in range(ceil((most or 1) / step) + 1)]
 

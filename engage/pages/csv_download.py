@@ -20,6 +20,8 @@ from engage.window import Window
 def counts_csv(engine: sa.Engine, window: Window) -> str:
     """The text of the file: customers by bucket, messages by status, skipped messages by reason, segments, and cost.
 
+    A threshold that is a share of the customers, such as ``lowest 20%``, has a row with its number.
+
     Raises:
         NotReady: the window has no campaign.
     """
@@ -31,6 +33,7 @@ def counts_csv(engine: sa.Engine, window: Window) -> str:
         *(("message", status, count) for status, count in sorted(found.messages["by_status"].items())),
         *(("skipped", reason, count) for reason, count in sorted(skipped.items())),
         ("segments", "all", found.messages["segments"]),
+        *(("share", f"{name}, {one['written']}", one["number"]) for name, one in found.resolved.items()),
         *([("cost", found.currency, found.cost)] if found.cost is not None else []),
     ]
     text = io.StringIO()

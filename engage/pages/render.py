@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from engage import formats
-from engage.airflow_names import DAG_ID
+from engage.airflow_names import DAG_ID, MODEL_CONNECTION
 from engage.currency import currency
 from engage.pages import static_files
 from engage.pages.tabs import TABS, Tab
@@ -66,6 +66,7 @@ _templates.filters["setting_label"] = label
 _templates.filters |= {name: _in_currency(getattr(formats, name)) for name in WITH_CURRENCY}
 _templates.globals |= {
     "DAG_ID": DAG_ID,
+    "MODEL_CONNECTION": MODEL_CONNECTION,
     "STAFF": STAFF,
     "NOTHING": formats.NOTHING,
     "static": static_files.address,

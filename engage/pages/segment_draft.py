@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -56,6 +56,8 @@ class Draft:
 
     base: Mapping[str, str]
     changes: Collection[Change] = ()
+    resolve: Callable[[Settings], Settings] = field(default=lambda settings: settings)
+    """Finds the numbers of the shares in a window."""
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -64,8 +66,11 @@ class Draft:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings that the next campaign would take. A wrong one stands at its default here."""
-        return usable(self.values)
+        """The settings that the next campaign would take, with the numbers that their shares are in the window.
+
+        A wrong one stands at its default here.
+        """
+        return self.resolve(usable(self.values))
 
     @cached_property
     def wrong(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from engage import formats
 from engage.airflow_names import DAG_ID
 from engage.campaigns import campaign, history
+from engage.drafts import message_texts
 from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
 from engage.pages.render import html
 from engage.pages.segment_draft import DEFAULTS, Draft, belongs
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
-from engage.reports import holdout_reach, segment_preview
+from engage.reports import budget_cut_words, holdout_reach, segment_preview, share_facts
 from engage.reports.message_words import REASONS
 from engage.reports.segment_preview import SegmentPreview
 from engage.reports.segment_reach import reach
@@ -38,8 +39,12 @@ _STEPS = {"avg_weekly_sessions": 0.125}
 """Steps of a slider; 1 for all other fields."""
 
 
-def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Window | None) -> str:
+def segments_page(
+    engine: sa.Engine, viewer: Viewer, editor: Editor, window: Window | None, *, drafting: bool = False
+) -> str:
     """The HTML of the page, counted over ``window``, by default the latest one with segments.
+
+    ``drafting``: whether there is a model that drafts texts.
 
     Raises:
         NotReady: the window has no segments yet.
@@ -57,6 +62,7 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         without_sums = history.without_sums(conn, window)
         reaches = reach(conn, window, found.all)
         shown = {name: found.examples.get(name, ()) for name in draft.settings.texted}
+        waiting = message_texts.waiting(conn) if viewer.may_ask_model else {}
         previews = {name: text for name, text in _read(conn, viewer, window, draft, shown).items() if text.strip()}
     counted = _counted(found)
     return html(
@@ -65,14 +71,18 @@ def segments_page(engine: sa.Engine, viewer: Viewer, editor: Editor, window: Win
         editor=editor,
         window=window,
         windows=windows if window in windows else [window, *windows],
-        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews},
+        state=_state(draft, reaches, found) | {"counted": counted, "previews": previews, "waiting": waiting},
         counted=counted,
         texts=previews,
         phrases=[list(map(phrase, one.when)) for one in draft.settings.segments.segments],
-        threshold_facts=[(label(name), formats.number(value)) for name, value in draft.settings.thresholds.items()],
+        threshold_facts=[
+            (label(name), share_facts.shown(draft.settings, name, formats.number)) for name in draft.settings.thresholds
+        ],
         draft=draft,
         settings=draft.settings,
         test_phones=phone.numbers(draft.settings.test_phones) if viewer.may_send_test else (),
+        drafting=drafting,
+        may_draft=viewer.may_ask_model and (drafting or bool(waiting)),
         is_old=is_old,
         without_sums=without_sums,
         score=score,
@@ -98,6 +108,7 @@ def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collectio
         "errors": {},
         "may_save": not draft.refused,
         "segments": _counted(found),
+        "shares": _shares(draft.settings),
         "examples": _as_text(found.examples),
         "said": _said(found),
         "parts": {
@@ -130,7 +141,7 @@ def texted(
             holdout=draft.settings.holdout_percent,
             reaches=reaches,
             cost=draft.settings.cost(segments),
-            too_dear=_exceeded(draft.settings, draft.settings.cost(segments)),
+            budget=budget_cut_words.preview(draft.settings, found.by_segment),
             reasons=[(REASONS[why], count) for why, count in found.left_out.items()],
         ),
     }
@@ -194,7 +205,8 @@ def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collect
     """The draft of a user who may read the Variables; others start from what the window's campaign used."""
     used = segment_preview.settings_of(conn, window)
     base = editor.stored if editor.sees_all else texts(used)
-    return Draft(base, [one for one in changes if belongs(one.name)])
+    resolve = partial(segment_preview.resolved, conn, window)
+    return Draft(base, [one for one in changes if belongs(one.name)], resolve)
 
 
 def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) -> dict[str, Any]:
@@ -222,6 +234,16 @@ def _state(draft: Draft, reaches: Mapping[str, float], found: SegmentPreview) ->
         "operators": [[str(sign), words] for sign, words in HOLDS.items()],
         "units": {Unit.DAYS: "days", Unit.PERCENT: "%"},
         "examples": _as_text(found.examples),
+        "customers": found.all,
+        "shares": _shares(settings),
+    }
+
+
+def _shares(settings: Settings) -> dict[str, dict[str, str]]:
+    """What stands at each share of the draft: by threshold, or by the line of a rule."""
+    return {
+        one.name: {"words": one.words, "note": one.note, "number": one.number}
+        for one in share_facts.share_facts(settings)
     }
 
 
@@ -256,11 +278,6 @@ def _said(found: SegmentPreview) -> str:
     return f"{moved} {sizes}. At most {most}."
 
 
-def _exceeded(settings: Settings, cost: Decimal | None) -> Decimal | None:
-    """The budget, if the cost is more."""
-    return settings.message_budget if settings.exceeds_budget(cost) else None
-
-
 def _shown(found: SegmentPreview) -> dict[str, Any]:
     tones = segment_tones.tones(found.draft.segments.names, found.computed.segments.names)
     names = tuple(tones)
@@ -276,7 +293,7 @@ def _shown(found: SegmentPreview) -> dict[str, Any]:
         "messages": [segment_preview.messages(found.computed, now), segment_preview.messages(found.draft, then)],
         "sms": [segment_preview.sms_segments(found.computed, now), segment_preview.sms_segments(found.draft, then)],
         "cost": cost,
-        "too_dear": _exceeded(found.draft, cost),
+        "budget": budget_cut_words.preview(found.draft, {name: then.get(name, 0) for name in found.draft.texted}),
         "seconds": segment_preview.seconds(found.draft, then),
         "furthest": furthest,
         "is_guarded": furthest in found.draft.segments.shared(found.computed.segments),

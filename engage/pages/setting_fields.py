@@ -148,7 +148,7 @@ def _kind(name: str) -> tuple[Kind, tuple[str, ...], dict[str, Any] | None]:
     if segment_of_text(name) or name in CODE:
         return "code" if name in CODE else "long", (), None
     if name not in Settings.model_fields:
-        return "number", (), {"step": "any"}
+        return "text", (), None
     field = Settings.model_fields[name]
     if field.annotation is bool:
         return "switch", (), None

@@ -16,6 +16,7 @@ from engage.pages.segment_tones import tones
 from engage.pages.setting_fields import names_of_settings, setting_fields, without_text
 from engage.pages.text_preview import INSERTS, TextPreview, text_preview
 from engage.pages.viewer import Viewer
+from engage.reports import segment_preview, share_facts
 from engage.settings import (
     Change,
     Settings,
@@ -63,8 +64,9 @@ def settings_page(engine: sa.Engine, viewer: Viewer, editor: Editor) -> str:
     """The HTML of the page. A user who may not read the Variables sees what the last campaign used."""
     with engine.connect() as conn:
         found = campaign.find_all(conn, limit=RECENT)
-    last = next((one for one in found if one.settings), None)
-    values = dict(editor.stored) if editor.sees_all else _of_campaign(last)
+        last = next((one for one in found if one.settings), None)
+        values = dict(editor.stored) if editor.sees_all else _of_campaign(last)
+        shares = _shares(conn, values, found)
     wrong = in_words(values) if editor.sees_all else {}
     names = names_of_settings(values)
     return html(
@@ -76,6 +78,7 @@ def settings_page(engine: sa.Engine, viewer: Viewer, editor: Editor) -> str:
         last=last,
         offers=_offers(values, editor, found),
         further=_further(values),
+        **shares,
         **_texts(values, editor, found, filter(segment_of_text, names)),
     )
 
@@ -84,11 +87,13 @@ def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dic
     """What a user's unsaved changes mean: errors by setting, whether they may be saved, and parts of the page as HTML.
 
     ``previews`` are those of the texts, ``offers`` the texts that could be written, and ``thresholds`` the fields of
-    thresholds that the changed rules name and that have no Variable.
+    thresholds that the changed rules name and that have no Variable. ``shares``: what thresholds that are a share of
+    the customers become.
     """
     values = applied(editor.stored, changes)
     with engine.connect() as conn:
         found = campaign.find_all(conn, limit=RECENT)
+        shares = _shares(conn, values, found)
     names = names_of_settings(values)
     errors = in_words(values)
     new = [name for name in names if name not in Settings.model_fields and not segment_of_text(name)]
@@ -106,10 +111,23 @@ def check(engine: sa.Engine, editor: Editor, changes: Collection[Change]) -> dic
         | {"messages": {"facts": html("setting_further_texts.html", further=_further(values))}},
         "offers": _offers(values, editor, found),
         "thresholds": {
-            name: html("setting_field.html", one=one, locked=not editor.may_edit(name), error="", editor=editor)
+            name: html(
+                "setting_field.html", one=one, locked=not editor.may_edit(name), error="", editor=editor, **shares
+            )
             for name, one in setting_fields(new, saved).items()
         },
+        "shares": {
+            name: html("setting_share.html", fact=fact, shares_of=shares["shares_of"])
+            for name, fact in shares["shares"].items()
+        },
     }
+
+
+def _shares(conn: sa.Connection, values: Mapping[str, str], found: Sequence[Campaign]) -> dict[str, Any]:
+    """What the values' shares become among the customers of the latest window with segments, by setting."""
+    settings, last = usable(values), next((one for one in found if one.buckets), None)
+    facts = share_facts.share_facts(segment_preview.resolved(conn, last.window, settings)) if last else []
+    return {"shares": {one.name: one for one in facts}, "shares_of": last.window if last else None}
 
 
 def _offers(values: Mapping[str, str], editor: Editor, found: Sequence[Campaign]) -> str:

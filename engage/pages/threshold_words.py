@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
-from engage import formats
-from engage.currency import currency
-from engage.segments import DEFAULT, FIELDS, Condition, Operator, Segment, Unit
+from engage.reports.share_facts import in_unit, shown
+from engage.segments import DEFAULT, Condition, Operator, Relative, Rules, Segment
+from engage.segments.words import rounded, with_share
 from engage.settings import Settings
 
 SPEND, SESSIONS = "total_spend", "avg_weekly_sessions"
@@ -21,7 +22,6 @@ _WORDS = {
     Operator.EQUAL: "at",
     Operator.UNEQUAL: "other than",
 }
-_A_WEEK = "avg_weekly_sessions"
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,20 @@ class RuleLine:
 
     name: str
     value: Decimal
+    asked: Relative | None = None
+    """The share that became the value."""
 
     def words(self, form: Callable[[Decimal], str]) -> str:
         """The line in words, such as *BOOST below $100*."""
-        return f"{self.name} {form(self.value)}"
+        return f"{self.name} {with_share(self.asked, form(self.value))}"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold as a table shows it: its setting, a name such as *Low spend below*, and its value such as *$100*."""
+    """A threshold as a table shows it: its setting, a name such as *Low spend below*, and its value such as *$100*.
+
+    A share is shown with the number that it became.
+    """
 
     setting: str
     name: str
@@ -58,39 +63,28 @@ def default(settings: Settings) -> bool:
 
 
 def rule_line(settings: Settings, field: str) -> RuleLine | None:
-    """The line of a field's chart; None if the rules compare nothing with the field."""
-    for segment, one in _conditions(settings):
+    """The line of a field's chart; None if the rules compare nothing with the field, or the number is not known."""
+    for (segment, written), (_, one) in zip(_conditions(settings.segments), _conditions(settings.rules), strict=True):
         if one.field == field:
-            value = one.value if isinstance(one.value, Decimal) else settings.threshold(one.value)
             # further conditions decide, too, unless there is only one
-            alone = segment.when == (one,)
-            return RuleLine(f"{segment.name} {_WORDS[one.operator]}" if alone else _short(one.threshold), value)
+            alone = segment.when == (written,)
+            name = f"{segment.name} {_WORDS[one.operator]}" if alone else _short(written.threshold)
+            return RuleLine(name, rounded(one.number, 6), one.asked) if one.number is not None else None
     return None
 
 
 def thresholds(settings: Settings) -> list[Threshold]:
     """The thresholds that the rules name, in order."""
     found: dict[str, Threshold] = {}
-    for _, one in _conditions(settings):
+    for _, one in _conditions(settings.segments):
         if (name := one.threshold) and name not in found:
-            value = in_unit(settings.threshold(name), one.field)
+            value = shown(settings, name, partial(in_unit, field=one.field))
             found[name] = Threshold(name, f"{_short(name)} {_WORDS[one.operator]}", value, one.operator)
     return list(found.values())
 
 
-def in_unit(value: Decimal, field: str) -> str:
-    """A value that is compared with a field, such as $100, 28 days or 5 a week."""
-    unit = FIELDS[field].unit
-    if unit is Unit.AMOUNT:
-        return formats.threshold(value, currency())
-    text = formats.number(value)
-    return text + {Unit.DAYS: " day" if value == 1 else " days", Unit.PERCENT: "%"}.get(
-        unit, " a week" if field == _A_WEEK else ""
-    )
-
-
-def _conditions(settings: Settings) -> Iterator[tuple[Segment, Condition]]:
-    return ((segment, one) for segment in settings.segments.segments for one in segment.conditions())
+def _conditions(rules: Rules) -> Iterator[tuple[Segment, Condition]]:
+    return ((segment, one) for segment in rules.segments for one in segment.conditions())
 
 
 def _short(threshold: str | None) -> str:

@@ -47,6 +47,11 @@ class Viewer:
         """Whether the user may send a text to a phone of the staff: it starts a run, with a text of the user's."""
         return self.may_set_segments and self.may_trigger
 
+    @property
+    def may_ask_model(self) -> bool:
+        """Whether the user may ask a model for texts: it starts a run, and its texts may become the user's."""
+        return self.may_send_test
+
     def run(self, run_id: str | None) -> str | None:
         """The address of a campaign's DAG run, or None if it was computed without Airflow."""
         return self.airflow + run_path(run_id) if run_id and run_id != CLI_RUN_ID else None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from types import MappingProxyType
 
 from engage.campaigns import lateness
 from engage.campaigns.campaign import Campaign
-from engage.currency import currency
-from engage.formats import counted, money, number
+from engage.formats import counted, number
+from engage.reports import budget_cut_words
 from engage.reports.holdout_reach import HoldoutReach
+from engage.reports.share_facts import share_facts
+from engage.sending import budget
 from engage.settings import Settings
 from engage.texts.opt_out_line import OPT_OUT_LINE, says_how_to_opt_out
 
@@ -27,18 +29,23 @@ class Check:
 
 
 def checks(
-    found: Campaign, *, as_of: datetime, cost: Decimal | None = None, reaches: Collection[HoldoutReach] = ()
+    found: Campaign,
+    *,
+    as_of: datetime,
+    waiting: Mapping[str, int] = MappingProxyType({}),
+    reaches: Collection[HoldoutReach] = (),
 ) -> list[Check]:
-    """The checks of a campaign's list. ``cost``: the most that it costs; ``reaches``: what its holdout could find."""
+    """The checks of a campaign's list. ``waiting``: its messages by segment; ``reaches``: of its holdout."""
     settings = found.require_settings()
     return [
         _guard(found),
+        *_shares(settings),
         _opt_out(settings),
         *_texts(settings),
         _provider(settings),
         _late(found, as_of),
         _cap(settings),
-        *_budget(settings, cost),
+        *_budget(found, waiting),
         _holdout(settings, reaches),
     ]
 
@@ -48,9 +55,16 @@ def _guard(found: Campaign) -> Check:
     if not guard.findings:
         words = f"nothing odd; {guard.caveat}" if guard.caveat else "nothing odd"
         return Check("Guard", good=not guard.caveat, words=words)
-    by = f", ignored by {guard.ignored_by}" if guard.ignored_by else ""
+    by = f", ignored by {guard.ignored_by}" if guard.ignored_by and guard.stopping else ""
     sentences = tuple(one.sentence for one in guard.findings)
     return Check("Guard", good=False, words=counted(len(sentences), "finding") + by, notes=sentences)
+
+
+def _shares(settings: Settings) -> Iterator[Check]:
+    """What the shares of the customers became."""
+    if found := share_facts(settings):
+        notes = tuple(one.note for one in found if one.note)
+        yield Check("Shares", good=not notes, words=" ".join(one.sentence for one in found), notes=notes)
 
 
 def _opt_out(settings: Settings) -> Check:
@@ -95,14 +109,21 @@ def _cap(settings: Settings) -> Check:
     return Check("Cap", good=True, words=words)
 
 
-def _budget(settings: Settings, cost: Decimal | None) -> Iterator[Check]:
-    if cost is None or not settings.message_budget:
+def _budget(found: Campaign, waiting: Mapping[str, int]) -> Iterator[Check]:
+    settings = found.require_settings()
+    limit, cost = settings.message_budget, budget.most(settings, waiting)
+    spent = limit.spent(sum(waiting.values()), cost)
+    if spent is None or not limit:
         return
-    limit = f"the budget of {money(settings.message_budget, currency())}"
-    if settings.exceeds_budget(cost):
-        yield Check("Budget", good=False, words=f"{money(cost, currency())} at most exceeds {limit}")
+    all_of_it = budget.in_words(replace(limit, most=spent))
+    most = "" if limit.in_messages else " at most"
+    if budget.exceeded(settings, waiting):
+        yield Check("Budget", good=False, words=f"{all_of_it}{most} exceeds the budget of {budget.in_words(limit)}")
     else:
-        yield Check("Budget", good=True, words=f"{money(cost, currency())} at most, of {limit}")
+        cuts = tuple(budget_cut_words.sentences(found))
+        yield Check(
+            "Budget", good=True, words=f"{all_of_it}{most}, of the budget of {budget.in_words(limit)}", notes=cuts
+        )
 
 
 def _holdout(settings: Settings, reaches: Collection[HoldoutReach]) -> Check:

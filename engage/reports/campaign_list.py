@@ -15,6 +15,8 @@ from engage.campaigns.guard import Guard
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status, StatusKey
 from engage.currency import currency
+from engage.reports import share_facts
+from engage.settings import kept_threshold
 from engage.window import Window
 
 
@@ -57,10 +59,10 @@ class ListedCampaign:
         return self.campaign.cost(self.messages)
 
     @property
-    def thresholds(self) -> dict[str, float]:
-        """The thresholds that its rules name; empty before ``extract``."""
+    def thresholds(self) -> dict[str, float | str]:
+        """What the thresholds that its rules name are set to; empty before ``extract``."""
         settings = self.campaign.settings
-        return {name: float(value) for name, value in settings.thresholds.items()} if settings else {}
+        return {name: kept_threshold(value) for name, value in settings.thresholds.items()} if settings else {}
 
     def to_dict(self) -> dict[str, Any]:
         """The campaign for JSON. Times are ISO 8601 in UTC."""
@@ -74,6 +76,7 @@ class ListedCampaign:
             "cost": amount(self.cost),
             "currency": currency(),
             "thresholds": self.thresholds,
+            "resolved": share_facts.to_json(self.campaign.settings) if self.campaign.settings else {},
         }
 
 

@@ -34,6 +34,7 @@ REASONS = {
     SkipReason.PHONE_CHANGED: "The phone changed after queueing",
     SkipReason.SYNTHETIC: "A synthetic customer",
     SkipReason.TOO_SOON: "Texted a short time before",
+    SkipReason.OVER_BUDGET: "Beyond the budget",
     SkipReason.NO_BUCKET: "The numbers for the text were gone",
     SkipReason.TOO_LONG: "The text would take too many SMS segments",
     SkipReason.CODE_EXPIRED: "The offer code has expired",

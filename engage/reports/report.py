@@ -14,7 +14,7 @@ from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.status import Status
 from engage.currency import currency
 from engage.errors import NotReady
-from engage.reports import lift
+from engage.reports import lift, share_facts
 from engage.reports.campaign_list import amount, in_order
 from engage.reports.lift import CampaignLift
 from engage.sending import ledger
@@ -45,6 +45,8 @@ class Report:
     cost: str | None
     currency: str
     settings: dict[str, Any]
+    resolved: dict[str, Any]
+    """The numbers that shares of the customers in settings became; empty without any, or until they are known."""
     timings: dict[str, float]
     guard: dict[str, Any]
     pulled: dict[str, Any] | None
@@ -111,6 +113,7 @@ def of(conn: sa.Connection, window: Window, *, whole: bool = True) -> Report:
         cost=amount(found.cost(counts)),
         currency=currency(),
         settings=found.settings.snapshot() if found.settings else {},
+        resolved=share_facts.to_json(found.settings) if found.settings else {},
         timings={name: found.timings[name] for name in STEPS if name in found.timings},
         guard={
             "findings": [finding.sentence for finding in found.guard.findings],

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign
+from engage.campaigns import campaign, shares
+from engage.campaigns.campaign import Campaign
 from engage.errors import NotReady
 from engage.segments import sql
 from engage.settings import Settings
@@ -120,13 +121,27 @@ def is_of_earlier_version(conn: sa.Connection, window: Window) -> bool:
     return found is not None and found.registered_at is None
 
 
+def resolved(conn: sa.Connection, window: Window, draft: Settings) -> Settings:
+    """The settings of a draft with the numbers that their shares would be in the window.
+
+    Raises:
+        NotReady: the bucket step has not run for the window.
+    """
+    found = _bucketed(conn, window)
+    return draft.with_resolved(shares.resolve(conn, window, draft, customers=found.customers or 0, used=found.settings))
+
+
 def settings_of(conn: sa.Connection, window: Window) -> Settings:
     """The settings by which the window's customers are in segments.
 
     Raises:
         NotReady: the bucket step has not run for the window.
     """
+    return _bucketed(conn, window).require_settings()
+
+
+def _bucketed(conn: sa.Connection, window: Window) -> Campaign:
     found = campaign.find(conn, window)
     if found is None or found.settings is None or found.buckets is None:
         raise NotReady(f"The customers of the window {window} are in no segments yet: run its bucket step first.")
-    return found.settings
+    return found

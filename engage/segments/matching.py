@@ -5,11 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from engage.segments.fields import FIELDS, Field, value
+from engage.segments.fields import FIELDS, NEVER, Field, Unit, value
 from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
 
 COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -34,14 +33,15 @@ def matches(node: Node, row: Mapping[str, Any], window_end: datetime) -> bool:
     """Whether a condition holds for the row."""
     if isinstance(node, Condition):
         field = FIELDS[node.field]
-        found, wanted = value(field, row, window_end), _number(field, node.value)
-        return found is not None and bool(COMPARE[node.operator](found, wanted))
+        found = value(field, row, window_end)
+        never = field.unit is Unit.DAYS and found == NEVER
+        if found is None or (never and node.asked):
+            return False
+        return bool(COMPARE[node.operator](found, node.value if node.number is None else _bound(field, node.number)))
     held = (matches(each, row, window_end) for each in node.conditions)
     return any(held) if isinstance(node, AnyOf) else not all(held)
 
 
-def _number(field: Field, bound: Decimal | str) -> Fraction | str:
-    """A bound as it is compared with the field."""
-    if isinstance(bound, str):
-        return bound
-    return Fraction(float(bound) if field.real else bound)
+def _bound(field: Field, number: Fraction) -> Fraction:
+    """A number as it is compared with the field."""
+    return Fraction(float(number)) if field.real else number

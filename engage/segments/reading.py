@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from engage import parsing
+from engage.segments import relative
 from engage.segments.fields import FIELDS, Field, Unit
 from engage.segments.rules import AnyOf, Condition, Node, Not, Operator, Rules, Segment
 
@@ -27,6 +28,8 @@ NAME_FORM = "a name of 1 to 30 capital letters, digits and _ that starts with a 
 
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,29}")
 _LINE = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*([^\s<>=!]\S*)\s*")
+_SHARE_LINE = re.compile(r"\s*([^\s<>=!]+)\s+[iI][nN]\s+(\S.*)", re.DOTALL)
+_COMPARED_SHARE = re.compile(r"\s*([^\s<>=!]+)\s*[<>=!]+\s*((?:lowest|highest)\b.*)", re.DOTALL | re.IGNORECASE)
 _LONGEST_LINE = 200
 _NUMBER = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,6})?")
 THRESHOLD_NAME = re.compile(r"[a-z][a-z0-9_]{0,48}_threshold")
@@ -37,7 +40,7 @@ _MASKED = (
 )  # fmt: skip
 """Airflow's DEFAULT_SENSITIVE_FIELDS; a test compares the two."""
 _EXAMPLE = '{"segments": [{"name": "BOOST", "when": ["total_spend < low_spend_threshold"]}], "otherwise": "NONE"}'
-_OPERATORS = ", ".join(Operator)
+_OPERATORS = ", ".join(one for one in Operator if one is not Operator.IN)
 
 
 def parse(text: str) -> Rules:
@@ -69,18 +72,36 @@ def condition(line: str) -> Condition:
     Raises:
         ValueError: what is wrong with the line, and what is allowed.
     """
-    parts = _LINE.fullmatch(line) if len(line) <= _LONGEST_LINE else None
-    if not parts:
+    short = len(line) <= _LONGEST_LINE
+    if short and (parts := _SHARE_LINE.fullmatch(line)):
+        name, value = parts.groups()
+        return Condition(field=_ordered(name, Operator.IN).name, operator=Operator.IN, value=_share(value))
+    if short and (parts := _COMPARED_SHARE.fullmatch(line)):
+        raise ValueError(f"a share of the customers goes with in, such as {_cut(parts[1])} in lowest 20%")
+    if not short or not (parts := _LINE.fullmatch(line)):
         raise ValueError("a condition is a field, an operator and a value, such as liked > 0")
     name, sign, value = parts.groups()
+    if sign not in set(Operator):
+        _ordered(name, Operator.EQUAL)  # a wrong name comes first
+        raise ValueError(f"{_cut(sign)} is no operator; the operators are {_OPERATORS}")
+    operator = Operator(sign)
+    return Condition(field=name, operator=operator, value=_value(_ordered(name, operator), value))
+
+
+def _ordered(name: str, operator: Operator) -> Field:
+    """The field of this name, which the operator may compare."""
     if name not in FIELDS:
         raise ValueError(f"{_cut(name)} is no field{_meant(name, FIELDS)}; the fields are {', '.join(FIELDS)}")
-    if sign not in set(Operator):
-        raise ValueError(f"{_cut(sign)} is no operator; the operators are {_OPERATORS}")
-    field, operator = FIELDS[name], Operator(sign)
-    if not field.ordered and operator not in {Operator.EQUAL, Operator.UNEQUAL}:
+    if not FIELDS[name].ordered and operator not in {Operator.EQUAL, Operator.UNEQUAL}:
         raise ValueError(f"{name} is a name, and takes = or !=")
-    return Condition(field=name, operator=operator, value=_value(field, value))
+    return FIELDS[name]
+
+
+def _share(text: str) -> relative.Relative:
+    try:
+        return relative.read(text)
+    except ValueError as exc:
+        raise ValueError(f"{exc}; in takes {relative.FORMS}") from None
 
 
 def _value(field: Field, text: str) -> Decimal | str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from engage.segments.fields import FIELDS, Field
+from engage.segments.relative import Relative, Resolved, Side
+
+Thresholds = Mapping[str, Decimal | Relative]
+"""What each threshold is set to, by setting."""
 
 
 class Operator(StrEnum):
@@ -21,6 +27,14 @@ class Operator(StrEnum):
     AT_LEAST = ">="
     EQUAL = "="
     UNEQUAL = "!="
+    IN = "in"
+    """Only with a share or a number of customers, such as ``in lowest 20%``."""
+
+
+ORDERING = (Operator.BELOW, Operator.AT_MOST, Operator.ABOVE, Operator.AT_LEAST)
+"""The operators that may compare with a share of the customers."""
+_OF_SHARE = {Side.LOWEST: Operator.BELOW, Side.HIGHEST: Operator.ABOVE}
+"""What ``in`` means once the number is known."""
 
 
 class _Frozen(BaseModel):
@@ -28,17 +42,23 @@ class _Frozen(BaseModel):
 
 
 class Condition(_Frozen):
-    """One comparison. ``value`` is a number, the name of a threshold, or the name of a segment."""
+    """One comparison. ``value`` is a number, the name of a threshold or of a segment, or a share of the customers."""
 
     field: str
     operator: Operator
-    value: Decimal | str
+    value: Decimal | Fraction | Relative | str
+    asked: Relative | None = None
+    """The share that became the number ``value``. A customer without a value of the field is in none."""
 
     @property
     def line(self) -> str:
         """The condition as an operator writes it."""
-        shown = f"{self.value:f}" if isinstance(self.value, Decimal) else self.value
-        return f"{self.field} {self.operator} {shown}"
+        return f"{self.field} {self.operator} {written(self.value)}"
+
+    @property
+    def number(self) -> Fraction | None:
+        """The number that it compares with; None if it is a name, or not known yet."""
+        return Fraction(self.value) if isinstance(self.value, Decimal | Fraction) else None
 
     @property
     def threshold(self) -> str | None:
@@ -71,6 +91,15 @@ class Not(_Frozen):
 Node = Condition | AnyOf | Not
 AnyOf.model_rebuild()
 Not.model_rebuild()
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of the customers that rules ask for, by one field; ``operators``: how they compare with its number."""
+
+    relative: Relative
+    field: str
+    operators: tuple[Operator, ...]
 
 
 class Segment(_Frozen):
@@ -136,13 +165,33 @@ class Rules(_Frozen):
             named.append(one.name)
         return self.names if self == other else tuple(named)
 
-    def resolved(self, thresholds: Mapping[str, Decimal]) -> Rules:
-        """The rules with a number in place of each threshold.
+    def shares(self, thresholds: Thresholds) -> dict[str, Share]:
+        """The shares of the customers that the conditions ask for, by threshold or by line, each once, in order."""
+        found: dict[str, Share] = {}
+        for one in (each for segment in self.segments for each in segment.conditions()):
+            asked = thresholds[one.threshold] if one.threshold else one.value
+            if isinstance(asked, Relative):
+                key = one.threshold or one.line
+                others = found[key].operators if key in found else ()
+                found[key] = Share(asked, one.field, tuple(dict.fromkeys((*others, one.operator))))
+        return found
+
+    def resolved(self, thresholds: Thresholds, found: Mapping[str, Resolved]) -> Rules:
+        """The rules with the number in place of each threshold, and of each share that ``found`` knows.
 
         Raises:
             KeyError: ``thresholds`` lacks one.
         """
-        segments = (Segment(name=one.name, when=_resolved(one.when, thresholds)) for one in self.segments)
+
+        def number(one: Condition) -> Condition:
+            value = thresholds[one.threshold] if one.threshold else one.value
+            known = found.get(one.threshold or one.line) if isinstance(value, Relative) else None
+            if known is None or not isinstance(value, Relative):
+                return one if value is one.value else one.model_copy(update={"value": value})
+            operator = _OF_SHARE[value.side] if one.operator is Operator.IN else one.operator
+            return one.model_copy(update={"value": known.exact, "operator": operator, "asked": value})
+
+        segments = (Segment(name=one.name, when=_mapped(one.when, number)) for one in self.segments)
         return Rules(segments=tuple(segments), otherwise=self.otherwise)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,14 +208,20 @@ def _conditions(nodes: tuple[Node, ...]) -> Iterator[Condition]:
             yield from _conditions(node.conditions)
 
 
-def _resolved(nodes: tuple[Node, ...], thresholds: Mapping[str, Decimal]) -> tuple[Node, ...]:
-    return tuple(_with_number(node, thresholds) for node in nodes)
+def _mapped(nodes: tuple[Node, ...], change: Callable[[Condition], Condition]) -> tuple[Node, ...]:
+    return tuple(
+        change(node)
+        if isinstance(node, Condition)
+        else node.model_copy(update={"conditions": _mapped(node.conditions, change)})
+        for node in nodes
+    )
 
 
-def _with_number(node: Node, thresholds: Mapping[str, Decimal]) -> Node:
-    if isinstance(node, Condition):
-        return node if node.threshold is None else node.model_copy(update={"value": thresholds[node.threshold]})
-    return node.model_copy(update={"conditions": _resolved(node.conditions, thresholds)})
+def written(value: Decimal | Fraction | Relative | str) -> str:
+    """A value as an operator writes it."""
+    if isinstance(value, Relative):
+        return value.text
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 DEFAULT = Rules(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from math import ceil, floor
 
 import sqlalchemy as sa
 
-from engage.segments.fields import FIELDS, Unit
+from engage.segments.fields import FIELDS, Field, Unit
 from engage.segments.matching import COMPARE
 from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
 from engage.window import WEEKS
@@ -46,16 +47,21 @@ def _compared(node: Condition, rows: sa.FromClause, window_end: datetime) -> sa.
     field, compare = FIELDS[node.field], COMPARE[node.operator]
     if field.unit is Unit.SEGMENT:
         return _known(compare(rows.c[field.column], sa.literal(node.value, sa.Text)))
-    assert isinstance(node.value, Decimal)
+    assert node.number is not None
     if field.unit is Unit.DAYS:
-        return _days_ago(rows.c[field.column], node.operator, node.value, window_end)
+        held = _days_ago(rows.c[field.column], node.operator, node.number, window_end)
+        return sa.and_(rows.c[field.column].is_not(None), held) if node.asked else held
     if not field.column:
         return _quotient(node, rows)
     if field.real:
-        return _known(compare(rows.c[field.column], sa.literal(float(node.value), sa.Double)))
-    scale = {"avg_weekly_sessions": WEEKS}.get(field.name, 100 if field.unit is Unit.AMOUNT else 1)
-    held = _whole(rows.c[field.column], node.operator, node.value * scale)
+        return _known(compare(rows.c[field.column], sa.literal(float(node.number), sa.Double)))
+    held = _whole(rows.c[field.column], node.operator, node.number * per_unit(field))
     return _known(held) if field.missing else held
+
+
+def per_unit(field: Field) -> int:
+    """What the column holds for a field's number of 1, such as 100 cents."""
+    return WEEKS if field.name == "avg_weekly_sessions" else 100 if field.unit is Unit.AMOUNT else 1
 
 
 def _known(held: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
@@ -63,7 +69,7 @@ def _known(held: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.func.coalesce(held, sa.false())
 
 
-def _whole(column: sa.ColumnElement[int], sign: Operator, bound: Decimal) -> sa.ColumnElement[bool]:
+def _whole(column: sa.ColumnElement[int], sign: Operator, bound: Fraction) -> sa.ColumnElement[bool]:
     """A bigint compared with a number, which is rounded so that the outcome stays the same."""
     whole = floor(bound) if sign in {Operator.AT_MOST, Operator.ABOVE} else ceil(bound)
     if bound != whole and sign in {Operator.EQUAL, Operator.UNEQUAL}:
@@ -74,7 +80,7 @@ def _whole(column: sa.ColumnElement[int], sign: Operator, bound: Decimal) -> sa.
 
 
 def _days_ago(
-    column: sa.ColumnElement[datetime], sign: Operator, days: Decimal, window_end: datetime
+    column: sa.ColumnElement[datetime], sign: Operator, days: Fraction, window_end: datetime
 ) -> sa.ColumnElement[bool]:
     """Whole days from a time to the window's end, compared. A missing time is longer ago than any number."""
     if sign in {Operator.EQUAL, Operator.UNEQUAL}:
@@ -109,4 +115,7 @@ def _quotient(node: Condition, rows: sa.FromClause) -> sa.ColumnElement[bool]:
     else:  # 100 × the difference / the spend before
         below = rows.c.previous_total_spend_cents
         above, bound = (above - below) * hundred, sa.cast(below, sa.Numeric)
-    return _known(sa.and_(below > 0, COMPARE[node.operator](above, bound * sa.literal(node.value, sa.Numeric))))
+    value = node.value
+    if isinstance(value, Fraction):  # a decimal that never ends
+        above, value = above * sa.literal(Decimal(value.denominator), sa.Numeric), Decimal(value.numerator)
+    return _known(sa.and_(below > 0, COMPARE[node.operator](above, bound * sa.literal(value, sa.Numeric))))

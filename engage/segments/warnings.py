@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from fractions import Fraction
 
 from engage.segments.fields import FIELDS, Unit
 from engage.segments.rules import AnyOf, Condition, Node, Not, Operator, Rules, Segment
 
-_LEAST = {"spend_change": Decimal(-100)}
+_LEAST = {"spend_change": Fraction(-100)}
 """The smallest value of a field that can be below 0."""
 
 
 def warnings(rules: Rules) -> list[str]:
-    """Sentences about the rules, which have numbers in place of thresholds."""
+    """Sentences about the rules, which have numbers in place of thresholds. A share may have no number yet."""
     found, taken = [], None
     for segment in rules.segments:
         if taken:
@@ -54,14 +54,15 @@ def _empty(field: str, conditions: list[Condition]) -> bool:
         return len(wanted) > 1 or bool(wanted & refused)
     low, low_open, high, high_open = _least(field), False, None, False
     for one in conditions:
-        assert isinstance(one.value, Decimal)
+        if one.number is None or one.asked:  # a share depends on the customers
+            continue
         if one.operator in {Operator.ABOVE, Operator.AT_LEAST, Operator.EQUAL}:
             open_ = one.operator is Operator.ABOVE
-            low, low_open = max((low, low_open), (one.value, open_))
+            low, low_open = max((low, low_open), (one.number, open_))
         if one.operator in {Operator.BELOW, Operator.AT_MOST, Operator.EQUAL}:
             open_ = one.operator is Operator.BELOW
-            if high is None or (one.value, not open_) < (high, not high_open):
-                high, high_open = one.value, open_
+            if high is None or (one.number, not open_) < (high, not high_open):
+                high, high_open = one.number, open_
     return high is not None and (low > high or (low == high and (low_open or high_open)))
 
 
@@ -72,14 +73,13 @@ def _always(node: Node) -> bool:
     if isinstance(node, Not):
         return _never(node.conditions)
     field = FIELDS[node.field]
-    if field.unit is Unit.SEGMENT or field.missing:
+    if node.number is None or node.asked or field.missing:
         return False
-    assert isinstance(node.value, Decimal)
     least = _least(node.field)
-    return (node.operator is Operator.AT_LEAST and node.value <= least) or (
-        node.operator is Operator.ABOVE and node.value < least
+    return (node.operator is Operator.AT_LEAST and node.number <= least) or (
+        node.operator is Operator.ABOVE and node.number < least
     )
 
 
-def _least(field: str) -> Decimal:
-    return _LEAST.get(field, Decimal(0))
+def _least(field: str) -> Fraction:
+    return _LEAST.get(field, Fraction(0))

@@ -10,7 +10,8 @@ from typing import Any
 
 from engage.segments.fields import FIELDS, NEVER, Field, Unit, value
 from engage.segments.matching import matches
-from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules
+from engage.segments.relative import Relative
+from engage.segments.rules import AnyOf, Condition, Node, Operator, Rules, written
 
 Writer = Callable[[Decimal], str]
 _THAN = {
@@ -20,6 +21,7 @@ _THAN = {
     Operator.AT_LEAST: ("at least", "less than"),
     Operator.EQUAL: ("equal to", "not equal to"),
     Operator.UNEQUAL: ("other than", "equal to"),
+    Operator.IN: ("in", "not in"),
 }
 """The words of a comparison that holds, and of one that does not."""
 
@@ -31,10 +33,14 @@ HOLDS = {operator: words for operator, (words, _) in _THAN.items()}
 def phrase(node: Node) -> str:
     """A condition in words, such as *Spend below low_spend_threshold*."""
     if isinstance(node, Condition):
-        shown = f"{node.value:f}" if isinstance(node.value, Decimal) else node.value
-        return f"{FIELDS[node.field].label} {HOLDS[node.operator]} {shown}"
+        return f"{FIELDS[node.field].label} {HOLDS[node.operator]} {written(node.value)}"
     kind = "any of these" if isinstance(node, AnyOf) else "not all of these"
     return f"{kind}: {'; '.join(map(phrase, node.conditions))}"
+
+
+def with_share(asked: Relative | None, number: str) -> str:
+    """A number, and the share that became it, such as *lowest 20% = 87.40*."""
+    return f"{asked.text} = {number}" if asked else number
 
 
 class Words:
@@ -87,16 +93,19 @@ class Words:
         field = FIELDS[one.field]
         found = value(field, self._row, self._end)
         holds, not_so = _THAN[one.operator]
-        limit = self._limit(field, one.value)
+        bare = self._limit(field, one.value)
+        limit = with_share(one.asked, bare)
         if found is None:
             return f"{field.words}: {field.missing.partition(':')[0]}"
         if found == NEVER and field.unit is Unit.DAYS:
+            if one.asked:
+                return f"{field.never}, so in no share of the customers"
             return f"{field.never}, so longer ago than {limit} days"
         than = holds if self._holds(one) else not_so
         verb = "are" if field.unit is Unit.NUMBER and found != 1 else "is"
         subject = self._subject(field, found)
-        if isinstance(found, Fraction) and found != one.value and self._limit(field, _decimal(found)) == limit:
-            subject = f"{field.words} {_decimal(found, 6):f}"  # two decimals would show them as equal
+        if isinstance(found, Fraction) and found != one.number and self._limit(field, rounded(found)) == bare:
+            subject = f"{field.words} {rounded(found, 6):f}"  # two decimals would show them as equal
         return f"{subject} {verb} {than} {limit}"
 
     def _subject(self, field: Field, found: Fraction | str) -> str:
@@ -106,19 +115,21 @@ class Words:
             days = int(found)
             return f"{field.words} {days} {'day' if days == 1 else 'days'} before the window's end"
         if field.unit is Unit.NUMBER:
-            return f"{self._number(_decimal(found))} {field.one if found == 1 else field.words}"
-        return f"{field.words} {self._limit(field, _decimal(found))}"
+            return f"{self._number(rounded(found))} {field.one if found == 1 else field.words}"
+        return f"{field.words} {self._limit(field, rounded(found))}"
 
-    def _limit(self, field: Field, limit: Decimal | str) -> str:
-        if isinstance(limit, str):
-            return limit
+    def _limit(self, field: Field, limit: Decimal | Fraction | Relative | str) -> str:
+        if isinstance(limit, str | Relative):
+            return written(limit)
+        if isinstance(limit, Fraction):
+            limit = rounded(limit, 6)
         if field.unit is Unit.AMOUNT:
             return self._amount(limit)
         plain = limit.normalize() + 0  # 2E+1 is 20 again
         return f"{self._number(plain)}{'%' if field.unit is Unit.PERCENT else ''}"
 
 
-def _decimal(found: Fraction, places: int = 3) -> Decimal:
-    """A value rounded for people."""
+def rounded(found: Fraction, places: int = 3) -> Decimal:
+    """A value rounded for people, unless it is whole."""
     exact = Decimal(found.numerator) / Decimal(found.denominator)
     return round(exact, places).normalize() if exact != exact.to_integral() else exact

@@ -1,19 +1,21 @@
-"""The budget: what a list of messages may cost at most, and the refusal to start a run that may cost more.
+"""The budget: how many messages a list may have, or what they may cost, and what happens to a list beyond it.
 
 The estimate takes the longest text of each segment, with placeholders of usual length, for every message that waits.
-A list that is too dear stops as a whole: no customer is left out to save money.
+With ``over_budget`` at *stop* a list beyond the budget stops as a whole. At *cut* each segment keeps the same share of
+its messages; ``budget_cut`` says of which customers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from engage.campaigns.message_counts import MessageCounts
 from engage.currency import currency
 from engage.errors import OverBudget
 from engage.formats import counted, money, number, price
-from engage.settings import Settings
+from engage.settings import MessageBudget, Settings
 from engage.statuses import MessageStatus
 from engage.window import Window
 
@@ -34,25 +36,70 @@ def most(settings: Settings, messages: Mapping[str, int]) -> Decimal | None:
     return settings.cost(sum(estimated_segments(settings, messages).values()))
 
 
+def exceeded(settings: Settings, messages: Mapping[str, int]) -> bool:
+    """Whether so many messages by segment are more than the budget allows."""
+    return settings.exceeds_budget(sum(messages.values()), most(settings, messages))
+
+
+def in_words(budget: MessageBudget) -> str:
+    """What a budget allows, such as *$500.00* or *5,000 messages*."""
+    return counted(int(budget.most), "message") if budget.in_messages else money(budget.most, currency())
+
+
+def kept(settings: Settings, messages: Mapping[str, int]) -> dict[str, int]:
+    """How many messages of each segment a list has once it is cut to the budget.
+
+    Each segment keeps the same share, rounded down. What is left goes to the segments that lost most by rounding, one
+    message each, as far as the budget reaches.
+    """
+    if not exceeded(settings, messages):
+        return dict(messages)
+    budget = Fraction(settings.message_budget.most)
+    costs = {name: _cost(settings, name) for name in messages}
+    share = budget / sum(costs[name] * count for name, count in messages.items())
+    found = {name: int(count * share) for name, count in messages.items()}
+    left = budget - sum(costs[name] * count for name, count in found.items())
+    for name in sorted(messages, key=lambda one: (found[one] - messages[one] * share, one)):
+        if costs[name] <= left and found[name] < messages[name] * share:
+            found[name] += 1
+            left -= costs[name]
+    return found
+
+
+def _cost(settings: Settings, segment: str) -> Fraction:
+    """What one message to a segment takes of the budget."""
+    spent = settings.message_budget.spent(1, settings.cost(settings.typical_segments(segment)))
+    return Fraction(spent or 0)
+
+
 def refuse_too_dear(window: Window, settings: Settings, messages: Mapping[str, int]) -> None:
-    """Refuse to text if the messages by segment that wait may cost more than the budget; 0 allows any cost.
+    """Refuse to text if the messages by segment that wait are beyond the budget; 0 allows any number.
 
     Raises:
-        OverBudget: they may cost more than ``message_budget``.
+        OverBudget: they are more, or may cost more, than ``message_budget``.
     """
-    cost = most(settings, messages)
-    if not settings.exceeds_budget(cost):
+    if not exceeded(settings, messages):
         return
+    count, budget = sum(messages.values()), settings.message_budget
+    head = f"{counted(count, 'message')} wait for the window {window}"
+    if not budget.in_messages:
+        head = f"The messages that wait for the window {window} may cost {money(most(settings, messages), currency())}"
+    raise OverBudget(
+        f"{head}, and message_budget allows {in_words(budget)}. No customer was texted. "
+        f"{_estimate(settings, messages)}If that is right, raise engage_message_budget; to text only those furthest "
+        "beyond their threshold, set engage_over_budget to cut; else narrow the segments"
+        f"{'' if budget.in_messages else ' or shorten the texts'}. Then run the campaign again from extract."
+    )
+
+
+def _estimate(settings: Settings, messages: Mapping[str, int]) -> str:
+    """How the cost of messages was estimated, for a budget of money."""
+    if settings.message_budget.in_messages:
+        return ""
     segments = estimated_segments(settings, messages)
     each = ", ".join(
         f"{counted(count, 'message')} to {name} of {counted(settings.typical_segments(name), 'SMS segment')}"
         for name, count in messages.items()
     )
-    unit = currency()
-    raise OverBudget(
-        f"The messages that wait for the window {window} may cost {money(cost, unit)}, and message_budget allows "
-        f"{money(settings.message_budget, unit)}. No customer was texted. The estimate: {each}, so "
-        f"{number(sum(segments.values()))} SMS segments at {price(settings.price_per_segment, unit)}. If that cost is "
-        "right, raise engage_message_budget; else shorten the texts or narrow the segments. Then run the campaign "
-        "again from extract."
-    )
+    total = number(sum(segments.values()))
+    return f"The estimate: {each}, so {total} SMS segments at {price(settings.price_per_segment, currency())}. "

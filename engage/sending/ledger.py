@@ -28,7 +28,7 @@ class Preview:
     cost: str | None = None
     """What the segments cost, as digits in the installation's currency; None without a price."""
     exceeds_budget: str | None = None
-    """The budget, as digits, if the cost is more."""
+    """The budget as its setting has it, if the list is beyond it; an amount of money is digits only."""
 
 
 @dataclass(frozen=True)

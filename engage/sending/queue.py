@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign, lateness, learnt_weights, message_counts
+from engage.campaigns.budget_cuts import BudgetCut
 from engage.campaigns.message_counts import MessageCounts
 from engage.campaigns.run_options import RunOptions
 from engage.campaigns.variants import TextWeights
 from engage.errors import NotReady
-from engage.sending import budget, eligibility, experiment_draw, offer_codes, outcomes, takeover
+from engage.sending import budget, budget_cut, eligibility, experiment_draw, offer_codes, outcomes, takeover
 from engage.sending.eligibility import FrequencyCap
 from engage.sending.experiment_draw import Weights
 from engage.sending.ledger import MessageSummary, Preview
@@ -79,11 +79,14 @@ def _replace(
     if step.settings.strict:
         _skip_untextable_phones(step.conn, rows, skip_reason)
     _skip_duplicate_phones(step.conn, rows, skip_reason)
+    counts, cuts = _within_budget(step, rows)
     offer_codes.release(step.conn, step.window)
-    counts = message_counts.counted(step.conn, rows)
     summary = MessageSummary.of(counts)
     step.save(mode=options.mode(step.window, step.settings, as_of))
-    step.save(variants={name: one.to_json() for name, one in texts.items()})
+    step.save(
+        variants={name: one.to_json() for name, one in texts.items()},
+        budget_cut={name: one.to_json() for name, one in cuts.items()} or None,
+    )
     if options.dry_run:
         messages = budget.waiting(counts)
         codes = offer_codes.demand(step.conn, rows, step.settings, as_of)
@@ -105,6 +108,13 @@ def _replace(
         approval.enforce(summary.unsettled)
         step.save(**approval.cleared().columns)
     return summary
+
+
+def _within_budget(step: campaign.Step, rows: sa.Table) -> tuple[MessageCounts, dict[str, BudgetCut]]:
+    """Cut the new ledger to the budget if the settings ask for it; returns its counts and the cuts."""
+    counts = message_counts.counted(step.conn, rows)
+    cuts = budget_cut.cut(step.conn, rows, step.window, step.settings, budget.waiting(counts))
+    return (message_counts.counted(step.conn, rows) if cuts else counts), cuts
 
 
 def _texts(step: campaign.Step) -> dict[str, TextWeights]:
@@ -241,13 +251,12 @@ def waiting_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:
 
 def _preview(settings: Settings, messages: dict[str, int]) -> Preview:
     cost = budget.most(settings, messages)
-    segments = budget.estimated_segments(settings, messages)
-    limit = settings.message_budget if settings.exceeds_budget(cost) else None
-    return Preview(messages, segments, _digits(cost), exceeds_budget=_digits(limit))
-
-
-def _digits(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount:f}"
+    return Preview(
+        messages,
+        budget.estimated_segments(settings, messages),
+        cost=None if cost is None else f"{cost:f}",
+        exceeds_budget=settings.message_budget.text if budget.exceeded(settings, messages) else None,
+    )
 
 
 def reject(conn: sa.Connection, window: Window, as_of: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,18 +16,8 @@ class Redemption(NamedTuple):
     place: int
     code: str
     occurred_at: datetime
-    event_key: str | None = None
+    event_key: bytes | None = None
     """Of the event's id, if it has one."""
-
-
-class EventKey(NamedTuple):
-    """The key of an event's id, and the row of the batch that is the event."""
-
-    key: str
-    rows: str
-    """The field of ``Batch`` that holds the row."""
-    place: int
-    """The row's place in that field, from 0."""
 
 
 @dataclass(slots=True)
@@ -48,8 +39,9 @@ class Batch:
     app_events: list[tuple[int, datetime, str, str]] = field(default_factory=list)
     """Customer id, time, kind, item id."""
     redemptions: list[Redemption] = field(default_factory=list)
-    event_keys: list[EventKey] = field(default_factory=list)
-    """Of the events with an id, but for redemptions, which have their own."""
+    event_keys: defaultdict[str, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    """By the name of a field above: the places of its events with an id, from 0, with the ids' keys. Redemptions have
+    their own."""
     atomic: bool = False
     """Whether nothing is stored if one event is wrong."""
 

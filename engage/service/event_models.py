@@ -119,7 +119,9 @@ def _minor(least: int) -> Any:
     )
 
 
-class _Paid(_Event):
+class Paid(_Event):
+    """An event with an amount."""
+
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False, "anyOf": _ONE_AMOUNT})
 
     type: str
@@ -154,13 +156,13 @@ class _Paid(_Event):
         return int(whole) * 100 + int(part.ljust(2, "0"))
 
 
-class Purchase(_Paid):
+class Purchase(Paid):
     """Something was bought. The amount is either ``amount`` with ``currency``, or ``amount_minor``."""
 
     type: Literal["purchase"]
 
 
-class Refund(_Paid):
+class Refund(Paid):
     """The customer got money back. It lowers the spend of the window in which it occurred, at most to zero."""
 
     type: Literal["refund"]

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from engage.service import event_validation
 from engage.service.context import Context
-from engage.service.event_batch import Batch, EventKey, Key, Redemption, Taken
+from engage.service.event_batch import Batch, Key, Redemption, Taken
 from engage.service.event_models import AppEvent, DocumentedBatch, EventBatch, Purchase, Redeemed, Refund, Session
 from engage.service.problem_details import RETRY_AFTER, RowProblem, documented, problem
 from engage.service.request_body import MAX_BYTES, SMALL_BYTES, parse
@@ -164,7 +164,7 @@ def _keep_id(batch: Batch, event: Any) -> None:
         batch.redemptions[-1] = batch.redemptions[-1]._replace(event_key=key)
     else:
         rows = _ROWS.get(event.type, "app_events")
-        batch.event_keys.append(EventKey(key, rows, len(getattr(batch, rows)) - 1))
+        batch.event_keys[rows].append((len(getattr(batch, rows)) - 1, key))
 
 
 async def _written(request: Request, context: Context, batch: Batch) -> Taken:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engage.service.event_models import Event, Purchase, Refund
+from engage.service.event_models import Event, Paid
 from engage.service.problem_details import MAX_ERRORS, named
 
 MAX_CLOCK_SKEW = timedelta(days=1)
@@ -38,7 +38,8 @@ _REASONS = {
 def validate(rows: list[Any], currency: str, as_of: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
     """The valid events, and one ``RowProblem`` as a dict for each of the others."""
     found: list[Any]
-    if any(map(_too_wide, rows)):  # each unknown field costs an error, which takes longer than the event
+    widest = max((len(row) for row in rows if isinstance(row, dict)), default=0)
+    if widest > MAX_FIELDS:  # each unknown field costs an error, which takes longer than the event
         return _sorted_out([_validate_one(row) for row in rows], currency, as_of)
     try:
         found = [*_events.validate_python(rows)]
@@ -48,9 +49,9 @@ def validate(rows: list[Any], currency: str, as_of: datetime) -> tuple[list[Any]
 
 
 def _sorted_out(found: list[Any], currency: str, as_of: datetime) -> tuple[list[Any], list[dict[str, Any]]]:
-    good, wrong = [], []
+    good, wrong, latest = [], [], as_of + MAX_CLOCK_SKEW
     for index, event in enumerate(found):
-        error = event if isinstance(event, dict) else _misfit(event, currency, as_of + MAX_CLOCK_SKEW)
+        error = event if isinstance(event, dict) else _misfit(event, currency, latest)
         if error:
             wrong.append({"index": index, **error})
         else:
@@ -72,7 +73,7 @@ def problems(exc: ValidationError, below: int = 0) -> list[dict[str, Any]]:
 
 def _validate_one(row: object) -> Any:
     """The event, or the first thing that is wrong with it."""
-    if _too_wide(row):
+    if isinstance(row, dict) and len(row) > MAX_FIELDS:
         return {"field": None, "reason": "too_many_fields", "detail": f"An event has at most {MAX_FIELDS} fields."}
     try:
         return _event.validate_python(row)
@@ -80,15 +81,11 @@ def _validate_one(row: object) -> Any:
         return problems(exc, below=1)[0]
 
 
-def _too_wide(row: object) -> bool:
-    return isinstance(row, dict) and len(row) > MAX_FIELDS
-
-
 def _misfit(event: Any, currency: str, latest: datetime) -> dict[str, Any] | None:
     """What is wrong with a well-formed event."""
     if event.occurred_at > latest:
         detail = "It is more than a day in the future. Is the phone's clock right?"
         return {"field": "occurred_at", "reason": "future_dated", "detail": detail}
-    if isinstance(event, Purchase | Refund) and event.currency not in (None, currency):
+    if isinstance(event, Paid) and event.currency not in (None, currency):
         return {"field": "currency", "reason": "invalid_currency", "detail": f"Amounts are in {currency} here."}
     return None

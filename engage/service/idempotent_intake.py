@@ -11,11 +11,12 @@ import hmac
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSON, insert
 
 from engage.service.code_redemption import LockedCodes
 from engage.service.event_batch import Batch, Key, Taken
@@ -116,18 +117,27 @@ def _claim_keys(conn: sa.Connection, batches: Sequence[Batch], as_of: datetime) 
         }
         for batch in reversed(batches)  # of two batches with one key the first counts
     }
-    given = json_rows.table([rows[key] for key in sorted(rows)], *_BATCH)
+    given = {"rows": [rows[key] for key in sorted(rows)], "as_of": as_of}
+    return {(row.owner, row.idempotency_key) for row in conn.execute(_CLAIMING, given)}
+
+
+def _claiming() -> sa.Insert:
+    """Inserts the unused keys of ``rows`` and returns them."""
+    given = json_rows.table(sa.bindparam("rows", type_=JSON), *_BATCH)
     query = sa.select(
         given.c.owner,
         given.c.idempotency_key,
         sa.func.decode(given.c.fingerprint, "hex"),
-        sa.cast(as_of, sa.DateTime(timezone=True)),
+        sa.bindparam("as_of", type_=sa.DateTime(timezone=True)),
         given.c.answer,
     )
     columns = ["owner", "idempotency_key", "fingerprint", "accepted_at", "answer"]
     statement = insert(intake_batch).from_select(columns, query).on_conflict_do_nothing()
-    returned = statement.returning(intake_batch.c.owner, intake_batch.c.idempotency_key)
-    return {(row.owner, row.idempotency_key) for row in conn.execute(returned)}
+    return statement.returning(intake_batch.c.owner, intake_batch.c.idempotency_key)
+
+
+_CLAIMING = _claiming()
+"""Made once, because that takes longer than to run it for a few keys."""
 
 
 def _correct_answers(conn: sa.Connection, batches: Iterable[Batch]) -> None:
@@ -159,7 +169,8 @@ def _copy(conn: sa.Connection, batches: Sequence[Batch]) -> None:
         (refund, [row for batch in batches for row in batch.refunds]),
     ):
         if rows:
-            copy_packed(conn, table.name, table, packed(*np.array(rows, dtype=np.int64).T))
+            numbers = np.fromiter(chain.from_iterable(rows), np.int64)
+            copy_packed(conn, table.name, table, packed(*numbers.reshape(len(rows), -1).T))
     others = [row for batch in batches for row in batch.app_events]
     if others:
         copy_rows(conn, app_event, [c.name for c in app_event.columns], others)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,27 +20,27 @@ def without_repeats(conn: sa.Connection, batches: Sequence[Batch], as_of: dateti
     first is stored. Without an id there is no query. The given batches stay as they are, because a transaction that
     fails is tried again with them.
     """
-    keys = {event.key for batch in batches for event in batch.event_keys}
-    redeemed = {one.event_key for batch in batches for one in batch.redemptions if one.event_key}
-    if not keys and not redeemed:
+    keys = [key for batch in batches for named in batch.event_keys.values() for _, key in named]
+    keys += [one.event_key for batch in batches for one in batch.redemptions if one.event_key]
+    new = event_ids.claim(conn, keys, as_of)
+    if len(new) == len(keys):
         return [*batches]
-    new = event_ids.claim(conn, keys | redeemed, as_of)
-    return [_without_repeats(batch, new) if batch.event_keys else batch for batch in batches]
+    return [_without_repeats(batch, new) for batch in batches]
 
 
-def _without_repeats(batch: Batch, new: set[str]) -> Batch:
+def _without_repeats(batch: Batch, new: set[bytes]) -> Batch:
     """The batch with the events whose keys are ``new``. It takes these keys out of the set."""
-    repeated: dict[str, set[int]] = defaultdict(set)
-    for event in batch.event_keys:
-        if event.key in new:
-            new.remove(event.key)
-        else:
-            repeated[event.rows].add(event.place)
+    kept: dict[str, Any] = {}
+    repeated = 0
+    for name, named in batch.event_keys.items():
+        places = set()
+        for place, key in named:
+            if key in new:
+                new.remove(key)
+            else:
+                places.add(place)
+        kept[name] = [row for place, row in enumerate(getattr(batch, name)) if place not in places]
+        repeated += len(places)
     if not repeated:
         return batch
-    kept: dict[str, Any] = {
-        name: [row for place, row in enumerate(getattr(batch, name)) if place not in places]
-        for name, places in repeated.items()
-    }
-    duplicates = batch.answer["duplicates"] + sum(map(len, repeated.values()))
-    return replace(batch, answer=batch.answer | {"duplicates": duplicates}, **kept)
+    return replace(batch, answer=batch.answer | {"duplicates": batch.answer["duplicates"] + repeated}, **kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import uvicorn
@@ -14,6 +15,10 @@ KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 2_000
 STOP_SECONDS = 20
 """How long requests under way may take once the service is asked to stop."""
+
+
+_COLLECT_AFTER = 50_000
+"""New objects between two searches for cycles of garbage. A batch makes some thousand objects, without cycles."""
 
 
 def serve(app: FastAPI, host: str, port: int, trusted_proxies: TrustedProxies) -> None:
@@ -32,4 +37,6 @@ def serve(app: FastAPI, host: str, port: int, trusted_proxies: TrustedProxies) -
         "limit_concurrency": MAX_CONNECTIONS,
         "backlog": 2048,
     }
+    gc.freeze()  # what lives as long as the process is not searched
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     uvicorn.Server(uvicorn.Config(app, host=host, port=port, **options)).run()

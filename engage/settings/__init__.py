@@ -5,8 +5,10 @@ A run reads them once, at ``extract``. Every later step uses the snapshot in ``c
 
 from engage.settings.changes import Change, applied, in_words, refusals
 from engage.settings.custom import custom, message_name, names_of, rules_in, segment_of_text
+from engage.settings.field_types import kept_threshold
 from engage.settings.groups import GROUPS, LABELS, Group, groups, label
 from engage.settings.meanings import description, title
+from engage.settings.message_budget import MessageBudget
 from engage.settings.model import STAFF, Settings, is_setting
 from engage.settings.validation import problems, require_named, usable, validate
 from engage.settings.variables import (
@@ -27,6 +29,7 @@ __all__ = [
     "STAFF",
     "Change",
     "Group",
+    "MessageBudget",
     "Settings",
     "applied",
     "custom",
@@ -39,6 +42,7 @@ __all__ = [
     "groups",
     "in_words",
     "is_setting",
+    "kept_threshold",
     "label",
     "markdown_table",
     "message_name",

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
-from engage.segments import DEFAULT, THRESHOLD_NAME, Rules, masked, parse
-from engage.settings.field_types import MessageText, Number
+from engage.segments import DEFAULT, THRESHOLD_NAME, Relative, Rules, masked, parse
+from engage.segments.relative import FORMS
+from engage.settings.field_types import MessageText, Threshold, number_or_share
 
 A_TEXT = "a text of 1 to 1000 characters"
-A_THRESHOLD = "a number from -1000000000 to 1000000000 with at most 6 decimals and 15 digits"
-_LIMITS = Field(ge=-(10**9), le=10**9, decimal_places=6, max_digits=15)
+OR_A_SHARE = f"or a share of the customers such as {FORMS}"
+A_THRESHOLD = f"a number from -1000000000 to 1000000000 with at most 6 decimals and 15 digits, {OR_A_SHARE}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Custom:
     adapter: TypeAdapter[Any]
 
 
-_THRESHOLD: TypeAdapter[Decimal] = TypeAdapter(Annotated[Number, _LIMITS])
+_THRESHOLD: TypeAdapter[Decimal | Relative] = TypeAdapter(
+    Annotated[Threshold, number_or_share(ge=-(10**9), le=10**9, decimal_places=6, max_digits=15)]
+)
 _MESSAGE: TypeAdapter[str] = TypeAdapter(MessageText)
 _MESSAGE_NAME = re.compile(r"message_(?!budget$)([a-z][a-z0-9_]{0,29})")
 
@@ -43,9 +46,8 @@ def custom(name: str) -> Custom | None:
         return None
     if THRESHOLD_NAME.fullmatch(name):
         words = name.removesuffix("_threshold").replace("_", " ")
-        return Custom(
-            name, A_THRESHOLD, f"The number that rules name {name}.", f"{words.capitalize()} threshold", _THRESHOLD
-        )
+        described = f"The number that rules name {name}, or the share of the customers that becomes it."
+        return Custom(name, A_THRESHOLD, described, f"{words.capitalize()} threshold", _THRESHOLD)
     if segment := segment_of_text(name):
         return Custom(name, A_TEXT, f"The text message for {segment}.", f"Text for {segment}", _MESSAGE)
     return None

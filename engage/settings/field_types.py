@@ -5,12 +5,22 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationInfo,
+)
 from pydantic_core import PydanticCustomError
 
 from engage import alert, parsing, segments
+from engage.segments import relative
+from engage.settings import message_budget
 from engage.texts import phone
 from engage.texts.characters import refuse_invisible
 from engage.texts.sending_hours import SendingHours
@@ -26,6 +36,48 @@ def _plain_number(value: object) -> object:
 
 Number = Annotated[Decimal, BeforeValidator(_plain_number), PlainSerializer(float, return_type=float)]
 Count = Annotated[int, BeforeValidator(_plain_number)]
+
+
+def number_or_share(**limits: Any) -> PlainValidator:
+    """Reads a number within ``limits``, or a share of the customers such as ``lowest 20%``."""
+    number: TypeAdapter[Decimal] = TypeAdapter(Annotated[Number, Field(**limits)])
+
+    def check(value: object) -> Decimal | segments.Relative:
+        if isinstance(value, segments.Relative):
+            return value
+        if isinstance(value, str) and relative.is_meant(value):
+            try:
+                return relative.read(value)
+            except ValueError as exc:
+                raise PydanticCustomError("unreadable", "{reason}", {"reason": str(exc)}) from None
+        return number.validate_python(value)
+
+    return PlainValidator(check)
+
+
+def kept_threshold(value: Decimal | segments.Relative) -> float | str:
+    """A threshold as a campaign's snapshot keeps it."""
+    return value.text if isinstance(value, segments.Relative) else float(value)
+
+
+Threshold = Annotated[Decimal | segments.Relative, PlainSerializer(kept_threshold)]
+"""What a threshold is set to."""
+
+
+def _budget(value: object) -> message_budget.MessageBudget:
+    """A budget that an editor writes, or that a snapshot keeps."""
+    if isinstance(value, message_budget.MessageBudget):
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("no budget")
+    return message_budget.read(value if isinstance(value, str) else f"{Decimal(str(value)):f}")
+
+
+Budget = Annotated[
+    message_budget.MessageBudget,
+    PlainValidator(_budget),
+    PlainSerializer(message_budget.MessageBudget.kept),
+]
 
 
 LONGEST_NAME = 256

@@ -31,6 +31,7 @@ GROUPS = (
             "learn_variants": "Learn which text does better",
             "offer": "Offer of the codes",
             "max_segments": "Longest text",
+            "brand": "Name of the chain",
         },
     ),
     Group(
@@ -59,6 +60,7 @@ GROUPS = (
             "max_messages_per_run": "Most messages in a run",
             "price_per_segment": "Price of a segment",
             "message_budget": "Budget of a campaign's messages",
+            "over_budget": "What happens beyond the budget",
         },
     ),
     Group(
@@ -77,6 +79,7 @@ GROUPS = (
             "guard_min_volume_percent": "Least events, in percent of the last window",
             "guard_max_quiet_days": "Most days without an event at the end",
             "guard_max_shift_points": "Most points by which a segment may move",
+            "guard_rhythm": "What to do about odd days",
             "max_filtered_percent": "Most filtered messages, in percent",
             "max_undelivered_percent": "Most failed messages, in percent",
         },

@@ -108,7 +108,7 @@ def _variant(segment: str, name: str, found: object, context: Any) -> ByLanguage
 
 
 def _by_language(segment: str, variant: str, found: dict[str, object], context: Any) -> ByLanguage:
-    tags = [DEFAULT if variant and language.lower() == DEFAULT else _tag(segment, language) for language in found]
+    tags = [DEFAULT if variant and language.lower() == DEFAULT else tag_of(segment, language) for language in found]
     for tag in tags:
         if tags.count(tag) > 1:
             raise ValueError(f"segment {segment}{variant}: the language {tag} stands twice")
@@ -117,7 +117,12 @@ def _by_language(segment: str, variant: str, found: dict[str, object], context: 
     }
 
 
-def _tag(segment: str, language: str) -> str:
+def tag_of(segment: str, language: str) -> str:
+    """The form in which a segment's language is stored, such as ``pt-br`` for ``pt_BR``.
+
+    Raises:
+        ValueError: it is no language tag.
+    """
     tag = language.replace("_", "-").lower()
     if not _TAG.fullmatch(tag):
         raise ValueError(f"segment {segment}: {language[:40]!r} is no language, which is a tag such as es or pt-BR")

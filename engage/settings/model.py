@@ -6,23 +6,25 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import Field
 
-from engage.segments import DEFAULT, Rules
+from engage.segments import Relative, Resolved
 from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import field_types, languages, text_variants
+from engage.settings import field_types, languages, message_budget, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import (
+    Budget,
     Count,
     Emails,
     Hours,
     MessageText,
     Number,
     Phones,
-    SegmentRules,
     UserNames,
     edited_from,
+    kept_threshold,
 )
+from engage.settings.rule_settings import RuleSettings
 from engage.statuses import Metric
 from engage.texts.template import Template
 
@@ -30,26 +32,9 @@ STAFF = frozenset({"alert_emails", "test_phones"})
 """The settings with addresses and phones of the staff. No campaign keeps them."""
 
 
-class Settings(BaseModel):
+class Settings(RuleSettings):
     """One campaign's settings, validated and frozen. Settings with names that the staff choose are extra fields."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    low_spend_threshold: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
-        Decimal("100.00"),
-        title="a number from 0 to 1000000000 with at most 2 decimals",
-        description="Customers whose spend in the 8 weeks is below this amount are in BOOST.",
-    )
-    high_activity_threshold: Annotated[Number, Field(ge=0, le=1_000_000, max_digits=15)] = Field(
-        Decimal("5.0"),
-        title="a number from 0 to 1000000 with at most 15 digits",
-        description="Other customers with more sessions a week than this, on average, are in REWARD.",
-    )
-    segments: SegmentRules = Field(
-        DEFAULT,
-        title="JSON of segments in order and a name for all other customers, as docs/segments.md shows",
-        description="The rules that put each customer in a segment. The first one that fits counts.",
-    )
     send_within_days: Annotated[Count, Field(ge=0, le=3650), edited_from(1)] = Field(
         7,
         title="a whole number of days from 1 to 3650",
@@ -85,15 +70,26 @@ class Settings(BaseModel):
         title="a whole number from 1 to 10",
         description="Longest message, in SMS segments. A segment has 160 plain characters, or 70 with an emoji.",
     )
+    brand: Annotated[str, Field(pattern=r"^(\S([\S ]{0,38}\S)?)?$")] = Field(
+        "",
+        title="a name of up to 40 characters in one line, or nothing",
+        description="The chain's name. Each text that a model drafts must have it; if empty, this is not checked.",
+    )
     price_per_segment: Annotated[Number, Field(ge=0, le=1000, decimal_places=6)] = Field(
         Decimal(0),
         title="a number from 0 to 1000 with at most 6 decimals",
         description="What the provider charges for one SMS segment, in the installation's currency; 0 shows no costs.",
     )
-    message_budget: Annotated[Number, Field(ge=0, le=1_000_000_000, decimal_places=2)] = Field(
-        Decimal(0),
-        title="a number from 0 to 1000000000 with at most 2 decimals",
-        description="A campaign whose messages may cost more than this stops before the first one; 0 is no limit.",
+    message_budget: Budget = Field(
+        message_budget.NONE,
+        title=message_budget.FORMS,
+        description="What a campaign's messages may cost at most, or how many they may be; 0 is no limit.",
+    )
+    over_budget: Literal["stop", "cut"] = Field(
+        "stop",
+        title="'stop' or 'cut'",
+        description="What happens to a list beyond the budget: it stops before the first message, or it is cut to "
+        "those furthest beyond their segment's threshold.",
     )
     sending_hours: Hours = Field(
         "8:00-21:00",
@@ -155,6 +151,11 @@ class Settings(BaseModel):
         title="a number from 0 to 100 with at most 2 decimals",
         description="The guard stops a campaign if a segment's share moves by more points than this; 100 is off.",
     )
+    guard_rhythm: Literal["tell", "stop", "off"] = Field(
+        "tell",
+        title="'tell', 'stop' or 'off'",
+        description="What the guard does about days with far more or fewer events than is usual for them.",
+    )
     require_approval: bool = Field(
         False,
         title="true or false",
@@ -213,16 +214,6 @@ class Settings(BaseModel):
         description="Complete windows whose events are kept. Older events are deleted once their campaign is complete.",
     )
 
-    @model_validator(mode="after")
-    def _read_custom(self, info: ValidationInfo) -> Settings:
-        extra = self.__pydantic_extra__ or {}
-        for name, value in extra.items():
-            kind = custom(name)
-            if kind is None:
-                raise ValueError(f"{name} is not a setting")
-            extra[name] = kind.adapter.validate_python(value, context=info.context)
-        return self
-
     @property
     def real(self) -> bool:
         """Whether messages reach customers' phones."""
@@ -233,27 +224,6 @@ class Settings(BaseModel):
         """Whether phone numbers and sending hours are checked."""
         return self.real or self.sandbox_strict
 
-    def threshold(self, name: str) -> Decimal:
-        """The number of a threshold.
-
-        Raises:
-            KeyError: there is none of this name.
-        """
-        found = self._value(name)
-        if not isinstance(found, Decimal):
-            raise KeyError(name)
-        return found
-
-    @property
-    def thresholds(self) -> dict[str, Decimal]:
-        """The thresholds that the rules name, by setting, in order."""
-        return {name: self.threshold(name) for name in self.segments.thresholds}
-
-    @property
-    def rules(self) -> Rules:
-        """The rules with a number in place of each threshold."""
-        return self.segments.resolved(self.thresholds)
-
     @property
     def texted(self) -> tuple[str, ...]:
         """The segments that have a text, in order."""
@@ -263,9 +233,10 @@ class Settings(BaseModel):
         """What ``segments`` SMS segments cost, in the installation's currency; None without a price."""
         return segments * self.price_per_segment if self.price_per_segment else None
 
-    def exceeds_budget(self, cost: Decimal | None) -> bool:
-        """Whether so high a cost is more than the budget allows; never without a price or a budget."""
-        return cost is not None and 0 < self.message_budget < cost
+    def exceeds_budget(self, messages: int, cost: Decimal | None) -> bool:
+        """Whether so many messages, or so high a cost, are more than the budget allows."""
+        spent = self.message_budget.spent(messages, cost)
+        return spent is not None and 0 < self.message_budget.most < spent
 
     @property
     def may_need_approval(self) -> bool:
@@ -338,11 +309,6 @@ class Settings(BaseModel):
         found = {name: languages.complete(name, texts, own) for name, texts in further.items()}
         return {name: texts for name, texts in found.items() if texts is not None}
 
-    def _value(self, name: str) -> object:
-        """The value of a setting, fixed or chosen; None without one."""
-        chosen = (self.__pydantic_extra__ or {}).get(name)
-        return getattr(self, name) if name in type(self).model_fields else chosen
-
     def text_warnings(self, segment: str) -> tuple[str, ...]:
         """What the operator should know of a segment's texts before they go out."""
         return (*text_variants.warnings(self.by_variant(segment)), *self.unsent(segment))
@@ -370,14 +336,22 @@ class Settings(BaseModel):
         return found + [f"{name}: {warning}" for name in self.texted for warning in self.text_warnings(name)]
 
     def snapshot(self) -> dict[str, Any]:
-        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it."""
+        """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it.
+
+        A share is kept as it was written: its number is the campaign's, not a setting.
+        """
         kept = self.model_dump(exclude=set(STAFF))
-        return {name: float(value) if isinstance(value, Decimal) else value for name, value in kept.items()}
+        chosen = {name: self._value(name) for name in self.__pydantic_extra__ or {}}
+        return kept | {name: kept_threshold(one) for name, one in chosen.items() if isinstance(one, Decimal | Relative)}
 
     @classmethod
-    def from_snapshot(cls, snapshot: Mapping[str, Any]) -> Settings:
-        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped."""
-        return cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+    def from_snapshot(cls, snapshot: Mapping[str, Any], resolved: Mapping[str, Any] | None = None) -> Settings:
+        """Settings from a snapshot, also of an earlier version: settings that no longer exist are dropped.
+
+        ``resolved``: the numbers that their shares became, as the campaign keeps them.
+        """
+        found = cls.model_validate({name: value for name, value in snapshot.items() if is_setting(name)})
+        return found.with_resolved({name: Resolved.from_json(kept) for name, kept in (resolved or {}).items()})
 
 
 def _default(name: str) -> object:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from engage.errors import SettingsError
-from engage.segments import DEFAULT, Rules
+from engage.segments import DEFAULT, Condition, Relative, Rules
+from engage.segments.rules import ORDERING
 from engage.settings.custom import custom, message_name
 from engage.settings.field_types import EDITED
 from engage.settings.meanings import title
@@ -86,7 +87,38 @@ def _errors(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         wrong |= {str(error["loc"][0]): error for error in exc.errors()}
         rules = _rules_alone(fixed) if "segments" not in wrong else DEFAULT
     missing = [name for name in rules.thresholds if name not in Settings.model_fields and name not in values]
-    return wrong | ({"segments": _missing(missing[0], rules)} if missing else {})
+    if missing:
+        wrong["segments"] = _missing(missing[0], rules)
+    return wrong | _shares_compared_wrongly(values, rules, wrong)
+
+
+def _shares_compared_wrongly(
+    values: Mapping[str, Any], rules: Rules, wrong: Collection[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Thresholds that are a share of the customers, and whose rules cannot take one."""
+    usable = {name: values[name] for name in rules.thresholds if name in values and name not in wrong}
+    found: dict[str, Mapping[str, Any]] = {}
+    read = Settings.model_validate(usable, context=EDITED)
+    for name in usable:
+        value = read.threshold(name)
+        lines = [one for segment in rules.segments for one in segment.conditions() if one.threshold == name]
+        if isinstance(value, Relative) and (why := _no_share(value, lines)):
+            found[name] = {"type": "unreadable", "msg": why}
+    return found
+
+
+def _no_share(value: Relative, lines: Sequence[Condition]) -> str:
+    """Why conditions cannot compare with a share of the customers; empty if they can."""
+    for one in lines:
+        if one.operator not in ORDERING:
+            return f"the rule {one.line!r} wants one number, and a share goes with {', '.join(ORDERING)} only"
+    fields = list(dict.fromkeys(one.field for one in lines))
+    if len(fields) > 1:
+        return (
+            f"the rules compare it with {' and with '.join(fields)}, and {value.text} is another number for each. "
+            "Give each field a threshold of its own"
+        )
+    return ""
 
 
 def _rules_alone(fixed: Mapping[str, Any]) -> Rules:
@@ -150,12 +182,13 @@ def _codes_of_no_offer(settings: Settings, label: Callable[[str], str]) -> dict[
 
 
 def _budget_without_price(settings: Settings, label: Callable[[str], str]) -> dict[str, str]:
-    if not settings.message_budget or settings.price_per_segment:
+    budget = settings.message_budget
+    if not budget or budget.in_messages or settings.price_per_segment:
         return {}
     return {
-        "message_budget": f"{label('message_budget')} is {settings.message_budget}, and {label('price_per_segment')} "
+        "message_budget": f"{label('message_budget')} is {budget.text}, and {label('price_per_segment')} "
         "is 0, so no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget "
-        "to 0"
+        "to a number of messages, such as 5000 messages, or to 0"
     }
 
 

@@ -10,6 +10,7 @@ from engage import segments
 from engage.errors import SettingsError
 from engage.settings.custom import names_of, rules_in
 from engage.settings.meanings import description, title
+from engage.settings.message_budget import MessageBudget
 from engage.settings.model import Settings
 from engage.settings.validation import validate
 
@@ -79,6 +80,8 @@ def _imported(value: Any) -> Any:
 
 def _text(value: object) -> str:
     """A value as an Airflow Variable holds it."""
+    if isinstance(value, segments.Relative | MessageBudget):
+        return value.text
     if isinstance(value, segments.Rules):
         return json.dumps(value.to_json())
     if isinstance(value, dict):

@@ -153,7 +153,7 @@ def _update(conn: sa.Connection, errand: Errand, part: Part, **values: Any) -> i
 
 def _store(conn: sa.Connection, errand: Errand, kind: str, events: Sequence[Event]) -> int:
     """Add the events whose ids are new; returns their number. Of two with one id, the first counts."""
-    by_key: dict[str, Event] = {}
+    by_key: dict[bytes, Event] = {}
     for event in events:
         by_key.setdefault(event_ids.event_key(kind, f"source:{errand.source}", event[0]), event)
     new = event_ids.claim(conn, by_key, errand.as_of)

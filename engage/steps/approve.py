@@ -35,8 +35,8 @@ class Question:
     """SMS segments of all messages, estimated with names of usual length."""
     cost: Decimal | None = None
     """The most that these segments cost, in the installation's currency; None without a price."""
-    budget: Decimal = Decimal(0)
-    """What the campaign's messages may cost; 0 is no limit."""
+    budget: str = ""
+    """What the budget allows, such as *$500.00*; empty without one."""
     skipped: dict[str, int] = field(default_factory=dict)
     """Customers who are left out, by reason."""
     texts: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Question:
     hours: int = 0
     """The hours within which the approver may answer."""
     guard: str = ""
-    """What the guard found, if the run ignores it."""
+    """What the guard found, as sentences: what it only tells, and what the run ignores."""
     who_may: str = ""
     """The users who may approve, as a sentence; empty if each user may whom Airflow lets answer."""
 
@@ -155,7 +155,7 @@ def _question(
         messages=waiting,
         segments=sum(budget.estimated_segments(settings, waiting).values()),
         cost=budget.most(settings, waiting),
-        budget=settings.message_budget,
+        budget=budget.in_words(settings.message_budget) if settings.message_budget else "",
         skipped=queued.skipped_by_reason,
         texts={name: sms.text for name, found in listed.items() for sms in found.values()},
         readers={name: customer_id for name, found in listed.items() for customer_id in found},
@@ -166,7 +166,7 @@ def _question(
             if (odd := settings.text_warnings(name))
         },
         hours=settings.approval_hours,
-        guard=found.guard.note,
+        guard=found.guard.remark,
         who_may=_who_may(settings),
     )
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard
+from engage.campaigns import campaign, guard, shares
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
-from engage.segments import sql
+from engage.segments import share_words, sql
 from engage.settings import Settings
 from engage.statuses import CampaignStatus
 from engage.storage import partitions
@@ -24,13 +24,15 @@ log = logging.getLogger(__name__)
 class BucketSummary:
     """Customers by bucket; ``frozen``: an earlier run computed them.
 
-    ``guard``: the guard's findings, or empty. ``warnings``: what it did not check, or empty.
+    ``guard``: the guard's findings, or empty. ``warnings``: what it did not check, or empty. ``shares``: what shares of
+    the customers became, or empty.
     """
 
     buckets: dict[str, int]
     frozen: bool = False
     guard: str = ""
     warnings: str = ""
+    shares: str = ""
 
 
 def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
@@ -45,21 +47,27 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             return BucketSummary(found.buckets or {}, frozen=True)
         if found.customers is None:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
-        partitions.replace(step.conn, customer_bucket, window, assignment(window, step.settings))
-        buckets = dict.fromkeys(step.settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
-        odd = guard.of_buckets(step.conn, window, step.settings, buckets)
-        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, step.settings))
+        resolved = shares.resolve(step.conn, window, step.settings, customers=found.customers)
+        settings = step.settings.with_resolved(resolved)
+        partitions.replace(step.conn, customer_bucket, window, assignment(window, settings))
+        buckets = dict.fromkeys(settings.segments.names, 0) | _customers_by_bucket(step.conn, window)
+        odd = guard.of_buckets(step.conn, window, settings, buckets)
+        checked = found.guard.with_buckets(odd, guard.uncompared(step.conn, window, settings))
         if checked.caveat:
             log.warning("The guard has %s.", checked.caveat)
-        counted = distribution(step.conn, window, step.settings)
+        counted = distribution(step.conn, window, settings)
         step.save(
-            status=CampaignStatus.BUCKETED, buckets=buckets, distribution=counted.to_json(), guard=checked.to_json()
+            status=CampaignStatus.BUCKETED,
+            resolved={name: one.to_json() for name, one in resolved.items()},
+            buckets=buckets,
+            distribution=counted.to_json(),
+            guard=checked.to_json(),
         )
-        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat)
+        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=_shares(settings))
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
-    """The rows of ``customer_bucket`` for the window, with its columns in order."""
+    """The rows of ``customer_bucket`` for the window, with its columns in order. The settings have all numbers."""
     rows = partitions.of(customer_activity, window)  # a lock on the parent would deadlock with aggregates beside it
     return sa.select(
         rows.c.window_start,
@@ -68,6 +76,11 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
         rows.c.total_spend_cents,
         rows.c.avg_weekly_sessions,
     )
+
+
+def _shares(settings: Settings) -> str:
+    found = ((name, share_words.sentences(one, settings.resolved[name])) for name, one in settings.shares.items())
+    return " ".join(f"{name}: {words}" for name, words in found)
 
 
 def _customers_by_bucket(conn: sa.Connection, window: Window) -> dict[str, int]:

@@ -9,7 +9,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, guard, history, refunds, return_models, valid_events
+from engage.campaigns import (
+    campaign,
+    daily_volume,
+    explained_days,
+    guard,
+    history,
+    odd_days,
+    refunds,
+    return_models,
+    valid_events,
+)
 from engage.campaigns.pulled import Pulled
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents, SourceError
@@ -79,11 +89,16 @@ def extract(
         rejected = {str(reason): rejected.get(reason, 0) for reason in RejectReason}
         if not any(valid.values()):
             raise NoValidEvents(_no_valid_event(window, rejected))
+        daily_volume.keep(step.conn, window, valid)
         if refunded:
             valid[refunds.KIND] = refunded
         unread = tuple(pulled.findings()) if pulled else ()
         odd_counts = guard.of_events(step.conn, window, settings, valid)
-        found = guard.Guard(unread + odd_counts, _ignored_by(options, run_id))
+        found = guard.Guard(
+            unread + odd_counts + odd_days.findings(step.conn, window, settings),
+            _ignored_by(options, run_id),
+            reasons=explained_days.of_window(step.conn, window),
+        )
         step.save(
             status=CampaignStatus.EXTRACTED,
             run_id=run_id,
@@ -96,6 +111,7 @@ def extract(
             customers=None,
             buckets=None,
             variants=None,
+            budget_cut=None,
             guard=found.to_json(),
             pulled=pulled.to_json() if pulled else None,
         )

@@ -31,6 +31,9 @@ _SETTLE = (
 _APPEND_CONSENT = "SELECT, UPDATE (length, last_hash)"
 _ERASE_CONSENT = "customer_id, wording, evidence, salt"
 _ERASE_MESSAGE = "customer_id, phone_hash, body"
+_JUDGE_TEXT = (
+    "text, source, status, lint, variant, edited_by, edited_at, approved_by, approved_at, rejected_by, rejected_at"
+)
 
 RIGHTS: dict[str, dict[sa.Table, str]] = {
     SERVICE: {
@@ -48,6 +51,7 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.event_id: _ADD,
         schema.api_key: _READ,
         schema.campaign: f"SELECT, UPDATE ({_HALT})",  # receipts may halt a campaign
+        schema.explained_day: _READ,  # read with the guard's findings
         schema.alert: _ADD,
         schema.message: "SELECT, UPDATE",
         schema.message_count: _RECORD,  # its trigger counts for the role that changes a message
@@ -60,6 +64,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
+        schema.daily_volume: _READ,
+        schema.explained_day: _RECORD,
         # a customer is opted out, forgotten or imported; a consent in a file ends a revocation
         schema.customer: f"SELECT, INSERT (customer_id, {_PROFILE}), UPDATE (opted_out_at, {_PROFILE}), DELETE",
         schema.suppression: _RECORD,
@@ -84,10 +90,13 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.alert: _ADD,
         schema.test_send: _LOG,  # a task sends what a page asks for
         schema.model: _READ,
+        schema.text_proposal: _ADD,  # a task asks the model
+        schema.message_text: f"SELECT, UPDATE ({_JUDGE_TEXT})",
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",
         schema.campaign: _READ,
+        schema.explained_day: _READ,
     },
 }
 """What each role may do with each table, in the words of GRANT. It has no right on any other table."""

@@ -6,8 +6,9 @@ would miss the other. ``parse`` and ``canonical`` make that form, by Google's li
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, timezone
@@ -19,6 +20,9 @@ from engage.texts import phone_plans
 E164 = r"^\+[1-9][0-9]{1,14}$"
 """The form of an E.164 number, for Python, Postgres and JSON schemas alike (ITU-T E.164: at most 15 digits)."""
 PHONE_HASH_BYTES = 16
+_E164, _DIGITS = re.compile(E164), re.compile("[0-9]{4,17}")
+_BLOCK = 64
+"""Bytes of a block of SHA-256."""
 UNASSIGNED = "+999"
 """The country code of synthetic phones. It is assigned to no country (ITU-T E.164, list of assigned country codes)."""
 
@@ -31,7 +35,18 @@ _SIGNS = dict.fromkeys(map(ord, " \u00a0\u202f\t().-/\u2010\u2011\u2012\u2013"))
 
 def phone_hash(phone: str, key: bytes) -> bytes:
     """The phone as 16 bytes that only a holder of ``key`` can recompute: HMAC-SHA-256, truncated (RFC 2104, §5)."""
-    return hmac.digest(key, phone.encode(), "sha256")[:PHONE_HASH_BYTES]
+    inner, outer = _hmac_halves(key)
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(phone.encode())
+    outer.update(inner.digest())
+    return outer.digest()[:PHONE_HASH_BYTES]
+
+
+@lru_cache(1)
+def _hmac_halves(key: bytes) -> tuple[hashlib._Hash, ...]:
+    """The inner and the outer hash of HMAC (RFC 2104, §2). A copy is a quarter of the work of reading the key anew."""
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
 
 
 def hash_key(text: str | None) -> bytes:
@@ -60,7 +75,7 @@ def canonical(text: str) -> str | None:
     Some apps and people leave in the prefix of calls within a country: +4407400123456 is +447400123456. The number need
     not exist. A number of no known country is its own canonical form.
     """
-    if not re.fullmatch(E164, text):
+    if not _E164.fullmatch(text):
         return None
     number = _read(text)
     return _written(number) if number else text
@@ -72,7 +87,7 @@ def parse(text: str) -> str:
     Raises:
         InputError: the text is not of the form E.164, or the number is not valid in the plan of its country.
     """
-    in_form = re.fullmatch(E164, text)
+    in_form = _E164.fullmatch(text)
     if in_form and phone_plans.is_canonical(text):
         return text
     number = _read(text) if in_form else None
@@ -107,10 +122,10 @@ def parse_any(text: str, country: str | None) -> str:
     Raises:
         InputError: other characters, no country to read the number by, or no valid number.
     """
-    plain = text.translate(_SIGNS)
+    plain = text if text.removeprefix("+").isdigit() else text.translate(_SIGNS)
     if plain.startswith("+"):
         return parse(plain)
-    if not re.fullmatch("[0-9]{4,17}", plain):
+    if not _DIGITS.fullmatch(plain):
         raise InputError("It takes a phone number in digits, such as +12025550123.")
     if country is None:
         raise InputError("It takes + and the code of the country first, such as +12025550123; or name the country.")

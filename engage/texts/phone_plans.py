@@ -7,8 +7,9 @@ compares both over all countries.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneMetadata
@@ -24,22 +25,17 @@ class _Plan:
     """The plan of a country's code: its main country, for codes that several share."""
 
     code: str
-    prefixes: re.Pattern[str]
     prefix: str | None
     """The prefix of calls within the country, if it is the same for all."""
     abroad: re.Pattern[str]
     general: _Kind
-    kinds: tuple[_Kind, ...]
+    plain: Mapping[int, re.Pattern[str]]
+    """By their length, the numbers that are certainly valid and have no prefix that libphonenumber would remove."""
 
     def valid(self, national: str) -> bool:
-        """Whether a number is certainly valid, and has no prefix that libphonenumber would remove."""
-        return (
-            len(self.code) + len(national) <= _MOST_DIGITS
-            and national[:1] != "0"
-            and not self.prefixes.match(national)
-            and self.general.fits(national)
-            and any(kind.fits(national) for kind in self.kinds)
-        )
+        """Whether a number is one of ``plain``."""
+        pattern = self.plain.get(len(national))
+        return pattern is not None and pattern.fullmatch(national) is not None
 
 
 @dataclass(frozen=True)
@@ -79,11 +75,14 @@ def from_country(digits: str, country: str) -> str | None:
 
 def country_code(phone: str) -> str:
     """The digits of a number in E.164 that name its country; empty if they name none."""
-    if phone[:1] == "+":
-        for end in (2, 3, 4):
-            if phone[1:end] in _CODES:
-                return phone[1:end]
-    return ""
+    return _code_of(phone[:4])
+
+
+@lru_cache(10_000)
+def _code_of(start: str) -> str:
+    """The country's code at the start of a number in E.164."""
+    digits = (start[1:end] for end in (2, 3, 4) if start[:1] == "+")
+    return next((code for code in digits if code in _CODES), "")
 
 
 def trunk_prefixes(phone: str, prefixes: tuple[str, ...]) -> list[str]:
@@ -92,6 +91,8 @@ def trunk_prefixes(phone: str, prefixes: tuple[str, ...]) -> list[str]:
     if not code:
         return []
     national, parsing = phone[len(code) + 1 :], _parsing(int(code))
+    if _LITERAL.fullmatch(parsing.pattern):
+        return [prefix for prefix in prefixes if prefix == parsing.pattern]
     found = [(prefix, parsing.match(prefix + national)) for prefix in prefixes]
     return [prefix for prefix, match in found if match and (parsing.groups or match.end() == len(prefix))]
 
@@ -119,14 +120,25 @@ def _plan_of(region: str) -> _Plan | None:
     if phonenumbers.COUNTRY_CODE_TO_REGION_CODE[data.country_code][0] != region:
         return None
     literal = data.national_prefix_for_parsing == data.national_prefix
+    general = _kind(data.general_desc)
+    kinds = [_kind(kind) for kind in (data.mobile, data.fixed_line) if kind and kind.national_number_pattern]
     return _Plan(
         str(data.country_code),
-        _parsing(data.country_code),
         data.national_prefix if literal and _LITERAL.fullmatch(data.national_prefix or "") else None,
         re.compile(data.international_prefix or "(?!)"),
-        _kind(data.general_desc),
-        tuple(_kind(kind) for kind in (data.mobile, data.fixed_line) if kind and kind.national_number_pattern),
+        general,
+        {
+            length: _plain(_parsing(data.country_code), general, [kind for kind in kinds if length in kind.lengths])
+            for length in general.lengths
+            if len(str(data.country_code)) + length <= _MOST_DIGITS
+        },
     )
+
+
+def _plain(prefixes: re.Pattern[str], general: _Kind, kinds: Iterable[_Kind]) -> re.Pattern[str]:
+    """All conditions on the numbers of a length in one pattern: one by one they take three times as long."""
+    of_a_kind = "|".join(kind.pattern.pattern for kind in kinds) or "(?!)"
+    return re.compile(rf"(?!0|{prefixes.pattern})(?=(?:{general.pattern.pattern})\Z)(?:{of_a_kind})")
 
 
 def _kind(description: phonenumbers.PhoneNumberDesc) -> _Kind:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import engage_alerts
 from airflow.sdk import Variable
-from engage_steps import Run, step
+from airflow.sdk.execution_time.context import set_current_context
+from engage_steps import Job, Run, step
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,17 @@ def variables(monkeypatch, stored):
     """Airflow with these Variables; one that is None is listed, but cannot be read."""
     monkeypatch.setattr(Variable, "keys", lambda prefix: [key for key in stored if key.startswith(prefix)])
     monkeypatch.setattr(Variable, "get", lambda key, default=...: stored.get(key, default))
+
+
+def on_database(monkeypatch, engine, now):
+    """Give tasks without a window this database and time, and let them mail no alert."""
+    monkeypatch.setattr(Job, "engine", engine)
+    monkeypatch.setattr(Job, "clock", lambda job: now)
+    monkeypatch.setattr(engage_alerts, "deliver", lambda *args: None)
+
+
+def called(task, **params):
+    """What a worker gets of a task whose run was triggered with these parameters."""
+    context = {"dag": task.dag, "dag_run": SimpleNamespace(conf=params), "params": params}
+    with set_current_context(context):
+        return task.python_callable()

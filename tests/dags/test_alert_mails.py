@@ -39,7 +39,8 @@ def test_a_failure_is_one_mail_to_every_address_with_the_reason_and_a_link(task_
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "links"), [("customer_engagement", 1), ("engage_maintenance", 0), ("engage_test_send", 0)]
+    ("dag_id", "links"),
+    [("customer_engagement", 1), ("engage_maintenance", 0), ("engage_propose_texts", 0), ("engage_test_send", 0)],
 )
 def test_an_alert_links_to_the_campaigns_report_if_it_is_about_one(mails, addressed, monkeypatch, dag_id, links):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://engage.example/airflow")

@@ -53,8 +53,11 @@ def test_the_question_names_a_reader_of_each_text_and_the_texts_without_one():
 def test_the_question_has_the_cost_and_the_budget():
     priced = replace(ASKED, cost=Decimal("9.50"))
     assert "at most 1,203 SMS segments, which cost at most $9.50. Not" in engage_approval.body(priced, "")
-    limited = replace(priced, budget=Decimal(10))
-    assert "which cost at most $9.50 of the budget of $10.00. Not" in engage_approval.body(limited, "")
+    limited = replace(priced, budget="$10.00")
+    assert "which cost at most $9.50; the budget is $10.00. Not" in engage_approval.body(limited, "")
+    assert "1,203 SMS segments; the budget is 9 messages. Not" in engage_approval.body(
+        replace(ASKED, budget="9 messages"), ""
+    )
 
 
 def test_the_question_names_the_approvers_as_code():

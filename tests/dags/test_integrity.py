@@ -11,7 +11,7 @@ from airflow.exceptions import ParamValidationError
 from engage.window import ANCHOR
 
 ROOT = Path(__file__).resolve().parents[2]
-DAG_IDS = {"customer_engagement", "engage_maintenance", "engage_test_send"}
+DAG_IDS = {"customer_engagement", "engage_maintenance", "engage_propose_texts", "engage_test_send"}
 TASKS = ["seed", "extract", "aggregate", "measure", "bucket", "approve", "message"]
 TRIGGER_RULES = {"extract": "none_failed", "message": "none_failed_min_one_success"}
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -26,6 +26,7 @@ every_task = pytest.mark.parametrize(
         ("engage_maintenance", "watch"),
         ("engage_maintenance", "verify_consent"),
         ("engage_test_send", "send_test"),
+        ("engage_propose_texts", "propose_texts"),
     ],
 )
 
@@ -78,7 +79,8 @@ def test_maintenance_is_four_tasks_an_hour_two_of_which_seldom_have_work(dag_bag
 
 
 @pytest.mark.parametrize(
-    ("dag_id", "runs"), [("customer_engagement", 16), ("engage_maintenance", 1), ("engage_test_send", 16)]
+    ("dag_id", "runs"),
+    [("customer_engagement", 16), ("engage_maintenance", 1), ("engage_propose_texts", 4), ("engage_test_send", 16)],
 )
 def test_a_run_that_waits_does_not_hold_up_a_campaign_and_there_is_no_catching_up(dag_bag, dag_id, runs):
     dag = dag_bag.dags[dag_id]
@@ -99,6 +101,7 @@ def test_a_dag_starts_at_the_anchor(dag_bag, dag_id):
         ("customer_engagement", {"engage", "marketing", "sms"}),
         ("engage_maintenance", {"engage", "maintenance"}),
         ("engage_test_send", {"engage", "sms"}),
+        ("engage_propose_texts", {"engage", "texts"}),
     ],
 )
 def test_a_dag_can_be_found_by_owner_and_tags(dag_bag, dag_id, tags):

@@ -69,7 +69,8 @@ def test_a_bad_variable_fails_the_task_at_once_naming_it(task_context, monkeypat
         body(lambda run: run.settings())()
     assert str(raised.value) == (
         f"The Airflow Variable engage_low_spend_threshold is {value!r}, which is not allowed: it takes a number from "
-        "0 to 1000000000 with at most 2 decimals."
+        "0 to 1000000000 with at most 2 decimals, or a share of the customers such as lowest 20%, highest 10% or "
+        "lowest 5000."
     )
 
 

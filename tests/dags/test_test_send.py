@@ -6,16 +6,13 @@ import os
 from types import SimpleNamespace
 from uuid import UUID
 
-import engage_steps
 import pytest
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowSkipException
-from airflow.sdk.execution_time.context import set_current_context
-from engage_steps import Job
 
 from engage.sending import test_requests as requests
 from engage.settings import validate
-from tests.dags.tasks import variables
+from tests.dags.tasks import called, on_database, variables
 from tests.integration.conftest import NOW
 from tests.phones import fictional_phone
 from tests.twilio_double import SENDER, SID, TOKEN, twilio_double
@@ -48,19 +45,11 @@ def connections(monkeypatch, double):
 @pytest.fixture
 def run(engine, dag_bag, monkeypatch, connections):
     """Run the task as a worker does."""
-    monkeypatch.setattr(Job, "engine", engine)
-    monkeypatch.setattr(Job, "clock", lambda job: NOW)
-    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+    on_database(monkeypatch, engine, NOW)
     monkeypatch.setenv("ENGAGE_HASH_KEY", "x" * 32)
     variables(monkeypatch, {"engage_sms_provider": "twilio", "engage_test_phones": PHONE, "engage_segments": "{"})
-    dag = dag_bag.dags["engage_test_send"]
-
-    def task(test_send_id=str(ID)):
-        params = {"test_send_id": test_send_id}
-        with set_current_context({"dag": dag, "dag_run": SimpleNamespace(conf=params), "params": params}):
-            return dag.get_task("send_test").python_callable()
-
-    return task
+    task = dag_bag.dags["engage_test_send"].get_task("send_test")
+    return lambda test_send_id=str(ID): called(task, test_send_id=test_send_id)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ def web_client(
     viewer: Viewer | None = None,
 ) -> TestClient:
     """The client of ``user``, on Engage's database ``engine``, Airflow's ``session``, and ``without`` these checks."""
+    import engage_model
     import engage_web
     import engage_web_database
     from airflow.api_fastapi.common.db.common import SessionDep
@@ -45,6 +46,7 @@ def web_client(
         engage_web_database.engine: lambda: engine,
         engage_web_database.import_engine: lambda: engine,
         TheViewer.__metadata__[0].dependency: lambda: viewer or Viewer(),
+        engage_model.exists: lambda: False,
     }
     monkeypatch.setattr(engage_web.app, "dependency_overrides", given)
     return TestClient(engage_web.app)

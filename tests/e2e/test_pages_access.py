@@ -59,6 +59,9 @@ BODIES = {
     "/go-on": {"window_start": "2025-01-07"},  # the start of no window, so that no run starts
     "/halt": {"window_start": WAITS, "why": "a test"},
     "/resume": {"window_start": WAITS},
+    # days of another window, so that none is explained
+    "/explain-days": {"window_start": START, "first": "2025-01-06", "last": "2025-01-06", "why": "a test"},
+    "/unexplain-days": {"window_start": START, "first": "2025-01-06", "last": "2025-01-06"},
     "/start-run": {"window_start": "2025-01-07"},
     "/settings-check": {"changes": []},
     "/settings-save": {"changes": [{"name": "holdout_percent", "value": "0.0", "was": "0.0"}]},
@@ -70,6 +73,14 @@ BODIES = {
         "window_start": START, "changes": [], "segment": "BOOST", "example": "Ada", "variant": "a",
         "to": "+12025550199", "test_send_id": "00000000-0000-4000-8000-000000000000",
     },
+    "/drafts": {"segment": "BOOST"},
+    "/drafts-propose": {
+        "proposal_id": "00000000-0000-4000-8000-000000000000", "segment": "NO_SUCH", "offer": "10% off", "count": 1,
+    },
+    "/drafts-proposal": {"proposal_id": "00000000-0000-4000-8000-000000000000"},
+    "/draft-edit": {"message_text_id": 999_999_999, "was": "x", "text": "x"},
+    "/draft-approve": {"message_text_id": 999_999_999, "was": "x", "messages": None},
+    "/draft-reject": {"message_text_id": 999_999_999, "was": "x"},
     "/test-send": {"test_send_id": "00000000-0000-4000-8000-000000000000"},
 }  # fmt: skip
 FILES = {"/import-check", "/import-apply"}
@@ -77,6 +88,10 @@ FILES = {"/import-check", "/import-apply"}
 CHOICES = {"Engage-Import": quote(json.dumps({"kind": "events", "file": "events.csv"}))}
 ANSWERS = {
     "/answer": 409,
+    "/draft-approve": 404,
+    "/draft-edit": 404,
+    "/draft-reject": 404,
+    "/drafts-propose": 400,
     "/forget-customer": 400,
     "/go-on": 400,
     "/import-apply": 400,

@@ -247,7 +247,7 @@ def test_a_threshold_that_cannot_be_right_is_explained_beside_it(watched: Watche
     field.fill("1.005")
     expect(field).to_have_accessible_description(
         "“Low spend threshold” is '1.005', which is not allowed: it takes a number from 0 to 1000000000 "
-        "with at most 2 decimals."
+        "with at most 2 decimals, or a share of the customers such as lowest 20%, highest 10% or lowest 5000."
     )
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(set_button(page)).to_be_disabled()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from engage.campaigns.run_options import RunOptions
+from engage.drafts import chat
 from engage.local import embedded_postgres
 from engage.local.home import Home
 from engage.sending.sender import SendingContext
@@ -30,6 +31,7 @@ from engage.window import Window
 from tests.integration.customers import Customers
 from tests.integration.offers import Offers
 from tests.integration.texting import Texting
+from tests.llm_double import LlmDouble, llm_double
 from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
 
@@ -40,7 +42,12 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 10, 9, tzinfo=UTC)
 """A day after the last complete window, so that its messages may go out."""
-UNGUARDED = {"guard_min_volume_percent": 0, "guard_max_quiet_days": 0, "guard_max_shift_points": 100}
+UNGUARDED = {
+    "guard_min_volume_percent": 0,
+    "guard_max_quiet_days": 0,
+    "guard_max_shift_points": 100,
+    "guard_rhythm": "off",
+}
 """A handful of events at a window's beginning is enough for most tests, and no campaign that the guard lets pass."""
 KEY = b"a key for tests, of no use to anybody"
 
@@ -285,6 +292,14 @@ def defaults() -> Settings:
 def double() -> Iterator[TwilioDouble]:
     """A provider to send to."""
     with twilio_double() as running:
+        yield running
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmDouble]:
+    """A model to ask for texts. The pauses between tries have no length."""
+    monkeypatch.setattr(chat, "PAUSES", (0.0, 0.0))
+    with llm_double() as running:
         yield running
 
 

@@ -139,7 +139,7 @@ def test_a_list_over_the_budget_is_not_asked_about_and_not_frozen(world, recipie
     assert world.ledger() == {}
     world.computed(require_approval=True, price_per_segment="1.5", message_budget="3")
     asked = ask(world)
-    assert (asked.cost, asked.budget) == (3, 3)
+    assert (asked.cost, asked.budget) == (3, "$3.00")
 
 
 def test_no_approver_is_asked_about_a_campaign_that_the_guard_has_stopped(world, recipients):

@@ -80,6 +80,25 @@ def put(world, customer_id, consent_at=None, **values):
         profile.put(conn, customer_id, given, hash_key=KEY, as_of=world.now, actor="key app")
 
 
+def test_a_query_may_have_the_salts_of_some_changes_and_the_others_get_their_own(world):
+    n = sa.func.generate_series(1, 200).column_valued("n")
+    given = sa.select(
+        sa.cast(n, sa.BigInteger).label("customer_id"),
+        sa.null().cast(sa.LargeBinary).label("phone_hash"),
+        sa.literal(ConsentState.ABSENT, sa.Text).label("state"),
+        sa.literal(ConsentSource.IMPORT, sa.Text).label("source"),
+        sa.literal(world.now).label("happened_at"),
+        sa.case((n % 2 == 0, sa.func.decode(sa.func.md5(sa.cast(n, sa.Text)), "hex"))).label("salt"),
+    )
+    with world.engine.begin() as conn:
+        assert consent_record.append_from(conn, given, as_of=world.now) == 200
+    salts = {row.customer_id: row.salt for row in rows(world)}
+    assert all((salts[n] == hashlib.md5(str(n).encode()).digest()) is (n % 2 == 0) for n in salts)
+    assert len(set(salts.values())) == 200
+    assert {len(salt) for salt in salts.values()} == {16}
+    assert consent_verification.verify(world.engine).misfits == []
+
+
 @pytest.fixture
 def recorded(world):
     """A record with changes of each kind of writing: one by one, by a query, and an erasure."""

@@ -10,7 +10,9 @@ from engage import alert_outbox
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure, profile
-from engage.pages import segments_page
+from engage.drafts import message_texts, proposals
+from engage.drafts.propose import propose
+from engage.pages import segment_drafts, segments_page
 from engage.pages.activity_page import Wanted, activity_page
 from engage.pages.approval_page import approval_page
 from engage.pages.campaign_list import campaign_list
@@ -34,6 +36,7 @@ from engage.storage.schema import LOG_TIMES, app_session
 from engage.window import Window
 from tests.integration.conftest import KEY
 from tests.integration.service import session
+from tests.llm_double import OFFER, TEXTS
 from tests.phones import fictional_phone
 
 INSUFFICIENT_PRIVILEGE = "42501"
@@ -175,6 +178,25 @@ def test_the_pages_ask_for_a_test_message_and_see_it_and_a_task_sends_it(sent, p
     assert "to a phone for a test" in activity_page(pages, Viewer(), Wanted(), None, as_of=sent.now)
 
 
+def test_the_pages_ask_for_texts_and_judge_them_and_a_task_asks_the_model(sent, pages, model):
+    editor, chosen, wanted = Editor(readable=Settings.model_fields), Settings(), UUID(int=7)
+    with pages.begin() as conn:
+        wish = proposals.wish(chosen, "BOOST", offer=OFFER, language="", wanted=8)
+        proposals.request(conn, wanted, wish, by="ada", as_of=sent.now)
+    assert propose(sent.engine, wanted, model.endpoint, lambda: chosen, lambda: sent.now).status == "done"
+    with pages.begin() as conn:
+        found = segment_drafts.drafts_of(conn, editor, "BOOST", as_of=sent.now)
+        assert (found["waiting"], message_texts.waiting(conn)) == (8, {"BOOST": 8})
+        by = {"by": "ada", "as_of": sent.now}
+        message_texts.edit(conn, 1, text=f"{TEXTS[0]} Soon.", was=TEXTS[0], settings=chosen, **by)
+        message_texts.approve(conn, 1, was=f"{TEXTS[0]} Soon.", settings=chosen, **by)
+        message_texts.approve(conn, 2, was=TEXTS[1], settings=chosen, **by)
+        message_texts.reopen(conn, 2)
+        message_texts.reject(conn, 3, **by)
+    counts = "SELECT status, count(*) FROM message_text GROUP BY 1 ORDER BY 1"
+    assert sent.rows(counts) == [("approved", 1), ("draft", 6), ("rejected", 1)]
+
+
 def test_the_pages_halt_and_resume(sent, pages):
     waiting(sent)
     with pages.begin() as conn:
@@ -210,6 +232,12 @@ def test_the_pages_halt_and_resume(sent, pages):
         "SELECT started_at FROM app_session",
         "SELECT amount_cents FROM purchase",
         "UPDATE test_send SET status = 'accepted'",
+        "UPDATE text_proposal SET status = 'done'",
+        "DELETE FROM text_proposal",
+        "INSERT INTO message_text (text) VALUES ('a text that no model has drafted')",
+        "UPDATE message_text SET drafted = 'x'",
+        "UPDATE message_text SET proposed_by = 'ada'",
+        "DELETE FROM message_text",
         "UPDATE app_session SET customer_id = 9",
         "UPDATE purchase SET amount_cents = 0",
         "SELECT amount_cents FROM refund",
@@ -218,6 +246,8 @@ def test_the_pages_halt_and_resume(sent, pages):
         "DELETE FROM event_id",
         "DELETE FROM consent_event",
         "UPDATE consent_event SET state = 'given'",
+        "UPDATE campaign SET guard = NULL",
+        "UPDATE daily_volume SET events = 0",
     ],
 )
 def test_the_pages_can_do_nothing_else(pages, statement):
@@ -238,6 +268,8 @@ def test_the_pages_can_do_nothing_else(pages, statement):
         "UPDATE app_session SET customer_id = 1",
         "DELETE FROM intake_batch",
         "UPDATE alert SET mailed_at = null",
+        "INSERT INTO explained_day VALUES ('2026-09-22', 'all', 'x', 'x', now())",
+        "SELECT 1 FROM daily_volume",
     ],
 )
 def test_the_service_cannot_change_a_table_or_make_itself_a_key(service, statement):

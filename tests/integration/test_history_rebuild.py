@@ -110,6 +110,17 @@ def test_a_campaign_in_segments_keeps_the_numbers_that_its_rules_compared_and_th
     assert rebuilt(world)[1:] == [(frozen, 0, 1), (three[2].window, 0, 0)]
 
 
+def test_a_change_of_spend_keeps_the_spend_that_it_was_compared_with(world, three):
+    three[0].computed()
+    three[1].computed(segments='{"segments": [{"name": "BOOST", "when": ["spend_change < 0"]}], "otherwise": "NONE"}')
+    three[0].purchase(1, 100)
+    three[0].computed()
+    assert rebuilt(world)[1] == (three[1].window, 1, 1)
+    query = "SELECT previous_total_spend_cents FROM customer_activity WHERE customer_id = 1 ORDER BY window_start"
+    assert world.rows(query) == [(None,), (700,)]
+    assert sums(world)[1] == (3, 1500, 0, 2)
+
+
 def test_two_campaigns_in_a_row_may_keep_theirs(world, three, in_window):
     for each in three:
         each.computed(**RULES)
@@ -135,11 +146,16 @@ def test_a_campaign_that_is_computed_anew_keeps_nothing(world, three):
 
 
 def test_a_window_of_which_nothing_is_computed_is_left_out_and_the_next_one_starts_anew(world, three):
+    three[0].purchase(2, 100)
     for each in three:
         each.computed()
     three[1].extract()
     assert [window for window, _, _ in rebuilt(world)] == [three[0].window, three[2].window]
     assert sums(world)[2] == (1, 700, 0, 1)
+    query = (
+        "SELECT first_purchase_at, last_purchase_at FROM customer_activity WHERE customer_id = 2 ORDER BY window_start"
+    )
+    assert world.rows(query)[2] == (None, None)
 
 
 def test_an_erased_customer_keeps_anonymous_sums_and_no_times(world, three):
@@ -164,13 +180,14 @@ def test_a_rebuild_that_ends_early_is_completed_by_the_next_one(world, three):
     assert world.dump("customer_activity") == complete
 
 
-def test_a_rebuild_waits_for_a_step_of_the_campaign(world, three):
+def test_a_rebuild_waits_for_a_step_of_the_campaign_and_takes_what_it_wrote(world, three):
     three[0].computed()
     with ThreadPoolExecutor() as pool:
-        with campaign.step(world.engine, three[0].window, "bucket"):
+        with campaign.step(world.engine, three[0].window, "bucket") as step:
             waiting = pool.submit(rebuilt, world)
             until(lambda: world.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the rebuild waits")
-        assert waiting.result(30) == [(three[0].window, 0, 0)]
+            step.conn.execute(sa.update(customer_activity).values(windows_active=7))
+        assert waiting.result(30) == [(three[0].window, 2, 0)]
 
 
 def test_extract_warns_of_segments_that_need_sums_which_an_earlier_version_did_not_keep(world, three):

@@ -1,5 +1,7 @@
 """Customers from a file: each row means what a PUT of it means, but a missing value erases nothing."""
 
+import csv
+import io
 import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 from engage.customers import consent_verification, profile, suppression
 from engage.customers.profile import Profile
 from engage.errors import InputError
-from engage.imports.customer_rows import MAX_CONSENT_SKEW
+from engage.imports.customer_values import MAX_CONSENT_SKEW
 from engage.service import customer_models
 from engage.statuses import ConsentSource, SuppressionReason
 from engage.storage.schema import consent_event, customer
@@ -188,6 +190,16 @@ def test_the_first_row_of_a_customer_counts_and_the_others_are_rejected(importin
     assert report.first_rejected[0] == (4, "Row 2 has the same customer id, and is the one that counts.")
     assert '4,"Row 2 has the same customer id, and is the one that counts.",5,Eve' in importing.rejected
     assert world.rows("SELECT customer_id, name FROM customer ORDER BY 1") == [(5, "Ada"), (6, "Bob")]
+
+
+def test_a_rejected_row_keeps_values_of_any_characters(importing):
+    odd = ['"], ["', "],\n[", "[", "]", '\\"', "\u2028", ", "]
+    row = ",".join('"' + value.replace('"', '""') + '"' for value in odd)
+    header = ",".join(f"note{n}" for n in range(len(odd)))
+    report = importing.customers(f"id,{header}\n5,{row}\n5,{row}\n6,{row}\n5,{row}\n")
+    assert report.reasons == {"repeated_customer": 2}
+    _, *rejected = csv.reader(io.StringIO(importing.rejected))
+    assert [values[2:] for values in rejected] == [["5", *odd]] * 2
 
 
 def test_a_stored_phone_that_is_no_valid_number_any_more_stays_and_stops_no_import(importing, world):

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from engage.errors import InputError
 from engage.imports.event_rows import MAX_EVENT_ID
 from engage.service import api_keys, idempotent_intake
-from engage.service.event_batch import Batch, EventKey
+from engage.service.event_batch import Batch
 from engage.service.event_models import EventId
 from engage.statuses import ApiScope
 from engage.storage.event_ids import event_key
@@ -39,7 +39,7 @@ def batch(owner, name, cents):
     """A batch of the service with one purchase that has an id."""
     events = {
         "purchases": [(1, 0, cents)],
-        "event_keys": [EventKey(event_key("purchase", owner, name), "purchases", 0)],
+        "event_keys": {"purchases": [(0, event_key("purchase", owner, name))]},
     }
     return Batch(owner, f"batch {name}", b"", {"accepted": 1, "rejected": [], "duplicates": 0}, **events)
 

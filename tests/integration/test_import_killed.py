@@ -30,10 +30,10 @@ KINDS = {
     "customers": (
         CUSTOMERS, ("customer", "suppression"),
         ["COPY 1", "COPY 3", "COPY 5", "ANALYZE 1", "LOCK 1", "WITH repeated 1",
-         "DELETE FROM import 1", "DELETE FROM import 2",
+         "DELETE FROM import 1",
          "DELETE FROM suppression 1", "UPDATE customer 2", "INSERT INTO import_consent 1",
          "INSERT INTO import_consent 2", "INSERT INTO customer 1", "SELECT consent_chain 1",
-         "WITH salted 1", "UPDATE consent_chain 1",
+         "INSERT INTO consent_event 1", "UPDATE consent_chain 1",
          "before COMMIT 1", "after COMMIT 1"],
     ),
     "events": (

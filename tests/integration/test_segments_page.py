@@ -196,8 +196,12 @@ def test_it_says_what_the_campaign_would_cost_and_how_far_a_segment_moves(world)
     assert "cost at most $0.02" in text
     assert "exceeds" not in text
     dear = replace(editor, stored={**editor.stored, "message_budget": "0.01"})
-    assert "cost at most $0.02 exceeds the budget of $0.01" in text_of(
+    assert "cost at most $0.02 budget exceeds the budget of $0.01, so the campaign would stop" in text_of(
         counted(world, dear, low_spend_threshold="200")["parts"]["then"]
+    )
+    cut = replace(editor, stored={**editor.stored, "message_budget": "1 message", "over_budget": "cut"})
+    assert "budget cut to the budget of 1 message: BOOST keeps 1, REWARD keeps 0" in text_of(
+        counted(world, cut, low_spend_threshold="200")["parts"]["then"]
     )
     assert "send in 4 s" in text
     assert "BOOST moves by 50.0 points." in text

@@ -37,11 +37,12 @@ ROOMS = {
     "experiments": "",
     "storage": "errors window clock statuses texts",
     "alert_outbox": "window statuses alert storage",
+    "drafts": "errors statuses texts segments settings storage",
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments return_score settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
     "imports": "errors parsing window statuses texts storage customers campaigns",
-    "sending": "errors parsing currency formats window statuses texts settings storage alert_outbox customers"
+    "sending": "errors parsing currency formats window statuses texts segments settings storage alert_outbox customers"
     " campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sources"
     " sending",
@@ -51,9 +52,9 @@ ROOMS = {
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments return_score settings"
-    " experiments storage campaigns imports reports",
+    " experiments storage drafts campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments return_score settings"
-    " storage customers campaigns imports sending steps maintenance reports local service pages",
+    " storage drafts customers campaigns imports sending steps maintenance reports local service pages",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

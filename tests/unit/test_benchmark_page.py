@@ -28,7 +28,15 @@ SIZE = {
     "lifts": {"floor": [1.0, 2.0, 1.0], "measure": [1.2, 1.8, 1.4]},
 }
 MILLION = SIZE | {"customers": 1_000_000, "events": 48_000_000}
-LOAD = {"events_a_second": 40_000.4, "requests_a_second": 80.2, "p50": 0.0102, "p99": 0.0501, "refused": 3}
+LOAD = {
+    "events_a_second": 40_000.4,
+    "requests_a_second": 80.2,
+    "p50": 0.0102,
+    "p99": 0.0501,
+    "refused": 3,
+    "service_time": 0.0000123,
+    "postgres_time": 0.0000045,
+}
 INTAKE = {
     "runs": {"batches of 500": LOAD, "with ids": LOAD | {"events_a_second": 30_000.3}},
     "compared": ["batches of 500", "with ids"],
@@ -65,7 +73,7 @@ def test_the_page_shows_every_measurement_and_airflows_share():
         assert f"| {name} |" in page
     assert "5.00 s (each: 4.00, 5.00, 6.00)" in page
     assert "**4.00 s Airflow's**, 80%" in page
-    assert "| batches of 500 | 40,000 | 80 | 10.2 | 50.1 | 3 |" in page
+    assert "| batches of 500 | 40,000 | 80 | 10.2 | 50.1 | 3 | 12.3 | 4.5 |" in page
     assert "1,000 rows takes in **2,000,000 a second**" in page
     assert "the rate is **0.75 ×** of that without, and 0.75 × the" in page
 

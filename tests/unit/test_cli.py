@@ -24,15 +24,18 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
     "customers", "customers forget", "why", "consent", "consent show", "consent verify",
+    "days", "days list", "days explain", "days unexplain", "history", "history show", "history rebuild",
     "import", "import customers", "import events",
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
+    "texts propose", "texts drafts", "texts approve", "texts reject",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
     "serve", "keys", "keys create", "keys revoke", "keys list", "train",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
     "seed", "run", "maintain", "campaigns", "report", "customers forget", "why", "consent show", "consent verify",
-    "messages", "messages reconcile", "texts preview", "import customers", "import events",
+    "history show", "history rebuild", "messages", "messages reconcile", "texts preview", "texts propose",
+    "texts drafts", "days list", "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list", "train",
 }  # fmt: skip
 """The commands that print data."""

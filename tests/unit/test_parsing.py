@@ -1,6 +1,7 @@
 """Each form of a number, an id, a time and a zone has one reader with one answer, on every version of Python."""
 
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -79,6 +80,18 @@ def test_what_is_no_moment_is_refused(text):
 )  # fmt: skip
 def test_moments(text):
     assert parsing.moment(text) == datetime(2026, 9, 14, 12, 30, tzinfo=UTC)
+
+
+def test_the_usual_form_of_a_time_is_read_as_the_others_are():
+    draw = random.Random(1)
+    for digits in range(7):
+        for _ in range(200):
+            micro = draw.randrange(10**digits) * 10 ** (6 - digits)
+            at = parsing.EARLIEST + timedelta(seconds=draw.randrange(10**10), microseconds=micro)
+            text = f"{at:%Y-%m-%dT%H:%M:%S}" + f".{at:%f}"[: digits and digits + 1]
+            found = parsing.moment(f"{text}Z")
+            assert found == parsing.moment(f"{text}+00:00") == at
+            assert found.tzinfo is UTC
 
 
 @pytest.mark.parametrize("text", ["2026-W06-1", "2026-02-02T24:00:00", "2026-02-02T00:00:00+00:90", "２０２６-02-02"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import re
 
 import phonenumbers
@@ -27,6 +28,12 @@ def test_a_phone_hash_is_hmac_sha_256_cut_to_16_bytes():
     # the well-known test vector of HMAC-SHA-256
     digest = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
     assert phone_hash("The quick brown fox jumps over the lazy dog", b"key") == bytes.fromhex(digest)[:16]
+
+
+@pytest.mark.parametrize("length", [1, 32, 63, 64, 65, 200])
+def test_a_phone_hash_is_hmac_under_a_key_of_any_length(length):
+    key, number = b"k" * length, "+999000000001"
+    assert phone_hash(number, key) == hmac.digest(key, number.encode(), "sha256")[:16]
 
 
 def test_a_phone_hash_is_the_same_every_time_and_as_long_as_it_says():

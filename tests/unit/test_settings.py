@@ -10,9 +10,10 @@ from engage import settings
 from engage.errors import SettingsError
 from engage.settings import Settings
 
+OR_A_SHARE = "or a share of the customers such as lowest 20%, highest 10% or lowest 5000"
 NUMBERS = {
-    "low_spend_threshold": "a number from 0 to 1000000000 with at most 2 decimals",
-    "high_activity_threshold": "a number from 0 to 1000000 with at most 15 digits",
+    "low_spend_threshold": f"a number from 0 to 1000000000 with at most 2 decimals, {OR_A_SHARE}",
+    "high_activity_threshold": f"a number from 0 to 1000000 with at most 15 digits, {OR_A_SHARE}",
     "send_within_days": "a whole number of days from 1 to 3650",
 }
 TEXTS = ("message_boost", "message_reward")
@@ -153,8 +154,8 @@ def test_every_wrong_variable_is_named_in_one_error():
         from_variables(low_spend_threshold="abc", high_activity_threshold="-1", message_boost="ok")
     assert str(raised.value) == (
         "The Airflow Variable engage_low_spend_threshold is 'abc', which is not allowed: it takes a number from 0 to "
-        "1000000000 with at most 2 decimals; The Airflow Variable engage_high_activity_threshold is '-1', which is "
-        "not allowed: it takes a number from 0 to 1000000 with at most 15 digits."
+        f"1000000000 with at most 2 decimals, {OR_A_SHARE}; The Airflow Variable engage_high_activity_threshold is "
+        f"'-1', which is not allowed: it takes a number from 0 to 1000000 with at most 15 digits, {OR_A_SHARE}."
     )
 
 
@@ -166,11 +167,12 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set low_spend_threshold, --set high_activity_threshold, --set segments, "
         "--set send_within_days, --set message_boost, --set message_reward, --set messages, "
         "--set learn_variants, --set offer, "
-        "--set max_segments, --set price_per_segment, --set message_budget, --set sending_hours, "
-        "--set min_days_between_messages, --set holdout_percent, --set primary_metric, --set max_messages_per_run, "
-        "--set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
+        "--set max_segments, --set brand, --set price_per_segment, --set message_budget, --set over_budget, "
+        "--set sending_hours, --set min_days_between_messages, --set holdout_percent, --set primary_metric, "
+        "--set max_messages_per_run, --set messages_per_second, --set send_concurrency, --set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
-        "--set require_approval, --set approval_above, --set approvers, --set four_eyes, --set approval_hours, "
+        "--set guard_rhythm, --set require_approval, --set approval_above, --set approvers, --set four_eyes, "
+        "--set approval_hours, "
         "--set sms_provider, --set sandbox_strict, --set source, --set alert_emails, --set test_phones, "
         "--set keep_windows, --set <name>_threshold and --set message_<segment>."
     )

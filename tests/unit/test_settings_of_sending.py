@@ -52,18 +52,34 @@ def test_a_cost_is_exact_and_without_a_price_there_is_none():
 
 def test_a_budget_takes_money_and_needs_a_price():
     found = from_variables(price_per_segment="0.0079", message_budget="38.97")
-    assert found.exceeds_budget(found.cost(4933))
-    assert not found.exceeds_budget(Decimal("38.97"))
-    assert not from_variables(price_per_segment="0.0079").exceeds_budget(Decimal(10**9))
+    assert found.exceeds_budget(4933, found.cost(4933))
+    assert not found.exceeds_budget(4933, Decimal("38.97"))
+    assert not from_variables(price_per_segment="0.0079").exceeds_budget(10**9, Decimal(10**9))
     with pytest.raises(SettingsError) as raised:
         from_variables(message_budget="500")
     assert str(raised.value) == (
         "The Airflow Variable engage_message_budget is 500, and The Airflow Variable engage_price_per_segment is 0, so "
-        "no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget to 0."
+        "no message has a cost. Set the price to what the provider charges for one SMS segment, or the budget to a "
+        "number of messages, such as 5000 messages, or to 0."
     )
-    for value in ("-1", "1000000001", "0.001", "much"):
-        with pytest.raises(SettingsError, match=r"engage_message_budget is .* with at most 2 decimals\.$"):
+    for value in ("-1", "1000000001", "0.001", "much", "1.5 messages", "messages", "1000000001 messages", "5 texts"):
+        with pytest.raises(SettingsError, match=r"engage_message_budget is .* such as 5000 messages\.$"):
             from_variables(price_per_segment="1", message_budget=value)
+
+
+@pytest.mark.parametrize("text", ["5000 messages", " 5000 Messages", "5000messages", "5000 message"])
+def test_a_budget_may_be_a_number_of_messages(text):
+    found = from_variables(message_budget=text)
+    assert found.message_budget.text == "5000 messages"
+    assert found.exceeds_budget(5001, None)
+    assert not found.exceeds_budget(5000, Decimal(10**9))
+    assert Settings.from_snapshot(found.snapshot()) == found
+    assert settings.texts(found)["message_budget"] == "5000 messages"
+
+
+def test_a_campaign_of_an_earlier_version_kept_its_budget_as_a_number():
+    assert Settings.from_snapshot({"message_budget": 0.25}).message_budget.text == "0.25"
+    assert Settings.from_snapshot({"message_budget": 1000000.0}).message_budget.text == "1000000"
 
 
 def test_the_budget_is_no_text_of_a_segment():

@@ -6,6 +6,7 @@
   const MARGIN = { left: 48, right: 14, top: 40, bottom: 44 }; // as engage/pages/chart_svg.py
   const TEXT_PX = 12;
   const NARROW_PX = 60; // no room for a word
+  const BAND_OPACITY = 0.13; // as .band in page.css
   const figures = new Map(); // the drawn charts by their figure
 
   // Colours as the style sheet has them at the moment, as #rrggbb, which is what ECharts reads.
@@ -79,6 +80,10 @@
     const [left, floor] = api.coord([spec.x.least, spec.y.least]);
     const [right, ceiling] = api.coord([spec.x.most, spec.y.most]);
     const children = [];
+    (spec.bands || []).forEach((band) => {
+      const shape = rect(api, [band.from, band.to], [band.low, band.high]);
+      children.push({ type: "rect", shape, style: { fill: colour("--fg"), opacity: BAND_OPACITY } });
+    });
     if (x !== undefined) {
       const at = api.coord([x, spec.y.most])[0];
       const align = at > left + 0.6 * (right - left) ? "right" : "left";

@@ -4,6 +4,7 @@
 (() => {
   const DEEPEST = 3;
   const NEW_THRESHOLD = "new";
+  const shares = engage.segmentShares;
   const byId = (id) => document.getElementById(id);
   let state = null; // as segments_page.py makes it
   let list = null;
@@ -25,6 +26,8 @@
 
   const fieldOf = (row) => state.fields.find(({ name }) => name === part(row, "field").value);
   const isName = (field) => field.unit === "segment";
+  const isShare = (row) => part(row, "operator").value === "in";
+  const isKind = (value) => shares.KINDS.some(([kind]) => kind === value);
 
   function offerOperators(row, chosen) {
     const known = state.operators.filter(([sign]) => !isName(fieldOf(row)) || sign === "=" || sign === "!=");
@@ -33,12 +36,15 @@
 
   function offerValues(row, chosen) {
     const field = fieldOf(row);
-    const select = part(row, "value");
-    if (isName(field)) {
-      const names = [...new Set([...allNames(), chosen].filter(Boolean))];
+    const [select, number] = [part(row, "value"), part(row, "number")];
+    if (isShare(row)) {
+      select.replaceChildren(...shares.KINDS.map(([kind, text]) => option(kind, text, chosen)));
+      if (select.dataset.chosen !== select.value && !row.dataset.wanted) number.value = shares.first(select.value, state.customers);
+    } else if (isName(field)) {
+      const names = [...new Set([...allNames(), isKind(chosen) ? "" : chosen].filter(Boolean))];
       select.replaceChildren(...names.map((name) => option(name, name, chosen)));
     } else {
-      const thresholds = [...new Set([...Object.keys(state.thresholds), chosen].filter((name) => name && name !== NEW_THRESHOLD))];
+      const thresholds = [...new Set([...Object.keys(state.thresholds), chosen].filter((name) => name && name !== NEW_THRESHOLD && !isKind(name)))];
       select.replaceChildren(
         option("", "number", chosen),
         ...thresholds.map((name) => option(name, (state.labels[name] || name).replace(/ threshold$/, ""), chosen)),
@@ -46,8 +52,7 @@
       );
     }
     select.dataset.chosen = select.value;
-    const isNumber = select.value === "" && !isName(field);
-    part(row, "number").hidden = !isNumber;
+    number.hidden = !isShare(row) && (select.value !== "" || isName(field));
     row.title = field.missing;
   }
 
@@ -55,16 +60,17 @@
 
   // --- from JSON to rows
 
-  const LINE = /^\s*([^\s<>=!]+)\s*([<>=!]+)\s*(\S*)\s*$/;
+  const LINE = /^\s*([^\s<>=!]+)\s*([<>=!]+|\sin\s)\s*(.*?)\s*$/i;
 
   function conditionRow(line) {
     const row = piece("condition");
     const [, name, sign, value] = LINE.exec(line) || [null, state.fields[0].name, "<", line];
     part(row, "field").append(...state.fields.map((one) => option(one.name, one.label, name)));
-    offerOperators(row, sign);
+    offerOperators(row, sign.trim().toLowerCase());
+    const { kind, amount } = shares.split(value);
     const named = isName(fieldOf(row)) || value.endsWith("_threshold");
-    part(row, "number").value = named ? "" : value;
-    row.dataset.wanted = named ? value : "";
+    part(row, "number").value = named ? "" : amount;
+    row.dataset.wanted = named ? value : kind;
     return row;
   }
 
@@ -100,6 +106,7 @@
 
   function lineOf(row) {
     const select = part(row, "value");
+    if (isShare(row)) return `${part(row, "field").value} in ${shares.join(select.value, part(row, "number").value)}`;
     const chosen = select.value === NEW_THRESHOLD ? select.dataset.chosen : select.value; // no threshold until it has a name
     return `${part(row, "field").value} ${part(row, "operator").value} ${chosen || part(row, "number").value.trim()}`;
   }
@@ -170,6 +177,8 @@
       label(language.querySelector("button"), `Remove ${own ? tag || "a language" : `text ${variant}${inTag}`} from ${name}`);
     });
     card.querySelector("[data-adds=variant]").hidden = variants.size === 5;
+    const proposes = card.querySelector("[data-proposes]");
+    if (proposes) engage.segmentDrafts.label(proposes, engage.segmentDraft.waiting);
   }
 
   function refreshRow(row, at, number, name) {
@@ -178,7 +187,7 @@
     const of = `condition ${at + 1} of ${name}`;
     label(part(row, "field"), `Field of ${of}`);
     label(part(row, "operator"), `Comparison of ${of}`);
-    label(part(row, "value"), `Number or threshold of ${of}`);
+    label(part(row, "value"), `${isShare(row) ? "Kind of share" : "Number or threshold"} of ${of}`);
     label(part(row, "number"), `Number of ${of}`);
     label(row.querySelector("button"), `Remove ${of}`);
     const id = `segment-${number}-row-${at}-error`;
@@ -289,7 +298,7 @@
   }
 
   engage.segmentRows = {
-    NEW_THRESHOLD, part, cards, otherwise, nameOf, rowsOf, fieldOf, build, read, refresh, offerThresholds,
+    NEW_THRESHOLD, part, cards, otherwise, nameOf, rowsOf, fieldOf, lineOf, build, read, refresh, offerThresholds,
     offerOperators, offerValues, add, addSegment, removeRow, removeSegment, move, place, dragging,
     start(given, element) {
       state = given;

@@ -3,7 +3,7 @@
 
 (() => {
   const PAUSE_MS = 200; // a slider fires an event for every pixel
-  const { segmentRows: rows, segmentTexts: texts, segmentThresholds: thresholds } = engage;
+  const { segmentRows: rows, segmentShares: shares, segmentTexts: texts, segmentThresholds: thresholds } = engage;
   const { part, cards, otherwise, nameOf } = rows;
   const byId = (id) => document.getElementById(id);
   let state = null;
@@ -71,6 +71,11 @@
     });
   }
 
+  function showShares(found) {
+    thresholds.showShares(found);
+    cards().flatMap(rows.rowsOf).forEach((row) => shares.show(part(row, "share"), found[rows.lineOf(row)]));
+  }
+
   function showTexted({ by_segment: bySegment, part: html }) {
     if (!bySegment) return;
     byId("texted").replaceChildren(...bubbles(html));
@@ -99,6 +104,7 @@
     if (answer.parts) {
       Object.entries(answer.parts).filter(([name]) => byId(name)).forEach(([name, html]) => byId(name).replaceChildren(...bubbles(html)));
       showCounts(answer.segments);
+      showShares(answer.shares);
       examples = answer.examples;
       byId("said").textContent = answer.said;
     }
@@ -162,7 +168,12 @@
       return;
     }
     if (row && "field" in dataset) rows.offerOperators(row, part(row, "operator").value);
-    if (row && ("field" in dataset || "value" in dataset)) rows.offerValues(row, part(row, "value").value);
+    if (row && ["field", "operator", "value"].some((one) => one in dataset)) rows.offerValues(row, part(row, "value").value);
+    if (target.closest("[data-threshold]")) {
+      thresholds.chosen(target);
+      changed();
+      return;
+    }
     if (row || ["kind", "name", "tag", "variant"].some((one) => one in dataset)) changed();
   }
 
@@ -275,14 +286,26 @@
       engage.toastAfterReload(answer.text, { undo: answer.undo });
       return;
     }
-    Object.entries(answer.current || {}).forEach(([name, value]) => {
+    if (answer.current) {
+      take(answer.current);
+      await count();
+    }
+    wrong.textContent = answer.text;
+  }
+
+  // What is set now, by setting; null for no Variable.
+  function take(current) {
+    Object.entries(current).forEach(([name, value]) => {
       if (value === null) delete state.stored[name];
       else state.stored[name] = value;
     });
-    if ("messages" in (answer.current || {})) texts.setLanguages(JSON.parse(answer.current.messages || "{}"));
-    if (answer.current?.segments) set = null; // written by another user, so that the draft's differ
-    if (answer.current) await count();
-    wrong.textContent = answer.text;
+    if ("messages" in current) texts.setLanguages(JSON.parse(current.messages || "{}"));
+    if (current.segments) set = null; // written by another user, so that the draft's differ
+  }
+
+  function took(current) {
+    take(current);
+    changed();
   }
 
   function openSet() {
@@ -304,11 +327,12 @@
     changed();
   }
 
-  engage.segmentDraft = { changes };
+  engage.segmentDraft = { changes, took, stored: (name) => state.stored[name] ?? null, waiting: {} };
 
   document.addEventListener("DOMContentLoaded", () => {
     const list = byId("segments");
     state = JSON.parse(list.dataset.state);
+    engage.segmentDraft.waiting = state.waiting;
     first = { rules: state.rules, thresholds: { ...state.thresholds } };
     examples = state.examples;
     [rows, texts, thresholds].forEach((one) => one.start(state, list));
@@ -316,6 +340,7 @@
     fill(first);
     set = JSON.stringify(rows.read());
     showCounts(state.counted);
+    showShares(state.shares);
     texts.showAll(state.previews);
     rows.dragging((card) => {
       moved(card);

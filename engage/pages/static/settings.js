@@ -37,7 +37,8 @@
   // Whether the field shows this value: 50 is 50.0.
   function shows(one, text) {
     const [now, then] = [shown(one), asShown(one, text)];
-    return now === then || (one.field.type === "number" && now !== "" && Number(now) === Number(then));
+    const isNumber = one.field.type === "number" || one.name.endsWith("_threshold");
+    return now === then || (isNumber && now !== "" && Number(now) === Number(then));
   }
 
   const isChanged = (one) => (one.reset ? one.stored !== NO_VARIABLE : !shows(one, saved(one)));
@@ -125,6 +126,13 @@
     });
   }
 
+  function showShares(shares) {
+    document.querySelectorAll("[data-share]").forEach((place) => {
+      const html = shares[place.dataset.share] || "";
+      place.replaceChildren(...parsed(html));
+    });
+  }
+
   // --- settings that a change of the rules brings along
 
   function add(parts, place) {
@@ -175,6 +183,7 @@
       showOffers(answer.offers);
       showErrors(answer.errors);
       showPreviews(answer.previews);
+      showShares(answer.shares);
     } else {
       engage.toast(answer.text, { tone: "failed" });
     }

@@ -2,24 +2,14 @@
 "use strict";
 
 (() => {
-  const LOOK_MS = 700;
   const LOOKS = 90;
   const byId = (id) => document.getElementById(id);
   let wanted = null; // the text, with an id of its own, so that a second press sends nothing more
 
-  // crypto.randomUUID exists only with TLS.
-  function newId() {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-  }
-
   function open(button) {
     const { sends, variant } = button.dataset;
     const segment = engage.segmentRows.nameOf(button.closest("[data-segment]"));
-    wanted = { segment, variant, example: sends, test_send_id: newId() };
+    wanted = { segment, variant, example: sends, test_send_id: engage.newId() };
     byId("test-text").textContent = `TEST ${button.closest("[data-text-of]").querySelector(".bubble").textContent}`;
     byId("test-dialog").querySelector("output").textContent = "";
     byId("test-dialog").showModal();
@@ -44,17 +34,10 @@
 
   // Looks until the message has arrived at the provider, or has not.
   async function follow(id, shown) {
-    for (let look = 0; look < LOOKS; look += 1) {
-      await new Promise((done) => { setTimeout(done, LOOK_MS); });
-      const answer = await engage.post("test-send", { test_send_id: id });
-      if (!answer.ok || answer.done) {
-        shown.remove();
-        engage.toast(answer.text, { tone: answer.sent ? "success" : "failed" });
-        return;
-      }
-    }
+    const answer = await engage.settled("test-send", { test_send_id: id }, { looks: LOOKS });
     shown.remove();
-    engage.toast("The test message still waits. The page Activity says what becomes of it.", { tone: "failed" });
+    const text = answer ? answer.text : "The test message still waits. The page Activity says what becomes of it.";
+    engage.toast(text, { tone: answer?.sent ? "success" : "failed" });
   }
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -76,7 +76,7 @@ def _create_hashed(conn: sa.Connection, table: sa.Table, name: str) -> None:
     for remainder in range(HASH_MODULUS):
         run(
             conn,
-            f"CREATE TABLE {name}_{remainder:02} PARTITION OF {name} "
+            f"CREATE TABLE {_piece_name(name, remainder)} PARTITION OF {name} "
             f"FOR VALUES WITH (MODULUS {HASH_MODULUS}, REMAINDER {remainder})",
         )
 
@@ -87,6 +87,18 @@ def _attach_events(conn: sa.Connection, table: sa.Table, window: Window) -> None
         f"ALTER TABLE {table.name} ATTACH PARTITION {partition_name(table, window)} "
         f"FOR VALUES FROM ('{window.start.isoformat()}') TO ('{window.end.isoformat()}')",
     )
+
+
+def piece_of(table: sa.Table, window: Window, piece: int) -> sa.Table:
+    """One of the ``HASH_MODULUS`` pieces of the window's partition, as a table of its own.
+
+    Chance puts a customer in a piece, with all events. Events without a customer are in piece 0.
+    """
+    return table.to_metadata(sa.MetaData(), name=_piece_name(partition_name(table, window), piece))
+
+
+def _piece_name(name: str, piece: int) -> str:
+    return f"{name}_{piece:02}"
 
 
 def _within(table: sa.Table, window: Window) -> str:
@@ -128,7 +140,7 @@ def claim_share(conn: sa.Connection, window: Window, share: int, shares: int) ->
     """
     set_lock_timeout(conn)
     for table in EVENT_TIMES:
-        leaves = [f"{fresh_name(table, window)}_{leaf:02}" for leaf in range(share, HASH_MODULUS, shares)]
+        leaves = [_piece_name(fresh_name(table, window), leaf) for leaf in range(share, HASH_MODULUS, shares)]
         run(conn, f"TRUNCATE {', '.join(leaves)}")
 
 
@@ -149,7 +161,7 @@ def swap_in_events(conn: sa.Connection, window: Window) -> None:
             run(conn, f"DROP TABLE {name}")
             run(conn, f"ALTER TABLE {fresh} RENAME TO {name}")
             for leaf in range(HASH_MODULUS):
-                run(conn, f"ALTER TABLE {fresh}_{leaf:02} RENAME TO {name}_{leaf:02}")
+                run(conn, f"ALTER TABLE {_piece_name(fresh, leaf)} RENAME TO {_piece_name(name, leaf)}")
             _attach_events(conn, table, window)
             run(conn, f"ALTER TABLE {name} DROP CONSTRAINT {BOUND}")
 

@@ -21,6 +21,8 @@ from engage.storage.schema.customers import (
     inbound_sms,
     suppression,
 )
+from engage.storage.schema.days import daily_volume, explained_day
+from engage.storage.schema.drafts import message_text, text_proposal
 from engage.storage.schema.events import (
     EVENT_TIMES,
     FILE_KEY,
@@ -61,12 +63,15 @@ __all__ = [
     "customer_activity",
     "customer_bucket",
     "customer_history",
+    "daily_volume",
     "event_id",
+    "explained_day",
     "inbound_sms",
     "intake_batch",
     "item",
     "message",
     "message_count",
+    "message_text",
     "metadata",
     "model",
     "offer_code",
@@ -75,4 +80,5 @@ __all__ = [
     "source_pull",
     "suppression",
     "test_send",
+    "text_proposal",
 ]

@@ -81,6 +81,16 @@ campaign = sa.Table(
         "computed anew",
     ),
     sa.Column(
+        "resolved",
+        JSONB(none_as_null=True),
+        comment="the numbers that shares of the customers in settings became, by threshold or line; null until bucket",
+    ),
+    sa.Column(
+        "budget_cut",
+        JSONB(none_as_null=True),
+        comment="where the budget cut the list, by segment; null if it did not",
+    ),
+    sa.Column(
         "model_id",
         sa.BigInteger,
         sa.ForeignKey("model.model_id", name="campaign_model_id_fkey"),

@@ -84,3 +84,15 @@ def client(airflow_tables, permissions, monkeypatch):
 def set_in_environment(monkeypatch):
     """Sets a setting as an operator of Airflow may: in its environment, which hides the Variable."""
     return lambda name, value: monkeypatch.setenv(f"AIRFLOW_VAR_ENGAGE_{name}".upper(), value)
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The runs that are triggered."""
+    import engage_web_runs
+
+    found = []
+    monkeypatch.setattr(
+        engage_web_runs, "trigger_dag", lambda dag_id, *, conf, session, **more: found.append((dag_id, conf, more))
+    )
+    return found

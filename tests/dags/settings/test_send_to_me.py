@@ -27,18 +27,6 @@ DEFAULT = "We miss you! Show this text at the counter for 10% off your next meal
 
 
 @pytest.fixture
-def runs(monkeypatch):
-    """The runs that are triggered."""
-    import engage_web_runs
-
-    found = []
-    monkeypatch.setattr(
-        engage_web_runs, "trigger_dag", lambda dag_id, *, conf, session, **more: found.append((dag_id, conf, more))
-    )
-    return found
-
-
-@pytest.fixture
 def operator(client, airflow_tables, monkeypatch, runs):
     """A user who may send, with one phone on the list, a campaign of two customers, and the DAG."""
     import engage_web
