@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from engage.return_score.model import Model
+from engage.segments.fields import RETURN_FIELDS
 from engage.storage.schema import customer
 from engage.storage.schema import model as model_table
 from engage.window import Window
@@ -54,21 +55,22 @@ def add(conn: sa.Connection, model: Model, *, as_of: datetime) -> Trained:
 def scored(rows: sa.Select[tuple[object, ...]], window: Window, found: Trained | None) -> sa.Select[tuple[object, ...]]:
     """The rows of ``customer_activity`` with ``return_score`` and ``return_percentile``; both are null without a model.
 
-    Customers are ranked among those of the same ``window_start``, and equal scores have the same rank. ``OFFSET 0``
-    keeps Postgres from computing the score once for each use.
+    Only the window's own customers are ranked, and equal scores have the same rank. Ids and scores alone are sorted, as
+    whole rows of a million customers would not fit in memory.
     """
     if found is None:
-        return rows.add_columns(*(sa.cast(sa.null(), sa.Double).label(name) for name in _COLUMNS))
+        return rows.add_columns(*(sa.cast(sa.null(), sa.Double).label(name) for name in RETURN_FIELDS))
     every = rows.subquery("every")
-    score = found.model.score(every, window.end).label("return_score")
-    ranked = sa.select(every, score).offset(0).subquery("ranked")
-    registered = sa.select(sa.func.count()).where(customer.c.registered_at < window.end)
-    lower = sa.func.rank().over(partition_by=ranked.c.window_start, order_by=ranked.c.return_score) - 1
-    percent = lower * sa.literal(100.0, sa.Double) / registered.scalar_subquery()
-    return sa.select(ranked, sa.case((ranked.c.return_score.is_not(None), percent)).label("return_percentile"))
-
-
-_COLUMNS = ("return_score", "return_percentile")
+    given = sa.select(every, found.model.score(every, window.end).label("return_score")).cte("given")
+    registered = sa.select(sa.func.count()).where(customer.c.registered_at < window.end).scalar_subquery()
+    lower = sa.func.rank().over(order_by=given.c.return_score) - 1
+    ranked = (
+        sa.select(given.c.customer_id, (lower * sa.literal(100.0, sa.Double) / registered).label("return_percentile"))
+        .where(given.c.window_start == window.start, given.c.return_score.is_not(None))
+        .subquery("ranked")
+    )
+    both = given.outerjoin(ranked, ranked.c.customer_id == given.c.customer_id)
+    return sa.select(given, ranked.c.return_percentile).select_from(both)
 
 
 def _trained(row: sa.Row[tuple[object, ...]] | None) -> Trained | None:

@@ -103,6 +103,16 @@ def test_a_rule_takes_the_customers_with_the_lowest_scores(world, scored):
     }
 
 
+@pytest.mark.parametrize(
+    ("line", "leaving"),
+    [("return_score in lowest 50%", {2}), ("return_percentile in lowest 50%", {2}), ("return_score in highest 1", {1})],
+)
+def test_a_rule_takes_a_share_of_the_customers_by_score(world, scored, line, leaving):
+    assert scored == (1, 2)
+    world.computed(segments=json.dumps({"segments": [{"name": "LEAVING", "when": [line]}]}))
+    assert {row[0] for row in world.rows("SELECT customer_id FROM customer_bucket WHERE bucket = 'LEAVING'")} == leaving
+
+
 def test_a_rule_without_a_score_in_use_has_no_customers_and_a_warning(world, caplog):
     world.sessions(world.customer())
     with caplog.at_level(logging.WARNING):
