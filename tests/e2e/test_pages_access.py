@@ -80,6 +80,7 @@ FILES = {"/import-check", "/import-apply"}
 CHOICES = {"Engage-Import": quote(json.dumps({"kind": "events", "file": "events.csv"}))}
 ANSWERS = {
     "/answer": 409,
+    "/explain-days": 400,
     "/forget-customer": 400,
     "/go-on": 400,
     "/import-apply": 400,
@@ -88,6 +89,7 @@ ANSWERS = {
     "/send-test": 400,
     "/settle-message": 404,
     "/start-run": 400,
+    "/unexplain-days": 400,
 }
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {
