@@ -95,6 +95,7 @@ ANSWERS = {
     "/draft-reject": 404,
     "/drafts-propose": 400,
     "/exclude-customer": 404,
+    "/explain-days": 400,
     "/forget-customer": 400,
     "/go-on": 400,
     "/import-apply": 400,
@@ -103,6 +104,7 @@ ANSWERS = {
     "/send-test": 400,
     "/settle-message": 404,
     "/start-run": 400,
+    "/unexplain-days": 400,
 }
 """What an administrator's POST is answered with, where that is not 200."""
 LOOKS = {

@@ -39,6 +39,7 @@ NOT_MODULES = {"engage.dump", "engage.example.com", "engage.go_on", "engage.halt
 NOT_MODULES |= {"engage.settle_message", "engage.reconcile_messages", "engage.export_messages", "engage.opt_out",
                 "engage.exported_messages", "engage.search_by_phone", "engage.forget_customer"}  # fmt: skip
 NOT_MODULES |= {"engage.answer", "engage.start_run", "engage.send_test", "engage.import_file"}
+NOT_MODULES |= {"engage.explain_days", "engage.unexplain_days"}
 """A backup's name, a domain, and entries of Airflow's audit log."""
 
 every_page = pytest.mark.parametrize("page", PAGES)
