@@ -37,7 +37,8 @@ def exclude(conn: sa.Connection, customer_id: int, *, reason: str, by: str, as_o
     if conn.execute(theirs.with_for_update(read=True)).first() is None:  # the lock keeps an erasure out
         raise no_such_customer(customer_id)
     values = {"customer_id": customer_id, "reason": reason, "excluded_by": by, "excluded_at": as_of}
-    return conn.execute(insert(customer_exclusion).values(values).on_conflict_do_nothing()).rowcount > 0
+    add = insert(customer_exclusion).values(values).on_conflict_do_nothing()
+    return conn.execute(add.returning(customer_exclusion.c.customer_id)).first() is not None
 
 
 def include(conn: sa.Connection, customer_id: int) -> bool:

@@ -23,6 +23,7 @@ class Line:
     what: str
     value: str
     limit: str
+    by: str
     excluded: bool
 
 
@@ -32,6 +33,7 @@ class LimitLine:
 
     what: str
     limit: str
+    by: str
     setting: str | None
     customers: str
 
@@ -57,8 +59,9 @@ def section(found: OddReport) -> Section:
         LimitLine(
             what=words.NAMES[one.measure],
             limit=words.limit(one, currency()),
+            by=words.FROM[one.found_by],
             setting=words.SETTINGS[one.measure] if one.found_by is OddLimit.FIXED else None,
-            customers=number(one.customers),
+            customers=number(None if one.most is None else one.customers),
         )
         for one in found.limits
     ]
@@ -66,11 +69,11 @@ def section(found: OddReport) -> Section:
 
 
 def _line(one: Finding) -> Line:
-    most, by = words.number(one.measure, one.most, currency()), words.FROM[one.found_by]
     return Line(
         customer_id=one.customer_id,
         what=words.NAMES[one.measure],
         value=words.number(one.measure, one.value, currency()),
-        limit=f"{most}, by {by}",
+        limit=words.number(one.measure, one.most, currency()),
+        by=words.FROM[one.found_by],
         excluded=one.exclusion is not None,
     )

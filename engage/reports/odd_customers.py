@@ -32,7 +32,7 @@ NO_LIMIT = {
     NoLimit.TOO_FEW: "none: too few large numbers to tell",
     NoLimit.TOO_EQUAL: "none: the largest numbers hardly differ",
 }
-FROM = {OddLimit.FIXED: "setting", OddLimit.CHANCE: "chance"}
+FROM = {OddLimit.FIXED: "a setting", OddLimit.CHANCE: "chance"}
 """Where a limit comes from, after *by*."""
 _AMOUNTS = (OddMeasure.SPEND, OddMeasure.PURCHASE)
 

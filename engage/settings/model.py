@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from engage.segments import Relative, Resolved
-from engage.segments.warnings import warnings as rule_warnings
-from engage.settings import field_types, languages, message_budget, text_variants
+from engage.settings import field_types, languages, message_budget, setting_warnings, text_variants
 from engage.settings.custom import A_TEXT, custom, message_name
 from engage.settings.field_types import (
     Budget,
@@ -337,18 +336,7 @@ class Settings(RuleSettings):
 
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
-        found = rule_warnings(self.rules)
-        if self.approver_names and not self.may_need_approval:
-            found.append(
-                "engage_approvers names users, and no list needs an approval: engage_require_approval is off and "
-                "engage_approval_above is 0."
-            )
-        found += [
-            f"engage_messages has texts for {name}, and no customer gets them: it is no segment with a text of its own."
-            for name in self.messages
-            if name not in self.texted
-        ]
-        return found + [f"{name}: {warning}" for name in self.texted for warning in self.text_warnings(name)]
+        return setting_warnings.warnings(self)
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it.

@@ -130,7 +130,7 @@ def test_a_command_lists_the_odd_customers_of_a_window(world, command):
     start = f"{world.window.start:%Y-%m-%d}"
     shown = command("customers", "odd", "--window-start", start)
     assert "57 sessions" in shown
-    assert "56 sessions, by setting" in shown
+    assert "56 sessions, by a setting" in shown
     assert "too few large numbers" in shown
     assert REASON in shown
     found = json.loads(command("customers", "odd", "--window-start", start, "--json"))

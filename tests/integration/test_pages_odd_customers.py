@@ -33,7 +33,7 @@ def exclude(world, customer_id, reason="test account"):
 
 def test_the_report_lists_an_odd_customer_with_the_limit(world, bot):
     text = text_of(report(world))
-    assert f"{bot} Sessions in the 8 weeks 57 sessions 56 sessions, by setting" in text
+    assert f"{bot} Sessions in the 8 weeks 57 sessions 56 sessions a setting" in text
     assert "Sessions in the 8 weeks none: too few large numbers to tell" in text
 
 
@@ -52,7 +52,7 @@ def test_an_excluded_customer_has_no_button_any_more(world, bot):
     exclude(world, bot)
     page = report(world, OPERATOR)
     assert "exclude-" not in page
-    assert "56 sessions, by setting Excluded" in text_of(page)
+    assert "56 sessions a setting Excluded" in text_of(page)
 
 
 def test_the_customers_page_says_who_excluded_the_customer_and_ends_it(world, bot):
@@ -86,5 +86,5 @@ def test_the_table_is_short_and_says_how_many_it_leaves_out(world):
         world.sessions(world.customer(), 57)
     world.computed(odd_sessions_per_day="1")
     text = text_of(report(world))
-    assert text.count("56 sessions, by setting") == odd_section.SHOWN
+    assert text.count("56 sessions a setting") == odd_section.SHOWN
     assert "3 more are beyond a limit" in text

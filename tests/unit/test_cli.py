@@ -23,7 +23,8 @@ from tests.unit.command_line import Answer, refused
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
-    "customers", "customers forget", "why", "consent", "consent show", "consent verify",
+    "customers", "customers forget", "customers odd", "customers exclude", "customers include", "customers excluded",
+    "why", "consent", "consent show", "consent verify",
     "days", "days list", "days explain", "days unexplain", "history", "history show", "history rebuild",
     "import", "import customers", "import events",
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
@@ -33,7 +34,8 @@ COMMANDS = [
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
-    "seed", "run", "maintain", "campaigns", "report", "customers forget", "why", "consent show", "consent verify",
+    "seed", "run", "maintain", "campaigns", "report", "customers forget", "customers odd", "customers excluded",
+    "why", "consent show", "consent verify",
     "history show", "history rebuild", "messages", "messages reconcile", "texts preview", "texts propose",
     "texts drafts", "days list", "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list", "train",

@@ -172,8 +172,9 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set max_messages_per_run, --set messages_per_second, --set send_concurrency, "
         "--set max_filtered_percent, --set max_undelivered_percent, "
         "--set guard_min_volume_percent, --set guard_max_quiet_days, --set guard_max_shift_points, "
-        "--set guard_rhythm, --set require_approval, --set approval_above, --set approvers, --set four_eyes, "
-        "--set approval_hours, "
+        "--set guard_rhythm, "
+        "--set odd_sessions_per_day, --set odd_amount, --set odd_customers_per_phone, "
+        "--set require_approval, --set approval_above, --set approvers, --set four_eyes, --set approval_hours, "
         "--set sms_provider, --set sandbox_strict, --set source, --set alert_emails, --set test_phones, "
         "--set keep_windows, --set <name>_threshold and --set message_<segment>."
     )

@@ -29,6 +29,9 @@ NEW_NUMBERS = {
     "guard_min_volume_percent": ("0", "100", "100.01"),
     "guard_max_quiet_days": ("0", "56", "57"),
     "guard_max_shift_points": ("0", "100", "-1"),
+    "odd_sessions_per_day": ("0", "100000", "1.5"),
+    "odd_amount": ("0", "1000000000", "0.001"),
+    "odd_customers_per_phone": ("0", "1000000", "-1"),
     "keep_windows": ("1", "1000", "0"),
     "approval_above": ("0", "1000000000", "1000000001"),
 }
