@@ -108,7 +108,7 @@ def approve(
     if row.segment not in settings.segments.named:
         raise InputError(f"No rule has the segment {row.segment} any more, so no customer would get the text.")
     variant, messages = variants.place_of(settings, row.segment, row.language, row.text), None
-    others = {} if variant else _others(conn, settings, row.segment, without=message_text_id)
+    others = {} if variant else _in_use(settings)  # of two drafts that are alike, one may be approved
     if found := faults(row.text, standards(settings, row.offer, others)):
         raise InputError(f"The text may not be sent as it stands. {' '.join(found)} Edit it first.")
     if variant is None:
@@ -198,15 +198,19 @@ def compared(conn: sa.Connection, segment: str, *, without: int | None = None) -
     return [_of(row) for row in conn.execute(query)]
 
 
-def _others(conn: sa.Connection, settings: Settings, segment: str, *, without: int | None = None) -> dict[str, str]:
-    """The texts that a new one may not resemble, by what they are."""
-    in_use = {
+def _in_use(settings: Settings) -> dict[str, str]:
+    """All texts that are set, by what they are."""
+    return {
         f"the text {one.named_after(name)}, which is in use": one.text
         for name in settings.texted
         for one in settings.each_text(name)
     }
+
+
+def _others(conn: sa.Connection, settings: Settings, segment: str, *, without: int | None = None) -> dict[str, str]:
+    """The texts that a new one may not resemble, by what they are."""
     words = {TextStatus.DRAFT: "the draft", TextStatus.REJECTED: "the rejected text"}
-    return in_use | {
+    return _in_use(settings) | {
         f"{words[one.status]} {one.message_text_id}": one.text for one in compared(conn, segment, without=without)
     }
 

@@ -103,6 +103,14 @@ def test_what_the_checks_refuse_by_now_cannot_be_approved(world, model):
     assert {status for _, status in statuses(world)} == {"draft", "refused"}
 
 
+def test_of_two_drafts_that_are_alike_one_may_be_approved(world, model):
+    first, second = proposed(world, model, TEXTS[0], TEXTS[1])
+    world.execute(sa.text("UPDATE message_text SET text = :text"), {"text": TEXTS[0]})
+    approved(world, first)
+    with pytest.raises(InputError, match="It is 100% like the text REWARD b, which is in use"):
+        approved(world, second, was=TEXTS[0], chosen=settings(messages=json.dumps({"REWARD": {"b": TEXTS[0]}})))
+
+
 def test_what_another_user_has_changed_or_decided_stays(world, model):
     first, second = proposed(world, model, TEXTS[0], TEXTS[1])
     edited(world, first, TEXTS[2])
