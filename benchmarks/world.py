@@ -18,7 +18,7 @@ from benchmarks.step import now, timed
 from engage.local import embedded_postgres
 from engage.local.home import CHECKOUT
 from engage.storage import connection, migrations, partitions
-from engage.storage.schema import campaign, customer_activity, customer_bucket
+from engage.storage.schema import campaign, customer_activity
 from engage.window import Window
 
 RESULTS = ("customer_activity", "customer_bucket", "message")
@@ -134,16 +134,15 @@ class World:
 
     @contextmanager
     def window_before(self) -> Iterator[None]:
-        """The results of the same customers in the window before, which are all that is read of it."""
+        """The same customers' numbers in the window before, which are all that is read of it."""
         window = self.window.previous()
         self.step("aggregate")
-        self.step("bucket")
+        self.step("bucket")  # only a window in segments hands anything on
         start = sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start")
         end = sa.cast(window.end, sa.DateTime(timezone=True)).label("window_end")
         names = [column for column in campaign.c if column.name not in ("window_start", "window_end")]
         copied = sa.select(start, end, *names).where(campaign.c.window_start == self.window.start)
-        self._copy(customer_activity, window)
-        self._copy(customer_bucket, window)
+        self._copy_activity(window)
         with self.engine.begin() as conn:
             conn.execute(
                 sa.insert(campaign).from_select(["window_start", "window_end", *(c.name for c in names)], copied)
@@ -151,21 +150,21 @@ class World:
         yield
         with self.engine.begin() as conn:
             conn.execute(sa.delete(campaign).where(campaign.c.window_start == window.start))
-        for table in (customer_activity, customer_bucket):
-            self.run(f"DROP TABLE {partitions.partition_name(table, window)}")
+        self.run(f"DROP TABLE {partitions.partition_name(customer_activity, window)}")
 
-    def _copy(self, table: sa.Table, window: Window) -> None:
-        """Give another window the same rows of a table of results."""
+    def _copy_activity(self, window: Window) -> None:
+        """Give another window the same numbers of the same customers."""
         start = sa.cast(window.start, sa.DateTime(timezone=True)).label("window_start")
-        others = [column for column in partitions.of(table, self.window).c if column.name != "window_start"]
+        rows = partitions.of(customer_activity, self.window)
+        others = [column for column in rows.c if column.name != "window_start"]
         with self.engine.begin() as conn:
-            partitions.replace(conn, table, window, sa.select(start, *others))
+            partitions.replace(conn, customer_activity, window, sa.select(start, *others))
 
     @contextmanager
     def neighbours(self) -> Iterator[None]:
         """What the same customers did in the windows before and after, which is all that measuring reads of them."""
         for window in (self.window.previous(), self.window.next()):
-            self._copy(customer_activity, window)
+            self._copy_activity(window)
         following = {"start": self.window.next().start, "end": self.window.next().end, "now": now()}
         with self.engine.begin() as conn:
             conn.execute(sa.text(NEXT_CAMPAIGN), following)
