@@ -20,6 +20,7 @@ from engage.storage import connection
 from engage.window import ANCHOR, LENGTH, Window
 from tests.unit.command_line import Answer, refused
 
+OR_A_SHARE = "or a share of the customers such as lowest 20%, highest 10% or lowest 5000"
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
@@ -184,12 +185,12 @@ def test_the_completion_of_a_shell_is_for_the_command_engage(engage, monkeypatch
         (
             "low_spend_threshold=abc",
             "--set low_spend_threshold is 'abc', which is not allowed: it takes a number from 0 to 1000000000 with at "
-            "most 2 decimals.",
+            f"most 2 decimals, {OR_A_SHARE}.",
         ),
         (
             "high_activity_threshold=-1",
             "--set high_activity_threshold is '-1', which is not allowed: it takes a number from 0 to 1000000 "
-            "with at most 15 digits.",
+            f"with at most 15 digits, {OR_A_SHARE}.",
         ),
         (
             "send_within_days=",
