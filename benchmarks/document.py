@@ -199,7 +199,7 @@ def intake(found: dict[str, Any]) -> str:
         "The service, its Postgres and the client that sends, in processes of their own on this machine. A batch is "
         "acknowledged\nonce it is committed. At a rate, times count from when a batch was due. Afterwards the "
         "rows are counted:\nexactly the acknowledged ones are there. The last columns are time on the processors, "
-        "for an event. "
+        "for an event.\n"
         f"A raw COPY of the same {found['rows']:,} rows takes in **{found['raw_copy']:,.0f} a second**.\n",
         "| | events a second | requests a second | half within, ms | 99% within, ms | refused "
         "| service, µs an event | Postgres, µs an event |",

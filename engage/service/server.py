@@ -15,8 +15,6 @@ KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 2_000
 STOP_SECONDS = 20
 """How long requests under way may take once the service is asked to stop."""
-
-
 _COLLECT_AFTER = 50_000
 """New objects between two searches for cycles of garbage. A batch makes some thousand objects, without cycles."""
 
