@@ -1,8 +1,8 @@
 """How many valid events each day had, kept by ``extract`` beyond the life of the raw logs.
 
-To find the day of every event would take several times as long as to count them all. So of a large window, the days are
-counted in a part of the log's hash pieces, which hold customers by chance, and scaled up to the window's exact count.
-The same pieces are counted each time. A day that is odd by them is counted again, in all pieces.
+To find the day of every event would take several times as long as to count them all. So the days of a large window are
+those of a part of the customers, scaled up to the window's exact count. It is the same part each time. A day that is
+odd by it is counted again, of all customers.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from engage.campaigns import rhythm, valid_events
 from engage.campaigns.valid_events import DAY
 from engage.statuses import DaySource
 from engage.storage import partitions
-from engage.storage.partitions import HASH_MODULUS
 from engage.storage.schema import app_session, daily_volume, purchase
 from engage.window import LENGTH, Window
 
-COUNTED = 500_000
-"""About how many events of a window are put in days, at least."""
+COUNTED = 200_000
+"""The fewest events of a window that are put in days, if it has more; at most twice as many are."""
 DAYS = LENGTH // DAY
 TABLES = {DaySource.SESSIONS: app_session, DaySource.PURCHASES: purchase}
 
@@ -33,7 +32,7 @@ TABLES = {DaySource.SESSIONS: app_session, DaySource.PURCHASES: purchase}
 class DayCounts:
     """The events of consecutive days up to a window's end, oldest first, by kind.
 
-    ``scaled``: the kinds and days that were counted in a part of the pieces.
+    ``scaled``: the kinds and days that were counted of a part of the customers.
     """
 
     days: tuple[date, ...]
@@ -79,25 +78,25 @@ def _write(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> No
     days = [(window.start + n * DAY).date() for n in range(DAYS)]
     found = {source: _counted(conn, window, source, events.get(source, 0)) for source in DaySource}
     rows = [
-        {"day": day, "source": source, "events": counts.get(day, 0), "pieces": pieces}
+        {"day": day, "source": source, "events": counts.get(day, 0), "one_in": one_in}
         for day in days
-        for source, (counts, pieces) in found.items()
+        for source, (counts, one_in) in found.items()
     ]
     statement = insert(daily_volume).values(rows)
-    new = {name: statement.excluded[name] for name in ("events", "pieces")}
+    new = {name: statement.excluded[name] for name in ("events", "one_in")}
     conn.execute(statement.on_conflict_do_update(index_elements=daily_volume.primary_key.columns, set_=new))
 
 
 def _counted(conn: sa.Connection, window: Window, source: DaySource, total: int) -> tuple[dict[date, int], int]:
-    """The events by day, and in how many pieces they were counted."""
-    table = TABLES[source]
-    pieces = HASH_MODULUS if total <= COUNTED else -(-COUNTED * HASH_MODULUS // total)
-    if pieces < HASH_MODULUS:
-        last = range(HASH_MODULUS - pieces, HASH_MODULUS)
-        if counts := dict(_days(conn, valid_events.by_day(table, window, pieces=last))):
-            part = sum(counts.values())
-            return {day: round(number * total / part) for day, number in counts.items()}, pieces
-    return dict(_days(conn, valid_events.by_day(table, window))), HASH_MODULUS
+    """The events by day, and of one in how many customers they were counted: a power of 2."""
+    one_in = 2 ** max(0, (total // COUNTED).bit_length() - 1)
+    counts = dict(_days(conn, valid_events.by_day(TABLES[source], window, one_in=one_in)))
+    if one_in == 1:
+        return counts, 1
+    if not counts:
+        return dict(_days(conn, valid_events.by_day(TABLES[source], window))), 1
+    part = sum(counts.values())
+    return {day: round(number * total / part) for day, number in counts.items()}, one_in
 
 
 def _days(conn: sa.Connection, query: sa.Select[tuple[datetime, int]]) -> Iterator[tuple[date, int]]:
@@ -105,12 +104,12 @@ def _days(conn: sa.Connection, query: sa.Select[tuple[datetime, int]]) -> Iterat
 
 
 def count_again(conn: sa.Connection, window: Window, source: DaySource, days: Collection[date]) -> None:
-    """Count these days of the window in all pieces, and keep the exact numbers."""
+    """Count these days of the window of all customers, and keep the exact numbers."""
     starts = [datetime.combine(day, time(), UTC) for day in sorted(days)]
     counts = dict(_days(conn, valid_events.by_day(TABLES[source], window, days=starts)))
     for day in sorted(days):
         one = sa.and_(daily_volume.c.day == day, daily_volume.c.source == source)
-        exact = {"events": counts.get(day, 0), "pieces": HASH_MODULUS}
+        exact = {"events": counts.get(day, 0), "one_in": 1}
         conn.execute(sa.update(daily_volume).where(one).values(**exact))
 
 
@@ -126,5 +125,5 @@ def of(conn: sa.Connection, window: Window) -> DayCounts | None:
     return DayCounts(
         days,
         {source: tuple(rows[source, day].events for day in days) for source in DaySource},
-        frozenset(place for place, row in rows.items() if row.pieces < HASH_MODULUS),
+        frozenset(place for place, row in rows.items() if row.one_in > 1),
     )

@@ -69,7 +69,7 @@ def judged(conn: sa.Connection, window: Window) -> JudgedDays | None:
 def findings(conn: sa.Connection, window: Window, settings: Settings) -> tuple[Finding, ...]:
     """The findings about the days that ``daily_volume.keep`` has counted; explained ones too, as ``Guard`` knows them.
 
-    Days that were counted in a part of the pieces are counted again first if they look odd.
+    Days that were counted of a part of the customers are counted again first if they look odd.
     """
     if settings.guard_rhythm == "off":
         return ()

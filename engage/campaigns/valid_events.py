@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.statuses import AppEventKind, RejectReason
 from engage.storage import partitions
+from engage.storage.partitions import HASH_MODULUS
 from engage.storage.schema import EVENT_TIMES, app_event, app_session, customer, purchase
 from engage.window import Window
 
@@ -147,24 +148,32 @@ def _counted(
 
 
 def by_day(
-    table: sa.Table, window: Window, *, pieces: Collection[int] = (), days: Collection[datetime] = ()
+    table: sa.Table, window: Window, *, one_in: int = 1, days: Collection[datetime] = ()
 ) -> sa.Select[tuple[datetime, int]]:
     """``day, events``: a table's valid events on each day of the window that has any.
 
-    ``pieces``: the only hash pieces to count; ``days``: the starts of the only days to count.
+    ``one_in``: of one in so many customers, a power of 2. ``days``: the starts of the only days to count.
     """
+    pieces = range(HASH_MODULUS - max(1, HASH_MODULUS // one_in), HASH_MODULUS) if one_in > 1 else ()
     logs = [partitions.piece_of(table, window, piece) for piece in pieces] or [partitions.of(table, window)]
-    found = [_days(table, log, window, days) for log in logs]
+    found = [_days(table, log, window, days, every=max(1, one_in // HASH_MODULUS)) for log in logs]
     # Postgres takes the days of one table for as many as its times, and of a union for few, so that it groups them in
     # parallel. So there is always a union.
     listed = sa.union_all(*found, found[0].where(sa.false())).subquery()
     return sa.select(listed.c.day, sa.func.count().label("events")).group_by(listed.c.day)
 
 
-def _days(table: sa.Table, log: sa.Table, window: Window, days: Collection[datetime]) -> sa.Select[tuple[datetime]]:
-    """The day of each valid event. ``date_bin`` takes half the time of a cast to a date, which knows time zones."""
+def _days(
+    table: sa.Table, log: sa.Table, window: Window, days: Collection[datetime], *, every: int
+) -> sa.Select[tuple[datetime]]:
+    """The day of each valid event of every so manieth customer.
+
+    ``date_bin`` takes half the time of a cast to a date, which knows time zones.
+    """
     time, valid = _valid_in(table, log)
     query = sa.select(sa.func.date_bin(sa.literal(DAY, sa.Interval), time, window.start).label("day")).where(valid)
+    if every > 1:
+        query = query.where(log.c.customer_id % every == 0)
     return query.where(sa.or_(*(sa.and_(time >= one, time < one + DAY) for one in days))) if days else query
 
 

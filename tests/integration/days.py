@@ -31,6 +31,15 @@ def fill(world: World, window: Window, other: Mapping[date, int] | None = None, 
         world.execute(sa.text(FILL.format(table=table, customers=customers, amount=amount, days=days)))
 
 
+def as_usual(world: World) -> World:
+    """The world with four customers, and with the two windows before its own."""
+    for _ in range(4):
+        world.customer(registered_at=world.window.start - timedelta(days=400))
+    for one in before(world.window, 2):
+        fill(world, one)
+    return world
+
+
 def before(window: Window, number: int) -> list[Window]:
     """The windows before one, oldest first."""
     found = [window]

@@ -5,9 +5,10 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from engage.campaigns import daily_volume
+from engage.campaigns import daily_volume, valid_events
 from engage.statuses import DaySource
 from engage.storage import partitions
+from engage.storage.schema import app_session
 from tests.integration.days import WEEK, before, fill
 
 BY_DAY = """SELECT started_at::date, 'sessions', count(*) FROM app_session WHERE customer_id IS NOT NULL GROUP BY 1
@@ -118,7 +119,7 @@ def test_without_counts_of_the_window_there_are_none(world):
 
 @pytest.fixture
 def large(world, monkeypatch):
-    """A window with more events than are put in days: 60 customers in all of the pieces."""
+    """A window with more events than are put in days, of 60 customers in all of the pieces."""
     monkeypatch.setattr(daily_volume, "COUNTED", 1_000)
     for _ in range(60):
         world.customer(registered_at=world.window.start - timedelta(days=400))
@@ -126,16 +127,38 @@ def large(world, monkeypatch):
     return world
 
 
-def test_the_days_of_a_large_window_are_counted_in_a_part_and_scaled_up(large):
+SESSIONS = "SELECT day, events, one_in FROM daily_volume WHERE source = 'sessions' ORDER BY day"
+
+
+def test_the_days_of_a_large_window_are_those_of_a_part_of_the_customers_scaled_up(large):
     total = large.extract().events["sessions"]
-    rows = large.rows("SELECT day, events, pieces FROM daily_volume WHERE source = 'sessions' ORDER BY day")
-    assert {pieces for *_, pieces in rows} == {-(-1_000 * 32 // total)}
+    rows = large.rows(SESSIONS)
+    assert {one_in for *_, one_in in rows} == {4}  # the largest power of 2 with 1,000 events or more
     assert sum(events for _, events, _ in rows) == pytest.approx(total, rel=0.01)
     exact = [WEEK[n % 7] for n in range(56)]
     assert [events for _, events, _ in rows] != exact
     assert [events for _, events, _ in rows] == pytest.approx(exact, rel=0.7)
     large.extract()
-    assert large.rows("SELECT day, events, pieces FROM daily_volume WHERE source = 'sessions' ORDER BY day") == rows
+    assert large.rows(SESSIONS) == rows
+
+
+@pytest.mark.parametrize("one_in", [1, 2, 8, 32, 64, 128])
+def test_one_in_so_many_customers_is_about_that_part_of_the_events(world, one_in):
+    sessions = sa.text("INSERT INTO app_session SELECT n, :at FROM generate_series(1, 20000) AS n")
+    world.execute(sessions, {"at": world.window.start})
+    with world.engine.connect() as conn:
+        [(_, found)] = conn.execute(valid_events.by_day(app_session, world.window, one_in=one_in)).all()
+    assert found == pytest.approx(20_000 / one_in, rel=0.25)
+
+
+def test_a_window_just_too_small_for_a_part_is_counted_in_full(world, monkeypatch):
+    fill(world, world.window, customers=3)
+    world.customer()
+    total = world.extract().events["sessions"]
+    for counted, one_in in ((total // 2 + 1, 1), (total // 2, 2)):
+        monkeypatch.setattr(daily_volume, "COUNTED", counted)
+        world.extract()
+        assert {row[2] for row in world.rows(SESSIONS)} == {one_in}
 
 
 def test_days_that_are_counted_again_are_exact(large):
@@ -143,16 +166,16 @@ def test_days_that_are_counted_again_are_exact(large):
     days = [date(2026, 9, 22), date(2026, 9, 26)]
     with large.engine.begin() as conn:
         daily_volume.count_again(conn, large.window, DaySource.SESSIONS, days)
-    rows = large.rows("SELECT day, events FROM daily_volume WHERE source = 'sessions' AND pieces = 32 ORDER BY day")
-    assert rows == [(days[0], WEEK[1]), (days[1], WEEK[5])]
+    rows = [row for row in large.rows(SESSIONS) if row[2] == 1]
+    assert rows == [(days[0], WEEK[1], 1), (days[1], WEEK[5], 1)]
 
 
 def test_if_the_counted_part_is_empty_all_is_counted(world, monkeypatch):
     monkeypatch.setattr(daily_volume, "COUNTED", 100)
     world.customer(registered_at=world.window.start - timedelta(days=400))
-    fill(world, world.window, customers=1)  # all in one piece, and not in the last one
+    fill(world, world.window, customers=1)  # all in one piece, and not in the last ones
     world.extract()
-    assert world.value("SELECT min(pieces) FROM daily_volume") == 32
+    assert world.value("SELECT max(one_in) FROM daily_volume") == 1
 
 
 def test_two_runs_that_count_the_same_days_do_not_hurt_each_other(filled):

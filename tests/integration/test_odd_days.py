@@ -17,7 +17,7 @@ from engage.steps import approve
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
-from tests.integration.days import WEEK, before, fill
+from tests.integration.days import WEEK, as_usual, before, fill
 
 TUESDAY = date(2026, 9, 22)
 EMPTY = "on Tuesday 2026-09-22 there were 0 sessions, and about 85 are usual for a Tuesday then"
@@ -28,11 +28,7 @@ ACCEPTED = {"accepted": 4}
 @pytest.fixture
 def history(world):
     """Two windows before, as usual."""
-    for _ in range(4):
-        world.customer(registered_at=world.window.start - timedelta(days=400))
-    for one in before(world.window, 2):
-        fill(world, one)
-    return world
+    return as_usual(world)
 
 
 @pytest.fixture
@@ -279,5 +275,5 @@ def test_a_finding_of_an_earlier_version_stops_as_before(empty_day):
 def test_counts_of_a_part_are_counted_in_full_where_a_day_is_odd(empty_day, monkeypatch):
     monkeypatch.setattr(daily_volume, "COUNTED", 2_000)
     assert begin(empty_day).guard == f"{EMPTY}; {NO_PURCHASES}"
-    exact = empty_day.rows("SELECT day, source FROM daily_volume WHERE pieces = 32 AND source = 'sessions'")
+    exact = empty_day.rows("SELECT day, source FROM daily_volume WHERE one_in = 1 AND source = 'sessions'")
     assert exact == [(TUESDAY, "sessions")]

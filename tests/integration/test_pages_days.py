@@ -18,7 +18,7 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.storage import database_roles
-from tests.integration.days import before, fill
+from tests.integration.days import as_usual, before, fill
 from tests.integration.test_database_roles import connected, pages, service  # noqa: F401
 from tests.integration.test_pages_campaigns import EVIL, text_of
 
@@ -37,10 +37,7 @@ def computed(world, rhythm="tell"):
 @pytest.fixture
 def odd(world):
     """A campaign with three days without events and one with twice as many sessions, after two windows as usual."""
-    for _ in range(4):
-        world.customer(registered_at=world.window.start - timedelta(days=400))
-    for window in before(world.window, 2):
-        fill(world, window)
+    as_usual(world)
     fill(world, world.window, {TUESDAY + timedelta(days=n): 0 for n in range(3)} | {date(2026, 10, 14): 180})
     computed(world)
     return world

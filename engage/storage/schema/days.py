@@ -14,14 +14,14 @@ daily_volume = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("events", sa.BigInteger, nullable=False, comment="valid events of the day"),
     sa.Column(
-        "pieces",
-        sa.SmallInteger,
+        "one_in",
+        sa.Integer,
         nullable=False,
-        comment="how many of the 32 hash pieces of the log were counted; with fewer than 32, events is scaled up",
+        comment="1 if all events were counted; else those of one in so many customers, and scaled up",
     ),
     sa.PrimaryKeyConstraint("day", "source"),
     one_of("source", DaySource),
-    sa.CheckConstraint("pieces BETWEEN 1 AND 32", name="pieces"),
+    sa.CheckConstraint("one_in >= 1", name="one_in"),
     sa.CheckConstraint("events >= 0", name="events"),
     comment="One row per day and kind of event: how many valid events there were, also none. Kept for good.",
 )

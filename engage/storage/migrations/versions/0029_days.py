@@ -12,16 +12,16 @@ CREATE TABLE daily_volume (
     day date NOT NULL,
     source text NOT NULL,
     events bigint NOT NULL,
-    pieces smallint NOT NULL,
+    one_in integer NOT NULL,
     CONSTRAINT daily_volume_pkey PRIMARY KEY (day, source),
     CONSTRAINT daily_volume_source_check CHECK (source IN ('sessions', 'purchases')),
-    CONSTRAINT daily_volume_pieces_check CHECK (pieces BETWEEN 1 AND 32),
+    CONSTRAINT daily_volume_one_in_check CHECK (one_in >= 1),
     CONSTRAINT daily_volume_events_check CHECK (events >= 0)
 );
 COMMENT ON TABLE daily_volume IS 'One row per day and kind of event: how many valid events there were, also none. Kept for good.';
 COMMENT ON COLUMN daily_volume.day IS 'in UTC';
 COMMENT ON COLUMN daily_volume.events IS 'valid events of the day';
-COMMENT ON COLUMN daily_volume.pieces IS 'how many of the 32 hash pieces of the log were counted; with fewer than 32, events is scaled up';
+COMMENT ON COLUMN daily_volume.one_in IS '1 if all events were counted; else those of one in so many customers, and scaled up';
 CREATE TABLE explained_day (
     day date NOT NULL,
     source text NOT NULL,
