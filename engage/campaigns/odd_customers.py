@@ -29,6 +29,17 @@ LISTED = 100
 """Most customers beyond one limit whom a campaign lists, those with the largest numbers."""
 
 
+_candidate = sa.Table(
+    "odd_candidate",
+    sa.MetaData(),
+    sa.Column("customer_id", sa.BigInteger),
+    *(sa.Column(name, sa.BigInteger) for name in (OddMeasure.SESSIONS, OddMeasure.SPEND)),
+    sa.Column(OddMeasure.PURCHASE, sa.BigInteger),  # the spend, as no purchase is larger
+    prefixes=["TEMPORARY"],
+)
+"""The customers with the largest numbers, while a step looks at them."""
+
+
 @dataclass(frozen=True)
 class Beyond:
     """How many customers are beyond one limit.
@@ -85,18 +96,15 @@ def of(conn: sa.Connection, window: Window) -> OddCustomers | None:
 def find(conn: sa.Connection, window: Window, settings: Settings, spread: Distribution) -> OddCustomers:
     """Replace the window's odd customers by those of its ``customer_activity``, which ``spread`` has counted."""
     _forget(conn, window)
-    rows = partitions.of(customer_activity, window)
-    spend = rows.c.total_spend_cents + rows.c.refunded_cents
-    measured = (
-        spend.label(OddMeasure.SPEND),
-        spend.label(OddMeasure.PURCHASE),
-    )  # no purchase is larger than all of them
-    numbers = sa.select(rows.c.customer_id, rows.c.sessions, *measured).subquery("numbers")
-    limits = [*_by_chance(conn, numbers, settings, spread), *_fixed(settings)]
+    wanted = tail_limit.excesses(sum(spread.cells.values()))
+    fixed = _fixed(settings)
+    _gather(conn, window, spread, wanted, fixed)
+    limits = [*_by_chance(conn, wanted, fixed), *fixed]
     found = [
-        _largest_purchases(conn, window, rows, one) if one[0].measure is OddMeasure.PURCHASE else one
-        for one in _listed(conn, _beyond(numbers, limits))
+        _largest_purchases(conn, window, one) if one[0].measure is OddMeasure.PURCHASE else one
+        for one in _listed(conn, _beyond(limits))
     ]
+    _candidate.drop(conn)
     return OddCustomers(_keep(conn, window, found))
 
 
@@ -150,16 +158,32 @@ def _fixed(settings: Settings) -> list[Beyond]:
     return [Beyond(measure, OddLimit.FIXED, 0, most) for measure, most in limits.items() if most]
 
 
-def _by_chance(conn: sa.Connection, numbers: sa.Subquery, settings: Settings, spread: Distribution) -> list[Beyond]:
-    """The limits of sessions and spend. A customer beyond the fixed limit of sessions does not count for them."""
-    wanted = tail_limit.excesses(sum(spread.cells.values()))
-    limits = dict.fromkeys((OddMeasure.SESSIONS, OddMeasure.SPEND), TailLimit(None, NoLimit.TOO_FEW))
+def _gather(conn: sa.Connection, window: Window, spread: Distribution, wanted: int, fixed: Sequence[Beyond]) -> None:
+    """Copy the customers with the ``wanted`` + 1 largest numbers, and all beyond a fixed limit, to ``odd_candidate``.
+
+    The bins of ``spread`` say where the largest numbers begin, so one scan finds them.
+    """
+    rows = partitions.of(customer_activity, window)
+    spend = rows.c.total_spend_cents + rows.c.refunded_cents
+    values = {OddMeasure.SESSIONS: rows.c.sessions, OddMeasure.SPEND: spend, OddMeasure.PURCHASE: spend}
+    conditions = [values[one.measure] > one.most for one in fixed]
     if wanted:
-        sessions, spend = spread.sessions_reached_by(wanted + 1), spread.spend_reached_by(wanted + 1)
-        largest = sa.or_(numbers.c.sessions >= sessions, numbers.c.spend >= spend)  # spares a sort of all customers
-        large = sa.select(numbers.c.sessions, numbers.c.spend).where(largest).cte("large")
-        below = {one.measure: one.most for one in _fixed(settings) if one.most is not None}
-        limits = tail_limit.limits(conn, large, wanted, below=below)
+        conditions += [
+            values[OddMeasure.SESSIONS] >= spread.sessions_reached_by(wanted + 1),
+            values[OddMeasure.SPEND] >= spread.spend_reached_by(wanted + 1),
+        ]
+    largest = sa.select(rows.c.customer_id, *values.values()).where(sa.or_(sa.false(), *conditions))
+    _candidate.create(conn)
+    conn.execute(sa.insert(_candidate).from_select(list(_candidate.c), largest))
+
+
+def _by_chance(conn: sa.Connection, wanted: int, fixed: Sequence[Beyond]) -> list[Beyond]:
+    """The limits of sessions and spend. A customer beyond the fixed limit of sessions does not count for them."""
+    measures = (OddMeasure.SESSIONS, OddMeasure.SPEND)
+    limits = dict.fromkeys(measures, TailLimit(None, NoLimit.TOO_FEW))
+    if wanted:
+        below = {one.measure: one.most for one in fixed if one.most is not None}
+        limits = tail_limit.limits(conn, {measure: _candidate.c[measure] for measure in measures}, wanted, below=below)
     return [Beyond(measure, OddLimit.CHANCE, 0, one.most, one.no_limit) for measure, one in limits.items()]
 
 
@@ -167,24 +191,22 @@ _Query = sa.Select[tuple[int, int]]
 """Customers and their values."""
 
 
-def _beyond(numbers: sa.Subquery, limits: Sequence[Beyond]) -> list[tuple[Beyond, _Query | None]]:
-    """The customers beyond each limit, whom one scan finds. Those beyond a fixed limit are beyond no other one."""
-    over = [numbers.c[one.measure] > one.most for one in limits if one.most is not None]
-    found = sa.select(numbers).where(sa.or_(sa.false(), *over)).cte("beyond")
+def _beyond(limits: Sequence[Beyond]) -> list[tuple[Beyond, _Query | None]]:
+    """The candidates beyond each limit. Those beyond a fixed one are not listed by chance as well."""
     fixed = {one.measure: one.most for one in limits if one.found_by is OddLimit.FIXED}
 
     def query(one: Beyond) -> _Query | None:
         if one.most is None:
             return None
-        value = found.c[one.measure]
-        customers = sa.select(found.c.customer_id, value.label("value")).where(value > one.most)
+        value = _candidate.c[one.measure]
+        customers = sa.select(_candidate.c.customer_id, value.label("value")).where(value > one.most)
         most = fixed.get(one.measure) if one.found_by is OddLimit.CHANCE else None
         return customers if most is None else customers.where(value <= most)
 
     return [(one, query(one)) for one in limits]
 
 
-def _largest_purchases(conn: sa.Connection, window: Window, rows: sa.Table, spenders: _Listed) -> _Listed:
+def _largest_purchases(conn: sa.Connection, window: Window, spenders: _Listed) -> _Listed:
     """The customers with too large a purchase, who are among the ``spenders`` of more than its limit."""
     limit, listed = spenders
     if not limit.customers or limit.most is None:
@@ -192,7 +214,7 @@ def _largest_purchases(conn: sa.Connection, window: Window, rows: sa.Table, spen
     ids = [customer_id for customer_id, _ in listed] if limit.customers <= LISTED else None
     largest = valid_events.largest_purchases(window, above=limit.most, customers=ids)
     query = sa.select(largest.c.customer_id, largest.c.cents.label("value"))
-    known = query.join(rows, rows.c.customer_id == largest.c.customer_id)
+    known = query.join(_candidate, _candidate.c.customer_id == largest.c.customer_id)
     [found] = _listed(conn, [(replace(limit, customers=0), known)])
     return found
 

@@ -54,16 +54,19 @@ def excesses(customers: int) -> int:
 
 
 def limits(
-    conn: sa.Connection, large: sa.FromClause, wanted: int, *, below: Mapping[OddMeasure, int]
+    conn: sa.Connection,
+    values: Mapping[OddMeasure, sa.ColumnElement[int]],
+    wanted: int,
+    *,
+    below: Mapping[OddMeasure, int],
 ) -> dict[OddMeasure, TailLimit]:
-    """The limit of each measure, of which ``large`` has a column with at least the ``wanted`` + 1 largest numbers.
+    """The limit of each measure from its column, which has at least the ``wanted`` + 1 largest numbers.
 
     ``below``: numbers above this one are no part of the population, as they are odd by a fixed limit.
     """
-    measures = [measure for measure in OddMeasure if measure in large.c]
-    tops = [_top(large.c[measure], measure, wanted + 1, below.get(measure)) for measure in measures]
+    tops = [_top(value, measure, wanted + 1, below.get(measure)) for measure, value in values.items()]
     found = {row.measure: _limit(row) for row in conn.execute(_fitted(sa.union_all(*tops).cte("tops")))}
-    return {measure: found.get(measure, TailLimit(None, NoLimit.TOO_FEW)) for measure in measures}
+    return {measure: found.get(measure, TailLimit(None, NoLimit.TOO_FEW)) for measure in values}
 
 
 def _top(
