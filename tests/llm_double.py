@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from engage.drafts.endpoint import ModelEndpoint
+from tests.served import served
 
 KEY = "sk-a-key-for-tests-that-opens-nothing"
 MODEL = "drafter-7b"
@@ -139,25 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that break are what this is for."""
-
-
 @contextmanager
 def llm_double(port: int = 0) -> Iterator[LlmDouble]:
     """A double that serves until the block ends, on any free port unless one is given."""
     double = LlmDouble()
     handler = type("Handler", (_Handler,), {"double": double})
-    with _Server(("127.0.0.1", port), handler) as server:
-        double.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield double
-        finally:
-            double.closing.set()
-            server.shutdown()
-            thread.join()
+    with served(handler, double.closing, port) as own:
+        double.port = own
+        yield double

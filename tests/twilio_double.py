@@ -21,13 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 
 from engage.sending.providers import Account
+from tests.served import served
 
 SID = "AC" + "0" * 32
 TOKEN = "a-token-for-tests-that-opens-nothing"
@@ -248,26 +249,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that break are what this is for."""
-
-
 @contextmanager
 def twilio_double(port: int = 0) -> Iterator[TwilioDouble]:
     """A double that serves until the block ends, on any free port unless one is given."""
     double = TwilioDouble()
     handler = type("Handler", (_Handler,), {"double": double})
-    with _Server(("127.0.0.1", port), handler) as server:
-        double.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield double
-        finally:
-            double.closing.set()
-            server.shutdown()
-            thread.join()
+    with served(handler, double.closing, port) as own:
+        double.url = f"http://127.0.0.1:{own}"
+        yield double
