@@ -49,9 +49,9 @@ def sentences(share: Share, found: Resolved, write: Writer = plain) -> str:
 def note(share: Share, found: Resolved, write: Writer = plain) -> str:
     """What is odd, as sentences: customers who tie, or none at all. Empty if nothing is."""
     if not found.known:
-        return f"No customer has a value to compare, so {share.relative.text} is nobody."
+        return f"No customer has a value to compare, so {share.relative.text} takes no customer."
     if not found.asked:
-        return f"{share.relative.text} of {found.known:,} is less than one customer, so it is nobody."
+        return f"{share.relative.text} of {found.known:,} is less than one customer, so it takes no customer."
     operators = set(share.operators)
     said = []
     if operators & _STRICT[share.relative.side]:
@@ -77,7 +77,7 @@ def _left_out(share: Share, found: Resolved, write: Writer) -> str:
         other = HOLDS[_WITH_TIES[share.relative.side]]
         by_operator = "" if set(share.operators) == {Operator.IN} else f", compare by “{other}” to take all who tie"
         return (
-            f"{tied}, so {share.relative.text} is nobody. Ask for more than {_percent(found.ties, found.known)}"
+            f"{tied}, so {share.relative.text} takes no customer. Ask for more than {_percent(found.ties, found.known)}"
             f"{by_operator}, or write a number."
         )
     if (found.asked - found.within) * _MATTERS > found.asked:

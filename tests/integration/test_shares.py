@@ -70,7 +70,7 @@ def test_all_who_tie_at_the_end_of_a_share_are_out(world):
     assert facts(world) == [
         (
             "Low spend threshold: lowest 40% = below $0: 0 customers.",
-            "60.0% of the customers tie at $0, so lowest 40% is nobody. Ask for more than 60.0%, compare by “at most” "
+            "60.0% of the customers tie at $0, so lowest 40% takes no customer. Ask for more than 60.0%, compare by “at most” "
             "to take all who tie, or write a number.",
         )
     ]
@@ -119,14 +119,14 @@ def test_a_share_that_is_larger_than_the_window_has_all_customers(world):
 def test_a_share_of_less_than_one_customer_is_nobody(world):
     spenders(world, 100, 200)
     assert world.computed(low_spend_threshold="lowest 1%").buckets["BOOST"] == 0
-    assert facts(world)[0][1] == "lowest 1% of 2 is less than one customer, so it is nobody."
+    assert facts(world)[0][1] == "lowest 1% of 2 is less than one customer, so it takes no customer."
 
 
 def test_a_number_that_no_customer_has_is_nobody(world):
     spenders(world, 100, 200)
     world.computed(**segments("previous_total_spend in lowest 50%"))
     assert in_segment(world, "A") == []
-    assert facts(world)[0][1] == "No customer has a value to compare, so lowest 50% is nobody."
+    assert facts(world)[0][1] == "No customer has a value to compare, so lowest 50% takes no customer."
 
 
 # --- the number stays
