@@ -336,7 +336,12 @@ class Settings(RuleSettings):
 
     def warnings(self) -> list[str]:
         """What is odd about the rules and the texts, although they are allowed."""
-        return setting_warnings.warnings(self)
+        return setting_warnings.warnings(
+            self.rules,
+            idle_approvers=bool(self.approver_names) and not self.may_need_approval,
+            unread=[name for name in self.messages if name not in self.texted],
+            about_texts={name: self.text_warnings(name) for name in self.texted},
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-ready values for the campaign; ``from_snapshot`` reads them back. ``STAFF`` stays out of it.

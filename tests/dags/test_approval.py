@@ -67,8 +67,9 @@ def test_the_question_names_the_approvers_as_code():
 
 
 def test_findings_of_the_guard_are_in_the_question():
-    asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard="there are 3 sessions")
-    assert "The guard has findings, and a run ignored them: there are 3 sessions." in engage_approval.body(asked, "")
+    said = "The guard tells, without stopping a run: there are 3 sessions."
+    asked = Question(messages={"BOOST": 1}, texts={"BOOST": "Hi"}, guard=said)
+    assert f"\n\n{said}\n\n" in engage_approval.body(asked, "")
 
 
 def test_warnings_about_a_text_follow_it_as_code():

@@ -42,7 +42,9 @@ def test_the_report_says_what_is_odd_about_a_share(world):
     for cents in (0, 0, 0, 10000):
         world.purchase(world.customer(), cents)
     world.computed(**SHARE)
-    assert "75.0% of the customers tie at $0, so lowest 40% takes no customer. Ask for more than 75.0%" in report_of(world)
+    assert "75.0% of the customers tie at $0, so lowest 40% takes no customer. Ask for more than 75.0%" in report_of(
+        world
+    )
 
 
 def test_a_report_without_a_share_says_nothing_of_them(world):

@@ -33,7 +33,9 @@ def test_rules_a_threshold_and_a_text_are_saved_together_taken_back_and_named_in
     with Session(engine) as session:
         found = {one.key: one.description for one in session.scalars(sa.select(Variable))}
     assert found["engage_message_lapsing"] == "The text message for LAPSING. Allowed: a text of 1 to 1000 characters."
-    assert found["engage_lapsing_days_threshold"].startswith("The number that rules name lapsing_days_threshold.")
+    assert found["engage_lapsing_days_threshold"].startswith(
+        "The number that rules name lapsing_days_threshold, or the share of the customers that becomes it."
+    )
     [(_, _, details)] = log(engine)
     assert details["set"] == ["segments", "lapsing_days_threshold", "message_lapsing"]
     page = client.get("/activity?kind=settings").text
