@@ -13,7 +13,7 @@ def warnings(
 ) -> list[str]:
     """What is odd about the rules, the approval and the texts, although they are allowed.
 
-    ``idle_approvers``: approvers are named, and no list needs them; ``unread``: the segments of ``engage_messages`` that
+    ``idle_approvers``: approvers are named, and no list needs them; ``unread``: the names in ``engage_messages`` that
     are no segment with a text of its own; ``about_texts``: what is odd about each segment's texts.
     """
     found = rule_warnings(rules)
