@@ -70,8 +70,8 @@ def test_all_who_tie_at_the_end_of_a_share_are_out(world):
     assert facts(world) == [
         (
             "Low spend threshold: lowest 40% = below $0: 0 customers.",
-            "60.0% of the customers tie at $0, so lowest 40% takes no customer. Ask for more than 60.0%, compare by “at "
-            "most” to take all who tie, or write a number.",
+            "60.0% of the customers tie at $0, so lowest 40% takes no customer. Ask for more than 60.0%, compare by "
+            "“at most” to take all who tie, or write a number.",
         )
     ]
 
