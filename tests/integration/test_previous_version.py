@@ -76,6 +76,7 @@ def test_a_sent_campaign_of_the_previous_version_can_still_be_reported(upgraded)
         },
         "cost": None,
         "currency": "USD",
+        "resolved": {},
         "pulled": None,
         "lift": {
             "stage": "no_holdout",

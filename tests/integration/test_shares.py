@@ -228,6 +228,17 @@ def test_the_guard_names_a_share_that_took_the_place_of_a_number(world, in_windo
     assert "(engage_low_spend_threshold is lowest 60% = 7 and was 50)" in guard.note
 
 
+def test_the_guard_names_both_shares_with_their_numbers(world, in_window):
+    later = in_window(world.window.next())
+    for one in spenders(world, *range(1_00, 11_00, 100)):
+        later.purchase(one, one * 10_00)
+    world.computed(**LOWEST)
+    later.computed(low_spend_threshold="lowest 90%", guard_max_shift_points="25")
+    with world.engine.begin() as conn:
+        guard = campaign.locked(conn, later.window).guard
+    assert "engage_low_spend_threshold is lowest 90% = 100 and was lowest 40% = 5" in guard.note
+
+
 def test_the_guard_names_no_share_that_stayed_as_it_was(world, in_window):
     later = in_window(world.window.next())
     found = spenders(world, *range(1_00, 11_00, 100))
