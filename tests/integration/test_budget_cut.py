@@ -221,7 +221,8 @@ def test_random_lists_are_cut_as_documented(world, seed):
         .join(customer_activity, customer_activity.c.customer_id == message.c.customer_id)
         .where(message.c.window_start == world.window.start, message.c.arm.is_not(None))
     )
-    rows = world.rows(query)
+    with world.engine.connect() as conn:
+        rows = conn.execute(query).all()
     budget = chance.randint(1, sum(row.arm == "texted" for row in rows) - 1)
     world.computed(**settings, message_budget=f"{budget} messages")
     queued(world)

@@ -60,7 +60,8 @@ def forget_sums(world, *windows):
 def test_an_upgraded_database_has_no_sums_until_a_rebuild_and_the_same_afterwards(world, three, now):
     for each in three:
         each.computed()
-    before = world.dump("customer_activity", "customer_bucket", "campaign")
+    kept = "SELECT window_start, history_kept FROM campaign ORDER BY 1"
+    before = world.dump("customer_activity", "customer_bucket"), world.rows(kept)
     assert sums(world) == [(1, 700, 0, 1), (2, 1400, 0, 2), (3, 2100, 0, 3)]
     migrations.downgrade(world.engine, "0025")
     times = ("last_session_at", "first_purchase_at", "last_purchase_at")
@@ -69,7 +70,7 @@ def test_an_upgraded_database_has_no_sums_until_a_rebuild_and_the_same_afterward
     migrations.upgrade(world.engine, now)
     assert sums(world) == [(None,) * 4] * 3
     assert rebuilt(world) == [(each.window, 2, 0) for each in three]
-    assert world.dump("customer_activity", "customer_bucket", "campaign") == before
+    assert (world.dump("customer_activity", "customer_bucket"), world.rows(kept)) == before
     assert rebuilt(world) == [(each.window, 0, 0) for each in three]
 
 

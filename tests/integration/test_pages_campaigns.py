@@ -161,7 +161,7 @@ def test_a_report_shows_the_campaign_at_every_stage(world):
     world.message()
     page = campaign_report(world.engine, VIEWER, world.window)
     assert f"{days(world.window.start, world.window.end)} Sent" in text_of(page)
-    assert page.count('<svg class="area"') == 3
+    assert page.count('<svg class="area"') == 4
 
 
 def test_a_report_is_held_against_the_last_campaign_that_was_sent(done, in_window):

@@ -92,7 +92,7 @@ def test_a_replaced_partition_has_the_key_and_the_constraints_of_its_parent(worl
     assert inspector.get_pk_constraint(name)["constrained_columns"] == ["customer_id", "window_start"]
     assert inspector.get_pk_constraint(name)["name"] == f"{name}_pkey"
     nullable = [[c["name"] for c in inspector.get_columns(t) if c["nullable"]] for t in (name, "customer_bucket")]
-    assert nullable[0] == nullable[1] != []
+    assert nullable[0] == nullable[1] == []
     assert inspector.get_check_constraints(name) == []
     assert not [table for table in inspector.get_table_names() if "fresh" in table]
 

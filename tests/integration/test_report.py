@@ -16,7 +16,7 @@ def test_it_says_what_a_campaign_did(world):
     found = report(world.engine, world.window).to_dict()
     assert list(found) == [
         "window", "status", "customers", "events", "rejected", "buckets", "messages", "cost", "currency", "settings",
-        "timings", "guard", "pulled", "lift",
+        "resolved", "timings", "guard", "pulled", "lift",
     ]  # fmt: skip
     assert found["window"]["start"] == world.window.start.isoformat()
     assert found["window"]["end"] == world.window.end.isoformat()

@@ -44,6 +44,7 @@ NUMBERS = [
 ]
 """Few values, so that customers tie with them."""
 STEPS = {Unit.AMOUNT: Fraction(1, 100), Unit.NUMBER: Fraction(1), Unit.DAYS: Fraction(1), Unit.PERCENT: Fraction(1)}
+STEPS[Unit.SCORE] = Fraction(1)
 SHARES = ("0.01%", "10%", "33.33%", "50%", "99%", "100%", "1", "7", "60", "119", "5000")
 ROWS = sa.Table(
     "row",
@@ -166,7 +167,9 @@ def by_hand(field: str, asked: Relative, rows: Collection[Mapping[str, Any]]) ->
     """What a share becomes, by the definition: in order, the value after as many customers as the share asks for."""
     sign = 1 if asked.side is Side.LOWEST else -1
     values = (value(FIELDS[field], row, END) for row in rows)
-    known = sorted(sign * one for one in values if isinstance(one, Fraction) and one != NEVER)
+    exact = (one for one in values if isinstance(one, Fraction) and one != NEVER)
+    # a double stands for the shortest decimal that is read as it
+    known = sorted(sign * (Fraction(str(float(one))) if FIELDS[field].real else one) for one in exact)
     wanted = asked.asked(len(known))
     if not known:
         return Resolved(Fraction(0), known=0, asked=0, within=0, ties=0)
