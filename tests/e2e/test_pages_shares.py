@@ -93,6 +93,7 @@ def test_a_rule_asks_for_a_share_with_the_keyboard_alone(watched: Watched, compu
     assert rules["segments"][0] == {"name": "BOOST", "when": ["total_spend in highest 10%"]}
     page.get_by_label("Comparison of condition 1 of BOOST").select_option("below")
     expect(page.get_by_label("Number or threshold of condition 1 of BOOST")).to_have_value("")
+    expect(page.locator("#counts")).not_to_have_attribute("aria-busy", "true")  # it is pale meanwhile
     assert violations(page) == []
 
 
