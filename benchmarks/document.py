@@ -6,8 +6,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.many_rules import CONDITIONS, SEGMENTS
-from benchmarks.measure import STEPS
+from benchmarks.measure import BUCKETS, STEPS
 from benchmarks.peers import PEERS
+from benchmarks.step import SHARE
 
 PATH = STEPS[:-1]
 
@@ -137,14 +138,17 @@ def _buckets(sizes: list[dict[str, Any]]) -> str:
     lines = [
         "\n## What rules cost\n",
         f"The default rules have 2 segments of 1 condition. Many rules are {SEGMENTS} segments of {CONDITIONS} "
-        "conditions, over every field.\n",
-        "| customers | bucket by the default rules, s | by many rules, s | many / default |",
-        "|---|---|---|---|",
+        f"conditions, over every field. A share is `{SHARE}` of the customers by spend, which the step finds out "
+        "first.\n",
+        "| customers | bucket by the default rules, s | by many rules, s | by a share, s | many / default "
+        "| share / default |",
+        "|---|---|---|---|---|---|",
     ]
     for size in sizes:
-        few, many = (size["buckets"][name] for name in ("bucket by the default rules", "bucket by many rules"))
-        ratio = median(above / below for above, below in zip(many, few, strict=True))
-        lines.append(f"| {size['customers']:,} | {median(few):.2f} | {median(many):.2f} | {ratio:.2f} |")
+        few, *others = (size["buckets"][name] for name in BUCKETS)
+        ratios = (median(a / b for a, b in zip(other, few, strict=True)) for other in others)
+        numbers = [median(took) for took in (few, *others)] + [*ratios]
+        lines.append(" | ".join([f"| {size['customers']:,}", *(f"{number:.2f}" for number in numbers)]) + " |")
     return "\n".join(lines) + "\n"
 
 

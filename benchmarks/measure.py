@@ -19,6 +19,7 @@ from engage.window import Window
 STEPS = ("extract", "aggregate", "bucket", "queue", "send")
 PAGES = ("report page", "segments")
 """Pages that read all of a campaign's customers. They are measured after sending, when they are complete."""
+BUCKETS = ("bucket by the default rules", "bucket by many rules", "bucket by a share")
 SEEDS, REPETITIONS = 2, 3
 HISTORY_WINDOWS, HISTORY_CUSTOMERS = 10, 100_000
 
@@ -98,14 +99,14 @@ def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
 
 
 def _buckets(world: World, say: Say) -> Series:
-    """The bucket step by the default rules and by many, in turns."""
+    """The bucket step by the default rules, by many, and by a share, in turns."""
     world.forget_campaign()
     for step in ("extract", "aggregate"):
         world.step(step)
     world.warm()
     seconds: Series = {}
     for _ in range(REPETITIONS):
-        for name in ("bucket by the default rules", "bucket by many rules"):
+        for name in BUCKETS:
             say(name)
             _add(seconds, name, world.step(name)["seconds"])
             world.settle()

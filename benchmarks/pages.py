@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from benchmarks import document
-from benchmarks.step import now
+from benchmarks.step import SHARE, now
 from benchmarks.world import HOME, World
 from benchmarks.world import world as world_of
 from engage.campaigns import message_counts
@@ -51,9 +51,10 @@ CAMPAIGNS = 13
 REPETITIONS = 7
 TRIED = [Change("low_spend_threshold", "120", None)]
 """A draft of the page *Segments*."""
+TRIED_SHARE = [Change("low_spend_threshold", SHARE, None)]
 LIMIT, SEGMENTS_LIMIT = 300, 1000
 """Milliseconds. *Segments* counts a campaign anew."""
-SEGMENTS = ("segments", "segments, counts")
+SEGMENTS = ("segments", "segments, counts", "segments, counts by a share")
 NOT_PAGES = ("segments, may be texted", "engage campaigns", "a customer's history", "one ledger, counted")
 SETTINGS = {"high_activity_threshold": "0", "guard_max_shift_points": "100", "min_days_between_messages": "0"}
 """Nearly every customer is in BOOST or REWARD, and gets a message."""
@@ -177,6 +178,7 @@ def _tasks(world: World, windows: list[Window]) -> dict[str, Callable[[], object
         "activity": lambda: activity_page(engine, viewer, Wanted(), None, as_of=as_of),
         "segments": lambda: segments_page.segments_page(engine, viewer, editor, before),
         "segments, counts": lambda: segments_page.counts(engine, editor, before, TRIED),
+        "segments, counts by a share": lambda: segments_page.counts(engine, editor, before, TRIED_SHARE),
         "segments, may be texted": lambda: segments_page.texted(engine, editor, before, TRIED, as_of),
         "engage campaigns": command,
         "a customer's history": history,

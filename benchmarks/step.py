@@ -25,7 +25,7 @@ from engage.pages import campaign_report, segments_page
 from engage.pages.settings_page import Editor
 from engage.pages.viewer import Viewer
 from engage.sending import queue, sender
-from engage.settings import Change, Settings
+from engage.settings import Change, Settings, validate
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
@@ -35,6 +35,8 @@ from engage.storage import connection
 from engage.window import Window
 
 RNG_SEED = 1
+SHARE = "lowest 20%"
+"""A threshold that each campaign resolves anew."""
 LIBRARIES = {
     "pandas": ["pandas"],
     "Polars": ["polars", "pyarrow", "adbc_driver_manager.dbapi", "adbc_driver_postgresql.dbapi"],
@@ -68,6 +70,7 @@ def work(name: str, url: str, window: Window, customers: int) -> Callable[[], An
         "bucket": lambda: bucket(engine, window),
         "bucket by the default rules": lambda: _bucket_by(engine, window, Settings()),
         "bucket by many rules": lambda: _bucket_by(engine, window, many_rules()),
+        "bucket by a share": lambda: _bucket_by(engine, window, validate({"low_spend_threshold": SHARE})),
         "queue": lambda: queue.build(engine, window, options=RunOptions(send_late=True), as_of=now()),
         "send": lambda: sender.send(engine, window, sender.SendingContext(now)),
         "report page": lambda: campaign_report.campaign_report(engine, Viewer(), window),

@@ -158,6 +158,7 @@ def test_the_report_as_json_has_the_documented_keys(first: Demonstration) -> Non
         "cost",
         "currency",
         "settings",
+        "resolved",
         "timings",
         "guard",
         "pulled",

@@ -275,7 +275,7 @@ def test_a_user_opts_a_customer_out_with_the_keyboard(watched: Watched, spare: i
     expect(page.get_by_role("button", name="Forget…")).to_have_count(0)
     page.get_by_role("button", name="Opt out…").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Why", exact=True)).to_be_focused()
+    expect(page.get_by_role("dialog").get_by_label("Why", exact=True)).to_be_focused()
     page.keyboard.type("asked at the counter")
     page.keyboard.press("Enter")
     expect(page.get_by_role("region", name="Notifications")).to_contain_text(f"Customer {spare} is opted out.")
