@@ -109,6 +109,17 @@ def _append_rows(
     return added
 
 
+def withdrawn_since(
+    customer_id: sa.ColumnElement[int], given: sa.ColumnElement[datetime] | sa.BindParameter[datetime]
+) -> sa.ColumnElement[bool]:
+    """Whether the customer withdrew a consent at the time ``given`` or later. Then a consent of that time is over."""
+    return sa.exists().where(
+        consent_event.c.customer_id == customer_id,
+        consent_event.c.state == ConsentState.WITHDRAWN,
+        consent_event.c.happened_at >= given,
+    )
+
+
 def row_bytes(row: sa.FromClause | None = None, **columns: sa.ColumnElement[Any]) -> sa.Function[bytes]:
     """The bytes of a row that its hash covers. ``columns`` stand in for those of ``row``."""
     names = ("chain", "number", "phone_hash", "state", "source", "actor", "happened_at", "recorded_at", "blanked")

@@ -85,7 +85,8 @@ def store(
 ) -> tuple[bool, list[ConsentEvent]]:
     """Store a customer's profile; returns whether the customer is new, and the changes, which the caller records.
 
-    A new consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
+    A consent that was withdrawn at its time or later does not come back: the present consent, or none, stays. A new
+    consent ends an earlier opt-out and an earlier revocation by text, unless the consent lies in the future. A
     phone that is suppressed for another reason stays suppressed. If a customer who has opted out changes the phone, the
     old phone is suppressed. Suppressions that an earlier version recorded under another spelling of the phone count.
 
@@ -108,6 +109,9 @@ def store(
     }
     given = {"registered_at": profile.registered_at} if profile.registered_at else {}
     before = _add_or_lock(conn, customer_id, {"registered_at": as_of} | given | values)
+    if before and _is_over(conn, customer_id, profile, before):
+        values |= {"consent_at": before.consent_at, "consent_source": before.consent_source}
+        profile = replace(profile, stored_form=True, consent_at=before.consent_at, consent_source=before.consent_source)
     changes += _changes(profile, event, before)
     if before:
         changes += _keep_opt_out(conn, before, event)
@@ -135,6 +139,14 @@ def _add_or_lock(conn: sa.Connection, customer_id: int, values: Mapping[str, Any
             return None
         if before := conn.execute(known).one_or_none():
             return before
+
+
+def _is_over(conn: sa.Connection, customer_id: int, profile: Profile, before: _Known) -> bool:
+    """Whether the profile has an old consent that the customer has withdrawn, such as one from a client's old copy."""
+    if profile.consent_at is None or profile.consent_at == before.consent_at:
+        return False
+    withdrawn = consent_record.withdrawn_since(sa.literal(customer_id), sa.literal(profile.consent_at))
+    return bool(conn.execute(sa.select(withdrawn)).scalar_one())
 
 
 def _changes(profile: Profile, event: ConsentEvent, before: _Known | None) -> list[ConsentEvent]:

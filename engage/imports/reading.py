@@ -105,7 +105,7 @@ def opened(stream: Hashed, known: Container[str] = ()) -> Iterator[tuple[Source,
         with _source(inside, known) as source:
             yield source, "gzip" if packed else None, inside
     except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
-        raise InputError(f"The compressed file is broken or not complete: {exc}") from None
+        raise InputError(f"The compressed file is broken or not complete: {exc}.") from None
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from engage.customers import consent_record
 from engage.imports import customer_rows, event_rows
 from engage.imports.rows import Fault, Parsed, Rejected
-from engage.statuses import ConsentState
 from engage.storage import partitions
 from engage.storage.binary_copy import copy_bytes
-from engage.storage.schema import app_event, app_session, consent_event, customer, purchase, refund
+from engage.storage.schema import app_event, app_session, customer, purchase, refund
 from engage.storage.schema.columns import moment
 
 _metadata = sa.MetaData()
@@ -103,11 +103,7 @@ def synthetic_customers(conn: sa.Connection) -> Iterator[list[Rejected]]:
 def drop_withdrawn_consents(conn: sa.Connection) -> int:
     """Remove the consents that were withdrawn later, which an old export still has; returns their number."""
     staged = staged_customer
-    since = sa.exists().where(
-        consent_event.c.customer_id == staged.c.customer_id,
-        consent_event.c.state == ConsentState.WITHDRAWN,
-        consent_event.c.happened_at >= staged.c.consent_at,
-    )
+    since = consent_record.withdrawn_since(staged.c.customer_id, staged.c.consent_at)
     nothing = dict.fromkeys(("consent_at", "consent_source", "consent_wording", "consent_evidence"))
     withdrawn = sa.update(staged).where(since).values(nothing)
     return conn.execute(withdrawn.execution_options(preserve_rowcount=True)).rowcount

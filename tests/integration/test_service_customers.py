@@ -46,6 +46,19 @@ def test_a_customer_is_added_then_replaced_and_told_of_twice_is_the_same_as_once
     assert world.rows("SELECT phone, phone_hash, consent_at FROM customer") == [(None, None, None)]
 
 
+def test_a_consent_that_was_withdrawn_later_does_not_come_back_from_an_old_copy(customers, world):
+    told(customers.put(ADA), 201)
+    assert told(customers.put({**ADA, "consent": None}))["consent"] is None
+    record = world.rows("SELECT * FROM consent_event")
+    old = told(customers.put({**ADA, "name": "Ada Díaz"}))
+    assert (old["name"], old["consent"]) == ("Ada Díaz", None)
+    assert world.rows("SELECT * FROM consent_event") == record
+    again = {"source": "app settings", "at": "2026-11-10T09:01:00Z"}
+    assert told(customers.put({**ADA, "consent": again}))["consent"] == again
+    # the copy is older than the new consent, too
+    assert told(customers.put(ADA))["consent"] == again
+
+
 def test_a_customer_may_be_told_of_without_anything(customers):
     assert told(customers.put({}), 201)["registered_at"] == NOW.isoformat().replace("+00:00", "Z")
     assert told(customers.put({"registered_at": "2026-01-05T07:00:00Z"}))["registered_at"] == "2026-01-05T07:00:00Z"
