@@ -151,10 +151,12 @@ def body(asked: Question, report: str) -> str:
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in asked.skipped.items()) or "no customer"
     texts = (_text_to(name, asked) for name in asked.texts)
     found = [asked.guard] if asked.guard else []
+    shares = [f"Thresholds that adapt:\n\n{_as_code(asked.shares)}"] if asked.shares else []
     unread = [f"No customer on the list reads the text {name}.{_warnings(name, asked)}" for name in asked.unread]
     return "\n\n".join(
         (
             f"Messages: {waiting}; at most {asked.segments:,} SMS segments{_cost(asked)}. Not on the list: {skipped}.",
+            *shares,
             *found,
             *texts,
             *unread,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from engage.campaigns import order_statistics
-from engage.segments import Relative, Resolved
+from engage.segments import Relative, Resolved, share_words
 from engage.settings import Settings
 from engage.storage import partitions
 from engage.storage.schema import customer_activity
@@ -30,3 +30,9 @@ def resolve(
         if asked not in found:
             found[asked] = order_statistics.resolve(conn, rows, window.end, *asked, customers=customers)
     return {name: found[one.field, one.relative] for name, one in settings.shares.items()}
+
+
+def in_words(settings: Settings) -> str:
+    """What each share became, as sentences; empty without one. The settings have all numbers."""
+    found = ((name, share_words.sentences(one, settings.resolved[name])) for name, one in settings.shares.items())
+    return " ".join(f"{name}: {words}" for name, words in found)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engage import alert_outbox
-from engage.campaigns import approvers, campaign
+from engage.campaigns import approvers, campaign, shares
 from engage.campaigns.approval import Approval
 from engage.campaigns.run_options import RunOptions
 from engage.sending import budget, listed_texts, queue
@@ -49,6 +49,8 @@ class Question:
     """What is odd about the texts, by segment."""
     hours: int = 0
     """The hours within which the approver may answer."""
+    shares: str = ""
+    """What each share of the customers became, such as *lowest 20%*, as sentences; empty without one."""
     guard: str = ""
     """What the guard found, as sentences: what it only tells, and what the run ignores."""
     who_may: str = ""
@@ -166,6 +168,7 @@ def _question(
             if (odd := settings.text_warnings(name))
         },
         hours=settings.approval_hours,
+        shares=shares.in_words(settings),
         guard=found.guard.remark,
         who_may=_who_may(settings),
     )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from engage.campaigns import campaign, guard, odd_customers, shares
 from engage.campaigns.distribution import distribution
 from engage.errors import NotReady
-from engage.segments import share_words, sql
+from engage.segments import sql
 from engage.settings import Settings
 from engage.statuses import CampaignStatus
 from engage.storage import partitions
@@ -65,7 +65,7 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             guard=checked.to_json(),
             odd=odd.to_json(),
         )
-        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=_shares(settings))
+        return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=shares.in_words(settings))
 
 
 def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
@@ -78,8 +78,3 @@ def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ..
         rows.c.total_spend_cents,
         rows.c.avg_weekly_sessions,
     )
-
-
-def _shares(settings: Settings) -> str:
-    found = ((name, share_words.sentences(one, settings.resolved[name])) for name, one in settings.shares.items())
-    return " ".join(f"{name}: {words}" for name, words in found)

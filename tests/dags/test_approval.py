@@ -50,6 +50,12 @@ def test_the_question_names_a_reader_of_each_text_and_the_texts_without_one():
     assert "No customer on the list reads the text REWARD in fr." in text
 
 
+def test_the_question_has_the_number_of_a_share_beside_it():
+    share = "low_spend_threshold: lowest 20% = below 87.40: 240 customers."
+    assert f"Thresholds that adapt:\n\n    {share}\n\n" in engage_approval.body(replace(ASKED, shares=share), "")
+    assert "adapt" not in engage_approval.body(ASKED, "")
+
+
 def test_the_question_has_the_cost_and_the_budget():
     priced = replace(ASKED, cost=Decimal("9.50"))
     assert "at most 1,203 SMS segments, which cost at most $9.50. Not" in engage_approval.body(priced, "")

@@ -215,3 +215,9 @@ def test_the_question_says_who_may_approve(recipients):
     assert ask(recipients).who_may == (
         "Only ada and ben may approve, and not the user who triggered the run or last changed one of its settings."
     )
+
+
+def test_the_question_says_what_each_share_became(recipients):
+    recipients.computed(**SETTINGS, low_spend_threshold="lowest 50%")
+    words = "low_spend_threshold: lowest 50% = below 0.01: 1 customer."
+    assert ask(recipients).shares == words
