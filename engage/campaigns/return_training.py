@@ -17,10 +17,11 @@ import sqlalchemy as sa
 from engage.campaigns import return_models
 from engage.campaigns.return_models import Trained
 from engage.return_score import evaluation
-from engage.return_score.evaluation import Rows, Verdict
+from engage.return_score.evaluation import Rows
 from engage.return_score.features import FEATURES
 from engage.return_score.logit import NoFit
 from engage.return_score.model import Coefficient, Model, coefficients
+from engage.return_score.verdict import Verdict
 from engage.storage import connection, partitions
 from engage.storage.schema import campaign, customer_activity
 from engage.window import Window

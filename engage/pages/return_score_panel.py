@@ -14,8 +14,8 @@ from engage.pages.chart_svg import Frame, Scale
 from engage.pages.charts import Chart
 from engage.reports import return_score
 from engage.reports.return_score import Overview
-from engage.return_score.evaluation import Bin
 from engage.return_score.features import FEATURES
+from engage.return_score.verdict import Bin
 from engage.window import Window
 
 

@@ -11,8 +11,8 @@ from engage import formats
 from engage.campaigns import return_models, return_training
 from engage.campaigns.return_models import Trained
 from engage.reports.customer_history import InCampaign
-from engage.return_score.evaluation import MIN_WINDOWS, Evaluation
 from engage.return_score.explanation import Amount, Reason, reasons
+from engage.return_score.verdict import MIN_WINDOWS, Evaluation
 from engage.storage.schema import model as model_table
 
 

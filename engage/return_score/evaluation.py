@@ -9,9 +9,8 @@ import numpy as np
 
 from engage import formats
 from engage.return_score.logit import Bools, Fit, Floats, Integers, NoFit, fit
+from engage.return_score.verdict import MIN_WINDOWS, Bin, Evaluation, Verdict
 
-MIN_WINDOWS = 3
-"""Windows to learn from, each with a next window whose results are known."""
 MIN_CUSTOMERS = 500
 """Customers who returned, and customers who did not."""
 MIN_GAIN = 0.02
@@ -30,33 +29,6 @@ class Rows:
     returned: Bools
     customers: Integers
     """Their ids."""
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Customers with about the same score: the returns that the score expected of them, and those that came."""
-
-    customers: int
-    expected: float
-    actual: float
-    """As ``expected``, a share from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How the score ranks customers of windows that it has not learnt from, beside spend alone; None if unknown."""
-
-    auc: float | None
-    auc_static: float | None
-    calibration: tuple[Bin, ...]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the score may be used, and ``why``, or what is missing."""
-
-    in_use: bool
-    why: str
 
 
 def auc(scores: Floats | Integers, returned: Bools) -> float | None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engage.return_score.verdict import LARGEST_ODDS
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-LARGEST_ODDS = 500.0
-"""Odds of e to this power are as good as certain. Their inverse is still a number of Postgres."""
 _SAME = 1e-7
 """The share of a feature's variance that others must leave to it."""
 _LARGEST_ERROR = 10.0

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import exp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from engage.return_score.evaluation import Bin, Evaluation, Verdict
 from engage.return_score.features import FEATURES, Feature
-from engage.return_score.logit import LARGEST_ODDS, Fit
+from engage.return_score.verdict import LARGEST_ODDS, Bin, Evaluation, Verdict
 from engage.window import Window
+
+if TYPE_CHECKING:  # each campaign's task reads a model, and only a training needs numpy
+    from engage.return_score.logit import Fit
 
 
 @dataclass(frozen=True)

@@ -62,5 +62,4 @@ def _without(detail: str, argument: object) -> object:
 
 def tune(conn: sa.Connection) -> None:
     """Apply ``STEP_SETTINGS`` to the current transaction, for one large set-based statement."""
-    for name, value in STEP_SETTINGS.items():
-        conn.execute(sa.select(sa.func.set_config(name, value, True)))
+    conn.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in STEP_SETTINGS.items())))

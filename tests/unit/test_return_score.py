@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from engage.return_score.evaluation import Evaluation, Rows, auc, calibration, evaluate, trial, verdict
+from engage.return_score.evaluation import Rows, auc, calibration, evaluate, trial, verdict
 from engage.return_score.logit import Fit, NoFit, fit
+from engage.return_score.verdict import Evaluation
 
 
 def drawn(count, *, seed=1, effect=(1.0, -0.5), constant=-0.5, start=0):

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engage.pages.return_score_panel import calibration
-from engage.return_score.evaluation import Bin
 from engage.return_score.explanation import reasons
 from engage.return_score.features import FEATURES
 from engage.return_score.model import Coefficient, Model
+from engage.return_score.verdict import Bin
 from engage.window import Window
 from tests.simulated_model import simulated_model
 
