@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign, tail_limit, valid_events
 from engage.campaigns.distribution import Distribution
@@ -34,7 +35,7 @@ _candidate = sa.Table(
     sa.MetaData(),
     sa.Column("customer_id", sa.BigInteger),
     *(sa.Column(name, sa.BigInteger) for name in (OddMeasure.SESSIONS, OddMeasure.SPEND)),
-    sa.Column(OddMeasure.PURCHASE, sa.BigInteger),  # the spend, as no purchase is larger
+    sa.Column(OddMeasure.PURCHASE, sa.BigInteger),  # the most that the spend can be, as no purchase is larger
     prefixes=["TEMPORARY"],
 )
 """The customers with the largest numbers, while a step looks at them."""
@@ -98,7 +99,13 @@ def find(conn: sa.Connection, window: Window, settings: Settings, spread: Distri
     _forget(conn, window)
     wanted = tail_limit.excesses(sum(spread.cells.values()))
     fixed = _fixed(settings)
+    _candidate.create(conn)
     _gather(conn, window, spread, wanted, fixed)
+    if wanted and (crowd := _beyond_fixed_sessions(conn, fixed)):  # the limit by chance needs as many others
+        conn.execute(sa.delete(_candidate))
+        _gather(conn, window, spread, wanted, fixed, crowd=crowd)
+    if wanted:
+        _look_up_spend(conn, window)
     limits = [*_by_chance(conn, wanted, fixed), *fixed]
     found = [
         _largest_purchases(conn, window, one) if one[0].measure is OddMeasure.PURCHASE else one
@@ -158,23 +165,47 @@ def _fixed(settings: Settings) -> list[Beyond]:
     return [Beyond(measure, OddLimit.FIXED, 0, most) for measure, most in limits.items() if most]
 
 
-def _gather(conn: sa.Connection, window: Window, spread: Distribution, wanted: int, fixed: Sequence[Beyond]) -> None:
+def _gather(
+    conn: sa.Connection, window: Window, spread: Distribution, wanted: int, fixed: Sequence[Beyond], *, crowd: int = 0
+) -> None:
     """Copy the customers with the ``wanted`` + 1 largest numbers, and all beyond a fixed limit, to ``odd_candidate``.
 
-    The bins of ``spread`` say where the largest numbers begin, so one scan finds them.
+    The bins of ``spread`` say where the largest numbers begin, so one scan finds them. ``crowd``: how many customers
+    are beyond the fixed limit of sessions. A spend is 0 if all of it came back, as the sums then know only what it was
+    at most.
     """
     rows = partitions.of(customer_activity, window)
-    spend = rows.c.total_spend_cents + rows.c.refunded_cents
-    values = {OddMeasure.SESSIONS: rows.c.sessions, OddMeasure.SPEND: spend, OddMeasure.PURCHASE: spend}
+    most = rows.c.total_spend_cents + rows.c.refunded_cents
+    spend = sa.case((rows.c.total_spend_cents > 0, most), else_=0)
+    values = {OddMeasure.SESSIONS: rows.c.sessions, OddMeasure.SPEND: spend, OddMeasure.PURCHASE: most}
     conditions = [values[one.measure] > one.most for one in fixed]
     if wanted:
         conditions += [
-            values[OddMeasure.SESSIONS] >= spread.sessions_reached_by(wanted + 1),
-            values[OddMeasure.SPEND] >= spread.spend_reached_by(wanted + 1),
+            values[OddMeasure.SESSIONS] >= spread.sessions_reached_by(wanted + 1 + crowd),
+            most >= spread.spend_reached_by(wanted + 1),
         ]
     largest = sa.select(rows.c.customer_id, *values.values()).where(sa.or_(sa.false(), *conditions))
-    _candidate.create(conn)
     conn.execute(sa.insert(_candidate).from_select(list(_candidate.c), largest))
+
+
+def _beyond_fixed_sessions(conn: sa.Connection, fixed: Sequence[Beyond]) -> int:
+    most = next((one.most for one in fixed if one.measure is OddMeasure.SESSIONS), None)
+    beyond = _candidate.c[OddMeasure.SESSIONS] > most
+    return 0 if most is None else conn.execute(sa.select(sa.func.count()).where(beyond)).scalar_one()
+
+
+def _look_up_spend(conn: sa.Connection, window: Window) -> None:
+    """Take the spend of candidates who got back all of it, or more, from the log."""
+    unknown = sa.and_(_candidate.c[OddMeasure.SPEND] == 0, _candidate.c[OddMeasure.PURCHASE] > 0)
+    ids = list(conn.execute(sa.select(_candidate.c.customer_id).where(unknown)).scalars())
+    if not ids:
+        return
+    bought = valid_events.purchases_by_customer(window)
+    theirs = bought.c.customer_id == sa.any_(sa.literal(ids, ARRAY(sa.BigInteger)))
+    spend = conn.execute(sa.select(bought.c.customer_id, bought.c.total_spend_cents).where(theirs))  # in parallel
+    if found := [{"theirs": row.customer_id, "cents": row.total_spend_cents} for row in spend]:
+        same = _candidate.c.customer_id == sa.bindparam("theirs")
+        conn.execute(sa.update(_candidate).where(same).values({OddMeasure.SPEND: sa.bindparam("cents")}), found)
 
 
 def _by_chance(conn: sa.Connection, wanted: int, fixed: Sequence[Beyond]) -> list[Beyond]:

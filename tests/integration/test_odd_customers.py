@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from benchmarks import odd_customers as simulation
 from engage.campaigns import odd_customers
@@ -114,6 +115,31 @@ def test_ten_bots_do_not_hide_each_other(many):
     sessions[:10] = 1600
     listed = simulation.listed(many.engine, many.window, (sessions, cents))
     assert listed[OddMeasure.SESSIONS] >= set(range(1, 11))
+
+
+@pytest.mark.parametrize("bots", [60, 150])
+def test_a_crowd_beyond_the_fixed_limit_does_not_change_the_limit_by_chance(many, bots):
+    sessions, cents = drawn()
+    sessions[-bots:], cents[-bots:] = 0, 100
+    simulation.listed(many.engine, many.window, (sessions, cents))
+    alone = found(many)[OddMeasure.SESSIONS, OddLimit.CHANCE]
+    sessions[-bots:] = np.arange(5000, 5000 + bots)
+    simulation.listed(many.engine, many.window, (sessions, cents))
+    assert found(many)[OddMeasure.SESSIONS, OddLimit.CHANCE] == alone
+    assert found(many)[OddMeasure.SESSIONS, OddLimit.FIXED].customers == bots
+
+
+def test_a_refund_of_what_was_bought_earlier_is_no_spend(many):
+    sessions, cents = drawn()
+    cents[:3] = 0
+    with many.engine.begin() as conn:
+        simulation.write(conn, many.window, (sessions, cents))
+    many.purchase(2, 50_00)
+    many.purchase(3, 900_000_00)
+    many.execute(sa.text("UPDATE customer_activity SET refunded_cents = 100000000 WHERE customer_id <= 3"))
+    bucket(many.engine, many.window)
+    listed = {row[1]: row[3] for row in odd(many) if row[0] == "spend"}
+    assert {one: listed.get(one) for one in (1, 2, 3)} == {1: None, 2: None, 3: 900_000_00}
 
 
 @pytest.mark.parametrize("customers", [2_999, 3_000])
