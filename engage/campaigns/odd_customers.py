@@ -20,12 +20,14 @@ from engage.campaigns import campaign, tail_limit, valid_events
 from engage.campaigns.distribution import Distribution
 from engage.campaigns.tail_limit import TailLimit
 from engage.settings import Settings
-from engage.statuses import NoLimit, OddLimit, OddMeasure
+from engage.statuses import NoLimit, OddLimit, OddMeasure, SkipReason
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer_activity, odd_customer
 from engage.window import LENGTH, Window
 
+_ON_THE_LIST = (SkipReason.DUPLICATE_PHONE, SkipReason.HOLDOUT, SkipReason.BACKFILL, SkipReason.TOO_LATE)
+"""The reasons that say nothing against a customer beside the shared phone."""
 LISTED = 100
 """Most customers beyond one limit whom a campaign lists, those with the largest numbers."""
 
@@ -118,7 +120,10 @@ def find(conn: sa.Connection, window: Window, settings: Settings, spread: Distri
 def with_shared_phones(
     conn: sa.Connection, window: Window, settings: Settings, ledger: sa.Table | None
 ) -> OddCustomers:
-    """Add the customers whose phone too many customers of the window's ``ledger`` have. None: no phone has so many."""
+    """Add the customers whose phone too many customers of the window's ``ledger`` have. None: no phone has so many.
+
+    Customers who may not be texted do not count.
+    """
     _forget(conn, window, odd_customer.c.measure == OddMeasure.PHONE)
     before = of(conn, window) or OddCustomers(())
     others = tuple(one for one in before.found if one.measure is not OddMeasure.PHONE)
@@ -251,14 +256,16 @@ def _largest_purchases(conn: sa.Connection, window: Window, spenders: _Listed) -
 
 
 def _sharing(ledger: sa.Table, limit: Beyond) -> _Query:
+    on_the_list = sa.or_(ledger.c.reason.is_(None), ledger.c.reason.in_(_ON_THE_LIST))
     phones = (
         sa.select(ledger.c.phone_hash, sa.func.count().label("value"))
-        .where(ledger.c.phone_hash.is_not(None))
+        .where(ledger.c.phone_hash.is_not(None), on_the_list)
         .group_by(ledger.c.phone_hash)
         .having(sa.func.count() > limit.most)
         .subquery("phones")
     )
-    return sa.select(ledger.c.customer_id, phones.c.value).join(phones, phones.c.phone_hash == ledger.c.phone_hash)
+    same = phones.c.phone_hash == ledger.c.phone_hash
+    return sa.select(ledger.c.customer_id, phones.c.value).join(phones, same).where(on_the_list)
 
 
 def _listed(conn: sa.Connection, wanted: Sequence[tuple[Beyond, _Query | None]]) -> list[_Listed]:

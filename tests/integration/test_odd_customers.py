@@ -1,5 +1,7 @@
 """Odd customers: who is far beyond all others, by fixed limits and by chance."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -70,6 +72,19 @@ def test_customers_are_odd_if_too_many_of_a_list_have_one_phone(world):
     queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
     assert odd(world) == [("phone", id_, "fixed", 3, 2) for id_ in (1, 2, 3)]
     assert found(world)[OddMeasure.PHONE, OddLimit.FIXED].customers == 3
+
+
+def test_customers_who_may_not_be_texted_do_not_count_for_their_phone(world):
+    """Whether other customers share another phone, or not."""
+    for _ in range(4):
+        world.purchase(world.customer(phone="+999000000001", consent_at=None, consent_source=None), 100)
+    on_the_list = [world.customer(phone="+999000000002") for _ in range(3)]
+    world.purchase(on_the_list[0], 100)
+    for holdout, late in (("0", 1), ("100", 1), ("0", 300)):
+        world.now = world.window.end + timedelta(days=late)
+        world.computed(odd_customers_per_phone="2", holdout_percent=holdout)
+        queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+        assert odd(world) == [("phone", id_, "fixed", 3, 2) for id_ in on_the_list]
 
 
 @pytest.mark.parametrize("off", ["odd_sessions_per_day", "odd_amount", "odd_customers_per_phone"])
