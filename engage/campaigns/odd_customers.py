@@ -14,17 +14,20 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from engage.campaigns import campaign, tail_limit, valid_events
 from engage.campaigns.distribution import Distribution
 from engage.campaigns.tail_limit import TailLimit
 from engage.settings import Settings
-from engage.statuses import NoLimit, OddLimit, OddMeasure
+from engage.statuses import NoLimit, OddLimit, OddMeasure, SkipReason
 from engage.storage import partitions
 from engage.storage.schema import campaign as campaign_table
 from engage.storage.schema import customer_activity, odd_customer
 from engage.window import LENGTH, Window
 
+_ON_THE_LIST = (SkipReason.DUPLICATE_PHONE, SkipReason.HOLDOUT, SkipReason.BACKFILL, SkipReason.TOO_LATE)
+"""The reasons that say nothing against a customer beside the shared phone."""
 LISTED = 100
 """Most customers beyond one limit whom a campaign lists, those with the largest numbers."""
 
@@ -34,7 +37,7 @@ _candidate = sa.Table(
     sa.MetaData(),
     sa.Column("customer_id", sa.BigInteger),
     *(sa.Column(name, sa.BigInteger) for name in (OddMeasure.SESSIONS, OddMeasure.SPEND)),
-    sa.Column(OddMeasure.PURCHASE, sa.BigInteger),  # the spend, as no purchase is larger
+    sa.Column(OddMeasure.PURCHASE, sa.BigInteger),  # the most that the spend can be, as no purchase is larger
     prefixes=["TEMPORARY"],
 )
 """The customers with the largest numbers, while a step looks at them."""
@@ -98,7 +101,13 @@ def find(conn: sa.Connection, window: Window, settings: Settings, spread: Distri
     _forget(conn, window)
     wanted = tail_limit.excesses(sum(spread.cells.values()))
     fixed = _fixed(settings)
+    _candidate.create(conn)
     _gather(conn, window, spread, wanted, fixed)
+    if wanted and (crowd := _beyond_fixed_sessions(conn, fixed)):  # the limit by chance needs as many others
+        conn.execute(sa.delete(_candidate))
+        _gather(conn, window, spread, wanted, fixed, crowd=crowd)
+    if wanted:
+        _look_up_spend(conn, window)
     limits = [*_by_chance(conn, wanted, fixed), *fixed]
     found = [
         _largest_purchases(conn, window, one) if one[0].measure is OddMeasure.PURCHASE else one
@@ -111,7 +120,10 @@ def find(conn: sa.Connection, window: Window, settings: Settings, spread: Distri
 def with_shared_phones(
     conn: sa.Connection, window: Window, settings: Settings, ledger: sa.Table | None
 ) -> OddCustomers:
-    """Add the customers whose phone too many customers of the window's ``ledger`` have. None: no phone has so many."""
+    """Add the customers whose phone too many customers of the window's ``ledger`` have. None: no phone has so many.
+
+    Customers who may not be texted do not count.
+    """
     _forget(conn, window, odd_customer.c.measure == OddMeasure.PHONE)
     before = of(conn, window) or OddCustomers(())
     others = tuple(one for one in before.found if one.measure is not OddMeasure.PHONE)
@@ -158,23 +170,47 @@ def _fixed(settings: Settings) -> list[Beyond]:
     return [Beyond(measure, OddLimit.FIXED, 0, most) for measure, most in limits.items() if most]
 
 
-def _gather(conn: sa.Connection, window: Window, spread: Distribution, wanted: int, fixed: Sequence[Beyond]) -> None:
+def _gather(
+    conn: sa.Connection, window: Window, spread: Distribution, wanted: int, fixed: Sequence[Beyond], *, crowd: int = 0
+) -> None:
     """Copy the customers with the ``wanted`` + 1 largest numbers, and all beyond a fixed limit, to ``odd_candidate``.
 
-    The bins of ``spread`` say where the largest numbers begin, so one scan finds them.
+    The bins of ``spread`` say where the largest numbers begin, so one scan finds them. ``crowd``: how many customers
+    are beyond the fixed limit of sessions. A spend is 0 if all of it came back, as the sums then know only what it was
+    at most.
     """
     rows = partitions.of(customer_activity, window)
-    spend = rows.c.total_spend_cents + rows.c.refunded_cents
-    values = {OddMeasure.SESSIONS: rows.c.sessions, OddMeasure.SPEND: spend, OddMeasure.PURCHASE: spend}
+    most = rows.c.total_spend_cents + rows.c.refunded_cents
+    spend = sa.case((rows.c.total_spend_cents > 0, most), else_=0)
+    values = {OddMeasure.SESSIONS: rows.c.sessions, OddMeasure.SPEND: spend, OddMeasure.PURCHASE: most}
     conditions = [values[one.measure] > one.most for one in fixed]
     if wanted:
         conditions += [
-            values[OddMeasure.SESSIONS] >= spread.sessions_reached_by(wanted + 1),
-            values[OddMeasure.SPEND] >= spread.spend_reached_by(wanted + 1),
+            values[OddMeasure.SESSIONS] >= spread.sessions_reached_by(wanted + 1 + crowd),
+            most >= spread.spend_reached_by(wanted + 1),
         ]
     largest = sa.select(rows.c.customer_id, *values.values()).where(sa.or_(sa.false(), *conditions))
-    _candidate.create(conn)
     conn.execute(sa.insert(_candidate).from_select(list(_candidate.c), largest))
+
+
+def _beyond_fixed_sessions(conn: sa.Connection, fixed: Sequence[Beyond]) -> int:
+    most = next((one.most for one in fixed if one.measure is OddMeasure.SESSIONS), None)
+    beyond = _candidate.c[OddMeasure.SESSIONS] > most
+    return 0 if most is None else conn.execute(sa.select(sa.func.count()).where(beyond)).scalar_one()
+
+
+def _look_up_spend(conn: sa.Connection, window: Window) -> None:
+    """Take the spend of candidates who got back all of it, or more, from the log."""
+    unknown = sa.and_(_candidate.c[OddMeasure.SPEND] == 0, _candidate.c[OddMeasure.PURCHASE] > 0)
+    ids = list(conn.execute(sa.select(_candidate.c.customer_id).where(unknown)).scalars())
+    if not ids:
+        return
+    bought = valid_events.purchases_by_customer(window)
+    theirs = bought.c.customer_id == sa.any_(sa.literal(ids, ARRAY(sa.BigInteger)))
+    spend = conn.execute(sa.select(bought.c.customer_id, bought.c.total_spend_cents).where(theirs))  # in parallel
+    if found := [{"theirs": row.customer_id, "cents": row.total_spend_cents} for row in spend]:
+        same = _candidate.c.customer_id == sa.bindparam("theirs")
+        conn.execute(sa.update(_candidate).where(same).values({OddMeasure.SPEND: sa.bindparam("cents")}), found)
 
 
 def _by_chance(conn: sa.Connection, wanted: int, fixed: Sequence[Beyond]) -> list[Beyond]:
@@ -220,14 +256,16 @@ def _largest_purchases(conn: sa.Connection, window: Window, spenders: _Listed) -
 
 
 def _sharing(ledger: sa.Table, limit: Beyond) -> _Query:
+    on_the_list = sa.or_(ledger.c.reason.is_(None), ledger.c.reason.in_(_ON_THE_LIST))
     phones = (
         sa.select(ledger.c.phone_hash, sa.func.count().label("value"))
-        .where(ledger.c.phone_hash.is_not(None))
+        .where(ledger.c.phone_hash.is_not(None), on_the_list)
         .group_by(ledger.c.phone_hash)
         .having(sa.func.count() > limit.most)
         .subquery("phones")
     )
-    return sa.select(ledger.c.customer_id, phones.c.value).join(phones, phones.c.phone_hash == ledger.c.phone_hash)
+    same = phones.c.phone_hash == ledger.c.phone_hash
+    return sa.select(ledger.c.customer_id, phones.c.value).join(phones, same).where(on_the_list)
 
 
 def _listed(conn: sa.Connection, wanted: Sequence[tuple[Beyond, _Query | None]]) -> list[_Listed]:

@@ -70,7 +70,7 @@ async def _in_time(endpoint: ModelEndpoint, body: Mapping[str, Any]) -> Completi
         f"{endpoint.source} a longer timeout."
     )
     try:
-        async with asyncio.timeout(endpoint.seconds), httpx.AsyncClient(timeout=endpoint.seconds) as client:
+        async with asyncio.timeout(endpoint.seconds), _client(endpoint) as client:
             return _completion(endpoint, await _last_reply(client, endpoint, body))
     except (TimeoutError, httpx.TimeoutException):
         raise too_late from None
@@ -82,6 +82,11 @@ async def _in_time(endpoint: ModelEndpoint, body: Mapping[str, Any]) -> Completi
     except httpx.HTTPError as exc:
         why = type(exc).__name__
         raise ModelFailed(f"The model at {endpoint.host} broke off its answer ({why}). Try again.") from None
+
+
+def _client(endpoint: ModelEndpoint) -> httpx.AsyncClient:
+    """A client that goes through the environment's proxy over https only: plain http stays in the own network."""
+    return httpx.AsyncClient(timeout=endpoint.seconds, trust_env=endpoint.url.startswith("https:"))
 
 
 async def _last_reply(client: httpx.AsyncClient, endpoint: ModelEndpoint, body: Mapping[str, Any]) -> _Reply:

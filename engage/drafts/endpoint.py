@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -22,10 +23,15 @@ ENVIRONMENT = "ENGAGE_LLM_URL"
 """The environment variable with the address, for the command line."""
 EXAMPLE = "https://:KEY@api.example.com?model=NAME"
 _OPTIONS = ("model", "path", "timeout")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_LONGEST_HOST = 253
+_LARGEST_PORT = 65_535
 _PATH = re.compile(r"/[!-~]{0,500}")
 _KEY = re.compile(r"[!-~]{1,4000}")
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+_OWN_NETWORK = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+"""A name without a dot. A number without one is an address of anywhere, and so is one with colons."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +69,22 @@ class ModelEndpoint:
         if "://" in (host or ""):
             scheme, _, host = str(host).partition("://")
         host = (host or "").rstrip("/")
-        if not _HOST.fullmatch(host):
+        if not _is_host(host):
             raise InputError(f"{_start(source)} takes a host, such as api.example.com; it has {host[:80]!r}.")
         if unknown := sorted(set(options) - set(_OPTIONS)):
             raise InputError(f"{_start(source)} has the option {unknown[0][:40]!r}; there are {', '.join(_OPTIONS)}.")
         scheme = (scheme or ("http" if host in _LOCAL else "https")).lower()
         if scheme not in {"http", "https"}:
             raise InputError(f"{_start(source)} has the scheme {scheme[:40]!r}; it takes http or https.")
-        if key and scheme == "http" and not (host in _LOCAL or "." not in host.strip("[]")):
+        if key and scheme == "http" and not (host in _LOCAL or _OWN_NETWORK.fullmatch(host)):
             raise InputError(
                 f"{_start(source)} would send its key over plain http. Give it https, or a host of its own network, "
                 "whose name has no dot; or leave the key out if the server needs none."
             )
         if key and not _KEY.fullmatch(key):
             raise InputError(f"{_start(source)} has a key with blanks or characters that no key has. Enter it again.")
+        if port and not 0 < port <= _LARGEST_PORT:
+            raise InputError(f"{_start(source)} has the port {port}; it takes one from 1 to {_LARGEST_PORT}.")
         address = f"{scheme}://{host}" + (f":{port}" if port else "")
         path = _path(options.get("path") or PATH, source)
         return cls(address + path, _model(options.get("model"), source), source, key or None, _seconds(options, source))
@@ -106,6 +114,17 @@ class ModelEndpoint:
 def _start(source: str) -> str:
     """The source at the start of a sentence."""
     return source[:1].upper() + source[1:]
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is a name, an IPv4 address, or an IPv6 address in brackets."""
+    if not host.startswith("["):
+        return len(host) <= _LONGEST_HOST and _HOST.fullmatch(host) is not None
+    try:
+        IPv6Address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return host.endswith("]") and "%" not in host
 
 
 def _path(value: object, source: str) -> str:

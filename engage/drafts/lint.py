@@ -68,7 +68,7 @@ def _faults(text: str, template: Template, standards: Standards) -> Iterator[str
         yield _too_long(template)
     if "offer_code" in template.placeholders and not standards.has_codes:
         yield "It has {{ offer_code }}, and engage_offer names no offer whose codes it could take."
-    written = likeness.written(text)
+    written = " ".join(template.parts[::2]).replace(OPT_OUT_LINE, " ")  # all but placeholders
     yield from _brand(written, standards)
     yield from _numbers(written, standards)
     if link := _LINK.search(unicodedata.normalize("NFKC", written).translate(_STOPS)):

@@ -10,11 +10,13 @@ from typing import NamedTuple
 PERCENT, MONEY, ANYTHING = "percent", "money", ""
 _WORDS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
-    "twelve": 12, "dozen": 12, "fifteen": 15, "twenty": 20, "twenty-five": 25, "thirty": 30, "forty": 40, "fifty": 50,
-    "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100, "thousand": 1000, "half": 50, "double": 2,
-    "twice": 2, "triple": 3,
+    "twelve": 12, "dozen": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+    "eighteen": 18, "nineteen": 19, "twenty": 20, "twenty-five": 25, "thirty": 30, "forty": 40, "fifty": 50,
+    "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90, "hundred": 100, "thousand": 1000, "million": 1_000_000,
+    "half": 50, "third": 3, "quarter": 25, "double": 2, "twice": 2, "triple": 3,
 }  # fmt: skip
-"""``half`` is 50 percent. One is no number here: this one, one day."""
+_PERCENT_WORDS = {"half", "quarter"}
+"""``half`` is 50 percent, a ``quarter`` 25. One is no number here: this one, one day."""
 _NUMBER = re.compile(
     rf"""(?P<sign>[$€£¥]\s?)?
          (?: (?P<digits> \d+(?:[.,]\d+)* ) | (?P<word> \b(?:{"|".join(sorted(_WORDS, key=len, reverse=True))})\b ) )
@@ -57,7 +59,7 @@ def _read(found: re.Match[str]) -> Number:
     word = (found["word"] or "").lower()
     value = Decimal(_WORDS[word]) if word else _value(found["digits"])
     money = found["sign"] or found["money"]
-    counts = PERCENT if found["percent"] or word == "half" else MONEY if money else ANYTHING
+    counts = PERCENT if found["percent"] or word in _PERCENT_WORDS else MONEY if money else ANYTHING
     return Number(value, counts, found[0].strip())
 
 

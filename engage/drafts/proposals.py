@@ -145,8 +145,8 @@ def fail(conn: sa.Connection, proposal_id: UUID, why: str, *, as_of: datetime) -
 
 
 def settle(conn: sa.Connection, proposal_id: UUID, *, model: str, note: str, as_of: datetime) -> None:
-    """Keep that a request has brought texts."""
-    _update(conn, proposal_id, status=ProposalStatus.DONE, model=model, note=note, settled_at=as_of)
+    """Keep that a request has brought texts, also if another process has taken the one that asked for lost."""
+    _update(conn, proposal_id, status=ProposalStatus.DONE, model=model, note=note, error=None, settled_at=as_of)
 
 
 def find(conn: sa.Connection, proposal_id: UUID, *, as_of: datetime) -> Proposal | None:

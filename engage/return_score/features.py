@@ -42,7 +42,7 @@ class Feature:
     kind: Kind
 
     def sql(self, rows: sa.FromClause, window_end: datetime) -> sa.ColumnElement[float]:
-        """The feature of each row of ``customer_activity``; null if the row lacks a count or an amount."""
+        """The feature of each row of ``customer_activity``. The row has every count and amount."""
         column = rows.c[self.column]
         if self.kind is Kind.KNOWN:
             return sa.case((column.is_not(None), _double(1.0)), else_=_double(0.0))

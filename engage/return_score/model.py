@@ -55,7 +55,7 @@ class Model:
         return sum(terms, start=_number(self.constant))
 
     def score(self, rows: sa.FromClause, window_end: datetime) -> sa.ColumnElement[float]:
-        """The score of each row of ``customer_activity``, from 0 to 1; null if the row lacks a number."""
+        """The score of each row of ``customer_activity``, from 0 to 1. The row has every count and amount."""
         odds = sa.func.greatest(
             sa.func.least(self.odds(rows, window_end), _number(LARGEST_ODDS)), _number(-LARGEST_ODDS)
         )

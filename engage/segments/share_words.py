@@ -50,13 +50,14 @@ def note(share: Share, found: Resolved, write: Writer = plain) -> str:
     """What is odd, as sentences: customers who tie, or none at all. Empty if nothing is."""
     if not found.known:
         return f"No customer has a value to compare, so {share.relative.text} takes no customer."
-    if not found.asked:
-        return f"{share.relative.text} of {found.known:,} is less than one customer, so it takes no customer."
     operators = set(share.operators)
+    takes_ties = _WITH_TIES[share.relative.side] in operators
+    if not found.asked and not takes_ties:
+        return f"{share.relative.text} of {found.known:,} is less than one customer, so it takes no customer."
     said = []
-    if operators & _STRICT[share.relative.side]:
+    if found.asked and operators & _STRICT[share.relative.side]:
         said.append(_left_out(share, found, write))
-    if _WITH_TIES[share.relative.side] in operators:
+    if takes_ties:
         said.append(_taken_along(share, found, write))
     return " ".join(filter(None, said))
 

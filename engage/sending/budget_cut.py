@@ -55,6 +55,8 @@ def cut(
     segments = {one.name: one for one in settings.rules.segments}
     found = {}
     for name, count in messages.items():
+        if kept[name] == count:
+            continue
         places = _places(rows, window, segments[name])
         found[name] = BudgetCut(kept[name], count, places.field, places.lowest, _last(conn, places, kept[name]))
         _skip(conn, rows, places, kept[name])

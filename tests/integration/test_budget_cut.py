@@ -95,6 +95,29 @@ def test_segments_keep_the_same_share_and_all_of_the_budget_is_used(world):
     assert len(waiting(world)) == 7
 
 
+def test_a_segment_that_keeps_all_its_messages_is_not_cut_and_keeps_its_holdout(world):
+    for _ in range(40):
+        person(world, 50)
+    regulars = [person(world, 200, sessions) for sessions in range(30, 10, -1)]
+    settings = {**CUT, "holdout_percent": "50"}
+    world.computed(**settings)
+    queued(world)
+    before = _arms(world)
+    while before[regulars[-1]] != "holdout":  # the last of their order
+        regulars.pop()
+    budget = sum(arm == "texted" for arm in before.values()) - 1
+    world.computed(**settings, message_budget=f"{budget} messages")
+    queued(world)
+    assert {name: (one.kept, one.of - one.kept) for name, one in record(world).budget_cuts.items()} == {
+        "BOOST": (budget - sum(before[one] == "texted" for one in regulars), 1)
+    }
+    assert [_arms(world)[one] for one in regulars] == [before[one] for one in regulars]
+
+
+def _arms(world):
+    return dict(world.rows(sa.select(message.c.customer_id, message.c.arm)))
+
+
 def test_a_budget_of_money_is_never_exceeded(world):
     for spend in range(1, 8):
         person(world, spend)
@@ -186,11 +209,12 @@ def _by_hand(rows, window, budget):
     for name in by_loss[: budget - sum(kept.values())]:
         kept[name] += 1
     found = {}
-    for name in sizes:
+    for name, size in sizes.items():
         place = 0
         for row in sorted((one for one in rows if one.bucket == name), key=lambda one: _place(one, window)):
             place += row.arm == "texted"
             stays = place <= kept[name] if row.arm == "texted" else place < kept[name]
+            stays = stays or kept[name] == size
             found[row.customer_id] = row.arm if stays else None
     return found
 
@@ -226,6 +250,5 @@ def test_random_lists_are_cut_as_documented(world, seed):
     budget = chance.randint(1, sum(row.arm == "texted" for row in rows) - 1)
     world.computed(**settings, message_budget=f"{budget} messages")
     queued(world)
-    arms = dict(world.rows(sa.select(message.c.customer_id, message.c.arm)))
-    assert arms == _by_hand(rows, world.window, budget)
+    assert _arms(world) == _by_hand(rows, world.window, budget)
     assert len(waiting(world)) == budget

@@ -163,6 +163,19 @@ def test_a_process_that_was_lost_while_it_asked_asks_no_more(world, model):
     assert (found.status, found.sentence, model.asked) == (ProposalStatus.FAILED, proposals.LOST, [])
 
 
+def test_an_answer_that_comes_after_its_process_was_taken_for_lost_loses_no_draft(world, model):
+    """Airflow may run a task twice at the same time."""
+
+    def late(one):
+        assert answered(world, model).sentence == proposals.LOST
+        return written(TEXTS)
+
+    model.answer = late
+    asked(world)
+    assert answered(world, model).status is ProposalStatus.DONE
+    assert (len(model.asked), len(statuses(world))) == (1, 8)
+
+
 def test_a_request_that_waits_too_long_is_not_made(world, model):
     asked(world, at=world.now - proposals.EXPIRES_AFTER * 2)
     found = answered(world, model)

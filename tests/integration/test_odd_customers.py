@@ -1,7 +1,10 @@
 """Odd customers: who is far beyond all others, by fixed limits and by chance."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from benchmarks import odd_customers as simulation
 from engage.campaigns import odd_customers
@@ -71,6 +74,19 @@ def test_customers_are_odd_if_too_many_of_a_list_have_one_phone(world):
     assert found(world)[OddMeasure.PHONE, OddLimit.FIXED].customers == 3
 
 
+def test_customers_who_may_not_be_texted_do_not_count_for_their_phone(world):
+    """Whether other customers share another phone, or not."""
+    for _ in range(4):
+        world.purchase(world.customer(phone="+999000000001", consent_at=None, consent_source=None), 100)
+    on_the_list = [world.customer(phone="+999000000002") for _ in range(3)]
+    world.purchase(on_the_list[0], 100)
+    for holdout, late in (("0", 1), ("100", 1), ("0", 300)):
+        world.now = world.window.end + timedelta(days=late)
+        world.computed(odd_customers_per_phone="2", holdout_percent=holdout)
+        queue.build(world.engine, world.window, options=RunOptions(), as_of=world.now)
+        assert odd(world) == [("phone", id_, "fixed", 3, 2) for id_ in on_the_list]
+
+
 @pytest.mark.parametrize("off", ["odd_sessions_per_day", "odd_amount", "odd_customers_per_phone"])
 def test_zero_is_no_limit(world, off):
     limits = {"odd_sessions_per_day": "1", "odd_amount": "1", "odd_customers_per_phone": "1"}
@@ -114,6 +130,31 @@ def test_ten_bots_do_not_hide_each_other(many):
     sessions[:10] = 1600
     listed = simulation.listed(many.engine, many.window, (sessions, cents))
     assert listed[OddMeasure.SESSIONS] >= set(range(1, 11))
+
+
+@pytest.mark.parametrize("bots", [60, 150])
+def test_a_crowd_beyond_the_fixed_limit_does_not_change_the_limit_by_chance(many, bots):
+    sessions, cents = drawn()
+    sessions[-bots:], cents[-bots:] = 0, 100
+    simulation.listed(many.engine, many.window, (sessions, cents))
+    alone = found(many)[OddMeasure.SESSIONS, OddLimit.CHANCE]
+    sessions[-bots:] = np.arange(5000, 5000 + bots)
+    simulation.listed(many.engine, many.window, (sessions, cents))
+    assert found(many)[OddMeasure.SESSIONS, OddLimit.CHANCE] == alone
+    assert found(many)[OddMeasure.SESSIONS, OddLimit.FIXED].customers == bots
+
+
+def test_a_refund_of_what_was_bought_earlier_is_no_spend(many):
+    sessions, cents = drawn()
+    cents[:3] = 0
+    with many.engine.begin() as conn:
+        simulation.write(conn, many.window, (sessions, cents))
+    many.purchase(2, 50_00)
+    many.purchase(3, 900_000_00)
+    many.execute(sa.text("UPDATE customer_activity SET refunded_cents = 100000000 WHERE customer_id <= 3"))
+    bucket(many.engine, many.window)
+    listed = {row[1]: row[3] for row in odd(many) if row[0] == "spend"}
+    assert {one: listed.get(one) for one in (1, 2, 3)} == {1: None, 2: None, 3: 900_000_00}
 
 
 @pytest.mark.parametrize("customers", [2_999, 3_000])

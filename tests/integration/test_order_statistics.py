@@ -108,3 +108,13 @@ def test_quotients_that_differ_by_less_than_a_computer_number_can_tell_are_in_th
             spend, purchases = averages[place]
             assert found.number * 100 * purchases == spend
             assert (found.within, found.ties) == (place, 1)
+
+
+def test_of_rows_in_the_order_of_the_field_few_keys_are_fetched(fill, window):
+    """There a sample of whole blocks is often far off."""
+    number, fetched = 200_000, []
+    conn = fill(number, "n")
+    sa.event.listen(conn, "after_cursor_execute", lambda _, cursor, *__: fetched.append(cursor.rowcount))
+    for share in ("lowest 20%", "lowest 35%", "lowest 50%", "highest 30%", "highest 10%"):
+        assert resolve(conn, ROWS, window.end, "total_spend", relative.read(share), customers=number).ties == 1
+    assert max(fetched) < number / 5

@@ -122,6 +122,15 @@ def test_a_share_of_less_than_one_customer_is_nobody(world):
     assert facts(world)[0][1] == "lowest 1% of 2 is less than one customer, so it takes no customer."
 
 
+def test_at_most_takes_all_who_tie_also_with_a_share_of_less_than_one_customer(world):
+    spenders(world, 100, 100, 200)
+    world.computed(**segments("total_spend <= some_threshold", some_threshold="lowest 1%"))
+    assert len(in_segment(world, "A")) == 2
+    assert facts(world) == [
+        ("Some threshold: lowest 1% = at most $1: 2 customers.", "“at most” also takes all 2 customers at $1.")
+    ]
+
+
 def test_a_number_that_no_customer_has_is_nobody(world):
     spenders(world, 100, 200)
     world.computed(**segments("previous_total_spend in lowest 50%"))

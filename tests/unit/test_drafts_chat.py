@@ -47,6 +47,14 @@ def test_an_answer_comes_back_and_the_key_goes_in_a_header(double):
     assert asked.headers["accept-encoding"] == "identity"
 
 
+def test_a_key_over_plain_http_goes_to_no_proxy(double, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert complete(double.endpoint(), BODY).content
+    assert len(double.asked) == 1
+
+
 def test_a_server_without_a_key_gets_none(double):
     complete(double.endpoint(key=None), BODY)
     assert "authorization" not in double.asked[0].headers

@@ -41,6 +41,7 @@ def test_good_texts_pass(text):
         ("Taco Town: 20% off", "It has “20%”, which the offer “10% off the next meal” does not have."),
         ("Taco Town: $10 off", "It has “$10”, which the offer"),
         ("Taco Town: half price", "It has “half”, which the offer"),
+        ("Taco Town {% raw %}{{ 50% off }}{% endraw %}", "It has “50%”, which the offer"),
         ("Taco Town: call 5550123", "It has “5550123”, which the offer"),
         ("Taco Town: see tacotown.example", "“tacotown.example” reads as a link or an address."),
         ("Taco Town: bit.ly/x", "“bit.ly” reads as a link"),
@@ -127,6 +128,8 @@ def test_texts_that_differ_in_their_idea_stay_below_the_limit():
         ("1,000.50 then 1.000 then 1000", ["1,000.50"]),
         ("this one, one day", []),
         ("often tender, weighty", []),
+        ("eighteen percent, thirteen tacos", ["eighteen percent", "thirteen"]),
+        ("a quarter off, every third taco", ["quarter", "third"]),
     ],
 )
 def test_numbers_are_those_of_the_offer_with_what_they_count(text, strange):
