@@ -66,7 +66,7 @@ def scored(rows: sa.Select[tuple[object, ...]], window: Window, found: Trained |
     lower = sa.func.rank().over(order_by=given.c.return_score) - 1
     ranked = (
         sa.select(given.c.customer_id, (lower * sa.literal(100.0, sa.Double) / registered).label("return_percentile"))
-        .where(given.c.window_start == window.start, given.c.return_score.is_not(None))
+        .where(given.c.window_start == window.start)
         .subquery("ranked")
     )
     both = given.outerjoin(ranked, ranked.c.customer_id == given.c.customer_id)
