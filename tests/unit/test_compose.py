@@ -349,6 +349,7 @@ def test_the_example_of_a_proxy_sets_security_headers():
 
 
 def test_it_begins_with_the_default_variables():
-    assert "python -m engage variables" in (ROOT / "deploy" / "init").read_text()
+    assert "bash deploy/init-airflow\n" in (ROOT / "deploy" / "init").read_text()
+    assert "python -m engage variables" in (ROOT / "deploy" / "init-airflow").read_text()
     printed = json.loads(CliRunner().invoke(app, ["variables"]).stdout)
     assert set(printed) == {f"engage_{name}" for name in Settings.model_fields}
