@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy import release, roll_out
+from deploy import manifests, release, roll_out
 from deploy.release import Failed, Skipped, check_version, dry_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +48,16 @@ def test_a_tag_is_the_version_of_the_code_and_of_the_changelog():
         check_version(["v1.2.0"], "1.2.0", "## [Unreleased]\n\n## [1x2x0]\n")
 
 
-def test_the_manifests_pass():
-    assert release.check_manifests().startswith("base")
+def test_manifests_and_values_are_checked_by_schema_and_by_rule(monkeypatch):
+    monkeypatch.setattr(release, "VERSIONS", ("1.37",))
+    monkeypatch.setattr(manifests, "OVERLAYS", [])
+    assert release.check_manifests().startswith("base and Airflow's values, for Kubernetes 1.37")
+    broken = manifests.values() | {"executor": "KubernetesExecuter"}
+    monkeypatch.setattr(manifests, "values", lambda: broken)
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"portz": []}}
+    monkeypatch.setattr(manifests, "read", lambda _: [service])
+    with pytest.raises(Failed, match=r"Service x, Kubernetes 1.37: .*'portz'.*; the executor is 'KubernetesExecuter'"):
+        release.check_manifests()
 
 
 @pytest.mark.parametrize("name", ["helm", "docker"])

@@ -14,7 +14,7 @@ from deploy.roll_out import Failed
 
 IMAGE = f"registry.example.com/other@sha256:{'a' * 64}"
 VALUES = ["values.yaml", "more.yaml"]
-STAND_IN = """#!{python}
+STAND_IN = """#!{python} -IS
 import json, os, sys
 from pathlib import Path
 
