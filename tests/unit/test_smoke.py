@@ -68,6 +68,8 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
             """Nothing is logged."""
 
     monkeypatch.setattr(smoke, "PAUSE", 0.01)
+    monkeypatch.setattr(smoke, "READY_WITHIN", 5.0)
+    monkeypatch.setattr(smoke, "RUN_WITHIN", 5.0)
     monkeypatch.setenv("ENGAGE_SMOKE_USER", "ada")
     monkeypatch.setenv("ENGAGE_SMOKE_PASSWORD", "only for tests")
     with served(Handler, threading.Event()) as port:
