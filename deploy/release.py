@@ -114,7 +114,7 @@ def check_image() -> str:
         raise Skipped("docker has no daemon here")
     _output(docker, "build", "--quiet", "--tag", "engage", ".")
     executor = "import airflow.providers.cncf.kubernetes.executors.kubernetes_executor"
-    for command in (("engage", "--version"), ("python", "-c", executor)):
+    for command in (("bash", "-c", "engage --version"), ("python", "-c", executor)):
         _output(docker, "run", "--rm", "--read-only", *TMP, "engage", *command)
     return "engage"
 
