@@ -78,7 +78,7 @@ def rendered(overlay: str, image: str) -> str:
 def state() -> State:
     """What runs now."""
     text = run("kubectl", *ENGAGE, "get", SERVICE, "--ignore-not-found", "-o", "json")
-    notes = json.loads(text)["metadata"]["annotations"] if text.strip() else {}
+    notes = json.loads(text)["metadata"].get("annotations", {}) if text.strip() else {}
     releases = json.loads(run("helm", "list", *AIRFLOW, "--filter", "^airflow$", "-o", "json"))
     revision = str(releases[0]["revision"]) if releases else None
     return State(notes.get("deployment.kubernetes.io/revision"), notes.get(SCHEMA), revision)
@@ -99,9 +99,16 @@ def migrate(manifests: str) -> None:
         if "Complete" in conditions:
             return
         if "Failed" in conditions:
-            log = run("kubectl", *ENGAGE, "logs", MIGRATION, "--tail", "20")
-            raise Failed(f"The migration has failed and changed nothing. The version before runs on.\n{log}")
+            raise Failed(f"The migration has failed, and nothing after it was done. {migration_log()}")
         time.sleep(PAUSE)
+
+
+def migration_log() -> str:
+    """The end of the migration's log, or that there is none."""
+    try:
+        return "Its log ends:\n" + run("kubectl", *ENGAGE, "logs", MIGRATION, "--tail", "20")
+    except Failed:
+        return "It has no log: its pod did not start, or is gone."
 
 
 def roll_out_service(manifests: str) -> None:

@@ -110,10 +110,12 @@ def test_both_parts_get_the_releases_image_by_its_digest(cluster):
     assert "--wait" not in upgrade  # it would wait for the parts, and those for the migration that comes after them
 
 
-def test_a_migration_that_fails_changes_nothing_else(cluster):
-    cluster.answers |= {"get job/": [(0, job("Failed"))], "logs job/": [(0, "the key is missing")]}
-    cluster.answers.pop("get job/engage-migration")
-    with pytest.raises(Failed, match=r"changed nothing\. The version before runs on\.\nthe key is missing"):
+@pytest.mark.parametrize(
+    ("log", "told"), [((0, "no key"), "Its log ends:\nno key"), ((1, "no pod"), "It has no log: its pod did not start")]
+)
+def test_nothing_follows_a_migration_that_fails(cluster, log, told):
+    cluster.answers |= {"get job/engage-migration": [(0, job("Failed"))], "logs job/": [log]}
+    with pytest.raises(Failed, match=f"The migration has failed, and nothing after it was done. {told}"):
         cluster.release()
     assert not cluster.asked("notin (migration)")
     assert not cluster.asked("helm upgrade")
