@@ -19,4 +19,5 @@ COPY --chown=50000:0 engage engage
 # docker-compose.yaml makes the containers wait for the database. So the image's entry point must not wait for Airflow's
 # database, which the service cannot reach.
 ENV PATH=/opt/airflow/.venv/bin:$PATH PYTHONPATH=/opt/airflow CONNECTION_CHECK_MAX_COUNT=0
-RUN python -m compileall -q engage
+RUN python -m compileall -q engage \
+ && printf '#!/bin/sh\nexec python -P -m engage "$@"\n' >.venv/bin/engage && chmod 755 .venv/bin/engage

@@ -51,6 +51,7 @@ lint: $(VENV)/tests-installed ## check style, types and security
 	$(RUN) ruff format --check .
 	$(RUN) bandit -q -c pyproject.toml -r engage plugins dags deploy
 	$(VENV)/bin/zizmor --offline -q .
+	$(VENV)/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(RUN) mypy
 
 format: $(VENV)/tests-installed ## format the code
@@ -74,6 +75,9 @@ sbom: $(VENV)/installed ## write sbom.json, the list of the server's packages (C
 	@.sbom/tool/bin/python -W ignore -m cyclonedx_py environment --pyproject pyproject.toml --mc-type application \
 	  --output-reproducible --of JSON -o sbom.json .sbom/server/bin/python
 	@rm -rf .sbom
+
+release: $(VENV)/tests-installed ## check all that a release needs: make release DRY_RUN=1. A tag makes the release itself
+	@$(RUN) deploy.release $(if $(DRY_RUN),--dry-run)
 
 clean: ## remove the local stack's data; asks first on a terminal
 	@rm -rf .engage-bench .sbom sbom.json
@@ -117,4 +121,4 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-hea
 HASHES := $(COMPILE) --generate-hashes -c constraints.txt
 
 .NOTPARALLEL:
-.PHONY: help demo up test test-fast test-integration test-e2e test-deep test-compose env bench lint format install lock sbom clean
+.PHONY: help demo up test test-fast test-integration test-e2e test-deep test-compose env bench lint format install lock sbom release clean

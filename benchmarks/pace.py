@@ -1,8 +1,12 @@
-"""Measures how evenly messages go out at a given rate, to a provider with a slow answer."""
+"""Measures how evenly messages go out at a given rate, to a provider with a slow answer.
+
+``python -m benchmarks.pace`` measures how many go out at most: docs/sending-at-scale.md.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -10,9 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from benchmarks.step import HASH_KEY, now
-from benchmarks.world import World
+from benchmarks.world import HOME, World
 from benchmarks.world import world as world_of
+from engage import process_signals
 from engage.campaigns.run_options import RunOptions
+from engage.local import embedded_postgres
+from engage.local.home import Home
 from engage.sending import queue
 from engage.settings import Settings
 from engage.steps.aggregate import aggregate
@@ -24,6 +31,9 @@ from tests.phones import fictional_phone
 from tests.twilio_double import twilio_double
 
 RATE, ANSWER_AFTER, MESSAGES = 100, 0.05, 1_500
+AT_ONCE = 10
+MOST, MOST_AT_ONCE = 2_200, 100
+"""Messages without a rate: as many as there are fictional phones, as many at once as a setting allows."""
 
 
 def measure(host: str) -> dict[str, Any]:
@@ -32,10 +42,10 @@ def measure(host: str) -> dict[str, Any]:
         return send(world)
 
 
-def send(world: World) -> dict[str, Any]:
+def send(world: World, rate: int = RATE, at_once: int = AT_ONCE) -> dict[str, Any]:
     """Send to a server on this machine that speaks Twilio's API, one message to each of the world's customers."""
     with twilio_double() as double:
-        _queued(world)
+        _queued(world, rate, at_once)
         double.delay = ANSWER_AFTER
         os.environ["ENGAGE_SMS_URL"] = double.sms_url
         try:
@@ -45,7 +55,7 @@ def send(world: World) -> dict[str, Any]:
         times = sorted(post.at for post in double.posts)
     seconds = Counter(int(at - times[0]) for at in times)
     return {
-        "asked": RATE,
+        "asked": rate,
         "answer_after": ANSWER_AFTER,
         "messages": len(times),
         "average": (len(times) - 1) / (times[-1] - times[0]),
@@ -53,9 +63,10 @@ def send(world: World) -> dict[str, Any]:
     }
 
 
-def _queued(world: World) -> None:
+def _queued(world: World, rate: int, at_once: int) -> None:
     """Store made-up customers, and a campaign with their messages queued."""
-    settings = Settings(sms_provider="twilio", sending_hours="0:00-24:00", messages_per_second=RATE)
+    pace = {"messages_per_second": rate, "send_concurrency": at_once}
+    settings = Settings(sms_provider="twilio", sending_hours="0:00-24:00", **pace)
     bought, since = world.window.end - timedelta(days=1), world.window.start - timedelta(days=30)
     phones = [fictional_phone(n) for n in range(world.customers)]
     people = [
@@ -71,3 +82,15 @@ def _queued(world: World) -> None:
     aggregate(world.engine, world.window)
     bucket(world.engine, world.window)
     queue.build(world.engine, world.window, options=RunOptions(send_late=True), as_of=now())
+
+
+def main() -> None:
+    """Send as fast as one process can."""
+    with embedded_postgres.postgres(Home(HOME)) as host, world_of(host, MOST) as world:
+        found = send(world, rate=0, at_once=MOST_AT_ONCE)
+    sys.stdout.write(f"{found['messages']:,} messages, {found['average']:.0f} a second, {MOST_AT_ONCE} at once\n")
+
+
+if __name__ == "__main__":
+    process_signals.interrupt_on_signals()
+    main()

@@ -335,6 +335,24 @@ def test_the_image_is_built_from_named_folders_only():
     }
 
 
+def test_the_image_has_the_command_line(tmp_path):
+    [script] = re.findall(r"printf ('.+?') >\.venv/bin/engage", (ROOT / "Dockerfile").read_text())
+    subprocess.run(["sh", "-c", f"printf {script} >engage && chmod 755 engage"], cwd=tmp_path, check=True)
+    environment = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    command = [tmp_path / "engage", "--version"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("engage "), done.stderr
+
+
+def test_what_a_container_runs_is_in_the_image():
+    ignored = {line for line in (ROOT / ".dockerignore").read_text().splitlines() if not re.match(r"[#!*]", line)}
+    texts = re.sub(r"#.*", "", (ROOT / "deploy/kubernetes/airflow-values.yaml").read_text() + TEXT)
+    run = set(re.findall(r"deploy/[\w-]+(?:\.py)?(?=[\], ])", texts))
+    assert run >= {"deploy/init-airflow", "deploy/with_secrets.py", "deploy/health.py"}
+    assert run & ignored == set()
+    assert [path for path in run | ignored if not (ROOT / path).exists()] == []
+
+
 def test_the_example_of_a_proxy_sets_security_headers():
     section = (ROOT / "docs/operations.md").read_text().partition("\n### TLS\n")[2].partition("\n### ")[0]
     blocks = dict(re.findall(r"^    (\S+) \{\n((?:     +.*\n)+)    \}$", section, re.M))
@@ -349,6 +367,7 @@ def test_the_example_of_a_proxy_sets_security_headers():
 
 
 def test_it_begins_with_the_default_variables():
-    assert "python -m engage variables" in (ROOT / "deploy" / "init").read_text()
+    assert "bash deploy/init-airflow\n" in (ROOT / "deploy" / "init").read_text()
+    assert "python -m engage variables" in (ROOT / "deploy" / "init-airflow").read_text()
     printed = json.loads(CliRunner().invoke(app, ["variables"]).stdout)
     assert set(printed) == {f"engage_{name}" for name in Settings.model_fields}

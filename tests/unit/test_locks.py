@@ -17,7 +17,8 @@ SOURCES = {
     "uv": [],
 }
 """What each lock is made from."""
-INSTALLERS = ["Makefile", "Dockerfile", ".ci/run", ".github/workflows/ci.yml", ".github/actions/python/action.yml"]
+INSTALLERS = ["Makefile", "Dockerfile", ".ci/run", ".github/actions/python/action.yml"]
+INSTALLERS += [".github/workflows/ci.yml", ".github/workflows/release.yml"]
 every_lock = pytest.mark.parametrize("lock", SOURCES)
 
 
