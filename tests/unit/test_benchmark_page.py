@@ -23,7 +23,11 @@ SIZE = {
         "DuckDB": [5.0, 14.0, 7.0],
     },
     "peak_mb": {"seed": 120.0, "extract": 90.0, "aggregate": 91.0, "bucket": 80.0, "queue": 80.0, "send": 99.0},
-    "buckets": {"bucket by the default rules": [1.0, 2.0, 2.0], "bucket by many rules": [1.3, 2.0, 2.8]},
+    "buckets": {
+        "bucket by the default rules": [1.0, 2.0, 2.0],
+        "bucket by many rules": [1.3, 2.0, 2.8],
+        "bucket by a share": [1.1, 2.0, 2.4],
+    },
     "aggregates": {"alone": {"earlier aggregate": [1.0, 2.0, 4.0], "aggregate": [1.1, 2.4, 4.0]}},
     "lifts": {"floor": [1.0, 2.0, 1.0], "measure": [1.2, 1.8, 1.4]},
 }
@@ -78,9 +82,9 @@ def test_the_page_shows_every_measurement_and_airflows_share():
     assert "the rate is **0.75 ×** of that without, and 0.75 × the" in page
 
 
-def test_many_rules_are_compared_with_the_default_ones_within_each_turn():
+def test_many_rules_and_a_share_are_compared_with_the_default_ones_within_each_turn():
     run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE}
-    assert "| 100,000 | 2.00 | 2.00 | 1.30 |" in document.page(run)
+    assert "| 100,000 | 2.00 | 2.00 | 2.00 | 1.30 | 1.10 |" in document.page(run)
 
 
 def test_a_page_is_held_against_its_limit():
