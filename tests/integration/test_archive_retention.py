@@ -19,6 +19,7 @@ from engage.steps.aggregate import activity
 from engage.steps.extract import extract
 from engage.storage import partitions
 from engage.storage.schema import app_event, app_session, customer_activity, purchase
+from engage.window import LENGTH
 from tests.integration.archiving import LOGS
 from tests.integration.conftest import UNGUARDED
 from tests.waiting import until
@@ -26,14 +27,14 @@ from tests.waiting import until
 
 @pytest.fixture
 def old(archiving):
-    """A complete campaign whose window is past its retention, seen from two windows later."""
+    """A complete campaign whose window is past its retention, seen a window later."""
     world = archiving.world
     for customer_id in range(1, 11):
         world.customer(customer_id=customer_id)
     archiving.fill(10)
     world.computed()
     world.message()
-    world.now += 2 * (world.window.end - world.window.start)
+    world.now += LENGTH
     return archiving
 
 
