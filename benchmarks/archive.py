@@ -39,7 +39,7 @@ console = Console()
 
 @dataclass
 class Measured:
-    """What one action took. ``memory`` is the highest of this process and of any that it starts, in bytes."""
+    """What one action took. ``memory`` is the most that a process had, of those that it started; in bytes."""
 
     seconds: float = 0.0
     memory: int = 0
@@ -61,11 +61,10 @@ def measured() -> Iterator[Measured]:
 def _watch(found: Measured, over: threading.Event) -> None:
     this = psutil.Process()
     while not over.wait(0.05):
-        for process in (this, *this.children()):
-            if process is not this and "worker_processes" not in " ".join(_quiet(process.cmdline) or ()):
-                continue
-            info = _quiet(process.memory_info)
-            found.memory = max(found.memory, info.rss if info else 0)
+        for process in this.children():
+            if "engage.worker_processes" in (_quiet(process.cmdline) or ()):
+                info = _quiet(process.memory_info)
+                found.memory = max(found.memory, info.rss if info else 0)
 
 
 def _quiet(ask: Callable[[], Any]) -> Any:
@@ -128,10 +127,11 @@ def _print(done: write.ArchiveSummary, size: int, *actions: Measured) -> None:
     console.print(
         f"{done.rows:,} events: {done.bytes / done.rows:.2f} B a row, in Postgres {size / done.rows:.1f} B a row\n"
     )
-    console.print("| action | seconds | events a second | most memory of a process |\n|---|---|---|---|")
+    console.print("| action | seconds | events a second | most memory of each process |\n|---|---|---|---|")
     for name, action in zip(names, actions, strict=True):
         rate = f"{done.rows / action.seconds / 1e6:.1f} M"
-        console.print(f"| {name} | {action.seconds:.1f} | {rate} | {action.memory / 1e6:.0f} MB |")
+        memory = f"{action.memory / 1e6:.0f} MB" if action.memory else ""
+        console.print(f"| {name} | {action.seconds:.1f} | {rate} | {memory} |")
 
 
 if __name__ == "__main__":
