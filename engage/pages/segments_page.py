@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign, history
+from engage.campaigns import campaign, history, live_window
+from engage.campaigns.live_window import LiveWindow
 from engage.drafts import message_texts
 from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
@@ -52,9 +53,13 @@ def segments_page(
     with engine.begin() as conn:
         connection.tune(conn)
         windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
-        if window is None and not windows:
+        live = live_window.find(conn)
+        if live and live.window in windows:  # its campaign has taken its place
+            live = None
+        if window is None and not windows and live is None:
             raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
-        window = window or windows[0]
+        window = window or next(iter(windows), None) or (live and live.window)
+        assert window is not None
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
         score = return_score_panel.panel(conn, window)
@@ -70,7 +75,8 @@ def segments_page(
         viewer=viewer,
         editor=editor,
         window=window,
-        windows=windows if window in windows else [window, *windows],
+        windows=_choices(windows, live, window),
+        live=live if live and live.window == window else None,
         state=_state(draft, reaches, found) | {"counted": counted, "previews": previews, "waiting": waiting},
         counted=counted,
         texts=previews,
@@ -89,6 +95,16 @@ def segments_page(
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
     )
+
+
+def _choices(windows: Sequence[Window], live: LiveWindow | None, chosen: Window) -> list[tuple[str, str]]:
+    """The windows to choose from, the running one first, each with what to call it."""
+    known = windows if chosen in windows or (live and chosen == live.window) else [chosen, *windows]
+    named = [(one, formats.days(one.start, one.end)) for one in known]
+    if live:
+        days = formats.days(live.window.start, live.window.end)
+        named.insert(0, (live.window, f"{days}, the running window (so far)"))
+    return [(formats.iso_day(one.start), words) for one, words in named]
 
 
 def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collection[Change]) -> dict[str, Any]:
