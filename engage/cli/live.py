@@ -73,6 +73,6 @@ def _print(found: LiveWindow) -> None:
     for one in words.findings(found):
         console.print(f"Guard{', by the projection' if one.projected else ''}: {one.sentence}")
     if over := words.budget(found):
-        console.print(f"By the projection, the list {over}.")
+        console.print(f"Budget, by the projection: {over}.")
     if why := words.why_no_projection(found):
         console.print(why)

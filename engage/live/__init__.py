@@ -1,4 +1,4 @@
-"""The live window: the running window, computed each day by the steps' own queries, so that nothing of it is a surprise.
+"""The live window: the running window, computed each day by the steps' own queries, weeks ahead of its end.
 
 Its numbers lie in tables of their own. So no message can come of it, whatever else runs beside it.
 """

@@ -1,4 +1,4 @@
-"""Compute the live window: the queries of ``aggregate`` and ``bucket``, on what is there so far, into tables of its own.
+"""Compute the live window: the queries of ``aggregate`` and ``bucket`` on what is there so far, into its own tables.
 
 It takes no lock of a campaign. Two computations take turns, and a reader sees the numbers of one of them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from time import perf_counter
 
 import sqlalchemy as sa
@@ -80,18 +81,19 @@ def compute(engine: sa.Engine, settings: Settings, *, as_of: datetime) -> LiveWi
         partitions.analyze(conn, rows)
         if refunded := refunds.count_window(conn, window, as_of)[0]:
             events[refunds.KIND] = refunded
-        so_far = settings.with_resolved(shares.resolve(conn, rows, window, settings, customers=customers))
+        counted = _Counted(conn, window, settings, as_of, rows, customers, events)
+        so_far = counted.resolved(rows)
         placed = partitions.build(conn, live_bucket, window, assignment(rows, window, so_far))
-        projected = _projection(conn, rows, window, settings, customers, events, as_of)
+        projected = counted.projection()
         found = LiveWindow(
             window=window,
             as_of=as_of,
             settings=so_far,
             events=events,
             customers=customers,
-            total_spend_cents=_total(conn, rows),
-            buckets=_by_segment(conn, placed.c.bucket, so_far),
-            guard=_guard(conn, window, settings, events, projected, as_of),
+            total_spend_cents=counted.total_spend_cents,
+            buckets=counted.by_segment(placed.c.bucket),
+            guard=counted.guard(projected),
             projection=projected,
             scored=model is not None,
             seconds=round(perf_counter() - started, 3),
@@ -101,59 +103,63 @@ def compute(engine: sa.Engine, settings: Settings, *, as_of: datetime) -> LiveWi
     return found
 
 
-def _projection(
-    conn: sa.Connection,
-    rows: sa.Table,
-    window: Window,
-    settings: Settings,
-    customers: int,
-    events: dict[str, int],
-    as_of: datetime,
-) -> Projection | None:
-    elapsed = as_of - window.start
-    if elapsed < PROJECTED_FROM or not any(events.values()):
-        return None
-    projected = partitions.build(conn, projection.PROJECTED, window, projection.rows(rows, window, as_of))
-    partitions.analyze(conn, projected)
-    then = settings.with_resolved(shares.resolve(conn, projected, window, settings, customers=customers))
-    found = Projection(
-        events={kind: at_this_pace(count, elapsed) for kind, count in events.items()},
-        total_spend_cents=at_this_pace(_total(conn, rows), elapsed),
-        buckets=_by_segment(conn, sql.segment(then.rules, projected, window.end), then),
-        recipients=recipients(conn, window, then, as_of, rows=projected).by_segment,
-    )
-    partitions.discard(conn, projection.PROJECTED, window)
-    return found
+@dataclass(frozen=True)
+class _Counted:
+    """The customers of the window so far in a fresh table, and what is counted of them."""
 
+    conn: sa.Connection
+    window: Window
+    settings: Settings
+    as_of: datetime
+    rows: sa.Table
+    customers: int
+    events: dict[str, int]
 
-def _total(conn: sa.Connection, rows: sa.Table) -> int:
-    query = sa.select(sa.func.coalesce(sa.func.sum(rows.c.total_spend_cents), 0))
-    return int(conn.execute(query).scalar_one())
+    @cached_property
+    def total_spend_cents(self) -> int:
+        """The spend of all customers so far."""
+        query = sa.select(sa.func.coalesce(sa.func.sum(self.rows.c.total_spend_cents), 0))
+        return int(self.conn.execute(query).scalar_one())
 
+    def resolved(self, rows: sa.Table) -> Settings:
+        """The settings with the numbers that shares of the customers are among ``rows``."""
+        numbers = shares.resolve(self.conn, rows, self.window, self.settings, customers=self.customers)
+        return self.settings.with_resolved(numbers)
 
-def _by_segment(conn: sa.Connection, segment: sa.ColumnElement[str], settings: Settings) -> dict[str, int]:
-    """The customers of each segment, empty ones too. ``segment``: of each row of a table."""
-    placed = sa.select(segment.label("segment")).subquery("placed")
-    query = sa.select(placed.c.segment, sa.func.count()).group_by(placed.c.segment)
-    return dict.fromkeys(settings.segments.names, 0) | {name: count for name, count in conn.execute(query)}
+    def by_segment(self, segment: sa.ColumnElement[str]) -> dict[str, int]:
+        """The customers of each segment, empty ones too. ``segment``: that of each row of a table."""
+        placed = sa.select(segment.label("segment")).subquery("placed")
+        query = sa.select(placed.c.segment, sa.func.count()).group_by(placed.c.segment)
+        return dict.fromkeys(self.settings.segments.names, 0) | {row[0]: row[1] for row in self.conn.execute(query)}
 
+    def projection(self) -> Projection | None:
+        """What the window will have at its end; None while too little of it is over."""
+        elapsed = self.as_of - self.window.start
+        if elapsed < PROJECTED_FROM or not any(self.events.values()):
+            return None
+        wanted = projection.rows(self.rows, self.window, self.as_of)
+        projected = partitions.build(self.conn, projection.PROJECTED, self.window, wanted)
+        partitions.analyze(self.conn, projected)
+        then = self.resolved(projected)
+        found = Projection(
+            events={kind: at_this_pace(count, elapsed) for kind, count in self.events.items()},
+            total_spend_cents=at_this_pace(self.total_spend_cents, elapsed),
+            buckets=self.by_segment(sql.segment(then.rules, projected, self.window.end)),
+            recipients=recipients(self.conn, self.window, then, self.as_of, rows=projected).by_segment,
+        )
+        partitions.discard(self.conn, projection.PROJECTED, self.window)
+        return found
 
-def _guard(
-    conn: sa.Connection,
-    window: Window,
-    settings: Settings,
-    events: dict[str, int],
-    projected: Projection | None,
-    as_of: datetime,
-) -> Guard:
-    """What the guard finds so far. Volume and shares of segments are those of the projection."""
-    expected = dict(projected.events) if projected else None
-    found = guard.of_events_so_far(conn, window, settings, expected, as_of)
-    found += odd_days.findings_so_far(conn, window, settings, events, as_of=as_of)
-    if projected is None:
-        return Guard(found)
-    shifts = guard.of_buckets(conn, window, settings, dict(projected.buckets))
-    return Guard(found).with_buckets(guard.told(shifts), guard.uncompared(conn, window, settings))
+    def guard(self, projected: Projection | None) -> Guard:
+        """What the guard finds so far. Volume and shares of segments are those of the projection."""
+        about = (self.conn, self.window, self.settings)
+        expected = dict(projected.events) if projected else None
+        found = guard.of_events_so_far(*about, expected, self.as_of)
+        found += odd_days.findings_so_far(*about, self.events, as_of=self.as_of)
+        if projected is None:
+            return Guard(found)
+        shifts = guard.of_buckets(*about, dict(projected.buckets))
+        return Guard(found).with_buckets(guard.told(shifts), guard.uncompared(*about))
 
 
 def _swap_in(conn: sa.Connection, window: Window) -> None:

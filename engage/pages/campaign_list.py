@@ -109,8 +109,8 @@ def campaign_list(
 ) -> str:
     """The HTML of the list, or of its part that is older than the window ``before``.
 
-    Above its first part stand the windows that need a person, and the running window. A window is late by ``settings``, those of the moment;
-    ``settings_error`` says what is wrong with them.
+    Above its first part stand the windows that need a person, and the running window. A window is late by ``settings``,
+    those of the moment; ``settings_error`` says what is wrong with them.
     """
     look = Look(show, trend, before)
     with engine.begin() as conn:

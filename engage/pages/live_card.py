@@ -74,9 +74,8 @@ def _numbers(found: LiveWindow) -> list[tuple[str, str, str]]:
     ahead = found.projection
     rows = [("Customers", formats.number(found.customers), NOTHING)]
     for kind, count in found.events.items():
-        rows.append(
-            (kind.capitalize(), formats.number(count), formats.number(ahead.events[kind]) if ahead else NOTHING)
-        )
+        then = formats.number(ahead.events[kind] if ahead else None)
+        rows.append((kind.capitalize(), formats.number(count), then))
     spend = formats.cents(ahead.total_spend_cents, currency()) if ahead else NOTHING
     rows.append(("Spend", formats.cents(found.total_spend_cents, currency()), spend))
     if ahead:
