@@ -56,10 +56,11 @@ def segments_page(
         live = live_window.find(conn)
         if live and live.window in windows:  # its campaign has taken its place
             live = None
-        if window is None and not windows and live is None:
-            raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
-        window = window or next(iter(windows), None) or (live and live.window)
-        assert window is not None
+        if window is None:
+            known = [*windows, *([live.window] if live else [])]
+            if not known:
+                raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
+            window = known[0]
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
         score = return_score_panel.panel(conn, window)

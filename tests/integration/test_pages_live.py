@@ -139,8 +139,8 @@ def test_a_draft_is_counted_over_the_customers_so_far(running):
     found = segments.counts(running.world.engine, EDITOR, running.window, [share])
     assert found["shares"]["low_spend_threshold"]["number"] == "40"
     named = [Change("message_boost", "{{ name }} spent {{ total_spend }}. Reply STOP to opt out.", None)]
-    texts = segments.read_texts(running.world.engine, Viewer(), EDITOR, running.window, named, customers={"BOOST": [1]})
-    assert "Ada spent $10" in text_of(texts["BOOST"])
+    texts = segments.read_texts(running.world.engine, Viewer(), EDITOR, running.window, named, customers={"BOOST": [10_000]})
+    assert "Ada spent $10" in texts["BOOST"]
 
 
 def test_its_campaign_takes_its_place(running):
@@ -151,7 +151,7 @@ def test_its_campaign_takes_its_place(running):
     page = segments_of(running)
     assert "so far" not in page
     assert page.count(f'value="{running.window.start:%Y-%m-%d}"') == 1
-    assert "1 customer" in text_of(page)
+    assert "BOOST 1 2 100.0%" in text_of(page)
 
 
 def test_the_role_of_the_pages_shows_it(running, opened):
