@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from engage import live
 from engage.campaigns.live_window import LiveWindow
@@ -15,8 +15,8 @@ from engage.settings import validate
 from engage.storage.schema import live_activity, live_bucket, live_window
 from engage.window import LENGTH, Window
 from tests.e2e.browser import picture
-from tests.e2e.pages import Watched, violations, watching
-from tests.e2e.support import OP, VIEWER, Airflow, Campaigns, Run
+from tests.e2e.pages import Watched, violations
+from tests.e2e.support import OP, Campaigns, Run
 
 CARD = "section[aria-labelledby=live]"
 EVENTS = """INSERT INTO {table} SELECT 1 + n % 300, cast(:start AS timestamptz) + n * cast(:step AS interval){cents}
@@ -43,25 +43,11 @@ def computed_live(campaigns: Campaigns, computed: Run) -> Iterator[LiveWindow]:
             conn.execute(sa.delete(one))
 
 
-@pytest.fixture(params=["light", "dark"])
-def seen(browser: Browser, airflow: Airflow, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A viewer's page in one theme, without an error in the console."""
-    with watching(browser, airflow, VIEWER, request.param) as found:
-        yield found
-        assert found.errors == []
-
-
-def opened(seen: Watched, address: str, width: int) -> Page:
-    seen.page.set_viewport_size({"width": width, "height": 1000})
-    seen.page.goto(f"{seen.home.url}/engage/{address}")
-    return seen.page
-
-
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_viewer_reads_what_the_running_window_leads_to(
     seen: Watched, computed_live: LiveWindow, width: int, request: pytest.FixtureRequest
 ) -> None:
-    page = opened(seen, "campaigns", width)
+    page = seen.open_at("campaigns", width)
     card = page.locator(CARD)
     ahead = computed_live.projection
     assert ahead is not None
@@ -80,7 +66,7 @@ def test_a_viewer_reads_what_the_running_window_leads_to(
 def test_a_viewer_tries_rules_on_the_customers_so_far(
     seen: Watched, computed_live: LiveWindow, width: int, request: pytest.FixtureRequest
 ) -> None:
-    page = opened(seen, "campaigns", width)
+    page = seen.open_at("campaigns", width)
     page.locator(CARD).get_by_role("link", name="Try rules on these customers").click()
     expect(page.get_by_role("heading", name="The window is still running")).to_be_visible()
     expect(page.get_by_label("Counted over the customers of")).to_have_value(f"{computed_live.window.start:%Y-%m-%d}")

@@ -139,8 +139,10 @@ def test_a_draft_is_counted_over_the_customers_so_far(running):
     found = segments.counts(running.world.engine, EDITOR, running.window, [share])
     assert found["shares"]["low_spend_threshold"]["number"] == "40"
     named = [Change("message_boost", "{{ name }} spent {{ total_spend }}. Reply STOP to opt out.", None)]
-    texts = segments.read_texts(running.world.engine, Viewer(), EDITOR, running.window, named, customers={"BOOST": [10_000]})
-    assert "Ada spent $10" in texts["BOOST"]
+    texts = segments.read_texts(
+        running.world.engine, Viewer(), EDITOR, running.window, named, customers={"BOOST": [10_000]}
+    )
+    assert "Ada spent 10.00" in text_of(texts["BOOST"])
 
 
 def test_its_campaign_takes_its_place(running):
