@@ -18,6 +18,7 @@ from tests.e2e.browser import picture
 from tests.e2e.pages import Watched, violations
 from tests.e2e.support import OP, Campaigns, Run
 
+DAY = timedelta(days=1)
 CARD = "section[aria-labelledby=live]"
 EVENTS = """INSERT INTO {table} SELECT 1 + n % 300, cast(:start AS timestamptz) + n * cast(:step AS interval){cents}
     FROM generate_series(1, {number}) AS n"""
@@ -27,8 +28,8 @@ EVENTS = """INSERT INTO {table} SELECT 1 + n % 300, cast(:start AS timestamptz) 
 def computed_live(campaigns: Campaigns, computed: Run) -> Iterator[LiveWindow]:
     """The live window of events of all customers, on its 9th day or later."""
     window = Window.containing(datetime.now(UTC))
-    as_of = max(window.start + timedelta(days=8), datetime.now(UTC))
-    step = (as_of - window.start) / 12_001
+    as_of = max(window.start + 8 * DAY, datetime.now(UTC))
+    step = (as_of - 3 * DAY - window.start) / 12_001  # the guard tells of the days without an event
     tables = {"app_session": ("", 12_000), "purchase": (", 100 * (n % 300)", 600)}
     with campaigns.engine.begin() as conn:
         for table, (cents, number) in tables.items():

@@ -6,14 +6,13 @@ from fractions import Fraction
 import pytest
 import sqlalchemy as sa
 
-from engage import live
-from engage.campaigns import explained_days
+from engage.campaigns import daily_volume, explained_days
 from engage.campaigns.run_options import RunOptions
 from engage.live import projection
 from engage.reports import live_window as words
 from engage.segments import segment_of
 from engage.settings import validate
-from engage.statuses import GuardCheck
+from engage.statuses import DaySource, GuardCheck
 from engage.steps.extract import extract
 from engage.storage.schema import live_activity
 from engage.window import LENGTH
@@ -168,37 +167,46 @@ def test_the_guard_tells_if_no_event_has_arrived_for_days(running, quiet, told):
     assert one is None or "3.1 days ago, and engage_guard_max_quiet_days is 3" in one.sentence
 
 
-@pytest.mark.parametrize("counted", [200_000, 40])  # of all customers, or of a part of them first
-def test_an_odd_day_so_far_is_told_and_can_be_explained(running, world, monkeypatch, counted):
-    from engage.campaigns import daily_volume
-
-    monkeypatch.setattr(daily_volume, "COUNTED", counted)
+@pytest.fixture
+def usual(running, world):
+    """Three windows of usual days before it, which a campaign has counted."""
     days.as_usual(world)
     days.fill(world, world.window)
     extract(world.engine, world.window, validate(RHYTHM), as_of=world.now, run_id="test", options=RunOptions())
-    odd = running.at(9).date()
-    days.fill(world, running.window, {odd: 0, running.at(20).date(): 900})  # the 21st day is yet to come
-    before = world.dump("daily_volume")
-    found = running.compute(guard_rhythm="stop")
+    return running
+
+
+def test_an_odd_day_so_far_is_told_and_can_be_explained(usual):
+    odd = usual.at(9).date()
+    days.fill(usual.world, usual.window, {odd: 0, usual.at(20).date(): 900})  # the 21st day is yet to come
+    before = usual.world.dump("daily_volume")
+    found = usual.compute(guard_rhythm="stop")
     assert {(one.of, one.days, one.stops) for one in found.guard.findings} == {
         ("sessions", (odd.isoformat(),), False),
         ("purchases", (odd.isoformat(),), False),
     }
-    assert world.dump("daily_volume") == before
-    with world.engine.begin() as conn:
-        explained_days.explain(conn, odd, odd, reason="a power cut", by="ada", as_of=running.now)
-    assert running.kept().guard.findings == ()
-    assert running.compute(guard_rhythm="off").guard.found == ()
+    assert usual.world.dump("daily_volume") == before
+    with usual.world.engine.begin() as conn:
+        explained_days.explain(conn, odd, odd, reason="a power cut", by="ada", as_of=usual.now)
+    assert usual.kept().guard.findings == ()
+    assert usual.compute(guard_rhythm="off").guard.found == ()
 
 
-def test_the_day_that_is_not_over_is_not_judged(running, world):
-    days.as_usual(world)
-    days.fill(world, world.window)
-    extract(world.engine, world.window, validate(RHYTHM), as_of=world.now, run_id="test", options=RunOptions())
-    days.fill(world, running.window)
-    early = running.at(14) + timedelta(minutes=5)
-    assert running.compute(as_of=early, guard_rhythm="tell").guard.found == ()
-    assert live.HOUR == 4
+def test_an_odd_day_of_a_part_of_the_customers_is_counted_again_of_all(usual, monkeypatch):
+    monkeypatch.setattr(daily_volume, "COUNTED", 500)
+    days.fill(usual.world, usual.window, {usual.at(9).date(): 22}, customers=64)
+    with usual.world.engine.connect() as conn:
+        events = {"sessions": 1_314, "purchases": 650}
+        of_a_part = daily_volume.so_far(conn, usual.window, events, as_of=usual.now)
+    assert of_a_part.events[DaySource.SESSIONS][-5] != 22
+    [one, *_] = usual.compute(guard_rhythm="tell").guard.findings
+    assert "there were 22 sessions" in one.sentence
+
+
+def test_the_day_that_is_not_over_is_not_judged(usual):
+    days.fill(usual.world, usual.window)
+    early = usual.at(14) + timedelta(minutes=5)
+    assert usual.compute(as_of=early, guard_rhythm="tell").guard.found == ()
 
 
 def _rows(running, query):
