@@ -29,7 +29,7 @@ class LiveCard:
     days: int
     numbers: list[tuple[str, str, str]]
     segments: list[tuple[str, str, str, str, str]]
-    """Each segment with its customers and share so far, and those of the projection."""
+    """Each segment with its customers and their share so far, and those of the projection."""
     tones: Mapping[str, str]
     bars: list[tuple[str, list[tuple[str, int, str]]]]
     findings: list[LiveFinding]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign, history, live_window
+from engage.campaigns import campaign, history, live_window, window_customers
 from engage.campaigns.live_window import LiveWindow
 from engage.drafts import message_texts
 from engage.errors import InputError, NotReady
@@ -183,11 +183,12 @@ def _read(
     conn: sa.Connection, viewer: Viewer, window: Window, draft: Draft, customers: Mapping[str, Collection[int]]
 ) -> dict[str, str]:
     found = segment_texts.texts_of(conn, window, draft.settings, customers)
+    sends = viewer.may_send_test and not _is_running(conn, window)
     return {
         name: html(
             "segment_text.html",
             text=text if message_name(name) not in draft.wrong else None,
-            sends=viewer.may_send_test,
+            sends=sends,
         )
         for name, text in found.items()
     }
@@ -206,9 +207,11 @@ def text_to_try(
     """A text of a user's draft as an example of the page shows it, and the draft's settings.
 
     Raises:
-        InputError: the draft holds a mistake, or has no such text or example.
+        InputError: the draft holds a mistake, or has no such text or example, or the window is still running.
     """
     with engine.begin() as conn:
+        if _is_running(conn, window):
+            raise InputError("No message comes of a window that is still running. Choose a window that is over.")
         draft = _draft(conn, window, editor, changes)
         if draft.wrong:
             raise InputError(" ".join(draft.wrong.values()))
@@ -216,6 +219,11 @@ def text_to_try(
     if found is None:
         raise InputError(f"Segment {segment[:40]} has no such text any more. Reload the page.")
     return found, draft.settings
+
+
+def _is_running(conn: sa.Connection, window: Window) -> bool:
+    found = window_customers.find(conn, window)
+    return found is not None and found.live
 
 
 def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collection[Change] = ()) -> Draft:

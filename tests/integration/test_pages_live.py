@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from engage.errors import NotReady
+from engage.errors import InputError, NotReady
 from engage.pages import segments_page as segments
 from engage.pages.campaign_list import campaign_list
 from engage.pages.settings_page import Editor
@@ -60,7 +60,7 @@ def test_what_is_projected_is_called_a_projection(running):
     page = campaigns(running)
     shown = card(page)
     assert "Number So far Projection" in shown
-    assert "Segment So far Of all Projection Projection, of all" in shown
+    assert "Segment So far Projection" in shown
     early = campaigns(running, as_of=running.compute(as_of=running.at(4)).as_of)
     assert "There is a projection from 16 Nov 2026 on" in card(early)
     assert "Projection" not in card(early)
@@ -143,6 +143,21 @@ def test_a_draft_is_counted_over_the_customers_so_far(running):
         running.world.engine, Viewer(), EDITOR, running.window, named, customers={"BOOST": [10_000]}
     )
     assert "Ada spent 10.00" in text_of(texts["BOOST"])
+
+
+def test_no_test_message_comes_of_the_customers_so_far(running, world):
+    running.compute()
+    draft = [Change("test_phones", "+99900000001", None)]
+    viewer = Viewer(may_set_segments=True, may_trigger=True)
+    wanted = {"segment": "BOOST", "example": "10000", "variant": "a"}
+    with pytest.raises(InputError, match="No message comes of a window that is still running"):
+        segments.text_to_try(running.world.engine, EDITOR, running.window, draft, **wanted)
+    about = (running.world.engine, viewer, EDITOR, running.window, [])
+    assert "Send to me" not in segments.read_texts(*about, customers={"BOOST": [10_000]})["BOOST"]
+    running.world.now = running.window.end + DAY
+    running.world.computed()
+    assert segments.text_to_try(running.world.engine, EDITOR, running.window, [], **wanted)
+    assert "Send to me" in segments.read_texts(*about, customers={"BOOST": [10_000]})["BOOST"]
 
 
 def test_its_campaign_takes_its_place(running):
