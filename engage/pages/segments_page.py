@@ -103,8 +103,7 @@ def _choices(windows: Sequence[Window], live: LiveWindow | None, chosen: Window)
     known = windows if chosen in windows or (live and chosen == live.window) else [chosen, *windows]
     named = [(one, formats.days(one.start, one.end)) for one in known]
     if live:
-        days = formats.days(live.window.start, live.window.end)
-        named.insert(0, (live.window, f"{days}, the running window (so far)"))
+        named.insert(0, (live.window, "Running window (so far)"))
     return [(formats.iso_day(one.start), words) for one, words in named]
 
 

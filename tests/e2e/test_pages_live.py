@@ -81,7 +81,8 @@ def test_a_viewer_tries_rules_on_the_customers_so_far(
 def test_an_operator_counts_a_draft_over_the_customers_so_far(watched: Watched, computed_live: LiveWindow) -> None:
     page = watched.page
     page.goto(f"{watched.home.url}/engage/segments?window_start={computed_live.window.start:%Y-%m-%d}")
-    page.get_by_label("low_spend_threshold").first.fill("0")
+    page.get_by_label("Low spend threshold", exact=True).fill("0")
     expect(page.locator("[data-then=BOOST]")).to_have_text("0")
     expect(page.locator("[data-may-be-texted]")).to_be_visible()
+    expect(page.get_by_role("button", name="Send to me…")).to_have_count(0)
     expect(page.get_by_role("button", name="Set for the next campaign…")).to_be_enabled()
