@@ -14,7 +14,6 @@ from engage.campaigns.live_window import LiveWindow
 from engage.settings import validate
 from engage.storage.schema import live_activity, live_bucket, live_window
 from engage.window import LENGTH, Window
-from tests.e2e.browser import picture
 from tests.e2e.pages import Watched, violations
 from tests.e2e.support import OP, Campaigns, Run
 
@@ -45,9 +44,7 @@ def computed_live(campaigns: Campaigns, computed: Run) -> Iterator[LiveWindow]:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_viewer_reads_what_the_running_window_leads_to(
-    seen: Watched, computed_live: LiveWindow, width: int, request: pytest.FixtureRequest
-) -> None:
+def test_a_viewer_reads_what_the_running_window_leads_to(seen: Watched, computed_live: LiveWindow, width: int) -> None:
     page = seen.open_at("campaigns", width)
     card = page.locator(CARD)
     ahead = computed_live.projection
@@ -60,13 +57,10 @@ def test_a_viewer_reads_what_the_running_window_leads_to(
     expect(card.get_by_role("heading", name="What the guard finds so far")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
-    picture(page, f"live-campaigns-{width}-{request.node.callspec.params['seen']}.png")
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_viewer_tries_rules_on_the_customers_so_far(
-    seen: Watched, computed_live: LiveWindow, width: int, request: pytest.FixtureRequest
-) -> None:
+def test_a_viewer_tries_rules_on_the_customers_so_far(seen: Watched, computed_live: LiveWindow, width: int) -> None:
     page = seen.open_at("campaigns", width)
     page.locator(CARD).get_by_role("link", name="Try rules on these customers").click()
     expect(page.get_by_role("heading", name="The window is still running")).to_be_visible()
@@ -74,7 +68,6 @@ def test_a_viewer_tries_rules_on_the_customers_so_far(
     expect(page.locator("#counts")).to_contain_text(f"{computed_live.buckets['BOOST']:,}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
-    picture(page, f"live-segments-{width}-{request.node.callspec.params['seen']}.png")
 
 
 @pytest.mark.parametrize("watched", [OP], indirect=True)
