@@ -15,6 +15,9 @@ Once an hour: create partitions for new events, delete data older than their ret
 - `verify_consent`, once a day in the hour after 3:00 UTC, computes the hashes of the consent record again. If a row was
   changed or removed past Engage, it fails, and the operators get an alert.
 
+- `live_window`, once a day in the hour after 4:00 UTC, computes the window that is still running with what is there so
+  far, for the page *Campaigns*. No message comes of it.
+
 - `train`, once after each campaign, learns the return score from all windows whose next window has results. Campaigns
   use it only if it ranks customers of later windows better than their spend does.
 
@@ -24,7 +27,7 @@ What campaigns computed and sent stays. Extra and missed runs do no harm.
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from engage_steps import Job, job
+from engage_steps import Job, job, skip
 
 from engage.window import ANCHOR
 
@@ -92,6 +95,16 @@ with DAG(
         return consent_verification.require_whole(job.engine)
 
     @job()
+    def live_window(job: Job):
+        """Once a day: compute the running window with what is there so far. No message comes of it."""
+        from engage import live
+
+        done = live.compute_if_due(job.engine, job.settings, as_of=job.clock())
+        if done.skipped:
+            skip(done.skipped)
+        return done
+
+    @job()
     def train(job: Job):
         """Once after each campaign: learn from past windows which customers buy in the next one."""
         from airflow.sdk.exceptions import AirflowSkipException
@@ -107,4 +120,5 @@ with DAG(
     archive()
     watch()
     verify_consent()
+    live_window()
     train()

@@ -73,6 +73,15 @@ def window_named(window_start: str) -> Window:
     return Window.named(window_start, airflow_now())
 
 
+def window_to_try(window_start: str) -> Window:
+    """The window of an address to try rules on, which may be the one that is still running.
+
+    Raises:
+        WindowError: it is none, or it has not begun.
+    """
+    return Window.named(window_start, Window.containing(airflow_now()).end)
+
+
 TheWindow = Annotated[Window, Depends(window_named)]
 DatabaseNow = Annotated[datetime, Depends(_database_now)]
 """The database's time, by which every age is measured."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import engage_model
 from engage_web_access import SEE, SEE_BY_POST, TheViewer
-from engage_web_database import Database, DatabaseNow, window_named
+from engage_web_database import Database, DatabaseNow, window_to_try
 from engage_web_settings import TheEditor, Wanted
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -35,7 +35,7 @@ class Draft(BaseModel):
 
     @property
     def window(self) -> Window:
-        return window_named(self.window_start)
+        return window_to_try(self.window_start)
 
     def settings(self) -> list[Change]:
         """One change for each setting."""
@@ -62,8 +62,8 @@ def page(
     drafting: Annotated[bool, Depends(engage_model.exists)],
     window_start: str | None = None,
 ) -> HTMLResponse:
-    """The page with the rules of the next campaign, counted over a past window."""
-    window = window_named(window_start) if window_start else None
+    """The page with the rules of the next campaign, counted over a past window or the running one."""
+    window = window_to_try(window_start) if window_start else None
     return HTMLResponse(segments_page.segments_page(engine, viewer, editor, window, drafting=drafting))
 
 

@@ -8,7 +8,7 @@ odd by it is counted again, of all customers.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from itertools import takewhile
 
@@ -32,17 +32,25 @@ TABLES = {DaySource.SESSIONS: app_session, DaySource.PURCHASES: purchase}
 class DayCounts:
     """The events of consecutive days up to a window's end, oldest first, by kind.
 
-    ``scaled``: the kinds and days that were counted of a part of the customers.
+    ``scaled``: the kinds and days that were counted of a part of the customers. ``own``: the days of the window, which
+    are fewer while it is running.
     """
 
     days: tuple[date, ...]
     events: Mapping[DaySource, tuple[int, ...]]
     scaled: frozenset[tuple[DaySource, date]]
+    own: int = DAYS
 
     @property
     def history(self) -> int:
         """How many of the days lie before the window."""
-        return len(self.days) - DAYS
+        return len(self.days) - self.own
+
+    def corrected(self, source: DaySource, counts: Mapping[date, int]) -> DayCounts:
+        """With the exact counts of some days."""
+        days = tuple(counts.get(day, events) for day, events in zip(self.days, self.events[source], strict=True))
+        scaled = self.scaled - {(source, day) for day in counts}
+        return replace(self, events={**self.events, source: days}, scaled=scaled)
 
 
 def keep(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> None:
@@ -87,14 +95,16 @@ def _write(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> No
     conn.execute(statement.on_conflict_do_update(index_elements=daily_volume.primary_key.columns, set_=new))
 
 
-def _counted(conn: sa.Connection, window: Window, source: DaySource, total: int) -> tuple[dict[date, int], int]:
+def _counted(
+    conn: sa.Connection, window: Window, source: DaySource, total: int, until: datetime | None = None
+) -> tuple[dict[date, int], int]:
     """The events by day, and of one in how many customers they were counted: a power of 2."""
     one_in = 2 ** max(0, (total // COUNTED).bit_length() - 1)
-    counts = dict(_days(conn, valid_events.by_day(TABLES[source], window, one_in=one_in)))
+    counts = dict(_days(conn, valid_events.by_day(TABLES[source], window, one_in=one_in, until=until)))
     if one_in == 1:
         return counts, 1
     if not counts:
-        return dict(_days(conn, valid_events.by_day(TABLES[source], window))), 1
+        return dict(_days(conn, valid_events.by_day(TABLES[source], window, until=until))), 1
     part = sum(counts.values())
     return {day: round(number * total / part) for day, number in counts.items()}, one_in
 
@@ -105,23 +115,48 @@ def _days(conn: sa.Connection, query: sa.Select[tuple[datetime, int]]) -> Iterat
 
 def count_again(conn: sa.Connection, window: Window, source: DaySource, days: Collection[date]) -> None:
     """Count these days of the window of all customers, and keep the exact numbers."""
+    for day, events in exact(conn, window, source, days).items():
+        one = sa.and_(daily_volume.c.day == day, daily_volume.c.source == source)
+        conn.execute(sa.update(daily_volume).where(one).values(events=events, one_in=1))
+
+
+def exact(conn: sa.Connection, window: Window, source: DaySource, days: Collection[date]) -> dict[date, int]:
+    """The events of these days of the window, of all customers; the oldest day first."""
     starts = [datetime.combine(day, time(), UTC) for day in sorted(days)]
     counts = dict(_days(conn, valid_events.by_day(TABLES[source], window, days=starts)))
-    for day in sorted(days):
-        one = sa.and_(daily_volume.c.day == day, daily_volume.c.source == source)
-        exact = {"events": counts.get(day, 0), "one_in": 1}
-        conn.execute(sa.update(daily_volume).where(one).values(**exact))
+    return {day: counts.get(day, 0) for day in sorted(days)}
 
 
 def of(conn: sa.Connection, window: Window) -> DayCounts | None:
     """The counts of the window's days, and of those before it without a gap; None if the window's are not known."""
-    first, last = (window.start - rhythm.LOOKBACK * DAY).date(), (window.end - DAY).date()
+    found = _kept(conn, window, (window.end - DAY).date())
+    return found if len(found.days) >= DAYS else None
+
+
+def so_far(conn: sa.Connection, window: Window, events: Mapping[str, int], *, as_of: datetime) -> DayCounts:
+    """The counts of a running window's days that are over, and of those before it without a gap. It writes nothing.
+
+    ``events``: the window's valid events until ``as_of``, by kind.
+    """
+    kept = _kept(conn, window, (window.start - DAY).date())
+    own = tuple((window.start + n * DAY).date() for n in range((as_of - window.start) // DAY))
+    found = {source: _counted(conn, window, source, events.get(source, 0), as_of) for source in DaySource}
+    scaled = {(source, day) for source, (_, one_in) in found.items() if one_in > 1 for day in own}
+    return DayCounts(
+        (*kept.days, *own),
+        {source: (*kept.events[source], *(counts.get(day, 0) for day in own)) for source, (counts, _) in found.items()},
+        kept.scaled | scaled,
+        own=len(own),
+    )
+
+
+def _kept(conn: sa.Connection, window: Window, last: date) -> DayCounts:
+    """What is kept of the days up to ``last`` without a gap, as far back as the history of the window reaches."""
+    first = (window.start - rhythm.LOOKBACK * DAY).date()
     query = sa.select(daily_volume).where(daily_volume.c.day.between(first, last))
     rows = {(DaySource(row.source), row.day): row for row in conn.execute(query)}
     known = {day for _, day in rows}
     days = tuple(takewhile(known.__contains__, (last - n * DAY for n in range((last - first).days + 1))))[::-1]
-    if len(days) < DAYS:
-        return None
     return DayCounts(
         days,
         {source: tuple(rows[source, day].events for day in days) for source in DaySource},

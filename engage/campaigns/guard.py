@@ -156,27 +156,49 @@ def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: d
     return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings))
 
 
-def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> Iterator[Finding]:
+def of_events_so_far(
+    conn: sa.Connection, window: Window, settings: Settings, expected: dict[str, int] | None, as_of: datetime
+) -> tuple[Finding, ...]:
+    """As ``of_events``, of a running window. ``expected``: its events at its end by kind; None if they are not known.
+
+    These findings only tell.
+    """
+    words = "at this pace there will be"
+    volume = () if expected is None else _volume(conn, window, settings, expected, words)
+    return told([*volume, *_freshness(conn, window, settings, as_of)])
+
+
+def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings as ones that stop nothing."""
+    return tuple(replace(one, stops=False) for one in findings)
+
+
+def _volume(
+    conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int], there_are: str = "there are"
+) -> Iterator[Finding]:
     limit = settings.guard_min_volume_percent
     for kind, before in _of_previous_window(conn, window, campaign.c.events).items():
         now = counts.get(kind, 0)
         if kind != refunds.KIND and now * 100 < before * limit:  # fewer refunds are no fault
             percent = 100 * now / before
             sentence = (
-                f"there are {now:,} {kind}, {percent:.1f}% of the {before:,} of the window before, and "
+                f"{there_are} {now:,} {kind}, {percent:.1f}% of the {before:,} of the window before, and "
                 f"engage_guard_min_volume_percent is {limit.normalize():f}"
             )
             yield Finding(GuardCheck.VOLUME, kind, percent, float(limit), sentence)
 
 
-def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[Finding]:
-    limit = settings.guard_max_quiet_days
-    if not limit or valid_events.any_since(conn, window, window.end - timedelta(days=limit)):
+def _freshness(
+    conn: sa.Connection, window: Window, settings: Settings, as_of: datetime | None = None
+) -> Iterator[Finding]:
+    limit, end = settings.guard_max_quiet_days, as_of or window.end
+    if not limit or valid_events.any_since(conn, window, end - timedelta(days=limit), as_of):
         return
-    if newest := valid_events.newest(conn, window):
-        days = (window.end - newest) / timedelta(days=1)
+    if newest := valid_events.newest(conn, window, as_of):
+        days = (end - newest) / timedelta(days=1)
+        before = "ago" if as_of else "before the window's end"
         sentence = (
-            f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, {days:.1f} days before the window's end, and "
+            f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, {days:.1f} days {before}, and "
             f"engage_guard_max_quiet_days is {limit}"
         )
         yield Finding(GuardCheck.FRESHNESS, "events", days, limit, sentence)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from math import floor, log10
 
 import sqlalchemy as sa
 
 from engage.campaigns import daily_volume, explained_days, rhythm
-from engage.campaigns.daily_volume import DAYS, DayCounts
+from engage.campaigns.daily_volume import DayCounts
 from engage.campaigns.explained_days import ExplainedDay
 from engage.campaigns.guard import Finding
 from engage.campaigns.rhythm import Day, Rhythm
@@ -37,7 +37,7 @@ class JudgedDays:
     @property
     def days(self) -> Sequence[date]:
         """The days of the window."""
-        return self.counts.days[-DAYS:]
+        return self.counts.days[self.counts.history :]
 
     def runs(self, source: DaySource) -> list[Run]:
         """The odd days, explained ones too."""
@@ -56,8 +56,10 @@ class JudgedDays:
 def judged(conn: sa.Connection, window: Window) -> JudgedDays | None:
     """The window's days as they look by what is known now; None if they were not counted."""
     counts = daily_volume.of(conn, window)
-    if counts is None:
-        return None
+    return None if counts is None else _judged(conn, window, counts)
+
+
+def _judged(conn: sa.Connection, window: Window, counts: DayCounts) -> JudgedDays:
     reasons = explained_days.between(conn, counts.days[0], counts.days[-1])
     rhythms = {}
     for source, events in counts.events.items():
@@ -80,6 +82,22 @@ def findings(conn: sa.Connection, window: Window, settings: Settings) -> tuple[F
         found = judged(conn, window)
     stops = settings.guard_rhythm == "stop"
     return tuple(one for source in DaySource for one in _of(found, source, stops=stops)) if found else ()
+
+
+def findings_so_far(
+    conn: sa.Connection, window: Window, settings: Settings, events: Mapping[str, int], *, as_of: datetime
+) -> tuple[Finding, ...]:
+    """The findings about the days of a running window that are over; they only tell, and nothing is kept.
+
+    ``events``: the window's valid events until ``as_of``, by kind.
+    """
+    counts = daily_volume.so_far(conn, window, events, as_of=as_of)
+    if settings.guard_rhythm == "off" or not counts.own:
+        return ()
+    for source, days in _odd_and_scaled(_judged(conn, window, counts)).items():
+        counts = counts.corrected(source, daily_volume.exact(conn, window, source, days))
+    found = _judged(conn, window, counts)
+    return tuple(one for source in DaySource for one in _of(found, source, stops=False))
 
 
 def _odd_and_scaled(found: JudgedDays) -> dict[DaySource, list[date]]:

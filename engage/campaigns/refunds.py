@@ -30,21 +30,21 @@ def any_in(conn: sa.Connection, window: Window) -> bool:
     return conn.execute(sa.select(sa.literal(1)).where(_within(window)).limit(1)).first() is not None
 
 
-def by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, refunded_cents`` for every customer id with a valid refund."""
+def by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
+    """``customer_id, refunded_cents`` for every customer id with a valid refund; of none after ``until``."""
     return (
         sa.select(
             refund.c.customer_id,
             sa.cast(sa.func.sum(refund.c.amount_cents), sa.BigInteger).label("refunded_cents"),
         )
-        .where(_within(window), _amount_is_valid)
+        .where(_within(window, until), _amount_is_valid)
         .group_by(refund.c.customer_id)
         .subquery("refunds")
     )
 
 
-def count_window(conn: sa.Connection, window: Window) -> tuple[int, dict[str, int]]:
-    """The number of the window's valid refunds, and the rejected ones by reason."""
+def count_window(conn: sa.Connection, window: Window, until: datetime | None = None) -> tuple[int, dict[str, int]]:
+    """The number of the window's valid refunds, and the rejected ones by reason; of none after ``until``."""
     none: dict[str, int] = dict.fromkeys(
         (
             RejectReason.REFUND_MISSING_CUSTOMER,
@@ -66,7 +66,7 @@ def count_window(conn: sa.Connection, window: Window) -> tuple[int, dict[str, in
             sa.func.count().filter(valid, customer.c.customer_id.is_(None)),
         )
         .select_from(refund.outerjoin(customer, counted))
-        .where(_within(window))
+        .where(_within(window, until))
     )
     found, *rejected = conn.execute(query).one()
     return found, dict(zip(none, rejected, strict=True))
@@ -84,5 +84,6 @@ def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int
     }
 
 
-def _within(window: Window) -> sa.ColumnElement[bool]:
-    return sa.and_(refund.c.refunded_at >= window.start, refund.c.refunded_at < window.end)
+def _within(window: Window, until: datetime | None = None) -> sa.ColumnElement[bool]:
+    bounds = [refund.c.refunded_at >= window.start, refund.c.refunded_at < window.end]
+    return sa.and_(*bounds, *([] if until is None else [refund.c.refunded_at <= until]))

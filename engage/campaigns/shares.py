@@ -7,20 +7,23 @@ import sqlalchemy as sa
 from engage.campaigns import order_statistics
 from engage.segments import Relative, Resolved, share_words
 from engage.settings import Settings
-from engage.storage import partitions
-from engage.storage.schema import customer_activity
 from engage.window import Window
 
 
 def resolve(
-    conn: sa.Connection, window: Window, settings: Settings, *, customers: int, used: Settings | None = None
+    conn: sa.Connection,
+    rows: sa.Table,
+    window: Window,
+    settings: Settings,
+    *,
+    customers: int,
+    used: Settings | None = None,
 ) -> dict[str, Resolved]:
-    """What each share of ``settings.shares`` becomes among the window's ``customers``. Its activity exists.
+    """What each share of ``settings.shares`` becomes among the window's ``customers``, whose activity is ``rows``.
 
     It is a function of the activity and the settings alone, so that a step that runs again finds the same numbers.
     ``used``: the settings that put these customers in segments, whose numbers need not be found again.
     """
-    rows = partitions.of(customer_activity, window)
     found: dict[tuple[str, Relative], Resolved] = {}
     if used:
         known = {name: one for name, one in used.shares.items() if name in used.resolved}

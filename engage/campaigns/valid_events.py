@@ -29,8 +29,11 @@ MAX_AMOUNT_CENTS = 10**12
 """Above the price of any order, and small enough that sums stay within a bigint."""
 
 
-def sessions_by_customer(window: Window) -> sa.Subquery:
-    """``customer_id, sessions, last_session_at`` for every customer id in the log; rows without an id form a group."""
+def sessions_by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
+    """``customer_id, sessions, last_session_at`` for every customer id in the log; rows without an id form a group.
+
+    ``until``: the window is still running, and later events do not count.
+    """
     log = partitions.of(app_session, window)
     return (
         sa.select(
@@ -38,12 +41,13 @@ def sessions_by_customer(window: Window) -> sa.Subquery:
             sa.func.count().label("sessions"),
             sa.func.max(log.c.started_at).label("last_session_at"),
         )
+        .where(*_by(until, log.c.started_at))
         .group_by(log.c.customer_id)
         .subquery("sessions")
     )
 
 
-def purchases_by_customer(window: Window) -> sa.Subquery:
+def purchases_by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
     """``customer_id, purchases, total_spend_cents, first_purchase_at, last_purchase_at``, grouped in the same way.
 
     Only purchases with a valid amount count.
@@ -57,7 +61,7 @@ def purchases_by_customer(window: Window) -> sa.Subquery:
             sa.func.min(log.c.purchased_at).label("first_purchase_at"),
             sa.func.max(log.c.purchased_at).label("last_purchase_at"),
         )
-        .where(_amount_is_valid(log))
+        .where(_amount_is_valid(log), *_by(until, log.c.purchased_at))
         .group_by(log.c.customer_id)
         .subquery("purchases")
     )
@@ -76,11 +80,12 @@ def largest_purchases(window: Window, *, above: int, customers: list[int] | None
     return query.subquery("largest_purchases")
 
 
-def app_events_by_customer(window: Window) -> sa.Subquery:
+def app_events_by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
     """``customer_id, viewed, liked, added_to_basket``, grouped in the same way."""
     log = partitions.of(app_event, window)
     counts = (sa.func.count().filter(log.c.kind == kind).label(kind) for kind in AppEventKind)
-    return sa.select(log.c.customer_id, *counts).group_by(log.c.customer_id).subquery("app_events")
+    query = sa.select(log.c.customer_id, *counts).where(*_by(until, log.c.occurred_at))
+    return query.group_by(log.c.customer_id).subquery("app_events")
 
 
 def any_app_event(conn: sa.Connection, window: Window) -> bool:
@@ -88,7 +93,7 @@ def any_app_event(conn: sa.Connection, window: Window) -> bool:
     return conn.execute(sa.select(partitions.of(app_event, window).c.kind).limit(1)).first() is not None
 
 
-def favourite_items(window: Window, *, as_page: bool = False) -> sa.Subquery:
+def favourite_items(window: Window, *, as_page: bool = False, until: datetime | None = None) -> sa.Subquery:
     """``customer_id, favourite_item``: the item that a customer has viewed or liked most often.
 
     Of two items as often, it is the one with more likes, then the one with the smaller id. With ``as_page`` it reads
@@ -101,6 +106,7 @@ def favourite_items(window: Window, *, as_page: bool = False) -> sa.Subquery:
     by_item = (
         sa.select(log.c.customer_id, item_id, sa.func.count().label("events"), liked)
         .where(log.c.kind.in_([AppEventKind.VIEWED, AppEventKind.LIKED]), log.c.item_id != "")
+        .where(*_by(until, log.c.occurred_at))
         .group_by(log.c.customer_id, item_id)
         .subquery("by_item")
     )
@@ -113,6 +119,11 @@ def favourite_items(window: Window, *, as_page: bool = False) -> sa.Subquery:
         .where(placed.c.place == 1)
         .subquery("favourite_items")
     )
+
+
+def _by(until: datetime | None, time: sa.ColumnElement[datetime]) -> tuple[sa.ColumnElement[bool], ...]:
+    """The condition that an event is not after ``until``. Without one there is none: a whole window is read fastest."""
+    return () if until is None else (time <= until,)
 
 
 def _amount_is_valid(log: sa.FromClause) -> sa.ColumnElement[bool]:
@@ -148,15 +159,21 @@ def _counted(
 
 
 def by_day(
-    table: sa.Table, window: Window, *, one_in: int = 1, days: Collection[datetime] = ()
+    table: sa.Table,
+    window: Window,
+    *,
+    one_in: int = 1,
+    days: Collection[datetime] = (),
+    until: datetime | None = None,
 ) -> sa.Select[tuple[datetime, int]]:
     """``day, events``: a table's valid events on each day of the window that has any.
 
-    ``one_in``: of one in so many customers, a power of 2. ``days``: the starts of the only days to count.
+    ``one_in``: of one in so many customers, a power of 2. ``days``: the starts of the only days to count. ``until``: as
+    in ``sessions_by_customer``.
     """
     pieces = range(HASH_MODULUS - max(1, HASH_MODULUS // one_in), HASH_MODULUS) if one_in > 1 else ()
     logs = [partitions.piece_of(table, window, piece) for piece in pieces] or [partitions.of(table, window)]
-    found = [_days(table, log, window, days, every=max(1, one_in // HASH_MODULUS)) for log in logs]
+    found = [_days(table, log, window, days, until, every=max(1, one_in // HASH_MODULUS)) for log in logs]
     # Postgres takes the days of one table for as many as its times, and of a union for few, so that it groups them in
     # parallel. So there is always a union.
     listed = sa.union_all(*found, found[0].where(sa.false())).subquery()
@@ -164,14 +181,22 @@ def by_day(
 
 
 def _days(
-    table: sa.Table, log: sa.Table, window: Window, days: Collection[datetime], *, every: int
+    table: sa.Table,
+    log: sa.Table,
+    window: Window,
+    days: Collection[datetime],
+    until: datetime | None,
+    *,
+    every: int,
 ) -> sa.Select[tuple[datetime]]:
     """The day of each valid event of every so manieth customer.
 
     ``date_bin`` takes half the time of a cast to a date, which knows time zones.
     """
     time, valid = _valid_in(table, log)
-    query = sa.select(sa.func.date_bin(sa.literal(DAY, sa.Interval), time, window.start).label("day")).where(valid)
+    query = sa.select(sa.func.date_bin(sa.literal(DAY, sa.Interval), time, window.start).label("day")).where(
+        valid, *_by(until, time)
+    )
     if every > 1:
         query = query.where(log.c.customer_id % every == 0)
     return query.where(sa.or_(*(sa.and_(time >= one, time < one + DAY) for one in days))) if days else query
@@ -196,17 +221,18 @@ def of_unknown_customers(conn: sa.Connection, window: Window) -> bool:
     return False
 
 
-def any_since(conn: sa.Connection, window: Window, moment: datetime) -> bool:
+def any_since(conn: sa.Connection, window: Window, moment: datetime, until: datetime | None = None) -> bool:
     """Whether the window has a valid event at ``moment`` or later. It stops reading at the first one."""
     return any(
-        conn.execute(sa.select(sa.literal(1)).where(time >= moment, valid).limit(1)).first()
+        conn.execute(sa.select(sa.literal(1)).where(time >= moment, valid, *_by(until, time)).limit(1)).first()
         for time, valid in _valid(window)
     )
 
 
-def newest(conn: sa.Connection, window: Window) -> datetime | None:
+def newest(conn: sa.Connection, window: Window, until: datetime | None = None) -> datetime | None:
     """The time of the window's last valid event. It reads all of them."""
-    found = [conn.execute(sa.select(sa.func.max(time)).where(valid)).scalar_one() for time, valid in _valid(window)]
+    queries = (sa.select(sa.func.max(time)).where(valid, *_by(until, time)) for time, valid in _valid(window))
+    found = [conn.execute(query).scalar_one() for query in queries]
     return max((time for time in found if time), default=None)
 
 

@@ -26,6 +26,7 @@ from engage.cli import (
     history,
     imports,
     keys,
+    live,
     local_stack,
     maintenance,
     messages,
@@ -74,6 +75,7 @@ app.command()(seed.seed)
 app.command()(run.run)
 app.command()(campaigns.campaigns)
 app.command()(report.report)
+app.command()(live.live)
 app.add_typer(messages.app, name="messages")
 app.add_typer(customers.app, name="customers")
 app.add_typer(consent.app, name="consent")

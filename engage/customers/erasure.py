@@ -22,6 +22,8 @@ from engage.storage.schema import (
     customer_bucket,
     customer_exclusion,
     inbound_sms,
+    live_activity,
+    live_bucket,
     message,
     odd_customer,
     offer_code,
@@ -48,11 +50,11 @@ class ErasureSummary:
 def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str | None = None) -> ErasureSummary:
     """Erase a customer's data, and keep the counts of campaigns. Idempotent.
 
-    It deletes the customer's row, events, test messages and records of inbound texts. The numbers, buckets and messages
-    of campaigns stay under a random negative id, which cannot be traced back; the messages lose text, phone and
-    provider's id. An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step
-    that computes customers at this moment ends first. The consent record keeps its rows, without the customer. The
-    archive is reached later, from the table ``archive_erasure``.
+    It deletes the customer's row, events, numbers of the live window, test messages and records of inbound texts. The
+    numbers, buckets and messages of campaigns stay under a random negative id, which cannot be traced back; the
+    messages lose text, phone and provider's id. An offer code stays given and loses the customer. The phone is
+    suppressed by its keyed hash. A step that computes customers at this moment ends first. The consent record keeps its
+    rows, without the customer. The archive is reached later, from the table ``archive_erasure``.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
@@ -74,7 +76,7 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
                 conn, phone_hash, reason=SuppressionReason.ERASURE, source="forgotten on request", as_of=as_of
             )
         conn.execute(sa.delete(test_send).where(test_send.c.phone.in_([row.phone for row in removed])))
-        for table in (customer_exclusion, odd_customer):
+        for table in (customer_exclusion, odd_customer, live_activity, live_bucket):
             conn.execute(sa.delete(table).where(table.c.customer_id == customer_id))
         logs = [sa.delete(log).where(log.c.customer_id == customer_id) for log in LOG_TIMES]
         events = sum(conn.execute(delete).rowcount for delete in logs)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from engage import formats
 from engage.campaigns import watchdog
 from engage.campaigns.status import StatusKey
-from engage.pages import campaign_figures, campaign_trend, lift_over_time, message_outcome
+from engage.pages import campaign_figures, campaign_trend, lift_over_time, live_card, message_outcome
 from engage.pages.campaign_trend import Trend
 from engage.pages.message_outcome import Part
 from engage.pages.render import html
@@ -109,8 +109,8 @@ def campaign_list(
 ) -> str:
     """The HTML of the list, or of its part that is older than the window ``before``.
 
-    Above its first part stand the windows that need a person. A window is late by ``settings``, those of the moment;
-    ``settings_error`` says what is wrong with them.
+    Above its first part stand the windows that need a person, and the running window. A window is late by ``settings``,
+    those of the moment; ``settings_error`` says what is wrong with them.
     """
     look = Look(show, trend, before)
     with engine.begin() as conn:
@@ -119,6 +119,7 @@ def campaign_list(
         needs = attention(campaigns, watchdog.findings(conn, settings, as_of=as_of))
         chart = campaign_trend.chart(conn, trend, campaigns, colours) if campaigns else None
         figures = campaign_figures.figures(conn, campaigns, as_of=as_of) if campaigns else None
+        live = live_card.card(conn, as_of) if before is None else None
         lifts = lift_over_time.over_time(conn, [one.campaign for one in campaigns])
     kept = {name: [one for one in campaigns if _fits(one, name, needs)] for name in Show}
     rest = [one for one in kept[show] if before is None or one.window < before]
@@ -142,6 +143,8 @@ def campaign_list(
         chart=chart,
         figures=figures,
         lifts=lifts,
+        live=live,
+        first_page=before is None,
         settings_error=settings_error,
         form=RunForm.of(campaigns, as_of) if viewer.may_trigger else None,
         empty=not campaigns,

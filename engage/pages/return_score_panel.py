@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage import formats
-from engage.campaigns import campaign
+from engage.campaigns import window_customers
 from engage.pages import charts
 from engage.pages.chart_svg import Frame, Scale
 from engage.pages.charts import Chart
@@ -34,7 +34,7 @@ class Panel:
 def panel(conn: sa.Connection, window: Window) -> Panel:
     """The panel, beside the customers of ``window``."""
     found = return_score.overview(conn)
-    computed = campaign.find(conn, window)
+    computed = window_customers.find(conn, window)
     model = found.trained.model if found.trained else None
     return Panel(
         overview=found,
@@ -43,7 +43,7 @@ def panel(conn: sa.Connection, window: Window) -> Panel:
         coefficients=[(FEATURES[one.feature].label, _three(one.value), _three(one.error)) for one in model.coefficients]
         if model
         else (),
-        scored=computed is not None and computed.model_id is not None,
+        scored=computed is not None and computed.scored,
     )
 
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from engage import formats
 from engage.airflow_names import DAG_ID
-from engage.campaigns import campaign, history
+from engage.campaigns import campaign, history, live_window, window_customers
+from engage.campaigns.live_window import LiveWindow
 from engage.drafts import message_texts
 from engage.errors import InputError, NotReady
 from engage.pages import flow_svg, return_score_panel, segment_texts, segment_tones
@@ -52,9 +53,14 @@ def segments_page(
     with engine.begin() as conn:
         connection.tune(conn)
         windows = campaign.latest_windows(conn, bucketed=True, limit=SHOWN)
-        if window is None and not windows:
-            raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
-        window = window or windows[0]
+        live = live_window.find(conn)
+        if live and live.window in windows:  # its campaign has taken its place
+            live = None
+        if window is None:
+            known = [*windows, *([live.window] if live else [])]
+            if not known:
+                raise NotReady(f"No campaign has put customers in segments yet: trigger a run of {DAG_ID} first.")
+            window = known[0]
         draft = _draft(conn, window, editor)
         found = segment_preview.preview(conn, window, draft.settings)
         score = return_score_panel.panel(conn, window)
@@ -70,7 +76,8 @@ def segments_page(
         viewer=viewer,
         editor=editor,
         window=window,
-        windows=windows if window in windows else [window, *windows],
+        windows=_choices(windows, live, window),
+        live=live if live and live.window == window else None,
         state=_state(draft, reaches, found) | {"counted": counted, "previews": previews, "waiting": waiting},
         counted=counted,
         texts=previews,
@@ -89,6 +96,15 @@ def segments_page(
         overridden=sorted(PREFIX + name for name in editor.overridden if belongs(name)),
         **_shown(found),
     )
+
+
+def _choices(windows: Sequence[Window], live: LiveWindow | None, chosen: Window) -> list[tuple[str, str]]:
+    """The windows to choose from, the running one first, each with what to call it."""
+    known = windows if chosen in windows or (live and chosen == live.window) else [chosen, *windows]
+    named = [(one, formats.days(one.start, one.end)) for one in known]
+    if live:
+        named.insert(0, (live.window, "Running window (so far)"))
+    return [(formats.iso_day(one.start), words) for one, words in named]
 
 
 def counts(engine: sa.Engine, editor: Editor, window: Window, changes: Collection[Change]) -> dict[str, Any]:
@@ -166,11 +182,12 @@ def _read(
     conn: sa.Connection, viewer: Viewer, window: Window, draft: Draft, customers: Mapping[str, Collection[int]]
 ) -> dict[str, str]:
     found = segment_texts.texts_of(conn, window, draft.settings, customers)
+    sends = viewer.may_send_test and not _is_running(conn, window)
     return {
         name: html(
             "segment_text.html",
             text=text if message_name(name) not in draft.wrong else None,
-            sends=viewer.may_send_test,
+            sends=sends,
         )
         for name, text in found.items()
     }
@@ -189,9 +206,11 @@ def text_to_try(
     """A text of a user's draft as an example of the page shows it, and the draft's settings.
 
     Raises:
-        InputError: the draft holds a mistake, or has no such text or example.
+        InputError: the draft holds a mistake, or has no such text or example, or the window is still running.
     """
     with engine.begin() as conn:
+        if _is_running(conn, window):
+            raise InputError("No message comes of a window that is still running. Choose a window that is over.")
         draft = _draft(conn, window, editor, changes)
         if draft.wrong:
             raise InputError(" ".join(draft.wrong.values()))
@@ -199,6 +218,11 @@ def text_to_try(
     if found is None:
         raise InputError(f"Segment {segment[:40]} has no such text any more. Reload the page.")
     return found, draft.settings
+
+
+def _is_running(conn: sa.Connection, window: Window) -> bool:
+    found = window_customers.find(conn, window)
+    return found is not None and found.live
 
 
 def _draft(conn: sa.Connection, window: Window, editor: Editor, changes: Collection[Change] = ()) -> Draft:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from engage import formats
-from engage.campaigns import campaign, measured_arms
+from engage.campaigns import campaign, measured_arms, window_customers
 from engage.experiments import power
 from engage.reports.lift_words import percent
 from engage.reports.segment_lift import TENTH
 from engage.segments import sql
 from engage.settings import Settings
-from engage.storage import partitions
-from engage.storage.schema import campaign as campaign_table
-from engage.storage.schema import customer_activity
 from engage.window import Window
 
 SAMPLE = 20_000
@@ -102,10 +99,11 @@ def _measured(conn: sa.Connection, segments: Collection[str]) -> dict[str, tuple
 
 def _sampled(conn: sa.Connection, window: Window, settings: Settings, segments: Collection[str]) -> dict[str, float]:
     """The share of a segment's customers who bought in the window, by a sample that is the same each time."""
-    rows = partitions.of(customer_activity, window)
-    everyone = sa.select(campaign_table.c.customers).where(campaign_table.c.window_start == window.start)
-    part = min(100.0, 100 * SAMPLE / (conn.execute(everyone).scalar() or 1))
-    sample = sa.tablesample(rows, sa.func.system(part), seed=sa.literal(1))
+    found = window_customers.find(conn, window)
+    if found is None:
+        return {}
+    part = min(100.0, 100 * SAMPLE / max(1, found.customers))
+    sample = sa.tablesample(found.rows, sa.func.system(part), seed=sa.literal(1))
     segment = sql.segment(settings.rules, sample, window.end)
     query = sa.select(segment, sa.func.count(), sa.func.count().filter(sample.c.purchases > 0)).group_by(segment)
     return {name: bought / all_ for name, all_, bought in conn.execute(query) if name in segments}

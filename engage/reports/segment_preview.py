@@ -9,13 +9,11 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-from engage.campaigns import campaign, shares
-from engage.campaigns.campaign import Campaign
+from engage.campaigns import shares, window_customers
+from engage.campaigns.window_customers import WindowCustomers
 from engage.errors import NotReady
 from engage.segments import sql
 from engage.settings import Settings
-from engage.storage import partitions
-from engage.storage.schema import customer_activity
 from engage.window import Window
 
 SHOWN = 3
@@ -89,8 +87,8 @@ def preview(conn: sa.Connection, window: Window, draft: Settings) -> SegmentPrev
     Raises:
         NotReady: the bucket step has not run for the window.
     """
-    computed = settings_of(conn, window)
-    rows = partitions.of(customer_activity, window)
+    placed = _in_segments(conn, window)
+    computed, rows = placed.settings, placed.rows
     both = sa.select(
         sql.segment(computed.rules, rows, window.end).label("now"),
         sql.segment(draft.rules, rows, window.end).label("then"),
@@ -116,7 +114,7 @@ def preview(conn: sa.Connection, window: Window, draft: Settings) -> SegmentPrev
 
 def is_of_earlier_version(conn: sa.Connection, window: Window) -> bool:
     """Whether a version computed the window that kept only spend, sessions and purchases. One row shows it."""
-    rows = partitions.of(customer_activity, window)
+    rows = window_customers.rows(conn, window)
     found = conn.execute(sa.select(rows.c.registered_at).limit(1)).first()
     return found is not None and found.registered_at is None
 
@@ -127,8 +125,9 @@ def resolved(conn: sa.Connection, window: Window, draft: Settings) -> Settings:
     Raises:
         NotReady: the bucket step has not run for the window.
     """
-    found = _bucketed(conn, window)
-    return draft.with_resolved(shares.resolve(conn, window, draft, customers=found.customers or 0, used=found.settings))
+    found = _in_segments(conn, window)
+    numbers = shares.resolve(conn, found.rows, window, draft, customers=found.customers, used=found.settings)
+    return draft.with_resolved(numbers)
 
 
 def settings_of(conn: sa.Connection, window: Window) -> Settings:
@@ -137,11 +136,11 @@ def settings_of(conn: sa.Connection, window: Window) -> Settings:
     Raises:
         NotReady: the bucket step has not run for the window.
     """
-    return _bucketed(conn, window).require_settings()
+    return _in_segments(conn, window).settings
 
 
-def _bucketed(conn: sa.Connection, window: Window) -> Campaign:
-    found = campaign.find(conn, window)
-    if found is None or found.settings is None or found.buckets is None:
+def _in_segments(conn: sa.Connection, window: Window) -> WindowCustomers:
+    found = window_customers.find(conn, window)
+    if found is None:
         raise NotReady(f"The customers of the window {window} are in no segments yet: run its bucket step first.")
     return found

@@ -7,9 +7,8 @@ from math import floor, log10
 
 import sqlalchemy as sa
 
+from engage.campaigns import window_customers
 from engage.segments.fields import FIELDS, NEVER, Unit, value
-from engage.storage import partitions
-from engage.storage.schema import customer_activity
 from engage.window import Window
 
 SAMPLE = 2000
@@ -21,9 +20,9 @@ PART = 0.99
 def reach(conn: sa.Connection, window: Window, customers: int) -> dict[str, float]:
     """For each field with an order, a round number that few of the window's ``customers`` exceed.
 
-    A sample decides, the same one each time. The window has ``customer_activity``.
+    A sample decides, the same one each time. The window's customers are computed.
     """
-    rows = partitions.of(customer_activity, window)
+    rows = window_customers.rows(conn, window)
     percent = min(100.0, 100 * SAMPLE / max(1, customers))
     query = sa.select(sa.tablesample(rows, sa.func.system(percent), seed=sa.literal(1))).limit(10 * SAMPLE)
     sample = [row._asdict() for row in conn.execute(query)]

@@ -10,14 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engage.campaigns import valid_events
+from engage.campaigns import valid_events, window_customers
 from engage.segments import sql
 from engage.sending import personal
 from engage.sending.segment_templates import SegmentTemplates, filled_in
 from engage.settings import Settings, languages
 from engage.settings.text_variants import ByVariant
-from engage.storage import partitions
-from engage.storage.schema import customer, customer_activity
+from engage.storage.schema import customer
 from engage.texts import offer_code
 from engage.texts.sms_preview import SmsPreview, preview
 from engage.window import Window
@@ -63,17 +62,18 @@ def read_by(
     An offer code is the sample: a preview gives no code away.
     """
     templates = SegmentTemplates(texts)
-    favourite: sa.ColumnElement[str | None] = customer_activity.c.favourite_item
-    source: sa.FromClause = customer.join(customer_activity, customer_activity.c.customer_id == customer.c.customer_id)
+    activity = window_customers.rows(conn, window)
+    favourite: sa.ColumnElement[str | None] = activity.c.favourite_item
+    source: sa.FromClause = customer.join(activity, activity.c.customer_id == customer.c.customer_id)
     if "favourite_item" in templates.placeholders:
         of_all = valid_events.favourite_items(window, as_page=True)
         own = sa.select(of_all).where(of_all.c.customer_id.in_(customers)).subquery("own")
         source = source.join(own, own.c.customer_id == customer.c.customer_id, isouter=True)
         favourite = sa.func.coalesce(favourite, own.c.favourite_item)
     rows = (
-        sa.select(customer.c.customer_id, customer.c.locale, *personal.columns(favourite))
+        sa.select(customer.c.customer_id, customer.c.locale, *personal.columns(favourite, activity))
         .select_from(source)
-        .where(customer_activity.c.window_start == window.start, customer.c.customer_id.in_(customers))
+        .where(customer.c.customer_id.in_(customers))
         .order_by(customer.c.customer_id)
     )
     return [_reader(row, window, templates, language) for row in conn.execute(rows)]
@@ -121,8 +121,9 @@ def by_language(
     tags = {name: languages_of(draft.by_variant(name)) for name in segments}
     every = tuple(dict.fromkeys(tag for own in tags.values() for tag in own))
     found: dict[str, dict[str, set[int]]] = {name: defaultdict(set) for name in tags}
+    activity = window_customers.rows(conn, window)
     for among in _customers(every, looked_at) if tags else ():
-        for row in conn.execute(_by_locale(window, draft, list(tags), among)):
+        for row in conn.execute(_by_locale(activity, window, draft, list(tags), among)):
             language = languages.language(dict.fromkeys(tags[row.segment]), row.locale)
             found[row.segment][language] |= {row.first, row.last}
     return {
@@ -150,10 +151,9 @@ def _speaks(tag: str) -> sa.ColumnElement[bool]:
 
 
 def _by_locale(
-    window: Window, draft: Settings, segments: list[str], among: sa.Subquery
+    rows: sa.Table, window: Window, draft: Settings, segments: list[str], among: sa.Subquery
 ) -> sa.Select[tuple[str, str | None, int, int]]:
     """The query for a few of these customers, by segment and locale."""
-    rows = partitions.of(customer_activity, window)
     placed = (
         sa.select(rows.c.customer_id, among.c.locale, sql.segment(draft.rules, rows, window.end).label("segment"))
         .join(among, among.c.customer_id == rows.c.customer_id)

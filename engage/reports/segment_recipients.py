@@ -9,12 +9,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from engage.campaigns import window_customers
 from engage.segments import sql
 from engage.sending import eligibility, experiment_draw
 from engage.settings import Settings
 from engage.statuses import SkipReason
-from engage.storage import partitions
-from engage.storage.schema import customer, customer_activity
+from engage.storage.schema import customer
 from engage.texts import phone
 from engage.window import Window
 
@@ -44,13 +44,16 @@ class Recipients:
         return sum(self.by_segment.values())
 
 
-def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: datetime) -> Recipients:
+def recipients(
+    conn: sa.Connection, window: Window, draft: Settings, as_of: datetime, *, rows: sa.Table | None = None
+) -> Recipients:
     """Count who may be texted if the window's campaign were queued now with the draft, as ``queue`` decides it.
 
-    The window has ``customer_activity``.
+    ``rows``: the activity of its customers, which by default is that of ``window_customers``.
     """
     cap = eligibility.frequency_cap(conn, window, draft, as_of)
-    own = _candidates(window, draft, cap, as_of)
+    activity = window_customers.rows(conn, window) if rows is None else rows
+    own = _candidates(activity, window, draft, cap, as_of)
     query = sa.select(own.c.segment, own.c.reason, sa.func.count()).group_by(own.c.segment, own.c.reason)
     counts = Counter({(row[0], row[1]): row[2] for row in conn.execute(query)})
     waiting = sum(count for (_, reason), count in counts.items() if reason in {None, SkipReason.HOLDOUT})
@@ -71,10 +74,11 @@ def recipients(conn: sa.Connection, window: Window, draft: Settings, as_of: date
     )
 
 
-def _candidates(window: Window, draft: Settings, cap: eligibility.FrequencyCap | None, as_of: datetime) -> sa.Subquery:
+def _candidates(
+    rows: sa.Table, window: Window, draft: Settings, cap: eligibility.FrequencyCap | None, as_of: datetime
+) -> sa.Subquery:
     """The customers of segments with a text, each with the reason why no message is queued, or null."""
     held_out = experiment_draw.holdout_reason(window, draft.holdout_percent)
-    rows = partitions.of(customer_activity, window)
     placed = sa.select(rows.c.customer_id, sql.segment(draft.rules, rows, window.end).label("segment")).subquery(
         "placed"
     )

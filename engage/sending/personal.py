@@ -12,15 +12,17 @@ from engage.texts import template
 from engage.window import Window
 
 
-def columns(favourite_item: sa.ColumnElement[str | None]) -> tuple[sa.ColumnElement[Any], ...]:
-    """What to read of a customer joined with the window's row of ``customer_activity``, and the favourite's id."""
+def columns(
+    favourite_item: sa.ColumnElement[str | None], activity: sa.FromClause = customer_activity
+) -> tuple[sa.ColumnElement[Any], ...]:
+    """What to read of a customer joined with the window's row of ``activity``, and the favourite's id."""
     name = sa.select(item.c.name).where(item.c.item_id == favourite_item).scalar_subquery()
     return (
         customer.c.name,
-        customer_activity.c.total_spend_cents,
-        customer_activity.c.avg_weekly_sessions,
-        customer_activity.c.purchases,
-        customer_activity.c.last_purchase_at,
+        activity.c.total_spend_cents,
+        activity.c.avg_weekly_sessions,
+        activity.c.purchases,
+        activity.c.last_purchase_at,
         sa.func.coalesce(name, favourite_item).label("favourite_item"),
     )
 

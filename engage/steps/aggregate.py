@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from engage.campaigns import campaign, history, refunds, return_models, valid_events
+from engage.campaigns.return_models import Trained
+from engage.settings import Settings
 from engage.statuses import AppEventKind, CampaignStatus, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer, customer_activity
@@ -33,14 +36,9 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
         campaign.hold_results(step.conn, window.previous())
-        before = history.before(step.conn, window)
-        events = valid_events.any_app_event(step.conn, window)
-        favourites = events and step.settings.uses("favourite_item")
-        refunded = refunds.any_in(step.conn, window)
-        wanted = activity(window, before, app_events=events, favourite_items=favourites, refunded=refunded)
-        model = return_models.to_score(step.conn, window)
-        every_id = partitions.build(step.conn, customer_activity, window, return_models.scored(wanted, window, model))
-        customers, valid, rejected_ids = _separate(step.conn, every_id, window)
+        wanted, model = scored_activity(step.conn, window, step.settings)
+        every_id = partitions.build(step.conn, customer_activity, window, wanted)
+        customers, valid, rejected_ids = separate(step.conn, every_id, window)
         partitions.swap_in(step.conn, customer_activity, window)
         rejected = found.rejected | rejected_ids
         count, rejected_refunds = refunds.count_window(step.conn, window)
@@ -62,6 +60,22 @@ def aggregate(engine: sa.Engine, window: Window) -> AggregateSummary:
         return AggregateSummary(customers, rejected)
 
 
+def scored_activity(
+    conn: sa.Connection, window: Window, settings: Settings, until: datetime | None = None
+) -> tuple[sa.Select[tuple[object, ...]], Trained | None]:
+    """The rows of ``activity`` with the return score, and the training that gives it.
+
+    ``until``: the window is still running, and later events do not count.
+    """
+    before = history.before(conn, window)
+    events = valid_events.any_app_event(conn, window)
+    favourites = events and settings.uses("favourite_item")
+    refunded = refunds.any_in(conn, window)
+    wanted = activity(window, before, app_events=events, favourite_items=favourites, refunded=refunded, until=until)
+    model = return_models.to_score(conn, window)
+    return return_models.scored(wanted, window, model), model
+
+
 def activity(
     window: Window,
     before: sa.FromClause | None = None,
@@ -69,6 +83,7 @@ def activity(
     app_events: bool = True,
     favourite_items: bool = False,
     refunded: bool = True,
+    until: datetime | None = None,
 ) -> sa.Select[tuple[object, ...]]:
     """The definition of the aggregate: one row per customer, zeros included, and per unknown id in the window's log.
 
@@ -79,18 +94,19 @@ def activity(
 
     ``before`` is what ``history.before`` gives. ``favourite_item`` is null unless ``favourite_items``, because it costs
     as much as everything else. Without ``app_events`` there are none, and without ``refunded`` there are no refunds.
+    Events after ``until`` do not count.
     """
-    sessions = valid_events.sessions_by_customer(window)
-    purchases = valid_events.purchases_by_customer(window)
-    others = valid_events.app_events_by_customer(window) if app_events else None
+    sessions = valid_events.sessions_by_customer(window, until)
+    purchases = valid_events.purchases_by_customer(window, until)
+    others = valid_events.app_events_by_customer(window, until) if app_events else None
     count = sa.func.coalesce(sessions.c.sessions, 0)
     window_start = sa.case(
         (customer.c.registered_at < window.end, window.start),
         (customer.c.registered_at >= window.end, window.end),
     )
     either = sa.func.coalesce(customer.c.customer_id, sessions.c.customer_id)
-    favourite = valid_events.favourite_items(window) if favourite_items else None
-    back = refunds.by_customer(window) if refunded else None
+    favourite = valid_events.favourite_items(window, until=until) if favourite_items else None
+    back = refunds.by_customer(window, until) if refunded else None
     # these join the customers first, so that they cannot add a row
     of_customer = [table for table in (others, favourite, back, before) if table is not None]
     customers: sa.FromClause = customer
@@ -138,8 +154,11 @@ def _refunded(back: sa.Subquery | None) -> sa.ColumnElement[int]:
     return sa.cast(0, sa.BigInteger) if back is None else sa.func.coalesce(back.c.refunded_cents, 0)
 
 
-def _separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Keep the customers who count; returns their number, all valid events by kind, and the rejected ones by reason."""
+def separate(conn: sa.Connection, every_id: sa.Table, window: Window) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Keep the customers of ``activity`` who count.
+
+    Returns their number, all valid events by kind, and the rejected events by reason.
+    """
     known = every_id.c.customer_id.is_not(None)
     sums = (sa.func.coalesce(sa.func.sum(every_id.c[name]).filter(known), 0) for name in ("sessions", "purchases"))
     query = sa.select(every_id.c.window_start, sa.func.count(every_id.c.customer_id), *sums)

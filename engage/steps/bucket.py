@@ -47,9 +47,10 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
             return BucketSummary(found.buckets or {}, frozen=True)
         if found.customers is None:
             raise NotReady(f"The window {window} has no aggregates yet: run its aggregate step first.")
-        resolved = shares.resolve(step.conn, window, step.settings, customers=found.customers)
+        rows = partitions.of(customer_activity, window)  # a lock on the parent would deadlock with aggregates beside it
+        resolved = shares.resolve(step.conn, rows, window, step.settings, customers=found.customers)
         settings = step.settings.with_resolved(resolved)
-        partitions.replace(step.conn, customer_bucket, window, assignment(window, settings))
+        partitions.replace(step.conn, customer_bucket, window, assignment(rows, window, settings))
         counted = distribution(step.conn, window, settings)
         buckets = dict.fromkeys(settings.segments.names, 0) | counted.by_bucket()
         shifts = guard.of_buckets(step.conn, window, settings, buckets)
@@ -68,9 +69,11 @@ def bucket(engine: sa.Engine, window: Window) -> BucketSummary:
         return BucketSummary(buckets, guard=checked.note, warnings=checked.caveat, shares=shares.in_words(settings))
 
 
-def assignment(window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
-    """The rows of ``customer_bucket`` for the window, with its columns in order. The settings have all numbers."""
-    rows = partitions.of(customer_activity, window)  # a lock on the parent would deadlock with aggregates beside it
+def assignment(rows: sa.FromClause, window: Window, settings: Settings) -> sa.Select[tuple[object, ...]]:
+    """The rows of ``customer_bucket`` for the window's activity, with its columns in order.
+
+    The settings have all numbers.
+    """
     return sa.select(
         rows.c.window_start,
         rows.c.customer_id,

@@ -66,6 +66,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.odd_customer: _ERASE_CUSTOMER,
         schema.archived_log: _READ,
         schema.archive_erasure: "INSERT",
+        schema.live_activity: _ERASE_CUSTOMER,
+        schema.live_bucket: _ERASE_CUSTOMER,
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
@@ -101,6 +103,9 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.odd_customer: "SELECT, DELETE",
         schema.archived_log: _READ,
         schema.archive_erasure: "INSERT",
+        schema.live_window: _READ,
+        schema.live_activity: "SELECT, DELETE",  # erasure
+        schema.live_bucket: "SELECT, DELETE",
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

@@ -156,6 +156,30 @@ def test_a_broken_consent_record_fails_at_once(maintenance, dag_bag, monkeypatch
         dag_bag.dags["engage_maintenance"].get_task("verify_consent").python_callable()
 
 
+def test_the_running_window_is_computed_by_the_variables_of_the_moment(maintenance, dag_bag, monkeypatch):
+    from engage import live
+    from engage.live import LiveSummary
+
+    seen = []
+    answers = [LiveSummary("a window", 7, {"BOOST": 7}), LiveSummary(skipped="Not yet.")]
+    variables(monkeypatch, {"engage_low_spend_threshold": "120"})
+    monkeypatch.setattr(Job, "engine", "the database")
+    monkeypatch.setattr(Job, "clock", lambda job: AS_OF)
+    monkeypatch.setattr(engage_steps.engage_alerts, "deliver", lambda *args: None)
+
+    def compute_if_due(engine, settings, as_of):
+        seen.append((engine, settings().low_spend_threshold, as_of))
+        return answers.pop(0)
+
+    monkeypatch.setattr(live, "compute_if_due", compute_if_due)
+    task = dag_bag.dags["engage_maintenance"].get_task("live_window")
+    with maintenance():
+        assert task.python_callable()["buckets"] == {"BOOST": 7}
+        with pytest.raises(AirflowSkipException, match="Not yet"):
+            task.python_callable()
+    assert seen == [("the database", 120, AS_OF)] * 2
+
+
 def test_the_return_score_is_learnt_once_after_each_campaign(maintenance, dag_bag, monkeypatch):
     from engage.campaigns import return_training
     from engage.campaigns.return_training import TrainingSummary

@@ -210,6 +210,14 @@ def watched(browser: Browser, airflow: Airflow, computed: Run, request: pytest.F
         assert found.errors == []
 
 
+@pytest.fixture(params=["light", "dark"])
+def seen(browser: Browser, airflow: Airflow, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A viewer's page in one theme, without an error in the console."""
+    with watching(browser, airflow, VIEWER, request.param) as found:
+        yield found
+        assert found.errors == []
+
+
 @pytest.fixture
 def variables(airflow: Airflow) -> Iterator[Variables]:
     """Reads a setting's Variable; None if there is none. The end of the test brings all defaults back."""

@@ -52,6 +52,12 @@ class Watched:
         """Engage's page inside Airflow's."""
         return self.page.frame_locator("iframe")
 
+    def open_at(self, address: str, width: int) -> Page:
+        """Open one of Engage's pages at a width."""
+        self.page.set_viewport_size({"width": width, "height": 1000})
+        self.page.goto(f"{self.home.url}/engage/{address}")
+        return self.page
+
     def open_campaigns(self) -> None:
         """Go where the link in the navigation leads."""
         self.page.goto(f"{self.home.url}/plugin/engage")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from engage.campaigns import measured_arms
 from engage.storage.schema import campaign, campaign_lift
 from tests.e2e.conftest import client
-from tests.e2e.pages import SENT, WINDOW, Watched, violations, watching
+from tests.e2e.pages import SENT, WINDOW, Watched, violations
 from tests.e2e.support import VIEWER, Airflow, Campaigns, Run
 from tests.measured import CLEAR, holdout, texted
 
@@ -53,18 +53,8 @@ def measured(campaigns: Campaigns, computed: Run) -> Iterator[None]:
             conn.execute(sa.update(campaign).where(campaign.c.window_start == start).values(values))
 
 
-@pytest.fixture(params=["light", "dark"])
-def seen(browser: Browser, airflow: Airflow, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A viewer's page in one theme, without an error in the console."""
-    with watching(browser, airflow, VIEWER, request.param) as found:
-        yield found
-        assert found.errors == []
-
-
 def opened(seen: Watched, address: str, width: int) -> Page:
-    page = seen.page
-    page.set_viewport_size({"width": width, "height": 1000})
-    page.goto(f"{seen.home.url}/engage/{address}")
+    page = seen.open_at(address, width)
     expect(page.locator(SECTION)).to_be_visible()
     page.locator(f"{SECTION} details").evaluate_all("all => all.forEach(one => { one.open = true; })")
     return page

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from engage.campaigns import return_models
 from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.storage.schema import campaign, model
-from tests.e2e.pages import START, WINDOW, Watched, violations, watching
-from tests.e2e.support import VIEWER, Airflow, Campaigns, Run
+from tests.e2e.pages import START, WINDOW, Watched, violations
+from tests.e2e.support import Campaigns, Run
 from tests.simulated_model import simulated_model
 
 CARD = "section[aria-labelledby=return-score]"
@@ -38,23 +38,9 @@ def _compute(campaigns: Campaigns) -> None:
     bucket(campaigns.engine, WINDOW)
 
 
-@pytest.fixture(params=["light", "dark"])
-def seen(browser: Browser, airflow: Airflow, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    """A viewer's page in one theme, without an error in the console."""
-    with watching(browser, airflow, VIEWER, request.param) as found:
-        yield found
-        assert found.errors == []
-
-
-def opened(seen: Watched, address: str, width: int) -> Page:
-    seen.page.set_viewport_size({"width": width, "height": 1000})
-    seen.page.goto(f"{seen.home.url}/engage/{address}")
-    return seen.page
-
-
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_viewer_reads_whether_the_score_is_in_use_and_how_well_it_ranks(seen: Watched, width: int) -> None:
-    page = opened(seen, f"segments?window_start={START}", width)
+    page = seen.open_at(f"segments?window_start={START}", width)
     panel = page.locator(CARD)
     expect(panel.get_by_text("In use since")).to_be_visible()
     expect(panel.get_by_text("the score ranks the right one first in")).to_be_visible()
@@ -69,7 +55,7 @@ def test_a_viewer_reads_whether_the_score_is_in_use_and_how_well_it_ranks(seen: 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_viewer_reads_why_a_customers_score_is_as_it_is(seen: Watched, width: int) -> None:
-    page = opened(seen, "customer?customer_id=1", width)
+    page = seen.open_at("customer?customer_id=1", width)
     card = page.locator(CARD)
     expect(card.get_by_text("of the window's customers have a lower one")).to_be_visible()
     expect(card.get_by_role("listitem")).to_have_count(3)
@@ -79,6 +65,6 @@ def test_a_viewer_reads_why_a_customers_score_is_as_it_is(seen: Watched, width: 
 
 
 def test_the_fields_of_the_score_are_in_the_list_of_a_rule(seen: Watched) -> None:
-    page = opened(seen, f"segments?window_start={START}", 1280)
+    page = seen.open_at(f"segments?window_start={START}", 1280)
     names = page.locator("[data-segment] select").first.locator("option").all_inner_texts()
     assert {"Return score, 0 to 1", "Return percentile, in percent"} <= set(names)

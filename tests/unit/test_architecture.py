@@ -51,12 +51,13 @@ ROOMS = {
     "maintenance": "window statuses storage archive campaigns",
     "reports": "errors parsing currency formats window statuses texts segments return_score settings experiments"
     " storage customers campaigns sending",
+    "live": "window segments settings storage campaigns steps reports",
     "local": "errors clock airflow_names process_signals texts settings storage",
     "service": "errors parsing currency window statuses texts storage customers campaigns sending reports",
     "pages": "errors parsing currency formats window airflow_names statuses texts segments return_score settings"
     " experiments storage drafts campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments return_score settings"
-    " storage archive drafts customers campaigns imports sending steps maintenance reports local service pages",
+    " storage archive drafts customers campaigns imports sending steps maintenance reports live local service pages",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")
@@ -211,7 +212,20 @@ def test_the_list_of_rooms_allows_only_what_is_used():
 
 
 def test_only_commands_dags_and_benchmarks_run_steps():
-    assert [room for room, allowed in ROOMS.items() if "steps" in allowed.split()] == ["cli"]
+    """The live window only reads with their queries."""
+    users = [room for room, allowed in ROOMS.items() if "steps" in allowed.split()]
+    assert users == ["live", "cli"]
+    live = {name for file, tree in FILES.items() if file.startswith("engage/live/") for name in imported(tree)}
+    queries = {"aggregate.scored_activity", "aggregate.separate", "bucket.assignment"}
+    assert {name for name in live if name.startswith("engage.steps")} == {f"engage.steps.{one}" for one in queries}
+
+
+def test_nothing_that_sends_knows_of_the_live_window():
+    """Neither its tables, nor the modules that read or write them."""
+    senders = [file for file in FILES if file.startswith(("engage/sending/", "engage/steps/"))]
+    assert len(senders) > 30
+    known = re.compile(r"live_(window|activity|bucket)|window_customers|engage\.live|\bLIVE\b")
+    assert [file for file in senders if known.search((ROOT / file).read_text())] == []
 
 
 def test_modules_are_short():

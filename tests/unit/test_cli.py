@@ -23,7 +23,7 @@ from tests.unit.command_line import Answer, refused
 OR_A_SHARE = "or a share of the customers such as lowest 20%, highest 10% or lowest 5000"
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
-    "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "report",
+    "up", "demo", "db", "db upgrade", "variables", "seed", "run", "maintain", "clean", "campaigns", "live", "report",
     "customers", "customers forget", "customers odd", "customers exclude", "customers include", "customers excluded",
     "why", "consent", "consent show", "consent verify",
     "days", "days list", "days explain", "days unexplain", "history", "history show", "history rebuild",
@@ -36,7 +36,7 @@ COMMANDS = [
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
 AS_JSON = {
-    "seed", "run", "maintain", "campaigns", "report", "customers forget", "customers odd", "customers excluded",
+    "seed", "run", "maintain", "campaigns", "live", "report", "customers forget", "customers odd", "customers excluded",
     "why", "consent show", "consent verify",
     "history show", "history rebuild", "messages", "messages reconcile", "texts preview", "texts propose",
     "texts drafts", "days list", "import customers", "import events",

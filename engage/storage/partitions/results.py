@@ -19,7 +19,7 @@ from engage.storage.partitions.ddl import (
     set_lock_timeout,
     share,
 )
-from engage.storage.schema import RESULTS
+from engage.storage.schema import LIVE, RESULTS
 from engage.window import Window
 
 _ERASING_LOCK = 0x6572617365  # "erase"
@@ -64,7 +64,7 @@ def swap_in(conn: sa.Connection, table: sa.Table, window: Window) -> None:
 
 def share_results(conn: sa.Connection) -> None:
     """Give the roles that may use a table of results the same rights on its partitions, which reports read directly."""
-    for table in RESULTS:
+    for table in (*RESULTS, *LIVE):
         for name in partitions_of(conn, table):
             share(conn, table, name)
 

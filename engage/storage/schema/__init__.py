@@ -36,6 +36,7 @@ from engage.storage.schema.events import (
     purchase,
     refund,
 )
+from engage.storage.schema.live import live_activity, live_bucket, live_window
 from engage.storage.schema.messages import message, message_count, offer_code
 from engage.storage.schema.models import model
 from engage.storage.schema.odd_customers import customer_exclusion, odd_customer
@@ -45,10 +46,13 @@ from engage.storage.schema.test_sends import test_send
 
 RESULTS = (customer_activity, customer_bucket, message)
 """The tables of campaigns, each with a partition per window."""
+LIVE = (live_activity, live_bucket)
+"""The tables of the live window, partitioned in the same way. They have one partition at most."""
 
 __all__ = [
     "EVENT_TIMES",
     "FILE_KEY",
+    "LIVE",
     "LOG_TIMES",
     "NAME_WORDS",
     "RESULTS",
@@ -74,6 +78,9 @@ __all__ = [
     "inbound_sms",
     "intake_batch",
     "item",
+    "live_activity",
+    "live_bucket",
+    "live_window",
     "message",
     "message_count",
     "message_text",
