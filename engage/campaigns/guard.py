@@ -151,9 +151,19 @@ def _finding(kept: Mapping[str, Any]) -> Finding:
     return Finding(**{**kept, "check": GuardCheck(kept["check"]), "days": tuple(kept.get("days", ()))})
 
 
-def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> tuple[Finding, ...]:
-    """What is wrong with the window's valid events: too few of a kind (``counts``, by kind), or none for too long."""
-    return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings))
+def of_events(
+    conn: sa.Connection,
+    window: Window,
+    settings: Settings,
+    counts: dict[str, int],
+    *,
+    newest: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """What is wrong with the window's valid events: too few of a kind (``counts``, by kind), or none for too long.
+
+    ``newest``: the time of the last one, if Postgres has none of them itself.
+    """
+    return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings, newest))
 
 
 def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> Iterator[Finding]:
@@ -169,11 +179,12 @@ def _volume(conn: sa.Connection, window: Window, settings: Settings, counts: dic
             yield Finding(GuardCheck.VOLUME, kind, percent, float(limit), sentence)
 
 
-def _freshness(conn: sa.Connection, window: Window, settings: Settings) -> Iterator[Finding]:
+def _freshness(conn: sa.Connection, window: Window, settings: Settings, newest: datetime | None) -> Iterator[Finding]:
     limit = settings.guard_max_quiet_days
-    if not limit or valid_events.any_since(conn, window, window.end - timedelta(days=limit)):
+    quiet_since = window.end - timedelta(days=limit)
+    if not limit or (newest >= quiet_since if newest else valid_events.any_since(conn, window, quiet_since)):
         return
-    if newest := valid_events.newest(conn, window):
+    if newest := newest or valid_events.newest(conn, window):
         days = (window.end - newest) / timedelta(days=1)
         sentence = (
             f"the newest event is of {newest:%Y-%m-%d %H:%M} UTC, {days:.1f} days before the window's end, and "

@@ -41,6 +41,8 @@ ROOMS = {
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments return_score settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
+    "archive": "errors window storage",
+    "spark": "errors window storage campaigns archive",
     "imports": "errors parsing window statuses texts storage customers campaigns",
     "sending": "errors parsing currency formats window statuses texts segments settings storage alert_outbox customers"
     " campaigns",

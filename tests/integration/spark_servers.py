@@ -1,0 +1,116 @@
+"""Servers of Spark Connect for tests: Sail, and Spark itself as a master with two workers.
+
+Spark comes from the environment .venv-spark, which ``make test-spark`` makes, and needs Java.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engage.local.sail import sail
+from tests.ports import free_port
+from tests.waiting import logged, until
+
+ROOT = Path(__file__).resolve().parents[2]
+WANTED = bool(os.environ.get("ENGAGE_TEST_SPARK"))
+SPARK = pytest.mark.skipif(not WANTED, reason="make test-spark runs it: Spark itself, which needs Java")
+SERVERS = ["sail", pytest.param("spark", marks=SPARK)]
+HOST = "127.0.0.1"
+_SETTINGS = {
+    "spark.connect.grpc.binding.address": HOST,
+    "spark.driver.bindAddress": HOST,
+    "spark.driver.host": HOST,
+    "spark.driver.memory": "1g",
+    "spark.executor.memory": "700m",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.ui.enabled": "false",
+}
+
+
+@contextmanager
+def served(name: str, folder: Path) -> Iterator[int]:
+    """The port of the server ``sail`` or ``spark``."""
+    with sail(folder / "sail.log") if name == "sail" else standalone(folder) as port:
+        yield port
+
+
+@contextmanager
+def standalone(folder: Path) -> Iterator[int]:
+    """The port of Spark's Connect server, whose queries run on two workers of a master."""
+    home = next(ROOT.glob(".venv-spark/lib/python3*/site-packages/pyspark"))
+    master, port = free_port(), free_port()
+    with ExitStack() as running:
+
+        def start(log: str, program: str, *arguments: str) -> None:
+            running.enter_context(_process(home / "bin" / program, arguments, folder / log, folder))
+
+        ui = ("--webui-port", "0")
+        at_master = ("--host", HOST, "--port", str(master), *ui)
+        start("master.log", "spark-class", "org.apache.spark.deploy.master.Master", *at_master)
+        until(lambda: _listens(master), "Spark's master listens")
+        for n in (1, 2):
+            own = ("--host", HOST, "--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker{n}"), *ui)
+            start(
+                f"worker{n}.log",
+                "spark-class",
+                "org.apache.spark.deploy.worker.Worker",
+                *own,
+                f"spark://{HOST}:{master}",
+            )
+        for n in (1, 2):
+            logged(folder / f"worker{n}.log", "Successfully registered with master")
+        settings = _SETTINGS | {"spark.connect.grpc.binding.port": str(port)}
+        options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+        server = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal")
+        start("connect.log", "spark-submit", "--master", f"spark://{HOST}:{master}", *options, *server)
+        until(lambda: _listens(port), "Spark Connect listens")
+        yield port
+
+
+@contextmanager
+def _process(program: Path, arguments: tuple[str, ...], log: Path, folder: Path) -> Iterator[None]:
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
+    own = {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_DIRS": str(temporary)}
+    assert shutil.which("java", path=environment["PATH"]), "Spark needs Java 17"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(program), *arguments], env=environment | own, cwd=folder, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def busy() -> bool:
+    """Whether a server that this process has started is at work on a query."""
+    servers = [one for one in psutil.Process().children(recursive=True) if _is_server(one)]
+    before = sum(sum(one.cpu_times()[:2]) for one in servers)
+    time.sleep(0.5)
+    return sum(sum(one.cpu_times()[:2]) for one in servers) - before > 0.25
+
+
+def _is_server(process: psutil.Process) -> bool:
+    return any(word.endswith("/sail") or word.startswith("org.apache.spark") for word in process.cmdline())
