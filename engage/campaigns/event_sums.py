@@ -202,9 +202,8 @@ class Landed:
         if given.favourites is None:
             return cls(sums, None, lake)
         names = ("customer_id", "favourite_item")
-        items = _created(
-            conn, f"event_favourites_{window.key}", *map(sa.Column, names, (sa.BigInteger, sa.Text), strict=True)
-        )
+        types = (sa.BigInteger(), sa.Text())
+        items = _created(conn, f"event_favourites_{window.key}", *map(sa.Column, names, types))
         binary_copy.copy_rows(conn, items, names, given.favourites)
         partitions.analyze(conn, items)
         return cls(sums, items, lake)

@@ -8,7 +8,7 @@ from engage.spark import Attempt, Definition
 from engage.spark.session import session
 from tests.integration.spark_servers import HOST
 
-SLOW = "SELECT count(*) AS n FROM range(3000000) a JOIN range(3000000) b ON a.id * 7 % 11 < b.id * 13 % 17"
+SLOW = "SELECT max(id % 7) AS n FROM range(4000000000000)"
 
 
 def main(port: str, name: str, number: str, key: str) -> None:
