@@ -6,6 +6,9 @@ Once an hour: create partitions for new events, delete data older than their ret
   inbound texts and alerts after 90; and drops the events of windows older than the last `engage_keep_windows` (13)
   whose campaign is complete. A window of that age stays while its campaign is incomplete, and the log names it.
 
+- `archive` writes the events of ended windows to `ENGAGE_ARCHIVE_URL` as Parquet, and erases forgotten customers there.
+  With an archive, `maintain` drops a window only after the archive has all of it. Without one, `archive` skips.
+
 - `watch` looks for windows whose customers were not texted in time, and for campaigns that cannot move on by
   themselves. It alerts the operators of each once, if two looks find it, and mails every alert that waits.
 
@@ -46,9 +49,24 @@ with DAG(
     @job()
     def maintain(job: Job):
         """Make partitions ahead, and delete data older than their retention."""
+        from engage.archive import place
         from engage.maintenance import maintain
 
-        return maintain(job.engine, job.settings("keep_windows").keep_windows, as_of=job.clock())
+        keep = job.settings("keep_windows").keep_windows
+        return maintain(job.engine, keep, as_of=job.clock(), archive=place.configured())
+
+    @job()
+    def archive(job: Job):
+        """Write the events of ended windows to the archive, and erase forgotten customers there."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from engage.archive import place, write
+
+        where = place.configured()
+        if where is None:
+            raise AirflowSkipException("There is no archive: ENGAGE_ARCHIVE_URL is not set.")
+        now = job.clock()
+        return write.archive(job.engine, where, as_of=now, recount=now.hour == 3)
 
     @job()
     def watch(job: Job):
@@ -86,6 +104,7 @@ with DAG(
         return done
 
     maintain()
+    archive()
     watch()
     verify_consent()
     train()

@@ -15,6 +15,7 @@
     ├── NotApproved             the messages need an approval, which is missing
     ├── ApproverRefused         a user approved a list who may not approve it
     ├── UnfitDatabase           the database cannot hold Engage's data, or its role lacks a right
+    ├── ArchiveError            the archive cannot be read or written until the operator acts
     ├── NotReady                a step ran before the step whose output it reads
     ├── Superseded              another sender has taken over the campaign
     ├── TooManyMessages         more messages wait than one run may send
@@ -90,6 +91,10 @@ class ApproverRefused(EngageError):
 
 class UnfitDatabase(EngageError):
     """The database or its role cannot serve Engage until the operator changes it."""
+
+
+class ArchiveError(EngageError):
+    """The archive cannot be reached, or does not hold what it should."""
 
 
 class NotReady(EngageError):

@@ -1,24 +1,30 @@
 """Maintenance, each hour: make partitions ahead, and delete data past its retention.
 
 Raw events are kept for a number of windows. An older window is dropped if its campaign is complete, or if it has
-neither a campaign nor a customer's event. Every other window stays, however old, and is reported. The results of
-campaigns always stay.
+neither a campaign nor a customer's event. Every other window stays, however old, and is reported. With an archive, a
+window also stays until the archive has all of it. The results of campaigns always stay.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from engage.archive import record
 from engage.campaigns import campaign
 from engage.statuses import CampaignStatus, SendTestStatus, TextClass
 from engage.storage import event_ids, partitions, schema
 from engage.storage.schema import FILE_KEY, LOG_TIMES, alert, event_id, inbound_sms, intake_batch, test_send
 from engage.window import ANCHOR, LENGTH, Window
+
+if TYPE_CHECKING:
+    from engage.archive.place import Place
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +44,10 @@ BATCH = 10_000
 
 @dataclass(frozen=True)
 class MaintenanceSummary:
-    """Counts of deleted rows, and starts of windows. ``kept`` are old windows without a complete campaign."""
+    """Counts of deleted rows, and starts of windows. ``kept`` are old windows without a complete campaign.
+
+    ``unarchived`` are old windows that the archive does not have, or not all of.
+    """
 
     idempotency_keys: int
     event_ids: int
@@ -48,12 +57,16 @@ class MaintenanceSummary:
     late_events: int
     kept: list[str]
     test_messages: int = 0
+    unarchived: list[str] = field(default_factory=list)
 
 
-def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> MaintenanceSummary:
+def maintain(
+    engine: sa.Engine, keep_windows: int, *, as_of: datetime, archive: Place | None = None
+) -> MaintenanceSummary:
     """Make partitions ahead and delete data past its retention. Idempotent.
 
-    The ``keep_windows`` complete windows before the current one keep their events in any case.
+    The ``keep_windows`` complete windows before the current one keep their events in any case. With an ``archive``,
+    other windows keep theirs until it has all of them.
     """
     partitions.ensure(engine, as_of)
     oldest = Window(Window.containing(as_of).start - keep_windows * LENGTH)
@@ -66,11 +79,13 @@ def maintain(engine: sa.Engine, keep_windows: int, *, as_of: datetime) -> Mainte
     tests = _delete(engine, test_send, _over(as_of))
     with engine.connect() as conn:
         old = {window for table in LOG_TIMES for window in partitions.windows_of(conn, table) if window < oldest}
-    dropped = {window for window in sorted(old) if _drop(engine, window, as_of)}
+    dropped, unarchived = _drop_old(engine, sorted(old), archive, as_of)
     late = sum(_delete(engine, rows, _late(rows, time, oldest)) for rows, time in _defaults())
-    kept = (old - dropped) | _in_default(engine, oldest)
+    kept = (old - dropped - unarchived) | _in_default(engine, oldest)
     _warn(kept)
-    return MaintenanceSummary(keys, ids, texts, alerts, _starts(dropped), late, _starts(kept), tests)
+    return MaintenanceSummary(
+        keys, ids, texts, alerts, _starts(dropped), late, _starts(kept), tests, _starts(unarchived)
+    )
 
 
 def _over(as_of: datetime) -> sa.ColumnElement[bool]:
@@ -94,14 +109,40 @@ def _delete(engine: sa.Engine, table: sa.Table, old: sa.ColumnElement[bool]) -> 
             return total
 
 
+def _drop_old(
+    engine: sa.Engine, old: Iterable[Window], archive: Place | None, as_of: datetime
+) -> tuple[set[Window], set[Window]]:
+    """Drop the windows that may be dropped; returns them, and those that only wait for the archive."""
+    dropped, unarchived = set(), set()
+    for window in old:
+        with engine.connect() as conn:
+            if not _may_drop(conn, window, LOG_TIMES):
+                continue
+        with _as_archived(engine, archive, window, as_of) as lack:
+            if lack:
+                log.warning("The events of %s are past their retention, but stay. %s", window, lack)
+                unarchived.add(window)
+            elif _drop(engine, window, as_of):
+                dropped.add(window)
+    return dropped, unarchived
+
+
+def _as_archived(
+    engine: sa.Engine, archive: Place | None, window: Window, as_of: datetime
+) -> AbstractContextManager[str | None]:
+    """Keep the archive as it is, and give what it lacks of the window, in a sentence; without an archive None."""
+    if archive is None:
+        return nullcontext()
+    from engage.archive import retention  # noqa: PLC0415 - it loads pyarrow, which an installation may do without
+
+    return retention.unchanged(engine, archive, window, as_of=as_of)
+
+
 def _drop(engine: sa.Engine, window: Window, as_of: datetime) -> bool:
-    """Drop the window's partitions of all logs, if they may be dropped; returns whether it did.
+    """Drop the window's partitions of all logs; returns whether it did.
 
     It takes one log at a time: the service writes into several, and holds one while it waits for the next.
     """
-    with engine.connect() as conn:
-        if not _may_drop(conn, window, LOG_TIMES):
-            return False
     return all(_drop_log(engine, table, window, as_of) for table in LOG_TIMES)
 
 
@@ -120,6 +161,7 @@ def _drop_log(engine: sa.Engine, table: sa.Table, window: Window, as_of: datetim
         if not _may_drop(conn, window, [table]):
             return False
         partitions.drop_events(conn, table, window)
+        record.mark(conn, table, window, dropped_at=as_of)
         campaign.close(conn, window, as_of)
         return True
 

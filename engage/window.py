@@ -12,6 +12,8 @@ WEEKS = 8
 LENGTH = timedelta(weeks=WEEKS)
 ANCHOR = datetime(2025, 1, 6, tzinfo=UTC)
 """Start of the first window: a Monday, 00:00 UTC."""
+GRACE = timedelta(hours=12)
+"""A window's scheduled run starts this long after its end, so that late events can arrive."""
 
 
 @dataclass(frozen=True, order=True)

@@ -143,4 +143,6 @@ def forget_customer(wanted: Forget, engine: Database, user: GetUserDep, now: Dat
         f"Customer {customer_id} is forgotten: {counted(done.events, 'event')} deleted, "
         f"{counted(done.messages, 'message')} made anonymous, the phone suppressed."
     )
+    if done.archive_waits:
+        sentence += " The archive may still hold the events: the next run of engage_maintenance erases them there."
     return JSONResponse({"detail": sentence, "go": "customer"})

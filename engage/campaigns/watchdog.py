@@ -22,10 +22,8 @@ from engage.settings import Settings
 from engage.statuses import AlertKind, ApprovalState, CampaignStatus, RunMode, SkipReason
 from engage.storage import schema
 from engage.storage.schema import customer
-from engage.window import Window
+from engage.window import GRACE, Window
 
-DUE_AFTER = timedelta(hours=12)
-"""A window's scheduled run starts this long after its end: the grace of the DAG's timetable."""
 SLACK = timedelta(hours=1)
 """How long after it is due a run, an answer or a campaign may be missing."""
 QUIET = timedelta(minutes=30)
@@ -115,7 +113,7 @@ def findings(conn: sa.Connection, settings: Settings, *, as_of: datetime) -> lis
 def _last_due(as_of: datetime) -> Window | None:
     """The latest window whose scheduled run should have started."""
     try:
-        return Window.last_complete(as_of - DUE_AFTER - SLACK)
+        return Window.last_complete(as_of - GRACE - SLACK)
     except WindowError:
         return None
 
@@ -154,7 +152,7 @@ def _stuck(conn: sa.Connection, found: Campaign, as_of: datetime) -> Iterator[_P
 def _not_texted(conn: sa.Connection, found: Campaign, late: bool, as_of: datetime) -> Iterator[_Problem]:
     """Problems of an open campaign whose customers should have been texted by now. A late backfill is in order."""
     if found.status is not CampaignStatus.COMPLETE:
-        if not late and found.window.end + DUE_AFTER + SLACK + QUIET < as_of:
+        if not late and found.window.end + GRACE + SLACK + QUIET < as_of:
             dry = found.mode is RunMode.DRY_RUN and found.status is CampaignStatus.BUCKETED
             stopped = f"Its run stopped when the campaign was {found.status}."
             problem = "Only a dry run has computed its campaign." if dry else stopped

@@ -15,6 +15,7 @@ from rich.text import Text
 import engage
 from engage import process_signals
 from engage.cli import (
+    archive,
     campaigns,
     consent,
     customers,
@@ -89,6 +90,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 app.command()(variables.variables)
 app.command()(maintenance.maintain)
+app.add_typer(archive.app, name="archive")
 app.command()(train.train)
 
 

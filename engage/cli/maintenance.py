@@ -20,9 +20,12 @@ def maintain(
     as_json: AsJson = False,
 ) -> None:
     """Make partitions ahead and delete data past its retention, as the DAG engage_maintenance does every hour."""
+    from engage.archive import place  # noqa: PLC0415 - it loads pyarrow, which takes a tenth of a second
+
     chosen = settings.validate({"keep_windows": keep_windows}, label=lambda name: "--keep-windows")
+    archive = place.configured()
     with database() as engine:
-        done = maintain_database(engine, chosen.keep_windows, as_of=DatabaseClock(engine)())
+        done = maintain_database(engine, chosen.keep_windows, as_of=DatabaseClock(engine)(), archive=archive)
     if as_json:
         print_json(asdict(done))
         return
@@ -33,3 +36,5 @@ def maintain(
     )
     console.print(f"Windows whose events were dropped: {', '.join(done.dropped) or 'none'}")
     console.print(f"Old windows kept because they have no complete campaign: {', '.join(done.kept) or 'none'}")
+    if archive:
+        console.print(f"Old windows kept because the archive lacks them: {', '.join(done.unarchived) or 'none'}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from engage.customers import consent_record, suppression
 from engage.errors import NotReady
@@ -14,6 +15,8 @@ from engage.statuses import MessageStatus, SkipReason, SuppressionReason
 from engage.storage import partitions
 from engage.storage.schema import (
     LOG_TIMES,
+    archive_erasure,
+    archived_log,
     customer,
     customer_activity,
     customer_bucket,
@@ -31,11 +34,15 @@ _IDENTIFYING = ("registered_at", "last_session_at", "first_purchase_at", "last_p
 
 @dataclass(frozen=True)
 class ErasureSummary:
-    """Whether the customer was known, and how many events were deleted and messages blanked."""
+    """Whether the customer was known, and how many events were deleted and messages blanked.
+
+    ``archive_waits``: there is an archive, which may hold the customer's events until they are erased there too.
+    """
 
     known: bool
     events: int
     messages: int
+    archive_waits: bool = False
 
 
 def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str | None = None) -> ErasureSummary:
@@ -44,7 +51,8 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
     It deletes the customer's row, events, test messages and records of inbound texts. The numbers, buckets and messages
     of campaigns stay under a random negative id, which cannot be traced back; the messages lose text, phone and
     provider's id. An offer code stays given and loses the customer. The phone is suppressed by its keyed hash. A step
-    that computes customers at this moment ends first. The consent record keeps its rows, without the customer.
+    that computes customers at this moment ends first. The consent record keeps its rows, without the customer. The
+    archive is reached later, from the table ``archive_erasure``.
 
     Raises:
         NotReady: the sender is handing over a message to the customer at this moment.
@@ -77,7 +85,16 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
             conn.execute(sa.update(table).where(theirs).values(customer_id=stand_in, **blank))
         erasures = consent_record.blank(conn, customer_id, phones, as_of=as_of, actor=actor)
         consent_record.append(conn, erasures, as_of=as_of)
-    return ErasureSummary(known=bool(removed), events=events, messages=len(hashes))
+        archive_waits = _note_for_archive(conn, customer_id, as_of)
+    return ErasureSummary(bool(removed), events, len(hashes), archive_waits)
+
+
+def _note_for_archive(conn: sa.Connection, customer_id: int, as_of: datetime) -> bool:
+    """Have ``archive.erasure`` remove the customer from the archive, if there is one; returns whether there is."""
+    row = sa.select(sa.literal(customer_id, sa.BigInteger), sa.literal(as_of, sa.DateTime(timezone=True)))
+    row = row.where(sa.exists().select_from(archived_log))
+    noted = insert(archive_erasure).from_select(["customer_id", "requested_at"], row).on_conflict_do_nothing()
+    return conn.execute(noted).rowcount > 0
 
 
 def _blank_codes(conn: sa.Connection, customer_id: int) -> None:

@@ -11,13 +11,15 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from engage import worker_processes
 from engage.customers import suppression
 from engage.imports import customer_merge as merge
-from engage.imports import customer_write, staging, workers
+from engage.imports import customer_write, staging
 from engage.imports.columns import of_source, require
 from engage.imports.customer_rows import FIELDS, CustomerRows, Known, refuse_opt_outs
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
+from engage.imports.rows import LOST
 from engage.imports.staging import staged_customer as staged
 from engage.storage import partitions
 from engage.storage.connection import tune
@@ -79,7 +81,7 @@ def _stage(conn: sa.Connection, file: BinaryIO, job: Job, hash_key: bytes, tally
         job.rejected.begin(source.columns)
         staged.create(conn)
         read = CustomerRows(columns, options.country, hash_key, job.as_of, former=suppression.any_phone(conn))
-        for parsed in workers.parsed(read, source.chunks(), options.processes):
+        for parsed in worker_processes.done(read, source.chunks(), options.processes, lost=LOST):
             staging.copy(conn, parsed)
             job.rejected.write(parsed.rejected)
             tally.add(parsed)

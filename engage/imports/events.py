@@ -11,13 +11,14 @@ from typing import BinaryIO
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from engage import worker_processes
 from engage.errors import InputError, UnfitDatabase
-from engage.imports import event_write, staging, workers
+from engage.imports import event_write, staging
 from engage.imports.columns import Columns, of_source, plain, require
 from engage.imports.event_rows import FIELDS, PURCHASE, REFUND, SESSION, TYPES, EventRows
 from engage.imports.reading import Hashed, opened
 from engage.imports.report import FileForm, Job, Report, Tally, form_of
-from engage.imports.rows import Chunk, Parsed, Source
+from engage.imports.rows import LOST, Chunk, Parsed, Source
 from engage.imports.staging import STAGED_LOGS, STAGED_WITH_ID
 from engage.imports.values import DecimalMark, decimal_mark
 from engage.storage import partitions
@@ -90,7 +91,7 @@ class _Reading:
             self._require(source, columns)
             self._job.rejected.begin(source.columns)
             read, chunks = self._reader(source, columns)
-            for parsed in workers.parsed(read, chunks, self._options.processes):
+            for parsed in worker_processes.done(read, chunks, self._options.processes, lost=LOST):
                 self._job.rejected.write(parsed.rejected)
                 self.tally.add(parsed)
                 self._job.progress(self.tally.read)

@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 
 CHUNK_ROWS = 20_000
 """Rows that are read, validated and written at a time."""
+LOST = "A process that reads rows has ended, perhaps for want of memory. Import again."
+"""What an import says of a worker process that is gone."""
 
 
 class Fault(NamedTuple):

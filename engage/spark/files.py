@@ -12,15 +12,14 @@ from pyarrow import fs
 from engage.archive.columns import LOGS
 from engage.archive.manifest import folder, read_manifest
 from engage.archive.place import Place, place_of
-from engage.archive.stored import sha256_of
+from engage.archive.verify import faults
 from engage.errors import SparkError
 from engage.spark.definition import Definition
 from engage.storage.schema import EVENT_TIMES
 from engage.window import Window
 
-CHECKSUMS_UP_TO = 2**30
-"""Bytes of a window's files up to which their checksums are compared; above it only their sizes, as it takes a second
-for each GB."""
+READ_UP_TO = 2**30
+"""Bytes of a log's files up to which their content is checked, too; above it only their sizes. It takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +60,11 @@ def _files(definition: Definition, place: Place, table: sa.Table, window: Window
 
 
 def _of_archive(place: Place, table: sa.Table, window: Window) -> Iterator[tuple[str, int]]:
-    """Those with rows that the manifest lists, each of the size and, if that is cheap, the checksum there."""
-    files = [one for one in read_manifest(place, table.name, window).files if one.rows]
-    cheap = sum(one.bytes for one in files) <= CHECKSUMS_UP_TO
-    paths = [place.of(folder(table.name, window), one.name) for one in files]
-    with place.reached():
-        infos = place.filesystem.get_file_info(paths)
-    for one, path, info in zip(files, paths, infos, strict=True):
-        if info.type != fs.FileType.File:
-            raise _changed(path, f"is missing: its manifest says that it has {one.rows:,} rows")
-        if info.size != one.bytes:
-            what = "truncated" if info.size < one.bytes else "changed"
-            raise _changed(path, f"is {what}: it has {info.size:,} bytes, and its manifest says {one.bytes:,}")
-        if cheap and sha256_of(place, path)[1] != one.sha256:
-            raise _changed(path, "is changed: it has another checksum than its manifest says")
-        yield one.name, one.rows
-
-
-def _changed(path: str, what: str) -> SparkError:
-    return SparkError(
-        f"The archive's file {path} {what}. Put it back from a backup, or delete the manifest beside it while Postgres "
-        "has the events: `engage archive` then writes the window anew. `engage archive verify` lists all such files."
-    )
+    """Those with rows that the manifest lists, each of the size and, if that is cheap, with the content there."""
+    manifest = read_manifest(place, table.name, window)
+    if found := next(faults(place, manifest, contents=manifest.bytes <= READ_UP_TO), None):
+        raise SparkError(f"The archive's file {found} `engage archive verify` lists all such files.")
+    return ((one.name, one.rows) for one in manifest.files if one.rows)
 
 
 def _of_lake(definition: Definition, place: Place, table: sa.Table, window: Window) -> Iterator[tuple[str, int]]:

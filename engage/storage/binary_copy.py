@@ -1,4 +1,4 @@
-"""Bulk writes with Postgres's binary COPY, the fastest way to add rows.
+"""Bulk writes and reads with Postgres's binary COPY, the fastest way for many rows.
 
 https://www.postgresql.org/docs/18/sql-copy.html, "Binary Format".
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ BLOCK = 100_000
 _FIELD = ("length", "value")
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
+_ROWS_AT_ONCE = 8_192
 _TYPES: dict[type[Any], str] = {
     sa.BigInteger: "int8",
     sa.Boolean: "bool",
@@ -44,9 +46,8 @@ def packed(*columns: npt.NDArray[np.int64] | npt.NDArray[np.void]) -> npt.NDArra
 
     A column of another type has its bytes as they are, such as the 16 bytes of a UUID.
     """
-    types = [">i8" if values.dtype.kind == "i" else values.dtype.str for values in columns]
-    fields = [(f"{kind}{n}", ">i4" if kind == "length" else types[n]) for n in range(len(columns)) for kind in _FIELD]
-    rows = np.empty(len(columns[0]), dtype=[("fields", ">i2"), *fields])
+    types = [np.dtype(">i8") if values.dtype.kind == "i" else values.dtype for values in columns]
+    rows = np.empty(len(columns[0]), dtype=_form(types))
     rows["fields"] = len(columns)
     for n, values in enumerate(columns):
         rows[f"length{n}"] = values.dtype.itemsize
@@ -106,6 +107,57 @@ def copy_rows(conn: sa.Connection, table: sa.Table, columns: Sequence[str], rows
         copy.set_types([_TYPES[type(table.c[name].type)] for name in columns])
         for row in rows:
             copy.write_row(row)
+
+
+@contextmanager
+def copied_out(conn: sa.Connection, rows: sa.Select[Any]) -> Iterator[Any]:
+    """psycopg's COPY of the rows of a query without values from outside, in the binary format."""
+    query = rows.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
+    with _copy(conn, f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
+        yield copy
+
+
+def unpacked(copy: Any, widths: Sequence[str], rows: int) -> Iterator[npt.NDArray[np.void]]:
+    """The rows of ``copied_out`` as arrays of at most ``rows``, with the fields ``value0``, ``value1`` and so on.
+
+    ``widths``: numpy's type of each column, such as ``>i8``. No value may be null.
+
+    Raises:
+        ValueError: a value is null, or has another width.
+    """
+    form = _form([np.dtype(width) for width in widths])
+    begun, parts = False, iter(copy)
+    while block := _joined(parts, rows):
+        if not begun:
+            begun, block = True, block[len(_HEADER) :]
+        found = np.frombuffer(block, dtype=form, count=len(block) // form.itemsize)
+        _require_whole(found, block[found.nbytes :])
+        if len(found):
+            yield found
+
+
+def _joined(parts: Iterator[bytes], rows: int) -> bytearray:
+    """The next rows, joined a few thousand at a time: each comes as an object of its own, far larger than the row."""
+    block = bytearray()
+    for most in range(rows, 0, -_ROWS_AT_ONCE):
+        some = b"".join(islice(parts, min(most, _ROWS_AT_ONCE)))
+        if not some:
+            break
+        block += some
+    return block
+
+
+def _require_whole(rows: npt.NDArray[np.void], rest: bytes | bytearray) -> None:
+    names = rows.dtype.names or ()
+    right = all((rows[f"length{n}"] == rows.dtype[f"value{n}"].itemsize).all() for n in range(len(names) // 2))
+    if not right or rest not in (b"", _TRAILER) or not (rows["fields"] == len(names) // 2).all():
+        raise ValueError("A row of the binary COPY has a null or a value of another width than its column.")
+
+
+def _form(types: Sequence[np.dtype[Any]]) -> np.dtype[np.void]:
+    """The form of a row: the number of fields, then each field's length and value."""
+    fields = [(f"{kind}{n}", ">i4" if kind == "length" else types[n]) for n in range(len(types)) for kind in _FIELD]
+    return np.dtype([("fields", ">i2"), *fields])
 
 
 def _statement(target: str, columns: Sequence[str]) -> str:

@@ -64,6 +64,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.test_send: "SELECT (phone, phone_hash), DELETE",  # erasure
         schema.customer_exclusion: _ERASE_CUSTOMER,
         schema.odd_customer: _ERASE_CUSTOMER,
+        schema.archived_log: _READ,
+        schema.archive_erasure: "INSERT",
     },
     PAGES: {
         schema.campaign: f"SELECT, UPDATE ({_HALT}, approval_checked, distribution)",  # a page keeps what it counted
@@ -97,6 +99,8 @@ RIGHTS: dict[str, dict[sa.Table, str]] = {
         schema.message_text: f"SELECT, UPDATE ({_JUDGE_TEXT})",
         schema.customer_exclusion: _LOG,
         schema.odd_customer: "SELECT, DELETE",
+        schema.archived_log: _READ,
+        schema.archive_erasure: "INSERT",
     },
     ALERTS: {
         schema.alert: "SELECT, INSERT, UPDATE",

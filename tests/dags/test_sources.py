@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from moto.server import ThreadedMotoServer
 
 from engage.campaigns.pulled import PulledKind
 from engage.errors import SourceError
@@ -22,6 +21,7 @@ from engage.storage.schema import customer
 from tests.dags.alerts import NOW, WINDOW
 from tests.dags.tasks import variables
 from tests.integration.sources import DEFINITION, TABLES, Warehouse, second_postgres, sessions
+from tests.object_store import object_store
 
 BUCKET = "chain"
 
@@ -53,21 +53,18 @@ def warehouse(second_server, connection):
 
 
 @pytest.fixture(scope="module")
-def object_store():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def store():
+    with object_store() as address:
+        yield address
 
 
 @pytest.fixture
-def bucket(object_store, connection):
+def bucket(store, connection):
     """A bucket in the stand-in for S3, and the connection to it."""
     login = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "eu-central-1"}
-    s3 = boto3.client("s3", endpoint_url=object_store, **login)
+    s3 = boto3.client("s3", endpoint_url=store, **login)
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    extra = {"endpoint_url": object_store, "region_name": "eu-central-1"}
+    extra = {"endpoint_url": store, "region_name": "eu-central-1"}
     extra["engage"] = {"session": {"path": f"s3://{BUCKET}/sessions/"}}
     connection("aws", extra, login="key", password="secret")
 
@@ -174,10 +171,10 @@ def test_a_scheme_without_a_provider_is_one_sentence(connection, engine, path):
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_bucket_that_does_not_exist_and_an_empty_prefix_are_one_sentence(connection, object_store, engine):
+def test_a_bucket_that_does_not_exist_and_an_empty_prefix_are_one_sentence(connection, store, engine):
     with pytest.raises(SourceError, match=r"s3://chain/sessions/ of the source warehouse has no file"):
         pulled(engine)
-    extra = {"endpoint_url": object_store, "engage": {"session": {"path": "s3://nowhere/sessions/"}}}
+    extra = {"endpoint_url": store, "engage": {"session": {"path": "s3://nowhere/sessions/"}}}
     connection("aws", extra, login="key", password="secret")
     with pytest.raises(SourceError, match=r"s3://nowhere/sessions/ of the source warehouse"):
         pulled(engine)

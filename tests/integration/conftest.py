@@ -36,6 +36,7 @@ from tests.server_folder import server_folder
 from tests.twilio_double import TwilioDouble, twilio_double
 
 if TYPE_CHECKING:
+    from tests.integration.archiving import Archiving
     from tests.integration.forked import Forked
     from tests.integration.service import Inside, Process
     from tests.integration.webhooks import Webhooks
@@ -253,6 +254,15 @@ class World:
 @pytest.fixture
 def world(engine: sa.Engine, window: Window) -> World:
     return World(engine, window)
+
+
+@pytest.fixture
+def archiving(world: World, tmp_path: Path) -> Archiving:
+    """An archive in an empty folder, for the world's windows."""
+    from tests.integration.archiving import Archiving
+
+    (tmp_path / "archive").mkdir()
+    return Archiving(world, tmp_path / "archive")
 
 
 @pytest.fixture

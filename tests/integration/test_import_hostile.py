@@ -148,7 +148,7 @@ def test_a_file_of_many_chunks_is_read_by_several_processes_in_the_order_of_its_
 
 def test_a_process_that_ends_while_it_reads_is_not_taken_for_a_broken_file(importing, monkeypatch):
     monkeypatch.setattr("engage.imports.lines.CHUNK_ROWS", 100)
-    monkeypatch.setattr("engage.imports.workers.sys.executable", "false")
+    monkeypatch.setattr("engage.worker_processes.sys.executable", "false")
     content = "id,name\n" + "".join(f"{n},a\n" for n in range(1, 501))
     with pytest.raises(RuntimeError, match="A process that reads rows has ended"):
         importing.customers(content, processes=2)

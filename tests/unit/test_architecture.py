@@ -30,25 +30,26 @@ ROOMS = {
     "statuses": "",
     "alert": "statuses",
     "process_signals": "",
+    "worker_processes": "",
     "texts": "errors statuses",
     "segments": "parsing window",
     "return_score": "formats window",
     "settings": "errors parsing statuses alert texts segments",
     "experiments": "",
     "storage": "errors window clock statuses texts",
+    "archive": "errors window worker_processes storage",
     "alert_outbox": "window statuses alert storage",
     "drafts": "errors statuses texts segments settings storage",
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments return_score settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
-    "archive": "errors window storage",
     "spark": "errors window storage campaigns archive",
-    "imports": "errors parsing window statuses texts storage customers campaigns",
+    "imports": "errors parsing window statuses worker_processes texts storage customers campaigns",
     "sending": "errors parsing currency formats window statuses texts segments settings storage alert_outbox customers"
     " campaigns",
     "steps": "errors window statuses segments settings experiments storage alert_outbox customers campaigns sources"
     " sending",
-    "maintenance": "window statuses storage campaigns",
+    "maintenance": "window statuses storage archive campaigns",
     "reports": "errors parsing currency formats window statuses texts segments return_score settings experiments"
     " storage customers campaigns sending",
     "local": "errors clock airflow_names process_signals texts settings storage",
@@ -56,7 +57,7 @@ ROOMS = {
     "pages": "errors parsing currency formats window airflow_names statuses texts segments return_score settings"
     " experiments storage drafts campaigns imports reports",
     "cli": "errors parsing currency formats window clock statuses process_signals texts segments return_score settings"
-    " storage drafts customers campaigns imports sending steps maintenance reports local service pages",
+    " storage archive drafts customers campaigns imports sending steps maintenance reports local service pages",
 }
 CLOCK_READERS = {"engage/clock.py"}
 RAW_SQL_ALLOWED = re.compile(r"engage/(storage/partitions/.*|local/embedded_postgres|storage/migrations/.*)\.py")

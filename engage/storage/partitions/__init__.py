@@ -12,7 +12,9 @@ from engage.storage.partitions.ddl import (
 )
 from engage.storage.partitions.events import (
     HASH_MODULUS,
+    attach_log,
     build_events,
+    build_log,
     claim_share,
     discard_events,
     drop_events,
@@ -23,6 +25,7 @@ from engage.storage.partitions.events import (
     lock_events,
     lock_log,
     lock_seeding,
+    piece_number,
     piece_of,
     swap_in_events,
     wait_for_seeds,
@@ -41,8 +44,10 @@ from engage.storage.partitions.results import (
 __all__ = [
     "HASH_MODULUS",
     "analyze",
+    "attach_log",
     "build",
     "build_events",
+    "build_log",
     "claim_share",
     "clear",
     "default_of",
@@ -61,6 +66,7 @@ __all__ = [
     "lock_seeding",
     "of",
     "partition_name",
+    "piece_number",
     "piece_of",
     "replace",
     "retry_lock",

@@ -97,6 +97,21 @@ def piece_of(table: sa.Table, window: Window, piece: int) -> sa.Table:
     return table.to_metadata(sa.MetaData(), name=_piece_name(partition_name(table, window), piece))
 
 
+def piece_number(conn: sa.Connection, customer_id: int) -> int:
+    """Which piece of each window holds a customer's events. Postgres's hash decides, the same in every window."""
+    log = sa.cast(_any_partition(conn), REGCLASS)
+    pieces = sa.func.generate_series(0, HASH_MODULUS - 1).column_valued("pieces")
+    held = sa.func.satisfies_hash_partition(
+        log, HASH_MODULUS, sa.cast(pieces, sa.Integer), sa.cast(customer_id, sa.BigInteger), type_=sa.Boolean
+    )
+    return int(conn.execute(sa.select(pieces).where(held)).scalar_one())
+
+
+def _any_partition(conn: sa.Connection) -> str:
+    """The name of a window's partition; ``ensure`` keeps the present one there."""
+    return partition_name(app_session, max(windows_of(conn, app_session)))
+
+
 def _piece_name(name: str, piece: int) -> str:
     return f"{name}_{piece:02}"
 
@@ -120,10 +135,7 @@ def build_events(conn: sa.Connection, window: Window) -> None:
     """Make an empty fresh table for each kind of the window's events. ``swap_in_events`` uses them."""
     discard_events(conn, window)
     for table in EVENT_TIMES:
-        fresh = fresh_name(table, window)
-        _create_hashed(conn, table, fresh)
-        bound = f"{EVENT_TIMES[table].name} IS NOT NULL AND {_within(table, window)}"
-        run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {BOUND} CHECK ({bound})")
+        build_log(conn, table, window)
 
 
 def discard_events(conn: sa.Connection, window: Window) -> None:
@@ -159,11 +171,44 @@ def swap_in_events(conn: sa.Connection, window: Window) -> None:
             name, fresh = partition_name(table, window), fresh_name(table, window)
             run(conn, f"INSERT INTO {fresh} SELECT * FROM {name} WHERE customer_id IS NULL")
             run(conn, f"DROP TABLE {name}")
-            run(conn, f"ALTER TABLE {fresh} RENAME TO {name}")
-            for leaf in range(HASH_MODULUS):
-                run(conn, f"ALTER TABLE {_piece_name(fresh, leaf)} RENAME TO {_piece_name(name, leaf)}")
-            _attach_events(conn, table, window)
-            run(conn, f"ALTER TABLE {name} DROP CONSTRAINT {BOUND}")
+            _rename_events(conn, table, window)
+
+
+def _rename_events(conn: sa.Connection, table: sa.Table, window: Window) -> None:
+    """Make a fresh table the window's partition, for which no other table is left."""
+    name, fresh = partition_name(table, window), fresh_name(table, window)
+    run(conn, f"ALTER TABLE {fresh} RENAME TO {name}")
+    for leaf in range(HASH_MODULUS):
+        run(conn, f"ALTER TABLE {_piece_name(fresh, leaf)} RENAME TO {_piece_name(name, leaf)}")
+    _attach_events(conn, table, window)
+    run(conn, f"ALTER TABLE {name} DROP CONSTRAINT {BOUND}")
+
+
+def build_log(conn: sa.Connection, log: sa.Table, window: Window) -> sa.Table:
+    """Make an empty fresh table for one log's events of a window, which ``attach_log`` uses; returns it."""
+    fresh = fresh_name(log, window)
+    run(conn, f"DROP TABLE IF EXISTS {fresh}")
+    _create_hashed(conn, log, fresh)
+    bound = f"{LOG_TIMES[log].name} IS NOT NULL AND {_within(log, window)}"
+    run(conn, f"ALTER TABLE {fresh} ADD CONSTRAINT {BOUND} CHECK ({bound})")
+    return log.to_metadata(sa.MetaData(), name=fresh)
+
+
+@retry_lock
+def attach_log(conn: sa.Connection, log: sa.Table, window: Window) -> None:
+    """Make the table of ``build_log`` the window's partition. Raises if a lock takes too long.
+
+    It takes along the rows that the window has meanwhile, in a partition or in DEFAULT.
+    """
+    name, fresh, default = partition_name(log, window), fresh_name(log, window), default_of(log).name
+    with conn.begin_nested():
+        lock_log(conn, log)
+        if exists(conn, name):
+            run(conn, f"INSERT INTO {fresh} SELECT * FROM {name}")
+            run(conn, f"DROP TABLE {name}")
+        moved = f"DELETE FROM {default} WHERE {_within(log, window)} RETURNING *"
+        run(conn, f"WITH moved AS ({moved}) INSERT INTO {fresh} SELECT * FROM moved")
+        _rename_events(conn, log, window)
 
 
 def lock_events(conn: sa.Connection) -> None:

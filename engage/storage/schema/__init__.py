@@ -4,6 +4,7 @@ Money is integer cents. Every time is ``timestamptz``, written and read as UTC.
 Migrations build these tables; a test compares the two.
 """
 
+from engage.storage.schema.archive import archive_erasure, archived_log
 from engage.storage.schema.campaigns import (
     campaign,
     campaign_lift,
@@ -56,6 +57,8 @@ __all__ = [
     "api_key",
     "app_event",
     "app_session",
+    "archive_erasure",
+    "archived_log",
     "campaign",
     "campaign_lift",
     "consent_chain",
