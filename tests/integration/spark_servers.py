@@ -30,7 +30,6 @@ _SETTINGS = {
     "spark.connect.grpc.binding.address": HOST,
     "spark.driver.bindAddress": HOST,
     "spark.driver.host": HOST,
-    "spark.driver.memory": "1g",
     "spark.executor.memory": "700m",
     "spark.sql.shuffle.partitions": "4",
     "spark.ui.enabled": "false",
@@ -82,7 +81,8 @@ def _process(program: Path, arguments: tuple[str, ...], log: Path, folder: Path)
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA_HOME") if name in os.environ}
-    own = {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_DIRS": str(temporary)}
+    memory = "1g" if program.name == "spark-submit" else "256m"
+    own = {"SPARK_LOCAL_IP": HOST, "SPARK_DAEMON_MEMORY": memory, "SPARK_LOCAL_DIRS": str(temporary)}
     assert shutil.which("java", path=environment["PATH"]), "Spark needs Java 17"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -113,4 +113,7 @@ def busy() -> bool:
 
 
 def _is_server(process: psutil.Process) -> bool:
-    return any(word.endswith("/sail") or word.startswith("org.apache.spark") for word in process.cmdline())
+    try:
+        return any(word.endswith("/sail") or word.startswith("org.apache.spark") for word in process.cmdline())
+    except psutil.Error:  # it has ended
+        return False

@@ -146,7 +146,8 @@ def test_anything_else_is_refused_by_its_name(expression, named):
 @pytest.mark.parametrize(
     "statement",
     [
-        sa.select(sa.text("now()")), sa.select(T.c.a).limit(1), sa.select(T.c.a).distinct(), sa.select(T.c.a).with_for_update(),
+        sa.select(sa.text("now()")),
+        sa.select(T.c.a).limit(1), sa.select(T.c.a).distinct(), sa.select(T.c.a).with_for_update(),
         sa.select(T.c.a).cte("c").select(), sa.select(T.alias("x").tablesample(5)), sa.insert(T).values(a=1),
         sa.delete(T), sa.select(T.join(T.alias("u"), sa.true())), sa.select(T.c.a).order_by(sa.nulls_last(T.c.a)),
         sa.select(T.c.a).having(sa.true()), sa.select(sa.lateral(sa.select(T.c.a)).c.a),
