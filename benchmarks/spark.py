@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.spark_servers import served
 from benchmarks.step import HASH_KEY, RNG_SEED, now
 from benchmarks.world import HOME, World
 from benchmarks.world import world as world_of
@@ -31,7 +32,6 @@ from engage.spark import Attempt, Definition, Spark
 from engage.steps.aggregate import aggregate
 from engage.steps.extract import extract
 from engage.steps.seed import seed
-from tests.integration.spark_servers import served
 
 REPETITIONS = 3
 ROWS = "SELECT * FROM customer_activity ORDER BY customer_id"

@@ -115,7 +115,7 @@ def lake_changed(window: Window, then: Mapping[str, int], now: Mapping[str, int]
 # --- what the engine is asked
 
 
-def by_customer(window: Window, logs: frozenset[str]) -> sa.Select[Any]:
+def by_customer(window: Window, logs: frozenset[str]) -> sa.Select[*tuple[Any, ...]]:
     """The query for the ``COLUMNS``: one row per customer id, and one for events without.
 
     ``logs``: the names of the tables that have rows. The sums of one log are null for an id that it does not have.
@@ -145,7 +145,7 @@ def favourites(window: Window) -> sa.Select[Any]:
     return sa.select(found.c.customer_id, found.c.favourite_item)
 
 
-def by_day(table: sa.Table, window: Window) -> sa.Select[Any]:
+def by_day(table: sa.Table, window: Window) -> sa.Select[date, int, int, int, datetime]:
     """The query for ``day, events, missing, valid, newest`` of sessions or purchases."""
     log = partitions.of(table, window)
     time, valid = valid_events.valid_in(table, log)
@@ -201,10 +201,9 @@ class Landed:
         partitions.analyze(conn, sums)
         if given.favourites is None:
             return cls(sums, None, lake)
-        names = ("customer_id", "favourite_item")
-        types = (sa.BigInteger(), sa.Text())
-        items = _created(conn, f"event_favourites_{window.key}", *map(sa.Column, names, types))
-        binary_copy.copy_rows(conn, items, names, given.favourites)
+        ids, item = sa.Column("customer_id", sa.BigInteger), sa.Column("favourite_item", sa.Text)
+        items = _created(conn, f"event_favourites_{window.key}", ids, item)
+        binary_copy.copy_rows(conn, items, [ids.name, item.name], given.favourites)
         partitions.analyze(conn, items)
         return cls(sums, items, lake)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -55,7 +56,7 @@ def by_customer(window: Window) -> sa.Subquery:
     )
 
 
-def counts(window: Window) -> sa.Select[tuple[int, int, int]]:
+def counts(window: Window) -> sa.Select[*tuple[Any, ...]]:
     """The query for the number of valid refunds, and of those rejected for the first two reasons of ``REJECTED``."""
     return sa.select(*_counts()).select_from(refund).where(_within(window))
 

@@ -33,7 +33,7 @@ def sail(log: Path, *, say: Say = quiet) -> Iterator[int]:
             f"There is no Sail beside {sys.executable}, which is the local server of Spark Connect. `make demo "
             "ENGINE=spark` installs it."
         )
-    port = _free_port()
+    port = free_port()
     say("Starting Sail, a server of Spark Connect …")
     with log.open("ab") as output, process_signals.deferred():
         server = subprocess.Popen(
@@ -63,7 +63,8 @@ def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> 
     raise LocalError(f"Sail did not start; its log is {log}.\n{tail(log)}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

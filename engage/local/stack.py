@@ -72,7 +72,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables of the processes."""
-        return environment(self.home, self.host, self.users) | self.variables
+        return {**environment(self.home, self.host, self.users), **self.variables}
 
     def prepare(self) -> None:
         """Make the logins, and the tables of Engage and of Airflow."""

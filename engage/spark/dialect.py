@@ -31,7 +31,7 @@ _CONSTRUCTS = (
 _TYPES = "big_integer BIGINT text date DATE datetime"
 
 
-def compiled(statement: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
+def compiled(statement: sa.ClauseElement) -> tuple[str, dict[str, Any]]:
     """A query as Spark SQL, and the values of its named parameters.
 
     Raises:
@@ -95,12 +95,12 @@ class _Compiler(_Strict, SQLCompiler, kind="construct", known=_CONSTRUCTS):
             return str(self.process(binary.left, **options))
         if binary.operator not in OPERATORS:
             _refuse("operator", binary.operator.__name__)
-        return super().visit_binary(binary, *arguments, **options)
+        return str(super().visit_binary(binary, *arguments, **options))  # type: ignore[no-untyped-call]
 
     def visit_unary(self, unary: Any, *arguments: Any, **options: Any) -> str:
         if (unary.operator or unary.modifier) not in OPERATORS:
             _refuse("operator", (unary.operator or unary.modifier).__name__)
-        return super().visit_unary(unary, *arguments, **options)
+        return str(super().visit_unary(unary, *arguments, **options))  # type: ignore[no-untyped-call]
 
 
 class _Types(_Strict, GenericTypeCompiler, kind="type", known=_TYPES):
@@ -123,4 +123,4 @@ class SparkDialect(DefaultDialect):
     default_paramstyle = "named"
     statement_compiler = _Compiler
     type_compiler_cls = _Types
-    preparer = _Names
+    preparer = _Names  # type: ignore[assignment]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -97,7 +98,7 @@ def _built(step: Step, summed: EventSums | None) -> tuple[int, dict[str, int], d
         rejected |= valid_events.count_window(conn, window)[1]
     if landed is not None:
         landed.drop(conn)
-    return customers, valid, rejected | rejected_refunds, model and model.model_id
+    return customers, valid, rejected | rejected_refunds, None if model is None else model.model_id
 
 
 def _of_log(step: Step, before: sa.Subquery | None) -> sa.Select[tuple[object, ...]]:
@@ -121,6 +122,16 @@ def _landed(conn: sa.Connection, window: Window, summed: EventSums) -> Landed:
     return Landed.of(conn, window, summed, lake=lake)
 
 
+class _Events(NamedTuple):
+    """Tables with the sums of events by customer id; one table may have several."""
+
+    sessions: sa.FromClause
+    purchases: sa.FromClause
+    app_events: sa.FromClause | None
+    refunds: sa.FromClause | None
+    favourites: sa.FromClause | None
+
+
 def activity(
     window: Window,
     before: sa.FromClause | None = None,
@@ -141,15 +152,17 @@ def activity(
     as much as everything else. Without ``app_events`` there are none, and without ``refunded`` there are no refunds.
     ``landed``: the sums of another engine, which then stand for all events.
     """
-    if landed is not None:
-        sessions, purchases, others, back = (landed.sums,) * 4
-        favourite: sa.FromClause | None = landed.favourites
+    if landed is None:
+        events = _Events(
+            valid_events.sessions_by_customer(window),
+            valid_events.purchases_by_customer(window),
+            valid_events.app_events_by_customer(window) if app_events else None,
+            refunds.by_customer(window) if refunded else None,
+            valid_events.favourite_items(window) if favourite_items else None,
+        )
     else:
-        sessions = valid_events.sessions_by_customer(window)
-        purchases = valid_events.purchases_by_customer(window)
-        others = valid_events.app_events_by_customer(window) if app_events else None
-        favourite = valid_events.favourite_items(window) if favourite_items else None
-        back = refunds.by_customer(window) if refunded else None
+        events = _Events(landed.sums, landed.sums, landed.sums, landed.sums, landed.favourites)
+    sessions, purchases, others, back, favourite = events
     count = sa.func.coalesce(sessions.c.sessions, 0)
     window_start = sa.case(
         (customer.c.registered_at < window.end, window.start),
@@ -195,16 +208,16 @@ def _joined(of_customer: Iterable[sa.FromClause | None]) -> sa.FromClause:
     return joined
 
 
-def _count_of(kind: AppEventKind, others: sa.Subquery | None) -> sa.ColumnElement[int]:
+def _count_of(kind: AppEventKind, others: sa.FromClause | None) -> sa.ColumnElement[int]:
     return sa.cast(0, sa.BigInteger) if others is None else sa.func.coalesce(others.c[kind], 0)
 
 
-def _spend(purchases: sa.Subquery, back: sa.Subquery | None) -> sa.ColumnElement[int]:
+def _spend(purchases: sa.FromClause, back: sa.FromClause | None) -> sa.ColumnElement[int]:
     spend: sa.ColumnElement[int] = sa.func.coalesce(purchases.c.total_spend_cents, 0)
     return spend if back is None else sa.func.greatest(spend - _refunded(back), 0)
 
 
-def _refunded(back: sa.Subquery | None) -> sa.ColumnElement[int]:
+def _refunded(back: sa.FromClause | None) -> sa.ColumnElement[int]:
     return sa.cast(0, sa.BigInteger) if back is None else sa.func.coalesce(back.c.refunded_cents, 0)
 
 

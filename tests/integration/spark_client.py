@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks.spark_servers import HOST
 from engage.spark import Attempt, Definition
 from engage.spark.session import session
-from tests.integration.spark_servers import HOST
 
 SLOW = "SELECT max(id % 7) AS n FROM range(4000000000000)"
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spark_servers import busy, served
 from engage.archive.place import place_of
 from engage.archive.write import archive
 from engage.errors import ArchiveError, NoValidEvents, SparkError
@@ -20,16 +22,18 @@ from engage.spark import Attempt, Definition, Spark
 from engage.spark.session import session
 from engage.steps.aggregate import aggregate
 from tests.integration import dirt, lake
-from tests.integration.spark_servers import SERVERS, busy, served
 from tests.integration.test_event_sums import DAYS, FAVOURITE, LEFT, computed, counted
 from tests.waiting import logged, until
 
 pytestmark = pytest.mark.deep
+SPARK = pytest.mark.skipif(
+    not os.environ.get("ENGAGE_TEST_SPARK"), reason="make test-spark runs it: Spark itself, which needs Java"
+)
 KEY = b"a key for tests, of no use to anybody"
 CUSTOMERS = 100_000
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=["sail", pytest.param("spark", marks=SPARK)])
 def port(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     with served(request.param, folder) as port:

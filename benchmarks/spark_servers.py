@@ -1,4 +1,4 @@
-"""Servers of Spark Connect for tests: Sail, and Spark itself as a master with two workers.
+"""Servers of Spark Connect for benchmarks and tests: Sail, and Spark itself as a master with two workers.
 
 Spark comes from the environment .venv-spark, which ``make test-spark`` makes, and needs Java.
 """
@@ -10,21 +10,17 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
-from engage.local.sail import sail
-from tests.ports import free_port
-from tests.waiting import logged, until
+from engage.local.home import CHECKOUT
+from engage.local.sail import free_port, sail
 
-ROOT = Path(__file__).resolve().parents[2]
-WANTED = bool(os.environ.get("ENGAGE_TEST_SPARK"))
-SPARK = pytest.mark.skipif(not WANTED, reason="make test-spark runs it: Spark itself, which needs Java")
-SERVERS = ["sail", pytest.param("spark", marks=SPARK)]
+WITHIN = 180
+"""Seconds until a server is ready, however slow the machine is."""
 HOST = "127.0.0.1"
 _SETTINGS = {
     "spark.connect.grpc.binding.address": HOST,
@@ -46,7 +42,7 @@ def served(name: str, folder: Path) -> Iterator[int]:
 @contextmanager
 def standalone(folder: Path) -> Iterator[int]:
     """The port of Spark's Connect server, whose queries run on two workers of a master."""
-    home = next(ROOT.glob(".venv-spark/lib/python3*/site-packages/pyspark"))
+    home = next(CHECKOUT.glob(".venv-spark/lib/python3*/site-packages/pyspark"))
     master, port = free_port(), free_port()
     with ExitStack() as running:
 
@@ -56,7 +52,7 @@ def standalone(folder: Path) -> Iterator[int]:
         ui = ("--webui-port", "0")
         at_master = ("--host", HOST, "--port", str(master), *ui)
         start("master.log", "spark-class", "org.apache.spark.deploy.master.Master", *at_master)
-        until(lambda: _listens(master), "Spark's master listens")
+        _wait(lambda: _listens(master), "Spark's master listens")
         for n in (1, 2):
             own = ("--host", HOST, "--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"worker{n}"), *ui)
             start(
@@ -67,12 +63,13 @@ def standalone(folder: Path) -> Iterator[int]:
                 f"spark://{HOST}:{master}",
             )
         for n in (1, 2):
-            logged(folder / f"worker{n}.log", "Successfully registered with master")
+            log = folder / f"worker{n}.log"
+            _wait(lambda log=log: "Successfully registered with master" in log.read_text(), "a worker is registered")  # type: ignore[misc]
         settings = _SETTINGS | {"spark.connect.grpc.binding.port": str(port)}
         options = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
         server = ("--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal")
         start("connect.log", "spark-submit", "--master", f"spark://{HOST}:{master}", *options, *server)
-        until(lambda: _listens(port), "Spark Connect listens")
+        _wait(lambda: _listens(port), "Spark Connect listens")
         yield port
 
 
@@ -97,6 +94,14 @@ def _process(program: Path, arguments: tuple[str, ...], log: Path, folder: Path)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _wait(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {WITHIN} s: {what}")
+        time.sleep(0.1)
 
 
 def _listens(port: int) -> bool:
