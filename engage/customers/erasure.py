@@ -90,11 +90,15 @@ def forget(engine: sa.Engine, customer_id: int, *, as_of: datetime, actor: str |
 
 
 def _note_for_archive(conn: sa.Connection, customer_id: int, as_of: datetime) -> bool:
-    """Have ``archive.erasure`` remove the customer from the archive, if there is one; returns whether there is."""
-    row = sa.select(sa.literal(customer_id, sa.BigInteger), sa.literal(as_of, sa.DateTime(timezone=True)))
-    row = row.where(sa.exists().select_from(archived_log))
-    noted = insert(archive_erasure).from_select(["customer_id", "requested_at"], row).on_conflict_do_nothing()
-    return conn.execute(noted).rowcount > 0
+    """Have ``archive.erasure`` remove the customer from the archive, if there is one; returns whether there is.
+
+    A window that is archived for the first time at this moment is noted after the commit, and read after that.
+    """
+    if not conn.execute(sa.select(sa.exists().select_from(archived_log))).scalar_one():
+        return False
+    noted = {"customer_id": customer_id, "requested_at": as_of}
+    conn.execute(insert(archive_erasure).values(noted).on_conflict_do_nothing())
+    return True
 
 
 def _blank_codes(conn: sa.Connection, customer_id: int) -> None:

@@ -37,21 +37,22 @@ class Archiving:
 
     def fill(self, customers: int = 40) -> None:
         """Events of the window with every class of dirt."""
-        world = self.world
-        partitions.ensure_windows(world.engine, [world.window])
-        for customer_id in [*range(1, customers + 1), None]:
-            for n in range(3):
-                world.sessions(customer_id, at=world.window.start + timedelta(hours=n, microseconds=7))
-            world.purchase(customer_id, 100)
-            world.app_event(customer_id, "viewed", "pie")
-            world.refund(customer_id, 5)
-        for amount in (None, -1, MAX_AMOUNT_CENTS + 1, 0, 2**63 - 1):
-            world.purchase(1, amount, at=world.window.end - timedelta(microseconds=1))
-        for item in (None, "", "crème brûlée"):
-            world.app_event(None, "liked", item, at=world.window.start)
-        world.sessions(2**62)
-        for at in (None, "infinity"):
-            world.sessions(1, at=at)
+        partitions.ensure_windows(self.world.engine, [self.world.window])
+        start, end = self.world.window.start, self.world.window.end
+        last, inside = end - timedelta(microseconds=1), start + timedelta(days=3)
+        ids = [*range(1, customers + 1), None]
+        hours = [start + timedelta(hours=n, microseconds=7) for n in range(3)]
+        amounts = (None, -1, MAX_AMOUNT_CENTS + 1, 0, 2**63 - 1)
+        rows: dict[sa.Table, list[tuple[Any, ...]]] = {
+            app_session: [(id_, at) for id_ in ids for at in hours] + [(2**62, inside), (1, None), (1, "infinity")],
+            purchase: [(id_, inside, 100) for id_ in ids] + [(1, last, amount) for amount in amounts],
+            app_event: [(id_, inside, "viewed", "pie") for id_ in ids]
+            + [(None, start, "liked", item) for item in (None, "", "crème brûlée")],
+            refund: [(id_, inside, 5) for id_ in ids],
+        }
+        for log, theirs in rows.items():
+            names = [column.name for column in log.columns]
+            self.world.execute(sa.insert(log), [dict(zip(names, row, strict=True)) for row in theirs])
 
     def write(self, **options: Any) -> write.ArchiveSummary:
         return write.archive(self.world.engine, self.place, as_of=self.world.now, **options)

@@ -12,6 +12,7 @@ from engage.archive import stored
 from engage.cli import main
 from engage.errors import ArchiveError
 from engage.storage.schema import app_event, app_session, purchase
+from engage.window import LENGTH
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_a_manifest_never_leads_out_of_its_folder(written):
 
 
 def test_a_window_comes_back_by_command(written, command):
-    written.world.now += 2 * (written.world.window.end - written.world.window.start)
+    written.world.now += LENGTH
     before = written.logged(purchase)
     written.world.execute(sa.text("INSERT INTO campaign (window_start, window_end, status, settings, events, rejected, "
         f"opened_at) VALUES ('{written.world.window.start}', '{written.world.window.end}', 'complete', '{{}}', '{{}}', "

@@ -15,10 +15,10 @@ from engage.campaigns.run_options import RunOptions
 from engage.customers import erasure
 from engage.errors import ArchiveError
 from engage.settings import validate
-from engage.steps.aggregate import activity
 from engage.steps.extract import extract
 from engage.storage import partitions
-from engage.storage.schema import app_event, app_session, customer_activity, purchase
+from engage.storage.schema import app_event, app_session, purchase
+from engage.window import LENGTH
 from tests.integration.archiving import LOGS
 from tests.integration.conftest import UNGUARDED
 from tests.waiting import until
@@ -26,14 +26,14 @@ from tests.waiting import until
 
 @pytest.fixture
 def old(archiving):
-    """A complete campaign whose window is past its retention, seen from two windows later."""
+    """A complete campaign whose window is past its retention, seen a window later."""
     world = archiving.world
     for customer_id in range(1, 11):
         world.customer(customer_id=customer_id)
     archiving.fill(10)
     world.computed()
     world.message()
-    world.now += 2 * (world.window.end - world.window.start)
+    world.now += LENGTH
     return archiving
 
 
@@ -142,14 +142,15 @@ def test_a_restored_window_has_all_its_events_again_once(old):
 
 
 def test_a_window_that_was_dropped_restored_and_computed_again_equals_its_campaign(old):
-    kept = sa.select(*(column for column in customer_activity.c if column.name != "window_start"))
-    campaign = sorted(old.world.rows(kept), key=repr)
+    results = ("customer_activity", "customer_bucket")
+    counts = "SELECT events, rejected, customers FROM campaign"
+    before = old.world.dump(*results), old.world.rows(counts)
     dropped(old)
     old.restore()
-    computed = activity(old.world.window).subquery()
-    again = sa.select(*(computed.c[column.name] for column in customer_activity.c if column.name != "window_start"))
-    of_customers = again.where(computed.c.window_start == old.world.window.start)
-    assert sorted(old.world.rows(of_customers), key=repr) == campaign != []
+    old.world.execute(sa.text("UPDATE campaign SET frozen_at = NULL"))  # the drop closed it
+    old.world.computed()
+    assert (old.world.dump(*results), old.world.rows(counts)) == before
+    assert old.world.value("SELECT sum(sessions) FROM customer_activity") == 30
 
 
 def test_another_run_of_a_restored_window_changes_nothing(old):
