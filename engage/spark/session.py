@@ -26,6 +26,8 @@ OLDEST = (4, 0)
 """The first version of Spark whose sums raise an error where they would overflow. Sail says which one it follows."""
 ANSWERS_WITHIN = 30.0
 """Seconds in which a server must take a connection."""
+RETRIES = 5
+"""How often the client repeats a call that gets no answer, within about 20 seconds. Its own 15 take ten minutes."""
 _SETTINGS = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 _INSTALL = "pip install -r requirements-spark.txt -c constraints.txt"
 
@@ -71,12 +73,20 @@ def _client() -> Any:
         import grpc  # noqa: PLC0415 - an extra
         from pyspark.errors import PySparkException  # noqa: PLC0415
         from pyspark.sql.connect.client import DefaultChannelBuilder  # noqa: PLC0415
+        from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
         from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
-    return SimpleNamespace(grpc=grpc, error=PySparkException, channel=DefaultChannelBuilder, session=SparkSession)
+    return SimpleNamespace(
+        grpc=grpc,
+        error=PySparkException,
+        channel=DefaultChannelBuilder,
+        session=SparkSession,
+        patience=DefaultPolicy(max_retries=RETRIES),
+    )
 
 
 def _opened(definition: Definition, attempt: Attempt) -> Any:
     raw = _client().session(connection=definition.url(attempt.session))
+    raw.client.set_retry_policies([_client().patience])
     raw.addTag(attempt.tag)
     return raw
 

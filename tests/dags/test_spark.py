@@ -64,13 +64,13 @@ def test_a_connection_that_airflow_does_not_give_is_left_to_the_retries(spark):
 
 
 def test_a_wrong_connection_is_one_sentence(connection, spark):
-    connection(extra={"columns": "client"})
+    connection(extra={"archive": "s3://chain/events", "columns": "client"})
     with pytest.raises(SparkError, match="The extra of the connection engage_spark has the columns"):
         spark()
 
 
 def test_the_task_extract_asks_spark_if_postgres_has_no_event(dag, task_context, connection, engine, monkeypatch):
-    connection(extra={"columns": "client"})
+    connection(extra={"archive": "s3://chain/events", "columns": "client"})
     monkeypatch.setenv("ENGAGE_HASH_KEY", "k" * 32)
     with engine.begin() as conn:
         conn.execute(sa.insert(customer).values(customer_id=1, registered_at=WINDOW.start))

@@ -45,6 +45,7 @@ def fill(engine: sa.Engine, window: Window, customers: int) -> None:
         # in no window
         f"INSERT INTO app_session VALUES (5, NULL), (5, timestamptz '{start}' - interval '1 hour'), (5, '{end}')",
         f"INSERT INTO purchase VALUES (5, NULL, 1), (5, '{end}', 1), (5, '9999-01-01', 1)",
+        "INSERT INTO refund VALUES (5, NULL, 1), (5, '9999-01-01', 1)",
     ]
     with engine.begin() as conn:
         for statement in statements:
