@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,7 +69,7 @@ def session(definition: Definition, attempt: Attempt) -> Iterator[Session]:
 @cache
 def _client() -> Any:
     """What is used of the client."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _named_main():
         warnings.simplefilter("ignore")  # it warns about a newer pandas, which nothing here uses
         import grpc  # noqa: PLC0415 - an extra
         from pyspark.errors import PySparkException  # noqa: PLC0415
@@ -82,6 +83,20 @@ def _client() -> Any:
         session=SparkSession,
         patience=DefaultPolicy(max_retries=RETRIES),
     )
+
+
+@contextmanager
+def _named_main() -> Iterator[None]:
+    """Give the main module a file. Where it has none, as after ``python -c``, the client takes it for its own tests."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = "-c"
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def _opened(definition: Definition, attempt: Attempt) -> Any:

@@ -199,6 +199,13 @@ def test_a_query_that_the_server_refuses_is_one_sentence(files):
         spark.table("SELECT * FROM nowhere", {})
 
 
+def test_the_client_loads_in_a_process_without_a_main_file():
+    """As the local stack starts Airflow: the client would take the process for its own tests, and end it."""
+    code = "from engage.spark.session import _client; print(_client().session.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "SparkSession\n"), done.stderr
+
+
 def test_values_reach_the_server_as_values(files):
     with session(files.definition(), files.attempt("values")) as spark:
         found = spark.table(
