@@ -13,7 +13,7 @@ from pathlib import Path
 
 LASTING = ("AIRFLOW_FERNET_KEY", "ENGAGE_HASH_KEY")
 """Keys that must not change while the databases live."""
-OPTIONAL = ("ENGAGE_SMS_URL",)
+OPTIONAL = ("ENGAGE_SMS_URL", "ENGAGE_ARCHIVE_LOGIN")
 """Secrets that a server may do without; then the file is empty."""
 NAMES = (
     "POSTGRES_PASSWORD",
@@ -35,6 +35,8 @@ SETTINGS = """\
 #ENGAGE_SERVICE_ADDRESS=127.0.0.1
 #ENGAGE_SERVICE_PORT=8000
 #ENGAGE_CURRENCY=USD
+#ENGAGE_ARCHIVE_URL=s3://bucket/folder?region=eu-central-1
+#GOOGLE_APPLICATION_CREDENTIALS=/run/secrets/ENGAGE_ARCHIVE_LOGIN
 #ENGAGE_POSTGRES_MEMORY=3g
 #ENGAGE_SHARED_BUFFERS=1GB
 #AIRFLOW_URL=https://airflow.example.com

@@ -5,7 +5,7 @@ Every row has a time, because a partition holds the times of its window only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -32,7 +32,7 @@ def count(conn: sa.Connection, log: sa.Table, piece: sa.Table) -> dict[str, int]
     return dict(conn.execute(sa.select(sa.func.count().label("rows"), *counts).select_from(piece)).mappings().one())
 
 
-def blocks(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Iterator[Any]:
+def blocks(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Generator[Any]:
     """The rows as tables of Arrow. ``counts``: what ``count`` found in the same snapshot."""
     return (_texts if has_text(log) else _numbers)(conn, log, piece, counts)
 
@@ -41,7 +41,7 @@ def _ordered(log: sa.Table, piece: sa.Table, *columns: sa.ColumnElement[Any]) ->
     return sa.select(*columns).select_from(piece).order_by(piece.c.customer_id, piece.c[LOG_TIMES[log].name])
 
 
-def _numbers(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Iterator[Any]:
+def _numbers(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Generator[Any]:
     """Rows of one width. A column with nulls is read as a value and whether it is null, so that all widths are one."""
     wanted: list[sa.ColumnElement[Any]] = []
     widths: list[str] = []
@@ -52,9 +52,8 @@ def _numbers(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[s
         else:
             wanted.append(column)
             widths.append(">i8")
-    with copied_out(conn, _ordered(log, piece, *wanted)) as copy:
-        for rows in unpacked(copy, widths, BLOCK):
-            yield _table(log, rows, widths)
+    for rows in unpacked(conn, _ordered(log, piece, *wanted), widths, BLOCK):
+        yield _table(log, rows, widths)
 
 
 def _table(log: sa.Table, rows: npt.NDArray[np.void], widths: list[str]) -> Any:
@@ -74,7 +73,7 @@ def _array(column: sa.Column[Any], values: npt.NDArray[np.int64], missing: npt.N
     return pa.array(values, mask=missing).cast(type_of(column))
 
 
-def _texts(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Iterator[Any]:
+def _texts(conn: sa.Connection, log: sa.Table, piece: sa.Table, counts: dict[str, int]) -> Generator[Any]:
     """Rows with texts, whose widths differ: each value is an object of Python, which takes several times as long."""
     with copied_out(conn, _ordered(log, piece, *piece.columns)) as copy:
         # a time is read as the number that it is

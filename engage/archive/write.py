@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -147,8 +148,8 @@ def write_piece(source: _Source, piece: int) -> File:
     with _engine(source.url).connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         connection.tune(conn)
         counts = piece_rows.count(conn, table, rows)
-        blocks = piece_rows.blocks(conn, table, rows, counts)
-        written = piece_file.write(source.place, table, source.window, piece, blocks, attempt=source.attempt)
+        with closing(piece_rows.blocks(conn, table, rows, counts)) as blocks:
+            written = piece_file.write(source.place, table, source.window, piece, blocks, attempt=source.attempt)
     if written.rows != counts["rows"]:
         raise ArchiveError(f"{rows.name} has {counts['rows']} rows, and COPY gave {written.rows}. Try again.")
     return written

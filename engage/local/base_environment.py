@@ -16,6 +16,11 @@ KEPT = {
     "SSL_CERT_FILE",  # a company's own certificates and its proxy, on the way to the SMS provider
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
+    "AWS_ACCESS_KEY_ID",  # the login of the archive
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
 }
 
 

@@ -12,6 +12,8 @@ from airflow.sdk.execution_time.context import set_current_context
 from engage_steps import Job, job
 
 from engage.settings import Settings
+from engage.window import LENGTH
+from tests.dags.alerts import WINDOW
 from tests.dags.tasks import Summary, variables
 
 AS_OF = datetime(2026, 2, 10, tzinfo=UTC)
@@ -67,13 +69,13 @@ def test_maintenance_keeps_as_many_windows_as_the_variable_says(maintenance, dag
     variables(monkeypatch, {"engage_keep_windows": "20", "engage_low_spend_threshold": "1OO"})
     monkeypatch.setattr(Job, "engine", "the database")
     monkeypatch.setattr(Job, "clock", lambda job: datetime.now(UTC))
-    monkeypatch.setattr(its_step, "maintain", lambda *args, as_of: called.append((*args, as_of)) or Summary(1))
+    monkeypatch.setattr(its_step, "maintain", lambda *args, **more: called.append((*args, more)) or Summary(1))
     before = datetime.now(UTC)
     with maintenance():
         dag_bag.dags["engage_maintenance"].get_task("maintain").python_callable()
-    [(engine, keep_windows, as_of)] = called
-    assert (engine, keep_windows) == ("the database", 20)
-    assert before <= as_of <= datetime.now(UTC)
+    [(engine, keep_windows, more)] = called
+    assert (engine, keep_windows, more["archive"]) == ("the database", 20, None)
+    assert before <= more["as_of"] <= datetime.now(UTC)
 
 
 @pytest.fixture
@@ -168,3 +170,39 @@ def test_the_return_score_is_learnt_once_after_each_campaign(maintenance, dag_ba
         assert task.python_callable()["returns"] == 600
         with pytest.raises(AirflowSkipException, match="No news"):
             task.python_callable()
+
+
+def test_without_an_archive_its_task_skips_and_says_so(maintenance, dag_bag, monkeypatch):
+    monkeypatch.delenv("ENGAGE_ARCHIVE_URL", raising=False)
+    with maintenance(), pytest.raises(AirflowSkipException, match="There is no archive: ENGAGE_ARCHIVE_URL is not set"):
+        dag_bag.dags["engage_maintenance"].get_task("archive").python_callable()
+
+
+def test_ended_windows_are_archived_each_hour_and_all_are_counted_again_once_a_day(
+    maintenance, dag_bag, monkeypatch, engine, tmp_path
+):
+    from engage.archive import write
+
+    recounts, archive = [], write.archive
+    monkeypatch.setenv("ENGAGE_ARCHIVE_URL", tmp_path.as_uri())
+    monkeypatch.setattr(Job, "engine", engine)
+    monkeypatch.setattr(
+        write, "archive", lambda *given, recount, **more: recounts.append(recount) or archive(*given, **more)
+    )
+    task = dag_bag.dags["engage_maintenance"].get_task("archive")
+    for hour in (2, 3):
+        monkeypatch.setattr(Job, "clock", lambda job, hour=hour: WINDOW.end.replace(hour=hour) + LENGTH)
+        with maintenance():
+            found = task.python_callable()
+        assert (f"app_session {WINDOW.start:%Y-%m-%d}" in found["windows"]) == (hour == 2)
+    assert recounts == [False, True]
+    assert (tmp_path / "app_session" / f"window={WINDOW.key}" / "manifest.json").exists()
+
+
+def test_a_login_in_the_archives_url_fails_its_task_at_once_and_is_not_logged(
+    maintenance, dag_bag, monkeypatch, caplog
+):
+    monkeypatch.setenv("ENGAGE_ARCHIVE_URL", "s3://key:hush@bucket/x")
+    with maintenance(), pytest.raises(AirflowFailException, match="holds a login") as failed:
+        dag_bag.dags["engage_maintenance"].get_task("archive").python_callable()
+    assert "hush" not in str(failed.value) + caplog.text

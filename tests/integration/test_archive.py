@@ -300,5 +300,33 @@ def test_a_process_that_ends_while_it_writes_leaves_no_manifest(archiving, monke
 
 def test_a_value_that_is_null_is_never_taken_for_another(engine):
     two = sa.select(sa.literal(1, sa.BigInteger), sa.null())
-    with engine.connect() as conn, binary_copy.copied_out(conn, two) as copy, pytest.raises(ValueError, match="a null"):
-        next(binary_copy.unpacked(copy, [">i8", ">i8"], 10))
+    with engine.begin() as conn:
+        with pytest.raises(ValueError, match="a null"):
+            next(binary_copy.unpacked(conn, two, [">i8", ">i8"], 10))
+        assert conn.execute(sa.select(1)).scalar_one() == 1
+
+
+def test_a_copy_that_is_broken_off_leaves_its_connection_usable(engine):
+    many = sa.select(sa.func.generate_series(1, sa.cast(1_000_000, sa.BigInteger)))
+    with engine.begin() as conn:
+        rows = binary_copy.unpacked(conn, many, [">i8"], 1000)
+        assert next(rows)["value0"].tolist() == [*range(1, 1001)]
+        rows.close()
+    with engine.begin() as conn:
+        assert sum(len(block) for block in binary_copy.unpacked(conn, many, [">i8"], 77_777)) == 1_000_000
+
+
+@pytest.mark.parametrize("rows", range(6))
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_a_copy_has_all_rows_wherever_its_blocks_end(engine, rows, most):
+    some = sa.select(sa.func.generate_series(1, sa.cast(rows, sa.BigInteger)))
+    with engine.begin() as conn:
+        blocks = [block["value0"].tolist() for block in binary_copy.unpacked(conn, some, [">i8"], most)]
+    assert [row for block in blocks for row in block] == [*range(1, rows + 1)]
+    assert max(map(len, blocks), default=0) <= most
+
+
+def test_a_copy_that_the_server_refuses_is_an_error_of_the_database(engine):
+    wrong = sa.select(sa.literal(1, sa.BigInteger) / sa.cast(sa.func.length(""), sa.BigInteger))
+    with engine.begin() as conn, pytest.raises(sa.exc.DataError, match="division by zero"):
+        next(binary_copy.unpacked(conn, wrong, [">i8"], 10))

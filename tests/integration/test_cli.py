@@ -182,7 +182,7 @@ def test_every_command_that_prints_data_prints_it_as_json_with_one_form_of_times
     assert (key["scopes"], key["expires_at"]) == (["events", "read"], "2099-02-01T00:00:00+00:00")
     maintained = data("maintain")
     assert maintained == {"idempotency_keys": 0, "event_ids": 0, "inbound_texts": 0, "alerts": 0, "dropped": [],
-                          "late_events": 0, "kept": [], "test_messages": 0}  # fmt: skip
+                          "late_events": 0, "kept": [], "test_messages": 0, "unarchived": []}  # fmt: skip
     forgotten = data("customers", "forget", str(messages[0]["customer_id"]))
     assert (forgotten["known"], forgotten["messages"]) == (True, 1)
     found = times([seeded, ran, report, messages, key])

@@ -355,3 +355,14 @@ def test_an_upgrade_grants_what_is_missing_and_takes_what_is_too_much(sent, page
 def test_both_roles_see_which_version_the_schema_has(pages, service):
     migrations.require_current(pages)
     migrations.require_current(service)
+
+
+def test_pages_and_service_note_whom_the_archive_must_forget_and_see_none(world, archiving, pages, service, now):
+    archiving.fill(3)
+    archiving.write()
+    for engine, customer_id in ((pages, 1), (service, 2)):
+        assert erasure.forget(engine, customer_id, as_of=now).archive_waits
+        assert refused(engine, "SELECT customer_id FROM archive_erasure")
+        assert refused(engine, "DELETE FROM archive_erasure")
+        assert refused(engine, "UPDATE archived_log SET dropped_at = archived_at")
+    assert world.rows("SELECT customer_id FROM archive_erasure ORDER BY 1") == [(1,), (2,)]

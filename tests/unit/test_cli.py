@@ -31,6 +31,7 @@ COMMANDS = [
     "offers", "offers import", "offers generate", "offers list", "texts", "texts preview", "texts send-test",
     "texts propose", "texts drafts", "texts approve", "texts reject",
     "messages", "messages halt", "messages resume", "messages resolve", "messages reconcile",
+    "archive", "archive list", "archive verify", "archive restore",
     "serve", "keys", "keys create", "keys revoke", "keys list", "train",
 ]  # fmt: skip
 WITH_WINDOW = ["seed", "run", "report"]
@@ -40,6 +41,7 @@ AS_JSON = {
     "history show", "history rebuild", "messages", "messages reconcile", "texts preview", "texts propose",
     "texts drafts", "days list", "import customers", "import events",
     "offers import", "offers generate", "offers list", "keys create", "keys list", "train",
+    "archive", "archive list", "archive verify", "archive restore",
 }  # fmt: skip
 """The commands that print data."""
 

@@ -34,6 +34,7 @@ SECRETS = set(COMPOSE["secrets"])
 OPTIONAL = {
     "AIRFLOW_PORT": "8080",
     "AIRFLOW_URL": "http://127.0.0.1:8080",
+    "ENGAGE_ARCHIVE_URL": "",
     "ENGAGE_CURRENCY": "USD",
     "ENGAGE_IMAGE": "engage",
     "ENGAGE_PUBLIC_URL": "",
@@ -43,6 +44,7 @@ OPTIONAL = {
     "ENGAGE_SHARED_BUFFERS": "1GB",
     "ENGAGE_POSTGRES_IMAGE": "postgres:18.6@sha256:5a5a84b19854a9ffaa54082c166ff4ec27473a361e496e5ea167f298f2da9722",
     "ENGAGE_POSTGRES_MEMORY": "3g",
+    "GOOGLE_APPLICATION_CREDENTIALS": "",
 }
 """Optional variables and their defaults."""
 
@@ -187,7 +189,7 @@ def test_secrets_come_from_files_only():
         assert about["file"].endswith(f"}}/{name}")
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD$|SECRET|KEY|CONN|DATABASE_URL|SMS_URL", name):
+            if re.search(r"PASSWORD$|SECRET|KEY|CONN|DATABASE_URL|SMS_URL|LOGIN", name):
                 assert re.search(r"\{[A-Z_]+\}", value), name
                 assert "$" not in value, name
 
@@ -195,7 +197,8 @@ def test_secrets_come_from_files_only():
 @pytest.mark.parametrize("name", OURS)
 def test_a_container_has_the_secrets_that_it_names_and_no_other(name):
     service = SERVICES[name]
-    named = set(re.findall(r"\{([A-Z_]+)\}", re.sub(r"\$\{.*?\}", "", json.dumps(service["environment"]))))
+    environment = re.sub(r"\$\{.*?\}", "", json.dumps(service["environment"]))
+    named = {*re.findall(r"\{([A-Z_]+)\}", environment), *re.findall(r"/run/secrets/([A-Z_]+)", environment)}
     assert named == set(service["secrets"])
     started = service.get("entrypoint") or service["command"].split()
     assert started[:2] == RUN.split()
@@ -243,7 +246,7 @@ def test_a_secret_takes_the_place_of_its_name(tmp_path):
 
 def test_make_env_writes_every_secret(env):
     assert set(env) == SECRETS
-    assert env.pop("ENGAGE_SMS_URL") == ""
+    assert (env.pop("ENGAGE_SMS_URL"), env.pop("ENGAGE_ARCHIVE_LOGIN")) == ("", "")
     assert len(set(env.values())) == len(env)
     assert all(len(value) >= 24 for value in env.values())
 
