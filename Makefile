@@ -6,6 +6,7 @@ ENGAGE_PORT ?= 8080
 ENGAGE_SERVICE_PORT ?= 8000
 SIZES ?= 10000,100000,1000000
 VENV := .venv
+SPARK_VENV := .venv-spark
 RUN := $(VENV)/bin/python -m
 export ENGAGE_PORT ENGAGE_SERVICE_PORT
 # The caller's shell decides neither which modules Python finds nor where pip puts them.
@@ -16,8 +17,8 @@ unexport $(filter PYTHON% PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT,$(.VARIABLES))
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 26
 
-demo: install ## run a campaign on synthetic customers, or several: make demo [CUSTOMERS=10000] [HISTORY=4] [ENGAGE_PORT=8080]
-	$(RUN) engage demo $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(HISTORY),--history $(HISTORY))
+demo: install $(if $(filter spark,$(ENGINE)),$(VENV)/spark-installed) ## run a campaign on synthetic customers, or several: make demo [CUSTOMERS=10000] [HISTORY=4] [ENGINE=spark] [ENGAGE_PORT=8080]
+	$(RUN) engage demo $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(HISTORY),--history $(HISTORY)) $(if $(ENGINE),--engine $(ENGINE))
 
 up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make up [ENGAGE_PORT=8080]
 	$(RUN) engage up
@@ -33,9 +34,12 @@ test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration t
 test-e2e: $(VENV)/tests-installed ## run the end-to-end tests; starts a real Airflow and a real browser
 	$(RUN) pytest -n 3 -m "not deep" tests/e2e
 
-test-deep: $(VENV)/tests-installed ## run the tests that take long, as CI does: kills, hangs, stacks of their own
+test-deep: $(VENV)/tests-installed $(VENV)/spark-installed ## run the tests that take long, as CI does: kills, hangs, stacks of their own
 	$(RUN) pytest -n 3 -m deep tests/integration tests/dags tests/unit
 	$(RUN) pytest -n 3 -m deep tests/e2e
+
+test-spark: $(VENV)/tests-installed $(VENV)/spark-installed $(SPARK_VENV)/installed ## test Spark itself, a master and two workers: minutes; needs Java 17
+	ENGAGE_TEST_SPARK=1 $(RUN) pytest -n 0 -v tests/integration/test_spark.py
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose
@@ -66,6 +70,9 @@ lock: $(VENV)/tests-installed ## write constraints.txt and locks/ from the requi
 	$(HASHES) tests/requirements.txt -o locks/tests.txt
 	$(HASHES) benchmarks/requirements.txt -o locks/benchmarks.txt
 	$(HASHES) deploy/sbom.txt -o locks/sbom.txt
+	$(HASHES) requirements-spark.txt -o locks/spark.txt
+	$(HASHES) deploy/sail.txt -o locks/sail.txt
+	$(HASHES) tests/spark-server.txt -o locks/spark-server.txt
 	sed '/^# For the tests only/,$$d' requirements.txt | $(HASHES) - deploy/requirements.txt -o locks/server.txt
 	grep '^uv==' tests/requirements.txt | $(HASHES) - -o locks/uv.txt
 
@@ -102,6 +109,18 @@ $(VENV)/tests-installed: $(VENV)/installed locks/tests.txt | $(VENV)/bin/engage
 	@$(call INSTALL,tests,$(VENV))
 	@touch $@
 
+# The client of Spark Connect, and Sail, a server without Java.
+$(VENV)/spark-installed: $(VENV)/installed locks/spark.txt locks/sail.txt
+	@$(call INSTALL,spark,$(VENV))
+	@$(call INSTALL,sail,$(VENV))
+	@touch $@
+
+# Spark itself for tests. It has the same modules as its client, so it has an environment of its own.
+$(SPARK_VENV)/installed: $(VENV)/installed locks/spark-server.txt
+	@$(PYTHON) -m venv $(SPARK_VENV)
+	@$(call INSTALL,spark-server,$(SPARK_VENV))
+	@touch $@
+
 $(VENV)/benchmarks-installed: $(VENV)/installed locks/benchmarks.txt
 	@$(call INSTALL,benchmarks,$(VENV))
 	@touch $@
@@ -115,10 +134,11 @@ umask 022; \
 $(PIP)
 endef
 
-REQUIREMENTS := requirements.txt tests/requirements.txt benchmarks/requirements.txt deploy/requirements.txt deploy/sbom.txt
+REQUIREMENTS := requirements.txt tests/requirements.txt benchmarks/requirements.txt deploy/requirements.txt deploy/sbom.txt \
+  requirements-spark.txt deploy/sail.txt tests/spark-server.txt
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet \
   --no-emit-index-url --no-emit-find-links
 HASHES := $(COMPILE) --generate-hashes -c constraints.txt
 
 .NOTPARALLEL:
-.PHONY: help demo up test test-fast test-integration test-e2e test-deep test-compose env bench lint format install lock sbom release clean
+.PHONY: help demo up test test-fast test-integration test-e2e test-deep test-spark test-compose env bench lint format install lock sbom release clean

@@ -86,7 +86,7 @@ with DAG(
         """Sum up each customer's sessions, purchases and spend over the window."""
         from engage.steps.aggregate import aggregate
 
-        return aggregate(run.engine, run.window)
+        return aggregate(run.engine, run.window, run.sums)
 
     @step()
     def measure(run: Run):

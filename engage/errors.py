@@ -24,6 +24,7 @@
     ├── NoOfferCode             a message that needs an offer code has none
     ├── TooLate                 messages still wait, but their window ended too long ago
     ├── ProviderRefuses         the provider takes no messages until the operator repairs its account
+    ├── SparkError              Spark, or the archive that it reads, cannot give the sums until the operator acts
     ├── ModelFailed             the model that drafts texts gave none
     ├── NoSuchDraft             no drafted text, or no request for some, has this id
     ├── NoSuchCustomer          no customer has this id
@@ -126,6 +127,10 @@ class TooLate(EngageError):
 
 class ProviderRefuses(EngageError):
     """The provider takes no messages."""
+
+
+class SparkError(EngageError):
+    """Spark cannot compute the sums: its connection, its server or its files need the operator."""
 
 
 class ModelFailed(EngageError):

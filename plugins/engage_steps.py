@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
+    from engage.campaigns.event_sums import SumEngine
     from engage.campaigns.run_options import RunOptions
     from engage.sending.providers import Account, SmsProvider
     from engage.sending.sender import SendingContext
@@ -163,10 +164,16 @@ class Run(Job):
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What ``extract`` records of the run, and where it finds the source of events."""
+        """What ``extract`` records of the run, and where it finds the source and the sums of events."""
         from engage_sources import source
 
-        return {"as_of": self.as_of, "run_id": self.run_id, "source": source}
+        return {"as_of": self.as_of, "run_id": self.run_id, "source": source, "sums": self.sums}
+
+    def sums(self) -> SumEngine:
+        """The engine that sums up events in place of Postgres, if the settings say so."""
+        from engage_spark import spark
+
+        return spark(lambda: self.hash_key)
 
     @contextmanager
     def after_other_runs(self) -> Iterator[None]:

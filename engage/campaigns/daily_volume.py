@@ -53,8 +53,14 @@ class DayCounts:
         return replace(self, events={**self.events, source: days}, scaled=scaled)
 
 
-def keep(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> None:
-    """Replace the window's days; ``events`` are its valid events by kind.
+def keep(
+    conn: sa.Connection,
+    window: Window,
+    events: Mapping[str, int],
+    *,
+    days: Mapping[DaySource, Mapping[date, int]] | None = None,
+) -> None:
+    """Replace the window's days; ``events`` are its valid events by kind. ``days`` are known if Postgres has no events.
 
     Windows just before it that no run has counted yet are counted as well, so that the first run has a history.
     """
@@ -62,7 +68,7 @@ def keep(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> None
         counts, _ = valid_events.count_window(conn, earlier)
         if any(counts.values()):
             _write(conn, earlier, counts)
-    _write(conn, window, events)
+    _write(conn, window, events, days)
 
 
 def _uncounted(conn: sa.Connection, window: Window) -> list[Window]:
@@ -81,10 +87,19 @@ def _uncounted(conn: sa.Connection, window: Window) -> list[Window]:
     return found
 
 
-def _write(conn: sa.Connection, window: Window, events: Mapping[str, int]) -> None:
+def _write(
+    conn: sa.Connection,
+    window: Window,
+    events: Mapping[str, int],
+    known: Mapping[DaySource, Mapping[date, int]] | None = None,
+) -> None:
     """Write every day of the window in order, so that two runs that write the same days do not deadlock."""
     days = [(window.start + n * DAY).date() for n in range(DAYS)]
-    found = {source: _counted(conn, window, source, events.get(source, 0)) for source in DaySource}
+    found: dict[DaySource, tuple[Mapping[date, int], int]] = (
+        {source: _counted(conn, window, source, events.get(source, 0)) for source in DaySource}
+        if known is None
+        else {source: (counts, 1) for source, counts in known.items()}
+    )
     rows = [
         {"day": day, "source": source, "events": counts.get(day, 0), "one_in": one_in}
         for day in days

@@ -151,9 +151,19 @@ def _finding(kept: Mapping[str, Any]) -> Finding:
     return Finding(**{**kept, "check": GuardCheck(kept["check"]), "days": tuple(kept.get("days", ()))})
 
 
-def of_events(conn: sa.Connection, window: Window, settings: Settings, counts: dict[str, int]) -> tuple[Finding, ...]:
-    """What is wrong with the window's valid events: too few of a kind (``counts``, by kind), or none for too long."""
-    return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings))
+def of_events(
+    conn: sa.Connection,
+    window: Window,
+    settings: Settings,
+    counts: dict[str, int],
+    *,
+    newest: datetime | None = None,
+) -> tuple[Finding, ...]:
+    """What is wrong with the window's valid events: too few of a kind (``counts``, by kind), or none for too long.
+
+    ``newest``: the time of the last one, if Postgres has none of them itself.
+    """
+    return (*_volume(conn, window, settings, counts), *_freshness(conn, window, settings, newest=newest))
 
 
 def of_events_so_far(
@@ -165,7 +175,7 @@ def of_events_so_far(
     """
     words = "at this pace there will be"
     volume = () if expected is None else _volume(conn, window, settings, expected, words)
-    return told([*volume, *_freshness(conn, window, settings, as_of)])
+    return told([*volume, *_freshness(conn, window, settings, as_of=as_of)])
 
 
 def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -189,12 +199,18 @@ def _volume(
 
 
 def _freshness(
-    conn: sa.Connection, window: Window, settings: Settings, as_of: datetime | None = None
+    conn: sa.Connection,
+    window: Window,
+    settings: Settings,
+    *,
+    newest: datetime | None = None,
+    as_of: datetime | None = None,
 ) -> Iterator[Finding]:
     limit, end = settings.guard_max_quiet_days, as_of or window.end
-    if not limit or valid_events.any_since(conn, window, end - timedelta(days=limit), as_of):
+    quiet_since = end - timedelta(days=limit)
+    if not limit or (newest >= quiet_since if newest else valid_events.any_since(conn, window, quiet_since, as_of)):
         return
-    if newest := valid_events.newest(conn, window, as_of):
+    if newest := newest or valid_events.newest(conn, window, as_of):
         days = (end - newest) / timedelta(days=1)
         before = "ago" if as_of else "before the window's end"
         sentence = (

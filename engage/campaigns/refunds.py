@@ -10,7 +10,9 @@ Refunds are few. So these queries read the table itself, which has the rows what
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,7 +24,17 @@ from engage.window import Window
 KIND = "refunds"
 """Names them among a campaign's counts of events, if there are any."""
 
+_missing = refund.c.customer_id.is_(None)
 _amount_is_valid = refund.c.amount_cents.between(1, MAX_AMOUNT_CENTS)
+_valid = sa.and_(~_missing, _amount_is_valid)
+_invalid_amount = sa.and_(~_missing, sa.or_(~_amount_is_valid, refund.c.amount_cents.is_(None)))
+
+REJECTED = (
+    RejectReason.REFUND_MISSING_CUSTOMER,
+    RejectReason.REFUND_INVALID_AMOUNT,
+    RejectReason.REFUND_UNKNOWN_CUSTOMER,
+)
+"""Why a refund of the window does not count. The last reason takes the customers to know."""
 
 
 def any_in(conn: sa.Connection, window: Window) -> bool:
@@ -31,10 +43,11 @@ def any_in(conn: sa.Connection, window: Window) -> bool:
 
 
 def by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
-    """``customer_id, refunded_cents`` for every customer id with a valid refund; of none after ``until``."""
+    """``customer_id, refunds, refunded_cents`` for every customer id with a valid refund; of none after ``until``."""
     return (
         sa.select(
             refund.c.customer_id,
+            sa.func.count().label(KIND),
             sa.cast(sa.func.sum(refund.c.amount_cents), sa.BigInteger).label("refunded_cents"),
         )
         .where(_within(window, until), _amount_is_valid)
@@ -43,33 +56,27 @@ def by_customer(window: Window, until: datetime | None = None) -> sa.Subquery:
     )
 
 
+def counts(window: Window) -> sa.Select[*tuple[Any, ...]]:
+    """The query for the number of valid refunds, and of those rejected for the first two reasons of ``REJECTED``."""
+    return sa.select(*_counts()).select_from(refund).where(_within(window))
+
+
+def _counts() -> Iterator[sa.ColumnElement[int]]:
+    return (sa.func.count().filter(condition) for condition in (_valid, _missing, _invalid_amount))
+
+
 def count_window(conn: sa.Connection, window: Window, until: datetime | None = None) -> tuple[int, dict[str, int]]:
     """The number of the window's valid refunds, and the rejected ones by reason; of none after ``until``."""
-    none: dict[str, int] = dict.fromkeys(
-        (
-            RejectReason.REFUND_MISSING_CUSTOMER,
-            RejectReason.REFUND_INVALID_AMOUNT,
-            RejectReason.REFUND_UNKNOWN_CUSTOMER,
-        ),
-        0,
-    )
     if not any_in(conn, window):
-        return 0, none
-    missing = refund.c.customer_id.is_(None)
-    valid = sa.and_(~missing, _amount_is_valid)
+        return 0, dict.fromkeys(REJECTED, 0)
     counted = sa.and_(customer.c.customer_id == refund.c.customer_id, customer.c.registered_at < window.end)
     query = (
-        sa.select(
-            sa.func.count().filter(valid),
-            sa.func.count().filter(missing),
-            sa.func.count().filter(~missing, sa.or_(~_amount_is_valid, refund.c.amount_cents.is_(None))),
-            sa.func.count().filter(valid, customer.c.customer_id.is_(None)),
-        )
+        sa.select(*_counts(), sa.func.count().filter(_valid, customer.c.customer_id.is_(None)))
         .select_from(refund.outerjoin(customer, counted))
         .where(_within(window, until))
     )
     found, *rejected = conn.execute(query).one()
-    return found, dict(zip(none, rejected, strict=True))
+    return found, dict(zip(REJECTED, rejected, strict=True))
 
 
 def count_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:

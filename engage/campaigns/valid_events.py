@@ -193,7 +193,7 @@ def _days(
 
     ``date_bin`` takes half the time of a cast to a date, which knows time zones.
     """
-    time, valid = _valid_in(table, log)
+    time, valid = valid_in(table, log)
     query = sa.select(sa.func.date_bin(sa.literal(DAY, sa.Interval), time, window.start).label("day")).where(
         valid, *_by(until, time)
     )
@@ -238,11 +238,11 @@ def newest(conn: sa.Connection, window: Window, until: datetime | None = None) -
 
 def _valid(window: Window) -> Iterator[tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]]:
     """For each log of the window: the column of its times, and the condition that an event is valid."""
-    return (_valid_in(table, partitions.of(table, window)) for table in EVENT_TIMES)
+    return (valid_in(table, partitions.of(table, window)) for table in EVENT_TIMES)
 
 
-def _valid_in(table: sa.Table, log: sa.Table) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]:
-    """The same of a part of one of the tables."""
+def valid_in(table: sa.Table, log: sa.Table) -> tuple[sa.ColumnElement[datetime], sa.ColumnElement[bool]]:
+    """The column of times in ``log``, a part of sessions or purchases, and the condition that an event is valid."""
     valid = log.c.customer_id.is_not(None)
     return log.c[EVENT_TIMES[table].name], sa.and_(valid, _amount_is_valid(log)) if table is purchase else valid
 

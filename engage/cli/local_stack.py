@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -51,8 +51,8 @@ def _agrees(home: Home) -> bool:
 
 
 @contextmanager
-def running(port: int, service_port: int) -> Iterator[AirflowApi]:
-    """The local stack, healthy and with its default Variables.
+def running(port: int, service_port: int, variables: Mapping[str, str] | None = None) -> Iterator[AirflowApi]:
+    """The local stack, healthy and with its default Variables. ``variables``: further ones of its environment.
 
     Raises:
         InputError: ENGAGE_DATABASE_URL is set.
@@ -61,7 +61,7 @@ def running(port: int, service_port: int) -> Iterator[AirflowApi]:
     if os.environ.get("ENGAGE_DATABASE_URL"):
         raise InputError("The local stack has its own Postgres. Unset ENGAGE_DATABASE_URL to start it.")
     started = time.monotonic()
-    with local_stack.stack(Home.default(port, service_port), say=say) as stack:
+    with local_stack.stack(Home.default(port, service_port), variables=variables, say=say) as stack:
         airflow = AirflowApi(stack)
         airflow.wait_until_healthy()
         airflow.add_default_variables()

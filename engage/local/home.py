@@ -56,6 +56,11 @@ class Home:
         return self.path / "logs"
 
     @property
+    def archive(self) -> Path:
+        """The archive of the demonstration with Spark."""
+        return self.path / "archive"
+
+    @property
     def temporary(self) -> Path:
         return self.path / "tmp"
 
@@ -98,7 +103,7 @@ class Home:
 
     def remove(self) -> None:
         """Delete the stack's files, and the folder too if it is then empty."""
-        for name in ("postgres", "postgres.draft", "airflow", "logs", "tmp"):
+        for name in ("postgres", "postgres.draft", "airflow", "archive", "logs", "tmp"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in ("secrets.json", "processes.json", "lock"):
             (self.path / name).unlink(missing_ok=True)

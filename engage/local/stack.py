@@ -53,6 +53,8 @@ class Stack:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     restarts: list[float] = field(default_factory=list)
     users: Mapping[str, str] = field(default_factory=lambda: USERS)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Further environment variables of the processes."""
 
     @property
     def host(self) -> str:
@@ -70,7 +72,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables of the processes."""
-        return environment(self.home, self.host, self.users)
+        return {**environment(self.home, self.host, self.users), **self.variables}
 
     def prepare(self) -> None:
         """Make the logins, and the tables of Engage and of Airflow."""
@@ -153,8 +155,12 @@ class Stack:
 
 
 @contextmanager
-def stack(home: Home, users: Mapping[str, str] = USERS, *, say: Say = quiet) -> Iterator[Stack]:
+def stack(
+    home: Home, users: Mapping[str, str] = USERS, *, variables: Mapping[str, str] | None = None, say: Say = quiet
+) -> Iterator[Stack]:
     """Start the whole local stack, and stop it at the end of the block. ``users`` maps logins to Airflow's roles.
+
+    ``variables``: further environment variables of its processes.
 
     Raises:
         LocalError: the folder or a port is in use, or a process cannot start.
@@ -164,7 +170,7 @@ def stack(home: Home, users: Mapping[str, str] = USERS, *, say: Say = quiet) -> 
         _check_port(home.port, "ENGAGE_PORT", 8080)
         _check_port(home.service_port, "ENGAGE_SERVICE_PORT", 8000)
         create_databases(str(server.data))
-        running = Stack(home, PostgresSupervisor(server), users=users)
+        running = Stack(home, PostgresSupervisor(server), users=users, variables=variables or {})
         try:
             say("Bringing the databases of Engage and Airflow up to date …")
             running.prepare()

@@ -93,6 +93,7 @@ GROUPS = (
             "sms_provider": "Provider",
             "sandbox_strict": "Check phones and hours in the sandbox, too",
             "source": "Connection to pull events from",
+            "engine": "What sums up the events",
             "alert_emails": "Addresses for alerts",
             "test_phones": "Phones for test messages",
             "keep_windows": "Windows to keep",

@@ -212,6 +212,11 @@ class Settings(RuleSettings):
         title="the name of a connection, or nothing",
         description="Airflow connection to a warehouse, or to files, from which each run pulls the window's events.",
     )
+    engine: Literal["postgres", "spark"] = Field(
+        "postgres",
+        title="'postgres' or 'spark'",
+        description="What sums up the events: Postgres, or Spark over the archive (connection engage_spark).",
+    )
     alert_emails: Emails = Field(
         "",
         title="e-mail addresses with commas between them, or nothing",

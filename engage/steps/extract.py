@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from engage.campaigns import (
     campaign,
     daily_volume,
+    event_sums,
     explained_days,
     guard,
     history,
@@ -20,13 +21,14 @@ from engage.campaigns import (
     return_models,
     valid_events,
 )
+from engage.campaigns.event_sums import EventCounts, SumEngine
 from engage.campaigns.pulled import Pulled
 from engage.campaigns.run_options import RunOptions
 from engage.errors import NoCustomers, NoValidEvents, SourceError
 from engage.segments.fields import RETURN_FIELDS
 from engage.settings import Settings
 from engage.sources import Source, pull
-from engage.statuses import CampaignStatus, RejectReason
+from engage.statuses import CampaignStatus, DaySource, RejectReason
 from engage.storage import partitions
 from engage.storage.schema import customer
 from engage.window import Window
@@ -59,6 +61,7 @@ def extract(
     run_id: str,
     options: RunOptions,
     source: Callable[[str], Source] | None = None,
+    sums: Callable[[], SumEngine] | None = None,
 ) -> ExtractSummary:
     """Open the window's campaign, or replace what an earlier run recorded, unless the campaign is frozen.
 
@@ -66,9 +69,12 @@ def extract(
     Every run does, also a dry run or a backfill, as it computes from these events. The campaign keeps the guard's
     findings, also if the guard stops it: ``report`` shows them, and ``message`` stops.
 
+    If Postgres has no event of the window, and the settings name another engine, the engine of ``sums`` counts them.
+
     Raises:
         WindowError: the window has not ended by ``as_of``.
         SourceError: the source of events cannot be read.
+        SparkError: the other engine cannot count the events.
         NoCustomers: the customer table is empty.
         NoValidEvents: there are customers, but no valid event in the window.
         GuardStop: the guard has findings, and the run may text customers and does not ignore them.
@@ -77,23 +83,18 @@ def extract(
     _require_customers(engine)
     partitions.ensure_windows(engine, [window])
     pulled = _pulled(engine, window, settings, as_of, source)
+    lake = _lake(engine, window, settings, sums)
     with campaign.opening(engine, window, "extract", as_of) as step:
         if step.campaign.frozen:
             return ExtractSummary(step.campaign.events, step.campaign.rejected, frozen=True)
-        valid, rejected = valid_events.count_window(step.conn, window)
-        rejected |= valid_events.count_outside_windows(step.conn, as_of) | refunds.count_outside_windows(
-            step.conn, as_of
-        )
-        refunded, rejected_refunds = refunds.count_window(step.conn, window)
-        rejected |= rejected_refunds
+        counts = lake or _counts(step.conn, window)
+        valid, rejected = counts.valid, counts.rejected | _rejected_outside_windows(step.conn, as_of)
         rejected = {str(reason): rejected.get(reason, 0) for reason in RejectReason}
-        if not any(valid.values()):
+        if not any(valid[kind] for kind in DaySource):
             raise NoValidEvents(_no_valid_event(window, rejected))
-        daily_volume.keep(step.conn, window, valid)
-        if refunded:
-            valid[refunds.KIND] = refunded
+        daily_volume.keep(step.conn, window, valid, days=lake.days if lake else None)
         unread = tuple(pulled.findings()) if pulled else ()
-        odd_counts = guard.of_events(step.conn, window, settings, valid)
+        odd_counts = guard.of_events(step.conn, window, settings, valid, newest=counts.newest)
         found = guard.Guard(
             unread + odd_counts + odd_days.findings(step.conn, window, settings),
             _ignored_by(options, run_id),
@@ -139,6 +140,32 @@ def _pulled(
             "Trigger the DAG, or leave the setting source out."
         )
     return pull(engine, window, source(settings.source), as_of=as_of)
+
+
+def _lake(
+    engine: sa.Engine, window: Window, settings: Settings, sums: Callable[[], SumEngine] | None
+) -> EventCounts | None:
+    """The counts of events that are in files only; None if Postgres has events of the window, or counts them itself."""
+    if settings.engine == "postgres":
+        return None
+    with engine.connect() as conn:
+        found = campaign.find(conn, window)
+        if (found and found.frozen) or event_sums.in_postgres(conn, window):
+            return None
+    return event_sums.engine_of(settings.engine, sums).counts(window)
+
+
+def _counts(conn: sa.Connection, window: Window) -> EventCounts:
+    """The counts of the events in Postgres's logs."""
+    valid, rejected = valid_events.count_window(conn, window)
+    refunded, rejected_refunds = refunds.count_window(conn, window)
+    if refunded:
+        valid[refunds.KIND] = refunded
+    return EventCounts(valid, rejected | rejected_refunds)
+
+
+def _rejected_outside_windows(conn: sa.Connection, as_of: datetime) -> dict[str, int]:
+    return valid_events.count_outside_windows(conn, as_of) | refunds.count_outside_windows(conn, as_of)
 
 
 def _warnings(conn: sa.Connection, window: Window, settings: Settings) -> list[str]:

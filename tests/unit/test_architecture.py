@@ -43,6 +43,7 @@ ROOMS = {
     "customers": "errors window statuses texts storage",
     "campaigns": "errors window statuses segments return_score settings experiments storage alert_outbox",
     "sources": "errors parsing window statuses storage campaigns",
+    "spark": "errors window storage campaigns archive",
     "imports": "errors parsing window statuses worker_processes texts storage customers campaigns",
     "sending": "errors parsing currency formats window statuses texts segments settings storage alert_outbox customers"
     " campaigns",

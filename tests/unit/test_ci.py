@@ -52,10 +52,10 @@ def test_the_jobs_together_run_make_test():
     ran = {
         target for command in commands for target in command.removeprefix("bash .ci/run ").split() if target != "make"
     }
-    assert ran == {"lint", "test-integration", "test-e2e", "test-deep", "sbom"}
+    assert ran == {"lint", "test-integration", "test-e2e", "test-deep", "test-spark", "sbom"}
     parts = re.search(r"^test: (.+) ##", (ROOT / "Makefile").read_text(), re.M)
     assert parts
-    assert set(parts[1].split()) == ran - {"sbom", "test-deep"}
+    assert set(parts[1].split()) == ran - {"sbom", "test-deep", "test-spark"}
 
 
 def test_the_list_of_packages_is_kept_with_the_run():
@@ -72,7 +72,7 @@ def test_lint_looks_for_faults_of_security():
 
 
 def test_ci_run_runs_every_test():
-    assert (ROOT / ".ci/run").read_text().endswith('\n[ $# -gt 0 ] || set -- test test-deep\nmake "$@"\n')
+    assert (ROOT / ".ci/run").read_text().endswith('\n[ $# -gt 0 ] || set -- test test-deep test-spark\nmake "$@"\n')
 
 
 def test_every_test_is_either_deep_or_in_make_test():

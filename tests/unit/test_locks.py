@@ -14,6 +14,9 @@ SOURCES = {
     "tests": ["tests/requirements.txt"],
     "benchmarks": ["benchmarks/requirements.txt"],
     "sbom": ["deploy/sbom.txt"],
+    "spark": ["requirements-spark.txt"],
+    "sail": ["deploy/sail.txt"],
+    "spark-server": ["tests/spark-server.txt"],
     "uv": [],
 }
 """What each lock is made from."""

@@ -175,8 +175,8 @@ def test_an_unknown_setting_is_refused_naming_those_that_there_are():
         "--set guard_rhythm, "
         "--set odd_sessions_per_day, --set odd_amount, --set odd_customers_per_phone, "
         "--set require_approval, --set approval_above, --set approvers, --set four_eyes, --set approval_hours, "
-        "--set sms_provider, --set sandbox_strict, --set source, --set alert_emails, --set test_phones, "
-        "--set keep_windows, --set <name>_threshold and --set message_<segment>."
+        "--set sms_provider, --set sandbox_strict, --set source, --set engine, --set alert_emails, "
+        "--set test_phones, --set keep_windows, --set <name>_threshold and --set message_<segment>."
     )
 
 
