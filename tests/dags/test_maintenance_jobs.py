@@ -12,9 +12,9 @@ from airflow.sdk.execution_time.context import set_current_context
 from engage_steps import Job, job
 
 from engage.settings import Settings
-from engage.window import LENGTH
-from tests.dags.alerts import WINDOW
+from engage.window import LENGTH, Window
 from tests.dags.tasks import Summary, variables
+from tests.integration.conftest import NOW
 
 AS_OF = datetime(2026, 2, 10, tzinfo=UTC)
 
@@ -207,7 +207,7 @@ def test_ended_windows_are_archived_each_hour_and_all_are_counted_again_once_a_d
 ):
     from engage.archive import write
 
-    recounts, archive = [], write.archive
+    recounts, archive, window = [], write.archive, Window.last_complete(NOW)
     monkeypatch.setenv("ENGAGE_ARCHIVE_URL", tmp_path.as_uri())
     monkeypatch.setattr(Job, "engine", engine)
     monkeypatch.setattr(
@@ -215,12 +215,12 @@ def test_ended_windows_are_archived_each_hour_and_all_are_counted_again_once_a_d
     )
     task = dag_bag.dags["engage_maintenance"].get_task("archive")
     for hour in (2, 3):
-        monkeypatch.setattr(Job, "clock", lambda job, hour=hour: WINDOW.end.replace(hour=hour) + LENGTH)
+        monkeypatch.setattr(Job, "clock", lambda job, hour=hour: window.end.replace(hour=hour) + LENGTH)
         with maintenance():
             found = task.python_callable()
-        assert (f"app_session {WINDOW.start:%Y-%m-%d}" in found["windows"]) == (hour == 2)
+        assert (f"app_session {window.start:%Y-%m-%d}" in found["windows"]) == (hour == 2)
     assert recounts == [False, True]
-    assert (tmp_path / "app_session" / f"window={WINDOW.key}" / "manifest.json").exists()
+    assert (tmp_path / "app_session" / f"window={window.key}" / "manifest.json").exists()
 
 
 def test_a_login_in_the_archives_url_fails_its_task_at_once_and_is_not_logged(

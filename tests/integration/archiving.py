@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,6 +66,14 @@ class Archiving:
 
     def restore(self) -> dict[str, int]:
         return restore.restore(self.world.engine, self.place, self.world.window, as_of=self.world.now).restored
+
+    def killed(self, action: str, url: str, step: int) -> None:
+        """Archive or erase in a process that is killed at its n-th step."""
+        script = Path(__file__).with_name("archive_crash.py")
+        arguments = [action, url, self.folder.as_uri(), self.world.now.isoformat(), str(step)]
+        environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
+        done = subprocess.run([sys.executable, str(script), *arguments], env=environment, check=False)
+        assert done.returncode == -signal.SIGKILL
 
     def manifest(self, log: sa.Table = app_session, window: Window | None = None) -> Manifest:
         return read_manifest(self.place, log.name, window or self.world.window)

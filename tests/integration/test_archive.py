@@ -1,10 +1,6 @@
 """The archive holds exactly the rows of Postgres, once, in files that anybody can read."""
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 from datetime import timedelta
 
@@ -177,52 +173,10 @@ def test_the_manifest_says_what_it_needs_to_be_read_without_engage(archiving):
     }  # fmt: skip
 
 
-KILLED = """
-    import os, signal, sys
-    from datetime import datetime
-    from engage.archive import place, stored, write
-    from engage.storage import connection
-
-    url, folder, now, left = sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3]), [int(sys.argv[4])]
-
-    def dies_after(function):
-        def counted(*arguments):
-            found = function(*arguments)
-            left[0] -= 1
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return found
-        return counted
-
-    def dies_while_writing(function):
-        def writing(self, data):
-            if len(data) > 50:
-                function(self, data[:50])
-                dies_after(lambda: None)()
-                return function(self, data[50:]) + 50
-            return function(self, data)
-        return writing
-
-    for name in ("move", "clean"):
-        setattr(stored, name, dies_after(getattr(stored, name)))
-    stored.Hashed.write = dies_while_writing(stored.Hashed.write)
-    write.archive(connection.connect(url), place.place_of(folder), as_of=now)
-"""
-
-
-def killed_at(archiving, url, step):
-    """Archive in a process that is killed at its n-th step; returns whether it was."""
-    arguments = [url, archiving.folder.as_uri(), archiving.world.now.isoformat(), str(step)]
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *arguments], cwd=os.getcwd(), check=False)
-    assert done.returncode in {0, -9}
-    return done.returncode == -9
-
-
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 11, 12, 13, 14, 15, 16])
 def test_a_killed_writer_leaves_no_wrong_manifest_and_a_retry_cleans_up(archiving, url, step):
     archiving.fill(3)
-    killed = killed_at(archiving, url, step)
-    assert killed
+    archiving.killed("archive", url, step)
     for log in LOGS:
         if manifest := find_manifest(archiving.place, log.name, archiving.world.window):
             assert archiving.faults(log) == []
@@ -240,7 +194,7 @@ def test_a_writer_killed_at_a_late_event_leaves_the_old_manifest_or_the_new_one_
     old = archiving.manifest().rows
     archiving.world.sessions(1)
     archiving.world.sessions(2)
-    assert killed_at(archiving, url, step)
+    archiving.killed("archive", url, step)
     assert archiving.faults(app_session) == []
     assert archiving.manifest().rows in {old, old + 2}
     archiving.write()

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 from itertools import count
 
 import pytest
@@ -176,34 +175,10 @@ def test_a_customers_piece_is_where_postgres_puts_the_customer(filled):
         assert filled.world.value(sa.select(sa.func.count()).where(table.c.customer_id == customer_id)) > 0
 
 
-KILLED = """
-    import os, signal, sys
-    from engage.archive import erasure, place, stored
-    from engage.storage import connection
-
-    left = [int(sys.argv[3])]
-
-    def dies_after(function):
-        def counted(*arguments):
-            found = function(*arguments)
-            left[0] -= 1
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return found
-        return counted
-
-    for name in ("move", "clean"):
-        setattr(stored, name, dies_after(getattr(stored, name)))
-    erasure.erase(connection.connect(sys.argv[1]), place.place_of(sys.argv[2]))
-"""
-
-
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 8, 12])
 def test_a_killed_erasure_is_done_by_the_next_run(filled, url, step):
     forget(filled)
-    arguments = [url, filled.folder.as_uri(), str(step)]
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *arguments], cwd=os.getcwd(), check=False)
-    assert done.returncode == -9
+    filled.killed("erase", url, step)
     assert filled.faults() == []
     assert waiting(filled) == [(7,)]
     filled.write()
