@@ -61,13 +61,11 @@ with DAG(
     @job()
     def archive(job: Job):
         """Write the events of ended windows to the archive, and erase forgotten customers there."""
-        from airflow.sdk.exceptions import AirflowSkipException
-
         from engage.archive import place, write
 
         where = place.configured()
         if where is None:
-            raise AirflowSkipException("There is no archive: ENGAGE_ARCHIVE_URL is not set.")
+            skip("There is no archive: ENGAGE_ARCHIVE_URL is not set.")
         now = job.clock()
         return write.archive(job.engine, where, as_of=now, recount=now.hour == 3)
 
@@ -86,12 +84,10 @@ with DAG(
     @job()
     def verify_consent(job: Job):
         """Once a day: find out whether a row of the consent record was changed or removed."""
-        from airflow.sdk.exceptions import AirflowSkipException
-
         from engage.customers import consent_verification
 
         if job.clock().hour != 3:
-            raise AirflowSkipException("The consent record is verified in the hour after 3:00 UTC.")
+            skip("The consent record is verified in the hour after 3:00 UTC.")
         return consent_verification.require_whole(job.engine)
 
     @job()
@@ -107,13 +103,11 @@ with DAG(
     @job()
     def train(job: Job):
         """Once after each campaign: learn from past windows which customers buy in the next one."""
-        from airflow.sdk.exceptions import AirflowSkipException
-
         from engage.campaigns import return_training
 
         done = return_training.train_if_due(job.engine, as_of=job.clock())
         if done.skipped:
-            raise AirflowSkipException(done.skipped)
+            skip(done.skipped)
         return done
 
     maintain()

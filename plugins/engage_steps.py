@@ -371,7 +371,7 @@ def _refuse_unknown(given: set[str], known: set[str]) -> None:
         )
 
 
-def skip(reason: str) -> None:
+def skip(reason: str) -> NoReturn:
     """End the task as skipped, with the reason in its log.
 
     Raises:

@@ -72,9 +72,9 @@ def test_other_dags_can_follow_what_message_did_and_nothing_else(dag_bag, serial
     assert [asset.name for asset in serialized_dag.get_task("message").outlets] == ["engage_campaign"]
 
 
-def test_maintenance_is_five_tasks_an_hour_three_of_which_seldom_have_work(dag_bag):
+def test_maintenance_is_six_tasks_an_hour_four_of_which_seldom_have_work(dag_bag):
     dag = dag_bag.dags["engage_maintenance"]
-    assert set(dag.task_ids) == {"maintain", "watch", "verify_consent", "live_window", "train"}
+    assert set(dag.task_ids) == {"maintain", "archive", "watch", "verify_consent", "live_window", "train"}
     assert dag.schedule == "@hourly"
     assert dict(dag.params.dump()) == {}
 
