@@ -53,7 +53,7 @@ def erase(engine: sa.Engine, place: Place) -> int:
 def work_off(engine: sa.Engine, place: Place, turn: Turn) -> int:
     """As ``erase``, for a process that has the turn. If it is killed, the next run does the rest.
 
-    Whoever is forgotten from now on waits for the next run: all files so far are of the time before.
+    A customer who is forgotten from now on waits for the next run: all files so far are of the time before.
     """
     with engine.connect() as conn:
         requests = waiting(conn)

@@ -1,4 +1,4 @@
-"""The archive holds exactly the rows of Postgres, once, in files that anybody can read."""
+"""The archive holds exactly the rows of Postgres, once, in files of a common format."""
 
 import json
 from collections import Counter
