@@ -39,7 +39,7 @@ test-deep: $(VENV)/tests-installed $(VENV)/spark-installed ## run the tests that
 	$(RUN) pytest -n 3 -m deep tests/e2e
 
 test-spark: $(VENV)/tests-installed $(VENV)/spark-installed $(SPARK_VENV)/installed ## test Spark itself, a master and two workers: minutes; needs Java 17
-	ENGAGE_TEST_SPARK=1 $(RUN) pytest -n 0 -v tests/integration/test_spark.py
+	ENGAGE_TEST_SPARK=1 $(RUN) pytest -n 0 -v -k "not sail" tests/integration/test_spark.py
 
 test-compose: $(VENV)/tests-installed ## test the server stack of docker-compose.yaml: minutes; needs docker
 	ENGAGE_TEST_COMPOSE=1 $(RUN) pytest -v tests/compose
