@@ -313,15 +313,20 @@ def test_other_dags_can_follow_what_a_campaign_sent(airflow: Airflow, campaigns:
     assert told["accepted_now"] == 0
 
 
+def spent_in(airflow: Airflow, seconds: float) -> float:
+    """The processor time that the stack spends in the next ``seconds``."""
+    before = processor_seconds(airflow.stack)
+    time.sleep(seconds)
+    return processor_seconds(airflow.stack) - before
+
+
 @pytest.mark.deep
 def test_an_idle_stack_leaves_the_processor_alone_and_still_starts_a_run_at_once(airflow: Airflow) -> None:
     window = past_window(4).start.date().isoformat()
     airflow.wait_until_idle()
     time.sleep(BUSY_SECONDS)
-    before = processor_seconds(airflow.stack)
-    time.sleep(IDLE_SECONDS)
-    used = processor_seconds(airflow.stack) - before
-    assert used < 0.2 * IDLE_SECONDS  # 2% when the machine does nothing else, and 12% was seen beside other tests
+    used = min(spent_in(airflow, IDLE_SECONDS) for _ in range(3))  # other tests may slow one down
+    assert used < 0.06 * IDLE_SECONDS  # 2% when the machine does nothing else
     run = airflow.run(seed=True, customers=200, rng_seed=11, window_start=window, dry_run=True)
     found = airflow.request("GET", f"dags/{DAG_ID}/dagRuns/{run.run_id}")
     queued, started = (datetime.fromisoformat(found[name]) for name in ("queued_at", "start_date"))
