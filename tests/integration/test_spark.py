@@ -22,6 +22,7 @@ from engage.spark import Attempt, Definition, Spark
 from engage.spark.session import session
 from engage.steps.aggregate import aggregate
 from tests.integration import dirt, lake
+from tests.integration.conftest import KEY
 from tests.integration.test_event_sums import DAYS, FAVOURITE, LEFT, computed, counted
 from tests.waiting import logged, until
 
@@ -29,7 +30,6 @@ pytestmark = pytest.mark.deep
 SPARK = pytest.mark.skipif(
     not os.environ.get("ENGAGE_TEST_SPARK"), reason="make test-spark runs it: Spark itself, which needs Java"
 )
-KEY = b"a key for tests, of no use to anybody"
 CUSTOMERS = 100_000
 
 
