@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import client
 from tests.e2e.pages import SENT, WINDOW, Watched, violations
@@ -253,6 +254,24 @@ def test_a_viewer_finds_customers_by_name_and_by_last_digits(watched: Watched, s
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("alert")).to_contain_text("To search by phone, type its last 4 to 6 digits.")
     watched.errors.clear()  # the browser counts the answer of 404 as one
+
+
+@pytest.mark.parametrize("late", ["links", "customers"])
+@pytest.mark.parametrize("watched", [VIEWER], indirect=True)
+def test_a_search_is_answered_although_a_script_comes_late(watched: Watched, late: str) -> None:
+    """Without its scripts the browser would send the form itself, with the name in the address."""
+    page = watched.page
+    asked: list[str] = []
+    held: list[Route] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route(re.compile(rf"/{late}[^/]*\.js"), lambda route: held.append(route))
+    page.goto(f"{watched.home.url}/engage/customer", wait_until="commit")
+    page.get_by_label(SEARCH).fill("kofi")
+    page.get_by_label(SEARCH).press("Enter")
+    page.wait_for_timeout(500)  # an answer may come before the script
+    held[0].continue_()
+    expect(page.locator("#results-title")).to_be_focused()
+    assert [address for address in asked if "kofi" in address] == []
 
 
 @pytest.mark.parametrize("watched", [OP], indirect=True)

@@ -1,7 +1,11 @@
 // Forms that post JSON. An error stands at its field or in the form; a success is a toast.
+// It loads before the page's body: a form that the browser sent itself would put what was typed in an address.
 "use strict";
 
 (() => {
+  // Other scripts show an answer, and load after the body.
+  const loaded = new Promise((done) => { document.addEventListener("DOMContentLoaded", done, { once: true }); });
+
   // { ok, text, go, undo, errors }: errors are sentences by the name of a field.
   async function post(action, body) {
     try {
@@ -44,6 +48,7 @@
     const button = event.submitter || form.querySelector("[type=submit]");
     const output = form.querySelector("output");
     button.disabled = true;
+    await loaded;
     const answer = await post(form.action, Object.fromEntries(new FormData(form)));
     button.disabled = false;
     showErrors(form, answer.errors);
