@@ -263,8 +263,12 @@ def test_a_search_is_answered_although_a_script_comes_late(watched: Watched, lat
     page = watched.page
     asked: list[str] = []
     held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     page.on("request", lambda request: asked.append(request.url))
-    page.route(re.compile(rf"/{late}[^/]*\.js"), lambda route: held.append(route))
+    page.route(re.compile(rf"/{late}[^/]*\.js"), hold)
     page.goto(f"{watched.home.url}/engage/customer", wait_until="commit")
     page.get_by_label(SEARCH).fill("kofi")
     page.get_by_label(SEARCH).press("Enter")
