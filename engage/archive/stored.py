@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from pyarrow import fs
@@ -17,6 +17,8 @@ from engage.archive.place import Place
 from engage.window import Window
 
 _BLOCK = 1 << 20
+_OWN = re.compile(r"\.?\d\d(-[0-9a-f]{8})?(\.parquet)?|\.manifest\.json-[0-9a-f]{8}")
+"""The names that Engage gives to files besides the manifest."""
 
 
 class Hashed(io.RawIOBase):
@@ -44,15 +46,6 @@ class Hashed(io.RawIOBase):
         return self._sha256.hexdigest()
 
 
-@dataclass(frozen=True)
-class Unplaced:
-    """A whole file that is still hidden, as readers leave out names that begin with a dot."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
 def hidden(attempt: str, piece: int) -> str:
     """The name of a piece's file that no manifest lists yet. ``attempt`` is unique."""
     return f".{piece:02}-{attempt}"
@@ -78,19 +71,23 @@ def move(place: Place, window_folder: str, name: str, to: str) -> None:
             _sync(place.of(window_folder))
 
 
-def clean(place: Place, table: str, window: Window, keep: Collection[str]) -> int:
-    """Delete a window's files that are not to be kept: leavings of killed writers, and what was replaced.
-
-    Returns their number.
-    """
-    deleted = 0
+def files(place: Place, table: str, window: Window) -> list[Any]:
+    """All files in a window's folder, those of other programs too, by name."""
     with place.reached():
         selector = fs.FileSelector(place.of(folder(table, window)), allow_not_found=True)
-        for found in place.filesystem.get_file_info(selector):
-            if found.type == fs.FileType.File and found.base_name not in keep:
+        found = [one for one in place.filesystem.get_file_info(selector) if one.type == fs.FileType.File]
+    return sorted(found, key=lambda one: one.base_name)
+
+
+def clean(place: Place, table: str, window: Window, keep: Collection[str]) -> None:
+    """Delete a window's files that are not to be kept: leavings of killed writers, and what was replaced.
+
+    A file with a name that Engage does not give stays, as another program has written it.
+    """
+    for found in files(place, table, window):
+        if found.base_name not in keep and _OWN.fullmatch(found.base_name):
+            with place.reached():
                 place.filesystem.delete_file(found.path)
-                deleted += 1
-    return deleted
 
 
 def sha256_of(place: Place, path: str) -> tuple[int, str]:

@@ -96,8 +96,8 @@ def _write(
         return ()
     counts = counted(engine, table, window)
     stale = [piece for piece, rows in enumerate(counts) if found is None or found.files[piece].rows != rows]
-    if found:
-        _refuse_foreign(engine, place, table, window, stale)
+    if stale:
+        _refuse_foreign(engine, place, table, window, found)
     record.register(engine, table, window, as_of)
     if found and not stale:
         return ()
@@ -125,16 +125,24 @@ def counted(engine: sa.Engine, table: sa.Table, window: Window) -> list[int]:
         return [rows for _, rows in sorted(tuple(row) for row in conn.execute(query))]
 
 
-def _refuse_foreign(engine: sa.Engine, place: Place, table: sa.Table, window: Window, stale: list[int]) -> None:
-    """Refuse to overwrite what another database may have written."""
+def _refuse_foreign(engine: sa.Engine, place: Place, table: sa.Table, window: Window, found: Manifest | None) -> None:
+    """Refuse to overwrite what another database, or another program, may have written."""
     with engine.connect() as conn:
-        if not stale or record.find(conn, table, window):
+        if record.find(conn, table, window):
             return
-    raise ArchiveError(
-        f"The archive {place} has {table.name} of {window}, with other rows than this database, which never wrote it. "
-        "If it is another database's archive, name another folder in ENGAGE_ARCHIVE_URL. If this database comes from "
-        f"a backup, move {folder(table.name, window)} away, and run `engage archive` again."
-    )
+    where = folder(table.name, window)
+    if found:
+        raise ArchiveError(
+            f"The archive {place} has {table.name} of {window}, with other rows than this database, which never wrote "
+            "it. If it is another database's archive, name another folder in ENGAGE_ARCHIVE_URL. If this database "
+            f"comes from a backup, move {where} away, and run `engage archive` again."
+        )
+    if files := stored.files(place, table.name, window):
+        raise ArchiveError(
+            f"{place.of(where)} has files that no manifest of Engage names, such as {files[0].base_name}. If they are "
+            "a lake's, name a folder of Engage's own in ENGAGE_ARCHIVE_URL. Otherwise move them away, and run `engage "
+            "archive` again."
+        )
 
 
 def write_piece(source: _Source, piece: int) -> File:

@@ -15,6 +15,7 @@ from engage.errors import ArchiveError
 from engage.storage import binary_copy, partitions
 from engage.storage.schema import LOG_TIMES, app_event, app_session, archived_log, purchase
 from engage.window import GRACE
+from tests.integration import lake
 from tests.integration.archiving import LOGS
 from tests.waiting import until
 
@@ -215,6 +216,28 @@ def test_what_another_database_has_written_is_not_overwritten(archiving):
     ):
         archiving.write()
     assert archiving.snapshot() == before
+
+
+def test_the_files_of_a_lake_are_not_overwritten(archiving):
+    """ENGAGE_ARCHIVE_URL may name a chain's own lake, whose folders are the same and whose events are nowhere else."""
+    archiving.fill(3)
+    lake.write(archiving.world.engine, archiving.world.window, archiving.folder)
+    before = archiving.snapshot()
+    with pytest.raises(
+        ArchiveError, match=r"app_session/window=\d+ has files that no manifest of Engage names, such as a\.parq"
+    ):
+        archiving.write()
+    assert before.items() <= archiving.snapshot().items()
+
+
+def test_a_file_that_another_program_adds_later_stays(archiving):
+    archiving.fill(3)
+    archiving.write()
+    other = archiving.first().with_name("part-0001.snappy.parquet")
+    other.write_bytes(b"of another program")
+    archiving.world.sessions(1)
+    assert archiving.write().pieces == 1
+    assert other.read_bytes() == b"of another program"
 
 
 def test_one_process_at_a_time_changes_the_archive(archiving, monkeypatch):
