@@ -77,12 +77,27 @@ class Spark:
 
     @contextmanager
     def _reading(self, window: Window, purpose: str) -> Iterator[tuple[Session, Mapping[str, LogFiles]]]:
-        """A session in which each log is a view with the name that the queries have for it."""
+        """A session in which each log is a view with the name that the queries have for it.
+
+        Raises:
+            ConnectionError: a file was replaced meanwhile, of which a server may or may not tell.
+        """
         logs = log_files(self._definition, window)
-        with session(self._definition, self._attempt(purpose)) as spark:
-            for log in logs.values():
-                _view(spark, log, window)
-            yield spark, logs
+        try:
+            with session(self._definition, self._attempt(purpose)) as spark:
+                for log in logs.values():
+                    _view(spark, log, window)
+                yield spark, logs
+        except SparkError:
+            self._require_same(window, logs)
+            raise
+        self._require_same(window, logs)
+
+    def _require_same(self, window: Window, logs: Mapping[str, LogFiles]) -> None:
+        if log_files(self._definition, window, contents=False) != logs:
+            raise ConnectionError(
+                f"The files of the window {window} were written anew while Spark read them. The task is retried."
+            ) from None
 
 
 def _view(spark: Session, log: LogFiles, window: Window) -> None:

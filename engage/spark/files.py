@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from engage.window import Window
 
 READ_UP_TO = 2**30
 """Bytes of a log's files up to which their content is checked, too; above it only their sizes. It takes seconds."""
+_PATTERN = re.compile(r"[*?{}\[\]\\]")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,10 @@ class LogFiles:
     columns: Mapping[str, str] | None
 
 
-def log_files(definition: Definition, window: Window) -> dict[str, LogFiles]:
+def log_files(definition: Definition, window: Window, *, contents: bool = True) -> dict[str, LogFiles]:
     """The files of each log, by the table's name. A foreign lake need not have refunds or app events.
+
+    Without ``contents`` only the sizes of an archive's files are checked.
 
     Raises:
         SparkError: there is no archive, or a file is not as its manifest says.
@@ -45,24 +49,26 @@ def log_files(definition: Definition, window: Window) -> dict[str, LogFiles]:
     place = place_of(definition.archive_here)
     found = {}
     for name, table in LOGS.items():
-        files = tuple(_files(definition, place, table, window))
+        files = tuple(_files(definition, place, table, window, contents=contents))
         urls = tuple(f"{definition.archive}/{folder(name, window)}/{file}" for file, _ in files)
         columns = None if definition.columns is None else definition.columns.get(name, {})
         found[name] = LogFiles(table, urls, sum(rows for _, rows in files), columns)
     return found
 
 
-def _files(definition: Definition, place: Place, table: sa.Table, window: Window) -> Iterator[tuple[str, int]]:
+def _files(
+    definition: Definition, place: Place, table: sa.Table, window: Window, *, contents: bool
+) -> Iterator[tuple[str, int]]:
     """The name and the number of rows of each file."""
     if definition.columns is not None:
         return _of_lake(definition, place, table, window)
-    return _of_archive(place, table, window)
+    return _of_archive(place, table, window, contents=contents)
 
 
-def _of_archive(place: Place, table: sa.Table, window: Window) -> Iterator[tuple[str, int]]:
+def _of_archive(place: Place, table: sa.Table, window: Window, *, contents: bool) -> Iterator[tuple[str, int]]:
     """Those with rows that the manifest lists, each of the size and, if that is cheap, with the content there."""
     manifest = read_manifest(place, table.name, window)
-    if found := next(faults(place, manifest, contents=manifest.bytes <= READ_UP_TO), None):
+    if found := next(faults(place, manifest, contents=contents and manifest.bytes <= READ_UP_TO), None):
         raise SparkError(f"The archive's file {found} `engage archive verify` lists all such files.")
     return ((one.name, one.rows) for one in manifest.files if one.rows)
 
@@ -72,7 +78,7 @@ def _of_lake(definition: Definition, place: Place, table: sa.Table, window: Wind
     there = place.of(folder(table.name, window))
     with place.reached():
         infos = place.filesystem.get_file_info(fs.FileSelector(there, allow_not_found=True))
-    files = sorted(one.path for one in infos if one.type == fs.FileType.File and one.path.endswith(".parquet"))
+    files = sorted(one.path for one in infos if one.type == fs.FileType.File and _counts(one.base_name))
     if not files and table in EVENT_TIMES:
         raise SparkError(
             f"The lake {definition.archive} has no file of {table.name} for the window {window}: there is none whose "
@@ -80,8 +86,16 @@ def _of_lake(definition: Definition, place: Place, table: sa.Table, window: Wind
             "complete there."
         )
     for path in files:
+        name = path.rpartition("/")[2]
+        if _PATTERN.search(name):
+            raise SparkError(f"The lake's file {path} has a name which Spark takes for a pattern of names. Rename it.")
         try:
             footer = pq.read_metadata(path, filesystem=place.filesystem)
         except (OSError, ValueError) as exc:  # pyarrow's errors are of these kinds
             raise SparkError(f"The lake's file {path} is no whole Parquet file ({exc}). Write it again.") from None
-        yield path.rpartition("/")[2], footer.num_rows
+        yield name, footer.num_rows
+
+
+def _counts(name: str) -> bool:
+    """Whether a lake's file is one of Parquet, and not one that is still written, which Spark leaves out."""
+    return name.endswith(".parquet") and not name.startswith((".", "_"))

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.spark_servers import busy, served
+from engage.archive.erasure import erase
 from engage.archive.place import place_of
 from engage.archive.write import archive
+from engage.customers.erasure import forget
 from engage.errors import ArchiveError, NoValidEvents, SparkError
 from engage.spark import Attempt, Definition, Spark
 from engage.spark.session import session
@@ -156,6 +158,27 @@ def test_a_file_that_is_not_as_its_manifest_says_stops_the_run(world, files, spo
     spoil(files.files("app_session")[0])
     with pytest.raises(SparkError, match=sentence):
         aggregate(world.engine, world.window, lambda: spark)
+
+
+def test_an_archive_that_is_written_anew_while_it_is_read_is_a_matter_of_a_retry(world, files):
+    """Forgetting a customer replaces a file, and deletes the one that the query was told to read."""
+    ada, bob = world.customer(), world.customer()
+    for customer in (ada, bob):
+        world.sessions(customer, 3)
+    written(world, files)
+    place = place_of(files.folder.as_uri())
+
+    def forgotten_meanwhile(purpose):
+        forget(world.engine, bob, as_of=world.now)
+        erase(world.engine, place)
+        return files.attempt(purpose)
+
+    with pytest.raises(
+        ConnectionError, match=r"^The files of the window .* were written anew while Spark read them\. The"
+    ):
+        Spark(files.definition(), forgotten_meanwhile).sums(world.window, favourites=False)
+    files.number += 1
+    assert files.spark().sums(world.window, favourites=False).columns["sessions"][0].tolist() == [3]
 
 
 def test_no_archive_is_one_sentence(world, files):
