@@ -6,6 +6,7 @@ It is written last, so a window with a manifest is complete.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -123,17 +124,27 @@ def _read(data: dict[str, Any], table: str, window: Window) -> Manifest:
     said = data["version"], data["table"], datetime.fromisoformat(data["window"]["start"])
     if said != (VERSION, table, window.start):
         raise ValueError(f"it says version {said[0]}, {said[1]}, {said[2]:%Y-%m-%d}")
-    files = tuple(File(**_moments(file)) for file in data["files"])
-    if any("/" in file.name or file.name.startswith(".") for file in files):
-        raise ValueError("a file's name is none of this folder")
+    files = tuple(_file(file) for file in data["files"])
     if [file.piece for file in files] != [*range(HASH_MODULUS)]:
         raise ValueError(f"it lists {len(files)} files, and a window has {HASH_MODULUS} pieces in order")
     return Manifest(table, window, files)
 
 
-def _moments(file: dict[str, Any]) -> dict[str, Any]:
-    times = {name: datetime.fromisoformat(file[name]) for name in ("first_at", "last_at") if file[name]}
-    return file | times
+def _file(data: dict[str, Any]) -> File:
+    """A file of a manifest that another hand may have written."""
+    times = {name: datetime.fromisoformat(data[name]) for name in ("first_at", "last_at") if data[name]}
+    file = File(**(data | times))
+    if not re.fullmatch(rf"{file.piece:02}(-[0-9a-f]+)?\.parquet", file.name):
+        raise ValueError(f"piece {file.piece} has a file of another name")
+    bounds = [file.least_customer, file.greatest_customer]
+    numbers = [file.rows, file.bytes, *(bound for bound in bounds if bound is not None)]
+    if any(type(number) is not int for number in numbers) or min(file.rows, file.bytes) < 0:
+        raise ValueError(f"piece {file.piece} has a number that is none")
+    if not re.fullmatch("[0-9a-f]{64}" if file.rows else "", file.sha256):
+        raise ValueError(f"piece {file.piece} has no SHA-256")
+    if any(moment.tzinfo is None for moment in times.values()):
+        raise ValueError(f"piece {file.piece} has a time without its zone")
+    return file
 
 
 def with_files(manifest: Manifest, files: Sequence[File]) -> Manifest:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -18,6 +18,7 @@ from engage.errors import ArchiveError
 VARIABLE = "ENGAGE_ARCHIVE_URL"
 _SCHEMES = ("file", "s3", "gs")
 _ALLOWED = "file:///folder, s3://bucket/folder or gs://bucket/folder"
+_SECRET = re.compile(r"(^|&)[^=&]*(access|key|secret|session|token|password)[^=&]*=", re.I)
 _TROUBLES = {
     r"NO_SUCH_BUCKET|bucket .*(does not exist|not found)": "there is no such bucket. Make it, or correct the name",
     r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|Permission|Forbidden|Unauthenticated|credential": (
@@ -80,17 +81,13 @@ def place_of(url: str) -> Place:
     Raises:
         ArchiveError: it is no URL of a folder or an object store, or it holds a password.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in _SCHEMES:
-        raise ArchiveError(f"{VARIABLE} is {url[:200]!r}, which is no URL of an archive. It takes {_ALLOWED}.")
-    if "@" in parts.netloc or re.search(r"(^|&)(access|secret|session)_", parts.query):
+    if holds_login(url):
         raise ArchiveError(
             f"{VARIABLE} holds a login, which logs would show. Leave it out, and set the store's own variables, "
             "such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
+    if _parts(url).scheme not in _SCHEMES:
+        raise ArchiveError(f"{VARIABLE} is {url[:200]!r}, which is no URL of an archive. It takes {_ALLOWED}.")
     try:
         filesystem, path = fs.FileSystem.from_uri(url)
     except (pa.ArrowException, OSError) as exc:
@@ -98,6 +95,19 @@ def place_of(url: str) -> Place:
     if not path.strip("/"):
         raise ArchiveError(f"{VARIABLE} is {url!r}, which names no folder or bucket. It takes {_ALLOWED}.")
     return Place(filesystem, path.rstrip("/"))
+
+
+def holds_login(url: str) -> bool:
+    """Whether a URL has a password or a key in it, of whatever store. Such a URL must not get into a log."""
+    parts = _parts(url)
+    return "@" in (parts.netloc if parts.scheme else url) or bool(_SECRET.search(parts.query))
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def configured() -> Place | None:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from engage.archive.columns import LOGS
+from engage.archive.place import holds_login
 from engage.errors import SparkError
 
 PORT = 15002
@@ -77,18 +78,22 @@ class Definition:
         if unknown := sorted(set(extra) - _KNOWN):
             raise _wrong(name, f"has the entry {unknown[0][:40]!r}", f"some of {', '.join(sorted(_KNOWN))}")
         plain = (host or "").removeprefix("sc://").strip("/[]")
-        if not re.fullmatch(r"[\w.:-]+", plain):
+        if not (re.fullmatch(r"[\w.-]+", plain) or _is_address(plain)):
             raise SparkError(
                 f"The connection {name} has the host {_shown(host)}; it takes the name or the address of a server of "
                 "Spark Connect, such as spark.example.com, and the port in its own field."
             )
-        seen = _text(name, extra, "archive") or _without_options(archive or "")
+        named, here = _text(name, extra, "archive"), _text(name, extra, "archive_here")
+        for key, url in (("archive", named), ("archive_here", here)):
+            if holds_login(url):
+                raise _wrong(name, f"has a login in {key}", "a URL without one")
+        seen = _without_options(named or archive or "").rstrip("/")
         if not seen:
             raise SparkError(
                 f"Spark has no archive to read: neither the connection {name} has archive in its extra, nor is "
                 "ENGAGE_ARCHIVE_URL set. Set one to the URL of the archive or the lake, such as s3://chain/events."
             )
-        here = _text(name, extra, "archive_here") or (archive if archive and _same(seen, archive) else seen)
+        here = here or (archive if archive and _same(seen, archive) else named)
         _refuse_folder_of_another_machine(name, plain, seen, shared=_switch(name, extra, "shared_folder"))
         return cls(
             host=plain,
@@ -96,7 +101,7 @@ class Definition:
             user=login or USER,
             token=password or _text(name, extra, "token") or None,
             use_ssl=_switch(name, extra, "use_ssl"),
-            archive=seen.rstrip("/"),
+            archive=seen,
             archive_here=here.replace("s3a://", "s3://", 1),
             columns=_columns(name, extra["columns"]) if "columns" in extra else None,
         )
@@ -112,10 +117,15 @@ def _refuse_folder_of_another_machine(name: str, host: str, archive: str, *, sha
 
 
 def _is_this_machine(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host == "localhost"
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return False
+    return True
 
 
 def _same(seen: str, archive: str) -> bool:

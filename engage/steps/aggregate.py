@@ -44,8 +44,7 @@ def aggregate(engine: sa.Engine, window: Window, sums: Callable[[], SumEngine] |
         found = step.campaign
         if found.frozen:
             return AggregateSummary(found.customers or 0, found.rejected, frozen=True)
-        if before is not None:
-            _require_same_settings(before, found)
+        _require_same_settings(before, found)
         campaign.hold_results(step.conn, window.previous())
         customers, valid, rejected, model_id = _built(step, summed)
         partitions.swap_in(step.conn, customer_activity, window)
@@ -74,8 +73,8 @@ def _summed(
     return found, summing.sums(window, favourites=found.settings.uses("favourite_item"))
 
 
-def _require_same_settings(before: Campaign, now: Campaign) -> None:
-    if before.settings != now.settings or before.settings_at != now.settings_at:
+def _require_same_settings(before: Campaign | None, now: Campaign) -> None:
+    if before is None or (before.settings, before.settings_at) != (now.settings, now.settings_at):
         raise NotReady(f"extract has run again for the window {now.window} while aggregate was at work.")
 
 

@@ -110,6 +110,15 @@ def test_files_that_changed_after_extract_counted_them_stop_the_run(world):
         aggregate(world.engine, world.window, lambda: after)
 
 
+def test_sums_are_never_taken_from_postgres_for_a_campaign_of_another_engine(world, monkeypatch):
+    """As if ``extract`` had opened the campaign after ``aggregate`` looked for it."""
+    world.sessions(world.customer())
+    counted(world, OfPostgres(world.engine))
+    monkeypatch.setattr("engage.steps.aggregate._summed", lambda *about: (None, None))
+    with pytest.raises(NotReady, match="extract has run again for the window"):
+        aggregate(world.engine, world.window)
+
+
 def test_another_extract_meanwhile_has_the_task_retried(world):
     world.sessions(world.customer())
     again = OfPostgres(world.engine, lambda: counted(world, None, low_spend_threshold="7"))

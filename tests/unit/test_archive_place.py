@@ -53,7 +53,18 @@ def test_a_url_that_cannot_be_read_is_refused_with_the_reason(url, why):
         place_of(url)
 
 
-@pytest.mark.parametrize("url", ["s3://key:hush@bucket/x", "s3://bucket/x?secret_key=hush"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:hush@bucket/x",
+        "s3://bucket/x?secret_key=hush",
+        "s3://bucket/x?endpoint_override=m:9000&Secret_Key=hush",
+        "s3a://key:hush@bucket/x",
+        "https://key:hush@bucket.example.com/x",
+        "abfs://bucket/x?sas_token=hush",
+        "s3//key:hush@bucket/x",
+    ],
+)
 def test_a_login_in_the_url_is_refused_and_not_repeated(url):
     with pytest.raises(ArchiveError, match="holds a login, which logs would show") as refused:
         place_of(url)

@@ -31,6 +31,20 @@ def test_a_server_may_have_another_name_for_the_same_place():
     assert found.archive_here == "gs://mirror/events"
 
 
+def test_options_of_an_archive_are_for_this_process_alone():
+    found = of(extra={"archive": "s3://chain/events/?region=eu-west-1"})
+    assert (found.archive, found.archive_here) == ("s3://chain/events", "s3://chain/events/?region=eu-west-1")
+
+
+@pytest.mark.parametrize("archive", ["s3a://key:hush@chain/events", "s3://chain/events?secret_key=hush"])
+def test_a_login_in_the_archive_is_refused_and_not_repeated(archive):
+    with pytest.raises(
+        SparkError, match=r"^The extra of the connection engage_spark has a login in archive"
+    ) as refused:
+        of(extra={"archive": archive, "archive_here": "s3://chain/events"})
+    assert "hush" not in str(refused.value)
+
+
 def test_the_url_of_a_session_holds_its_parts_escaped():
     found = of("s3://a/b", login="ops;x=1", password="a/b;c", port=443)
     url = found.url("0-1")
@@ -64,6 +78,7 @@ def test_a_folder_is_no_archive_for_another_machine_unless_both_have_it():
     [
         ({"host": None}, r"has the host null; it takes the name"),
         ({"host": "https://spark.example.com/x"}, r"has the host .* the port in its own field"),
+        ({"host": "spark.example.com:15002"}, r"has the host .* the port in its own field"),
         ({"archive": None}, r"^Spark has no archive to read: neither the connection engage_spark has archive"),
         ({"extra": {"achive": "x"}}, r"has the entry 'achive'; it takes some of archive, archive_here, columns"),
         ({"extra": {"archive": 5}}, r"has the archive 5; it takes a text"),
