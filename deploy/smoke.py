@@ -53,6 +53,8 @@ def eventually(what: str, attempt: Callable[[], Any], within: float) -> Any:
             reason = f"HTTP {exc.code}"
         except OSError as exc:
             reason = str(exc)
+        except ValueError:  # a proxy's own page
+            reason = "the answer is no JSON"
         if time.monotonic() >= deadline:
             sys.exit(f"{what}: {reason}, for {within:.0f} seconds. Look at the pods' logs.")
         time.sleep(PAUSE)
@@ -106,12 +108,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--conf", type=json.loads, default={}, help="options of the dry run, as JSON")
     parser.add_argument("--unpause", action="store_true", help="unpause the DAG first; that also starts a due run")
     options = parser.parse_args(arguments)
-    eventually("The service", lambda: call("GET", f"{options.service}/readyz"), READY_WITHIN)
-    sys.stdout.write("The service is ready.\n")
     try:
+        eventually("The service", lambda: call("GET", f"{options.service}/readyz"), READY_WITHIN)
+        sys.stdout.write("The service is ready.\n")
         run = dry_run(options.airflow, options.conf, unpause=options.unpause)
     except HTTPError as exc:
-        sys.exit(f"Airflow refuses {exc.url} with HTTP {exc.code}: {exc.read().decode(errors='replace')[:300]}")
+        sys.exit(f"{exc.url} is refused with HTTP {exc.code}: {exc.read().decode(errors='replace')[:300]}")
     sys.stdout.write(f"The dry run {run} has succeeded.\n")
 
 

@@ -52,7 +52,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body = double.answer(self)
-            text = json.dumps(body).encode()
+            text = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
@@ -110,9 +110,22 @@ def test_a_run_that_fails_fails_it(installation):
 @pytest.mark.parametrize(("request_", "status"), [("POST /auth/token", 401), (f"POST {DAG}/dagRuns", 403)])
 def test_a_refusal_is_not_repeated(installation, request_, status):
     installation.answers[request_] = [(status, {"detail": "no"})]
-    with pytest.raises(SystemExit, match=f'Airflow refuses .* with HTTP {status}: {{"detail": "no"}}'):
+    with pytest.raises(SystemExit, match=f'^http://.* is refused with HTTP {status}: {{"detail": "no"}}'):
         smoke.main([installation.url, installation.url])
     assert len(installation.bodies(request_)) == 1
+
+
+def test_a_refusal_of_the_service_is_a_sentence_too(installation):
+    installation.answers["GET /readyz"] = [(403, b"no")]
+    with pytest.raises(SystemExit, match=r"^http://\S+/readyz is refused with HTTP 403: no"):
+        smoke.main([installation.url, installation.url])
+
+
+def test_a_page_of_a_proxy_is_no_answer(installation):
+    """An ingress controller without a backend, or before it has read the rules, answers with a page of its own."""
+    installation.answers["GET /readyz"] = [(200, b"<html>welcome</html>"), (200, {"status": "ready"})]
+    smoke.main([installation.url, installation.url])
+    assert len(installation.bodies("GET /readyz")) == 2
 
 
 def test_it_gives_up_after_a_time(installation, monkeypatch):
