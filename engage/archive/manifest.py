@@ -135,7 +135,7 @@ def _file(data: dict[str, Any]) -> File:
     times = {name: datetime.fromisoformat(data[name]) for name in ("first_at", "last_at") if data[name]}
     file = File(**(data | times))
     if not re.fullmatch(rf"{file.piece:02}(-[0-9a-f]+)?\.parquet", file.name):
-        raise ValueError(f"piece {file.piece} has a file of another name")
+        raise ValueError(f"piece {file.piece} has a file whose name is none of this folder")
     bounds = [file.least_customer, file.greatest_customer]
     numbers = [file.rows, file.bytes, *(bound for bound in bounds if bound is not None)]
     if any(type(number) is not int for number in numbers) or min(file.rows, file.bytes) < 0:
