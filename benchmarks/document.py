@@ -49,6 +49,8 @@ process of its own. The peak memory is that of this process, without Postgres.
 
 - **floor**: `count(*)` and `sum(amount_cents)` over exactly the window's rows of both tables, in the usual form, with
   the window's bounds. **floor of partitions** reads the window's partitions without bounds; they hold exactly its rows.
+- **landing** writes the rows of aggregate once more, with their key. Floor and landing together are the limit of
+  aggregate: what it has to read, and what it has to write.
 - **peers** do the work of aggregate and bucket, and write the same rows to Postgres, keys included. Every row is
   compared with Engage's; a difference fails the run. Peers read the tables `app_session` and `purchase`, not their
   partitions. The row-by-row script also sends, with one commit a message, like the script that Engage replaced.
@@ -102,6 +104,7 @@ def ratios(size: dict[str, Any]) -> dict[str, str]:
         "aggregate / floor": f"{ratio(('aggregate',), ('floor',)):.2f}",
         "extract + aggregate + bucket + queue / floor": f"{ratio(PATH, ('floor',)):.2f}",
         "the same / floor of partitions": f"{ratio(PATH, ('floor of partitions',)):.2f}",
+        "aggregate / (floor + landing)": f"{ratio(('aggregate',), ('floor', 'landing')):.2f}",
     }
     for peer in PEERS:
         if peer == "row by row" and peer in seconds:

@@ -89,6 +89,8 @@ def _campaigns(world: World, peaks: dict[str, float], say: Say) -> Series:
             took = world.step(step)
             _note(took, step, seconds, peaks)
         world.clean_up_ledger()
+        say("landing")
+        _add(seconds, "landing", world.landing())
         for page in PAGES:
             say(page)
             _add(seconds, page, world.step(page)["seconds"])

@@ -87,7 +87,7 @@ def says_how_to_opt_out(text: str) -> bool:
 
     The word alone is no instruction: ``STOP by today for 10% off!`` is False, ``Text STOP to end`` is True.
     """
-    return _instruction().search(text) is not None
+    return OPT_OUT_LINE in text or _instruction().search(text) is not None  # the pattern takes 20 ms to compile
 
 
 @cache

@@ -66,6 +66,14 @@ def test_the_floor_scans_exactly_the_windows_rows(bench, world):
     assert bench.events == sum(events.values())
 
 
+def test_landing_writes_the_aggregates_with_their_key_and_leaves_nothing(bench, world):
+    told = []
+    sa.event.listen(bench.engine, "before_cursor_execute", lambda *call: told.append(call[2]))
+    assert bench.landing() > 0
+    assert "PRIMARY KEY (customer_id, window_start)" in "".join(told)
+    assert world.value("SELECT to_regclass('landed')") is None
+
+
 def test_the_rate_is_measured_over_a_message_to_everybody(url, world):
     found = pace.send(World(world.engine, sa.make_url(url), world.window, 20))
     assert found["messages"] == 20

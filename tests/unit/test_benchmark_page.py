@@ -19,6 +19,7 @@ SIZE = {
         "bucket": [0.5, 1.0, 0.5],
         "queue": [1.0, 2.0, 1.0],
         "send": [5.0, 2.5, 10.0],
+        "landing": [1.0, 2.0, 0.5],
         "Polars": [5.0, 7.0, 10.5],
         "DuckDB": [5.0, 14.0, 7.0],
     },
@@ -56,6 +57,7 @@ def test_ratios_are_taken_within_each_turn():
     found = document.ratios(SIZE)
     assert found["aggregate / floor"] == "3.00"
     assert found["extract + aggregate + bucket + queue / floor"] == "5.00"
+    assert found["aggregate / (floor + landing)"] == "1.50"
     assert found["Polars / (aggregate + bucket)"] == "2.0"
     assert found["seed, events a second"] == "1,600,000"
     assert found["seed / raw copy, by rate"] == "62%"
