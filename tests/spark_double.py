@@ -47,7 +47,7 @@ def _server(analyzed: Any) -> Iterator[int]:
     from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
     class Service(base_pb2_grpc.SparkConnectServiceServicer):  # type: ignore[misc]
-        def AnalyzePlan(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        def AnalyzePlan(self, request: Any, context: Any) -> Any:
             return analyzed(base_pb2.AnalyzePlanResponse, request)
 
     with futures.ThreadPoolExecutor(4) as threads:

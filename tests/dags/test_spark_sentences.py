@@ -1,4 +1,4 @@
-"""Each thing that may be wrong with Spark, as the operator reads it: the error of the task ``aggregate``, word by word."""
+"""What may be wrong with Spark, as the operator reads it: the errors of the task ``aggregate``, word by word."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def error(dag, task_context):
 
 def test_the_client_is_not_installed(archived, connected, url):
     connected()
-    variables = {"AIRFLOW_CONN_ENGAGE_DB": url.replace("postgresql+psycopg", "postgresql"), "PYTHONPATH": "plugins"}
+    parts = sa.make_url(url)
+    place = {"host": parts.query["host"], "login": parts.username, "schema": parts.database}
+    database = {"conn_type": "postgres"} | place
+    variables = {"AIRFLOW_CONN_ENGAGE_DB": json.dumps(database), "PYTHONPATH": "plugins"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.dags.without_spark", DAY],
         cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False,

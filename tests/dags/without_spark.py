@@ -1,4 +1,4 @@
-"""The task ``aggregate`` in a process that cannot import the client of Spark: ``python -m tests.dags.without_spark DAY``.
+"""The task ``aggregate`` where the client of Spark cannot be imported: ``python -m tests.dags.without_spark DAY``.
 
 It prints the error. Airflow's connections are in the environment.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 
 class Missing:
@@ -22,13 +25,11 @@ class Missing:
 
 
 def main(day: str) -> None:
+    from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.exceptions import AirflowFailException
     from airflow.sdk.execution_time.context import set_current_context
 
-    from airflow.dag_processing.dagbag import DagBag
-    from tests.dags.conftest import ROOT
-
-    task = DagBag(ROOT / "dags").dags["customer_engagement"].get_task("aggregate")
+    task = DagBag(DAGS).dags["customer_engagement"].get_task("aggregate")
     params = {"window_start": day, "send_late": False, "dry_run": False, "ignore_guard": False}
     manual = SimpleNamespace(value="manual")
     run = SimpleNamespace(
