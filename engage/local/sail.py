@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,10 @@ READY_WITHIN = 60
 
 
 @contextmanager
-def sail(log: Path, *, say: Say = quiet) -> Iterator[int]:
+def sail(log: Path, *, say: Say = quiet, variables: Mapping[str, str] | None = None) -> Iterator[int]:
     """The port of a server on 127.0.0.1 for the length of a block; it writes to ``log``.
+
+    ``variables``: its own configuration of an object store.
 
     Raises:
         LocalError: it is not installed, or does not start.
@@ -38,7 +40,7 @@ def sail(log: Path, *, say: Say = quiet) -> Iterator[int]:
     with log.open("ab") as output, process_signals.deferred():
         server = subprocess.Popen(
             [str(program), "spark", "server", "--ip", "127.0.0.1", "--port", str(port)],
-            env=base_variables(),
+            env=base_variables() | dict(variables or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

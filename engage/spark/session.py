@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 OLDEST = (4, 0)
 """The first version of Spark whose sums raise an error where they would overflow. Sail says which one it follows."""
 ANSWERS_WITHIN = 30.0
-"""Seconds in which a server must take a connection."""
+"""Seconds in which a server must take a connection, and again in which it must answer the first question."""
 RETRIES = 5
 """How often the client repeats a call that gets no answer, within about 20 seconds. Its own 15 take ten minutes."""
 _SETTINGS = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
@@ -53,12 +53,12 @@ def session(definition: Definition, attempt: Attempt) -> Iterator[Session]:
         ConnectionError: the server gives no answer. A retry may help.
     """
     with _as_sentences(definition):
-        _require_answer(definition, attempt)
-        for former in attempt.former():
-            _end(definition, former)
+        version = _answered(definition, attempt)
         raw = _opened(definition, attempt)
         try:
-            _require_version(definition, raw.version)
+            _require_version(definition, version)
+            for former in attempt.former():
+                _end(definition, former)
             for name, value in _SETTINGS.items():
                 raw.conf.set(name, value)
             yield Session(raw)
@@ -75,11 +75,14 @@ def _client() -> Any:
         from pyspark.errors import PySparkException  # noqa: PLC0415
         from pyspark.sql.connect.client import DefaultChannelBuilder  # noqa: PLC0415
         from pyspark.sql.connect.client.retries import DefaultPolicy  # noqa: PLC0415
+        from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc  # noqa: PLC0415
         from pyspark.sql.connect.session import SparkSession  # noqa: PLC0415
     return SimpleNamespace(
         grpc=grpc,
         error=PySparkException,
         channel=DefaultChannelBuilder,
+        stub=base_pb2_grpc.SparkConnectServiceStub,
+        question=base_pb2.AnalyzePlanRequest,
         session=SparkSession,
         patience=DefaultPolicy(max_retries=RETRIES),
     )
@@ -106,16 +109,27 @@ def _opened(definition: Definition, attempt: Attempt) -> Any:
     return raw
 
 
-def _require_answer(definition: Definition, attempt: Attempt) -> None:
-    """Wait for the server here, since the client itself would try for many minutes."""
+def _answered(definition: Definition, attempt: Attempt) -> str:
+    """The version that the server says it has. The client itself would wait for many minutes, or for ever."""
     grpc = _client().grpc
-    channel = _client().channel(definition.url(attempt.session)).toChannel()
+    builder = _client().channel(definition.url(attempt.session))
+    question = _client().question(
+        session_id=attempt.session, user_context={"user_id": definition.user}, client_type="engage", spark_version={}
+    )
+    channel = builder.toChannel()
     try:
         grpc.channel_ready_future(channel).result(timeout=ANSWERS_WITHIN)
+        answer = _client().stub(channel).AnalyzePlan(question, metadata=builder.metadata(), timeout=ANSWERS_WITHIN)
     except grpc.FutureTimeoutError:
         raise _no_answer(definition, f"nothing took the connection within {ANSWERS_WITHIN:.0f} s") from None
+    except grpc.RpcError as exc:
+        if exc.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise
+        why = f"it took the connection, and said nothing within {ANSWERS_WITHIN:.0f} s"
+        raise _no_answer(definition, why) from None
     finally:
         channel.close()
+    return str(answer.spark_version.version)
 
 
 def _no_answer(definition: Definition, why: str) -> ConnectionError:
@@ -189,5 +203,6 @@ _UNANSWERED = re.compile(r"UNAVAILABLE|RETRIES_EXCEEDED|OPERATION_CANCELED|CANCE
 
 
 def _first_line(exc: Exception) -> str:
-    text = str(exc).strip() or type(exc).__name__
+    details = getattr(exc, "details", None)  # an error of gRPC, whose text has its class in the first line
+    text = (str(details()) if callable(details) else str(exc)).strip() or type(exc).__name__
     return text.splitlines()[0][:300]

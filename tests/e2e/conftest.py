@@ -44,6 +44,7 @@ STACKS = {
     "test_approvers": "first stack",
     "test_workflow": "first stack",
     "test_demo": "stacks of their own",
+    "test_demo_spark": "stacks of their own",
     "test_run_identity": "stacks of their own",
 }
 """The files whose tests share a worker of pytest-xdist, by the stack that they use. All others share a second stack."""
