@@ -237,8 +237,9 @@ def test_values_reach_the_server_as_values(files):
     assert found == [{"a": 10**12, "b": "x' OR '1'='1", "c": None}]
 
 
-def test_a_client_that_was_killed_leaves_nothing_and_its_task_succeeds(world, files, caplog):
-    """Its query would run for hours, so the next attempt has to end it."""
+def test_a_client_that_was_killed_leaves_nothing_and_its_task_succeeds(world, files, caplog, request):
+    """Its query would run for hours, so the next attempt has to end it, unless Sail has noticed before."""
+    on_spark = request.node.callspec.params["port"] == "spark"
     world.sessions(world.customer(), 3)
     expected = computed(world)
     archive(world.engine, place_of(files.folder.as_uri()), as_of=world.now)
@@ -253,9 +254,8 @@ def test_a_client_that_was_killed_leaves_nothing_and_its_task_succeeds(world, fi
     until(busy, "the server works on the query")
     client.send_signal(signal.SIGKILL)
     client.wait()
-    goes_on = busy()  # Sail ends a query whose client has gone, Spark does not
     files.number += 1
     caplog.set_level(logging.INFO, logger="engage")
     assert computed(world, files.spark()) == expected
-    assert ("of attempt 1 on Spark, whose task had been killed" in caplog.text) == goes_on
+    assert "of attempt 1 on Spark, whose task had been killed" in caplog.text or not on_spark
     until(lambda: not busy(), "the server rests")
