@@ -127,9 +127,8 @@ def bot(stack: Stack) -> str:
 def test_a_user_explains_an_odd_day_and_takes_the_reason_back(stack: Stack, browser: Browser, bot: str) -> None:
     with stack.page(browser, "uma") as page:
         opened(page, stack, f"report?window_start={ODD_START}")
-        row = page.get_by_role("table", name="Days that are odd or explained").get_by_role(
-            "row", name=f"{ODD_DAY:%A, %-d %b %Y}"
-        )
+        days = page.get_by_role("table", name="Days that are odd or explained")
+        row = days.get_by_role("row", name=f"{ODD_DAY:%A}, {formats.day(ODD_DAY)}")
         expect(row).to_contain_text("0 purchases")
         row.get_by_role("button", name="Explain…").click()
         dialog = page.get_by_role("dialog", name="Explain")
