@@ -1,6 +1,7 @@
 """What the pages do on the server stack, where their role of Postgres may change few rows. ``make test-compose``.
 
-Shares, exclusions, odd days, drafted texts, the running window, the maintenance and the archive.
+Shares, exclusions, odd days, drafted texts, the running window, the maintenance and the archive. The tests build on each
+other, in this order.
 """
 
 from __future__ import annotations
@@ -250,11 +251,14 @@ def test_an_op_asks_a_model_for_texts_and_decides_on_them(stack: Stack, browser:
 
 
 def test_the_running_window_is_seen_and_rules_are_tried_on_it(stack: Stack, browser: Browser) -> None:
-    per_customer = f"timestamptz '{RUNNING.start:%Y-%m-%d} 00:00Z' + (now() - '{RUNNING.start:%Y-%m-%d}') * n / 601"
-    events = f"SELECT customer_id, {per_customer}, 5000 FROM customer, generate_series(1, 600) AS n"
-    stack.value("engage", f"INSERT INTO purchase {events} WHERE customer_id % 600 = n % 600")
+    start = f"timestamptz '{RUNNING.start:%Y-%m-%d} 00:00Z'"
+    events = (
+        f"SELECT customer_id, {start} + (now() - {start}) * (customer_id % 600) / 600, 100 + 100 * (customer_id % 200)"
+    )
+    stack.value("engage", f"INSERT INTO purchase {events} FROM customer")
     computed = json.loads(stack.engage("live", "--compute", "--json"))
     boost = f"{computed['buckets']['BOOST']:,}"
+    assert boost != "0"
     for user in (ADMIN, "vera"):
         with stack.page(browser, user) as page:
             opened(page, stack, "campaigns")
@@ -289,3 +293,14 @@ def test_an_archive_that_the_container_cannot_write_says_what_to_do(stack: Stack
     done = stack.shell("; ".join(f"! ENGAGE_ARCHIVE_URL={url} python -m engage archive" for url in refused))
     said = " ".join(done.stderr.split())
     assert [sentence for sentence in refused.values() if sentence not in said] == []
+
+
+def test_an_admin_forgets_a_customer_in_every_place(stack: Stack, bot: str) -> None:
+    """After the archive was written, it has to forget the customer as well."""
+    places = ("customer_exclusion", "odd_customer", "live_activity", "live_bucket", "archive_erasure")
+    rows = " || ' ' || ".join(f"(SELECT count(*) FROM {one} WHERE customer_id = {bot})" for one in places)
+    assert stack.posted("olga", "exclude-customer", customer_id=bot, why="a bot") == 200
+    assert stack.value("engage", f"SELECT {rows}") == "1 1 1 1 0"
+    assert stack.posted("vera", "forget-customer", customer_id=bot, typed_id=bot) == 403
+    assert stack.posted(ADMIN, "forget-customer", customer_id=bot, typed_id=bot) == 200
+    assert stack.value("engage", f"SELECT {rows}") == "0 0 0 0 1"
