@@ -1,7 +1,7 @@
 """What the pages do on the server stack, where their role of Postgres may change few rows. ``make test-compose``.
 
-Shares, exclusions, odd days, drafted texts, the running window, the maintenance and the archive. The tests build on each
-other, in this order.
+Shares, exclusions, odd days, drafted texts, the running window, the maintenance and the archive. The tests build on
+each other, in this order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engage.airflow_names import MODEL_CONNECTION
 from engage.clock import now
 from engage.statuses import TextStatus
 from engage.window import Window
-from tests.compose.conftest import ADMIN, CUSTOMERS, ROOT, WIDTHS, Stack
+from tests.compose.conftest import ADMIN, CUSTOMERS, ROOT, WIDTHS, Stack, Theme
 from tests.e2e.browser import picture
 from tests.llm_double import BRAND, KEY, MODEL, OFFER, TEXTS
 
@@ -259,8 +259,9 @@ def test_the_running_window_is_seen_and_rules_are_tried_on_it(stack: Stack, brow
     computed = json.loads(stack.engage("live", "--compute", "--json"))
     boost = f"{computed['buckets']['BOOST']:,}"
     assert boost != "0"
-    for user in (ADMIN, "vera"):
-        with stack.page(browser, user) as page:
+    looks: dict[str, Theme] = {ADMIN: "light", "vera": "dark"}
+    for user, theme in looks.items():
+        with stack.page(browser, user, theme) as page:
             opened(page, stack, "campaigns")
             card = page.get_by_role("region", name="Running window")
             expect(card.get_by_role("row", name="BOOST")).to_contain_text(boost)
@@ -272,6 +273,10 @@ def test_the_running_window_is_seen_and_rules_are_tried_on_it(stack: Stack, brow
             expect(page.locator("[data-then=BOOST]")).to_have_text(boost)
             page.get_by_label(LOW, exact=True).fill("0")
             expect(page.locator("[data-then=BOOST]")).to_have_text("0")
+            page.get_by_label(LOW, exact=True).fill("1000000")
+            expect(page.locator("[data-then=BOOST]")).to_have_text(f"{computed['customers']:,}")
+            heads = page.locator("[aria-labelledby=by-segment] tbody th").all()
+            assert len({round(one.bounding_box()["height"]) for one in heads}) == 1  # each name beside its colour
     fits(stack, browser, ADMIN, "campaigns")
 
 
