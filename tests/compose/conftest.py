@@ -12,20 +12,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from engage.airflow_names import DAG_ID
 from tests.e2e.browser import CHROMIUM, OPTIONS, PATIENCE_MS
 from tests.ports import free_port
+from tests.waiting import until
 
+Theme = Literal["light", "dark"]
 ROOT = Path(__file__).resolve().parents[2]
 LASTING = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "service"}
 ADMIN = "admin"
+ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
+"""Users by name, each with a role of Airflow."""
+WIDTHS: dict[Theme, int] = {"light": 1280, "dark": 390}
+"""The width in which each theme is looked at: a screen and a phone."""
+CUSTOMERS = 1_000
+"""Customers of the campaign that was sent."""
 PASSWORD = "only for tests, of no use to anybody"
 """Of the users that the tests add; the admin has its own."""
 WITHIN = 300
@@ -56,16 +66,15 @@ class Stack:
             "ENGAGE_SERVICE_PORT": str(self.service_port),
         }
 
-    def compose(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[Any]:
+    def command(self, *arguments: str) -> list[str]:
+        """A command of docker-compose for this project, to run with its ``environment``."""
         command = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+        return [*command, "-f", str(ROOT / "docker-compose.yaml"), "--env-file", str(self.env_file),
+                "-p", self.project, *arguments]  # fmt: skip
+
+    def compose(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[Any]:
         options = {"capture_output": True, "text": True} | options
-        done = subprocess.run(
-            [*command, "--env-file", str(self.env_file), "-p", self.project, *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            check=False,
-            **options,
-        )
+        done = subprocess.run(self.command(*arguments), env=self.environment, check=False, **options)
         if check and done.returncode:
             pytest.fail(f"docker-compose {' '.join(arguments)}: {done.returncode}\n{done.stdout!s}\n{done.stderr!s}")
         return done
@@ -92,6 +101,11 @@ class Stack:
     def engage(self, *arguments: str) -> str:
         """The output of an Engage command, in a container of its own."""
         return str(self.compose("run", "--rm", "-T", "engage", *arguments).stdout)
+
+    def shell(self, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run several Engage commands in one container. ``options``: those of ``docker-compose run``."""
+        run = ("run", "--rm", "-T", *options, "--entrypoint", "python", "engage")
+        return self.compose(*run, "deploy/with_secrets.py", "bash", "-ec", script)
 
     def airflow_command(self, *arguments: str) -> str:
         """The output of an Airflow command, in the api-server's container."""
@@ -127,6 +141,47 @@ class Stack:
         headers = {"Authorization": f"Bearer {self.token(user)}"}
         return httpx.Client(base_url=self.airflow_url, headers=headers, timeout=60, trust_env=False)
 
+    def own_run(self, airflow: httpx.Client, dag_id: str) -> dict[str, Any]:
+        """The run that unpausing a DAG starts, at its end."""
+        path = f"/api/v2/dags/{dag_id}"
+        until(lambda: airflow.get(path).is_success, f"Airflow knows {dag_id}", within=WITHIN)
+        airflow.patch(path, json={"is_paused": False}).raise_for_status()
+
+        def runs() -> list[dict[str, Any]]:
+            return list(airflow.get(f"{path}/dagRuns").raise_for_status().json()["dag_runs"])
+
+        found = until(runs, f"unpausing {dag_id} starts its own run", within=WITHIN)
+        return self.ended(airflow, dag_id, found[0]["dag_run_id"])
+
+    def ended(self, airflow: httpx.Client, dag_id: str, run_id: str) -> dict[str, Any]:
+        """A run, at its end."""
+
+        def run() -> dict[str, Any] | None:
+            found = airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()
+            return dict(found) if found["state"] in ("success", "failed") else None
+
+        return until(run, f"the run {run_id} ends", within=WITHIN)
+
+    def posted(self, user: str, action: str, **body: object) -> int:
+        """The status that a page's action answers, sent past the page."""
+        with self.airflow(user) as airflow:
+            return airflow.post(f"/engage/{action}", json=body, headers={"Origin": self.airflow_url}).status_code
+
+    @contextmanager
+    def page(self, browser: Browser, user: str, theme: Theme = "light") -> Iterator[Page]:
+        """A page in which the user is logged in, as wide as its theme is looked at. It says no error by the end."""
+        errors: list[str] = []
+        context = browser.new_context(
+            viewport={"width": WIDTHS[theme], "height": 900}, color_scheme=theme, locale="en-US"
+        )
+        context.add_cookies([{"name": "_token", "value": self.token(user), "url": self.airflow_url}])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        yield page
+        context.close()
+        assert errors == []
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -150,3 +205,28 @@ def browser() -> Iterator[Browser]:
         expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def users(stack: Stack) -> dict[str, str]:
+    """A user of each role of Airflow."""
+    for name, role in ROLES.items():
+        if name != ADMIN:
+            about = ("--firstname", name, "--lastname", "Test", "--email", f"{name}@example.com")
+            stack.airflow_command("users", "create", "--role", role, "--username", name, "--password", PASSWORD, *about)
+    return ROLES
+
+
+@pytest.fixture(scope="session")
+def sent(stack: Stack) -> str:
+    """A campaign of synthetic customers, triggered over REST; the log of its last task."""
+    conf = {"seed": True, "customers": CUSTOMERS, "rng_seed": 20250106, "send_late": True}
+    path = f"/api/v2/dags/{DAG_ID}"
+    with stack.airflow() as airflow:
+        # the window's own run comes first, and finds no customers: two runs of a window must not overlap
+        assert stack.own_run(airflow, DAG_ID)["state"] == "success"
+        run = airflow.post(f"{path}/dagRuns", json={"logical_date": None, "conf": conf}).raise_for_status().json()
+        assert stack.ended(airflow, DAG_ID, run["dag_run_id"])["state"] == "success"
+        airflow.patch(path, json={"is_paused": True}).raise_for_status()
+        log = f"{path}/dagRuns/{run['dag_run_id']}/taskInstances/message/logs/1"
+        return airflow.get(log, headers={"Accept": "application/json"}).raise_for_status().text

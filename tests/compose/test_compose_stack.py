@@ -10,7 +10,6 @@ import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,19 +20,13 @@ from engage.clock import now
 from engage.formats import days
 from engage.pages.render import shown_tabs
 from engage.window import Window
-from tests.compose.conftest import ADMIN, LASTING, PASSWORD, WITHIN, Stack
+from tests.compose.conftest import ADMIN, CUSTOMERS, LASTING, ROLES, WIDTHS, Stack, Theme
 from tests.e2e.browser import PATIENCE_MS, picture
-from tests.waiting import until
 
-CUSTOMERS = 1_000
 EVENT_OF = 60_004_711
 WINDOW = Window.last_complete(now())
 START = f"{WINDOW.start:%Y-%m-%d}"
 DATES = days(WINDOW.start, WINDOW.end)
-ROLES = {ADMIN: "Admin", "olga": "Op", "uma": "User", "vera": "Viewer"}
-"""Users by name, each with a role of Airflow."""
-WIDTHS = {"light": 1280, "dark": 390}
-"""The width in which each theme is looked at: a screen and a phone."""
 
 pytestmark = pytest.mark.skipif(os.environ.get("ENGAGE_TEST_COMPOSE") != "1", reason="needs docker: make test-compose")
 
@@ -131,50 +124,17 @@ def test_a_login_without_the_password_is_refused(stack: Stack) -> None:
         assert 400 <= answer.status_code < 500, password
 
 
-def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack) -> None:
+def test_a_seeded_run_triggered_over_rest_succeeds(stack: Stack, sent: str) -> None:
     with stack.airflow() as airflow:
         known = airflow.get("/api/v2/variables", params={"limit": 100}).raise_for_status().json()["variables"]
         assert {variable["key"] for variable in known} == set(json.loads(stack.engage("variables")))
-        conf = {"seed": True, "customers": CUSTOMERS, "rng_seed": 20250106, "send_late": True}
-        path = f"/api/v2/dags/{DAG_ID}"
-        until(lambda: airflow.get(path).is_success, "Airflow knows the DAG", within=WITHIN)
-
-        def runs(*states: str) -> int:
-            query = {"state": states} if states else {}
-            return int(airflow.get(f"{path}/dagRuns", params=query).raise_for_status().json()["total_entries"])
-
-        # the window's own run comes first, and finds no customers: two runs of a window must not overlap
-        airflow.patch(path, json={"is_paused": False}).raise_for_status()
-        until(runs, "unpausing starts the window's own run", within=WITHIN)
-        until(lambda: not runs("queued", "running"), "no run is under way", within=WITHIN)
-        run = airflow.post(f"{path}/dagRuns", json={"logical_date": None, "conf": conf}).raise_for_status().json()
-
-        def ended() -> str | None:
-            state = airflow.get(f"{path}/dagRuns/{run['dag_run_id']}").raise_for_status().json()["state"]
-            return state if state in ("success", "failed") else None
-
-        assert until(ended, "the run ends", within=WITHIN) == "success"
-        airflow.patch(path, json={"is_paused": True}).raise_for_status()
-        log = airflow.get(
-            f"{path}/dagRuns/{run['dag_run_id']}/taskInstances/message/logs/1", headers={"Accept": "application/json"}
-        )
-        assert "/opt/airflow/logs/" in log.raise_for_status().text
-        assert "accepted_now: " in log.text
+    assert "/opt/airflow/logs/" in sent
+    assert "accepted_now: " in sent
     report = stack.report()
     assert sum(report["buckets"].values()) == CUSTOMERS
     texted = report["buckets"]["BOOST"] + report["buckets"]["REWARD"]
     assert texted > 0
     assert sum(report["messages"]["by_status"].values()) == texted
-
-
-@pytest.fixture(scope="module")
-def users(stack: Stack) -> dict[str, str]:
-    """A user of each role of Airflow."""
-    for name, role in ROLES.items():
-        if name != ADMIN:
-            about = ("--firstname", name, "--lastname", "Test", "--email", f"{name}@example.com")
-            stack.airflow_command("users", "create", "--role", role, "--username", name, "--password", PASSWORD, *about)
-    return ROLES
 
 
 @pytest.fixture(scope="module")
@@ -214,17 +174,17 @@ def test_each_role_opens_each_page_and_does_what_it_may(
     expect(frame.get_by_role("heading", name="Campaign of")).to_contain_text("Queued")
     if users[user] == "Viewer":
         expect(frame.get_by_role("button", name="Halt")).to_have_count(0)
-        assert posted(stack, user, "halt", window_start=waits, why="x") == 403
+        assert stack.posted(user, "halt", window_start=waits, why="x") == 403
     else:
         halt_and_resume(frame, stack, user, waits)
-        assert posted(stack, user, "halt", window_start=START, why="x") == 409  # it is finished
+        assert stack.posted(user, "halt", window_start=START, why="x") == 409  # it is finished
 
     page.goto(f"{stack.airflow_url}/engage/segments?window_start={START}")
     expect(page.get_by_text("may be texted").first).to_be_visible()
     if users[user] in ("Viewer", "User"):
         expect(page.get_by_role("button", name="for the next campaign")).to_have_count(0)
         change = {"name": "low_spend_threshold", "value": "1", "was": "100.0"}
-        assert posted(stack, user, "settings-save", changes=[change]) == 403
+        assert stack.posted(user, "settings-save", changes=[change]) == 403
     else:
         set_a_threshold(page, stack)
     page.context.close()
@@ -233,20 +193,13 @@ def test_each_role_opens_each_page_and_does_what_it_may(
 @pytest.mark.usefixtures("users")
 @pytest.mark.parametrize("user", [ADMIN, "vera"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pages_fit_a_screen_and_a_phone(stack: Stack, browser: Browser, user: str, theme: Any) -> None:
-    width = WIDTHS[theme]
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, locale="en-US")
-    context.add_cookies([{"name": "_token", "value": stack.token(user), "url": stack.airflow_url}])
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+def test_pages_fit_a_screen_and_a_phone(stack: Stack, browser: Browser, user: str, theme: Theme) -> None:
     addresses = [tab.address for tab in shown_tabs()]
-    for address in [*addresses, f"report?window_start={START}", f"segments?window_start={START}"]:
-        page.goto(f"{stack.airflow_url}/engage/{address}", wait_until="networkidle")
-        picture(page, f"compose-{address.partition('?')[0]}-{user}-{theme}-{width}.png")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-    assert errors == []
-    context.close()
+    with stack.page(browser, user, theme) as page:
+        for address in [*addresses, f"report?window_start={START}", f"segments?window_start={START}"]:
+            page.goto(f"{stack.airflow_url}/engage/{address}", wait_until="networkidle")
+            picture(page, f"compose-{address.partition('?')[0]}-{user}-{theme}-{WIDTHS[theme]}.png")
+            assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[theme], address
 
 
 def open_every_page(page: Page, frame: FrameLocator, stack: Stack) -> None:
@@ -306,12 +259,6 @@ def set_a_threshold(page: Page, stack: Stack) -> None:
         path = "/api/v2/variables/engage_low_spend_threshold"
         assert airflow.get(path).raise_for_status().json()["value"] == "180.5"
         airflow.patch(path, json={"key": "engage_low_spend_threshold", "value": "100.0"}).raise_for_status()
-
-
-def posted(stack: Stack, user: str, action: str, **body: object) -> int:
-    """The status that a page's action answers, sent past the page."""
-    with stack.airflow(user) as airflow:
-        return airflow.post(f"/engage/{action}", json=body, headers={"Origin": stack.airflow_url}).status_code
 
 
 def test_a_task_that_was_killed_is_reported_from_the_dag_processor(stack: Stack) -> None:
