@@ -40,6 +40,7 @@ def run_demo(airflow: AirflowApi, customers: int, console: Console) -> DemoRun:
         RunFailed: a task failed; with its error. Or an earlier run still waits for the approver.
     """
     refuse_waiting(airflow)
+    airflow.unpause()  # before there are customers, so that the scheduler's own run has nothing to do
     return followed(airflow, {"seed": True, "customers": customers, "rng_seed": RNG_SEED, "send_late": True}, console)
 
 
