@@ -26,7 +26,7 @@ up: install ## serve Airflow, the HTTP service and Postgres until Ctrl-C: make u
 test: lint test-integration test-e2e ## check style and types, then run the tests: about 20 minutes on 2 cores
 
 test-fast: lint ## check style and types, then run the unit and DAG tests: under 90 seconds on 2 cores
-	$(RUN) pytest -n 2 tests/unit tests/dags
+	$(RUN) pytest -n 2 -m "not deep" tests/unit tests/dags
 
 test-integration: $(VENV)/tests-installed ## run the unit, DAG and integration tests; starts a real Postgres
 	$(RUN) pytest -n 3 -m "not deep" tests/integration tests/dags tests/unit
