@@ -116,13 +116,9 @@ def _write(
 
 def counted(engine: sa.Engine, table: sa.Table, window: Window) -> list[int]:
     """How many rows each hash piece of a log's window has in Postgres."""
-    pieces = (partitions.piece_of(table, window, n) for n in range(partitions.HASH_MODULUS))
-    query = sa.union_all(
-        *(sa.select(sa.literal(n), sa.func.count()).select_from(piece) for n, piece in enumerate(pieces))
-    )
     with engine.begin() as conn:
         connection.tune(conn)
-        return [rows for _, rows in sorted(tuple(row) for row in conn.execute(query))]
+        return [*partitions.rows_by_piece(conn, table, window)]
 
 
 def _refuse_foreign(engine: sa.Engine, place: Place, table: sa.Table, window: Window, found: Manifest | None) -> None:

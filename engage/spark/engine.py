@@ -49,10 +49,10 @@ class Spark:
             ConnectionError: the server gives no answer. A retry may help.
         """
         with self._reading(window, "sums") as (spark, logs):
-            wanted = frozenset(name for name, log in logs.items() if log.rows) | {one.name for one in EVENT_TIMES}
+            wanted = frozenset(name for name, log in logs.items() if any(log.rows)) | {one.name for one in EVENT_TIMES}
             table = spark.table(*compiled(event_sums.by_customer(window, wanted)))
             items = None
-            if favourites and logs[app_event.name].rows:
+            if favourites and any(logs[app_event.name].rows):
                 found = spark.table(*compiled(event_sums.favourites(window)))
                 items = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
         columns = {name: _column(table[name], is_time=name in TIMES) for name in COLUMNS}
@@ -70,7 +70,7 @@ class Spark:
                 table: spark.table(*compiled(event_sums.by_day(table, window))).to_pylist() for table in EVENT_TIMES
             }
             refunded = (0, 0, 0)
-            if logs[refund.name].rows:
+            if any(logs[refund.name].rows):
                 found = spark.table(*compiled(refunds.counts(window)))
                 refunded = tuple(column[0].as_py() for column in found.columns)
         return event_sums.counted(days, refunded)

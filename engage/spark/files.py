@@ -28,12 +28,13 @@ _PATTERN = re.compile(r"[*?{}\[\]\\]")
 class LogFiles:
     """The files of one log in one window: their URLs as the server sees them, and the number of their rows.
 
-    ``columns``: the lake's names of columns that have other names there; None for Engage's own files.
+    ``rows`` is by hash piece; a foreign lake has one number. ``columns``: the lake's names of columns that have other
+    names there; None for Engage's own files.
     """
 
     table: sa.Table
     urls: tuple[str, ...]
-    rows: int
+    rows: tuple[int, ...]
     columns: Mapping[str, str] | None
 
 
@@ -50,27 +51,30 @@ def log_files(definition: Definition, window: Window, *, contents: bool = True) 
     found = {}
     for name, table in LOGS.items():
         files = tuple(_files(definition, place, table, window, contents=contents))
-        urls = tuple(f"{definition.archive}/{folder(name, window)}/{file}" for file, _ in files)
-        columns = None if definition.columns is None else definition.columns.get(name, {})
-        found[name] = LogFiles(table, urls, sum(rows for _, rows in files), columns)
+        urls = tuple(f"{definition.archive}/{folder(name, window)}/{file}" for file, _ in files if file)
+        rows = tuple(count for _, count in files)
+        if definition.columns is None:
+            found[name] = LogFiles(table, urls, rows, None)
+        else:
+            found[name] = LogFiles(table, urls, (sum(rows),), definition.columns.get(name, {}))
     return found
 
 
 def _files(
     definition: Definition, place: Place, table: sa.Table, window: Window, *, contents: bool
 ) -> Iterator[tuple[str, int]]:
-    """The name and the number of rows of each file."""
+    """The name and the number of rows of each file. A piece of an archive without rows has no name."""
     if definition.columns is not None:
         return _of_lake(definition, place, table, window)
     return _of_archive(place, table, window, contents=contents)
 
 
 def _of_archive(place: Place, table: sa.Table, window: Window, *, contents: bool) -> Iterator[tuple[str, int]]:
-    """Those with rows that the manifest lists, each of the size and, if that is cheap, with the content there."""
+    """Those that the manifest lists, each of the size and, if that is cheap, with the content there."""
     manifest = read_manifest(place, table.name, window)
     if found := next(faults(place, manifest, contents=contents and manifest.bytes <= READ_UP_TO), None):
         raise SparkError(f"The archive's file {found} `engage archive verify` lists all such files.")
-    return ((one.name, one.rows) for one in manifest.files if one.rows)
+    return ((one.name if one.rows else "", one.rows) for one in manifest.files)
 
 
 def _of_lake(definition: Definition, place: Place, table: sa.Table, window: Window) -> Iterator[tuple[str, int]]:

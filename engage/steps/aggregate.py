@@ -108,9 +108,9 @@ def _landed(conn: sa.Connection, window: Window, summed: EventSums) -> Landed:
         SparkError: they are of fewer rows, or of more.
     """
     rows = event_sums.rows_in_postgres(conn, window)
-    lake = not any(rows.values())  # the window's events are nowhere but in files
-    if not lake and rows != summed.rows:
-        raise event_sums.rows_differ(window, summed.rows, rows)
+    lake = not any(map(sum, rows.values()))  # the window's events are nowhere but in files
+    if not lake:
+        event_sums.require_same_rows(window, summed.rows, rows)
     return Landed.of(conn, window, summed, lake=lake)
 
 

@@ -19,6 +19,7 @@ from engage.steps.aggregate import aggregate
 from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.storage import binary_copy, partitions
+from engage.storage.schema import app_session
 from tests.integration import dirt
 from tests.integration.conftest import UNGUARDED
 from tests.integration.sums import OfFiles, OfPostgres
@@ -97,6 +98,22 @@ def test_an_event_that_came_after_the_archive_was_written_stops_the_run(world):
     assert world.value("SELECT status FROM campaign") == "extracted"
     aggregate(world.engine, world.window, lambda: OfPostgres(world.engine))
     assert world.value("SELECT events FROM campaign") == {"sessions": 3, "purchases": 1}
+
+
+def test_late_events_do_not_make_up_for_those_of_a_forgotten_customer(world):
+    """Both change a piece, and chance puts these two customers in different ones."""
+    ada, ben = world.customer(), world.customer()
+    world.sessions(ada, 3)
+    counted(world, OfPostgres(world.engine))
+
+    def meanwhile():
+        world.execute(sa.delete(app_session).where(app_session.c.customer_id == ada))
+        world.sessions(ben, 3)
+
+    with pytest.raises(
+        SparkError, match=r"has 3 rows of app_session, and Postgres has 3 in other pieces\. Events came"
+    ):
+        aggregate(world.engine, world.window, lambda: OfPostgres(world.engine, meanwhile))
 
 
 def test_files_that_changed_after_extract_counted_them_stop_the_run(world):

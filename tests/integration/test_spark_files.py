@@ -26,7 +26,7 @@ def test_a_file_that_is_still_written_does_not_count(definition, tmp_path, name)
     """Spark leaves out names that begin so, and not every server does."""
     lake.put(tmp_path, lake.SESSION, WINDOW, [ROW], name)
     found = log_files(definition, WINDOW)["app_session"]
-    assert ([url.rpartition("/")[2] for url in found.urls], found.rows) == (["a.parquet"], 1)
+    assert ([url.rpartition("/")[2] for url in found.urls], found.rows) == (["a.parquet"], (1,))
 
 
 @pytest.mark.parametrize("name", ["[ab].parquet", "*.parquet", "{a,b}.parquet", "a?.parquet", "a\\.parquet"])

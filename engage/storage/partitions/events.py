@@ -97,6 +97,14 @@ def piece_of(table: sa.Table, window: Window, piece: int) -> sa.Table:
     return table.to_metadata(sa.MetaData(), name=_piece_name(partition_name(table, window), piece))
 
 
+def rows_by_piece(conn: sa.Connection, table: sa.Table, window: Window) -> tuple[int, ...]:
+    """How many rows each piece of the window's partition has."""
+    pieces = (piece_of(table, window, number) for number in range(HASH_MODULUS))
+    counts = (sa.select(sa.literal(n), sa.func.count()).select_from(piece) for n, piece in enumerate(pieces))
+    found = {row[0]: row[1] for row in conn.execute(sa.union_all(*counts))}
+    return tuple(found[number] for number in range(HASH_MODULUS))
+
+
 def piece_number(conn: sa.Connection, customer_id: int) -> int:
     """Which piece of each window holds a customer's events. Postgres's hash decides, the same in every window."""
     log = sa.cast(_any_partition(conn), REGCLASS)
