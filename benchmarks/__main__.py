@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import airflow_run, document, imports, intake, pace, pages
+from benchmarks import airflow_run, document, imports, intake, pace, pages, spark
 from benchmarks.measure import measure
 from benchmarks.step import now
 from benchmarks.world import HOME
@@ -58,6 +58,9 @@ def main(
             run["intake"] = intake.measure(host)
         with console.status("files"):
             run["imports"] = imports.measure(host)
+        if servers := spark.installed():
+            with console.status("engines"):
+                run["engines"] = spark.measure(host, sizes[-1], servers)
         with console.status("pages") as status:
             run["pages"] = pages.measure(host, sizes[-1], pages.CAMPAIGNS, status.update)
     if airflow:

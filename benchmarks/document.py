@@ -27,6 +27,8 @@ def page(run: dict[str, Any]) -> str:
     ]
     if run.get("imports"):
         parts.append(imports(run["imports"]))
+    if run.get("engines"):
+        parts.append(engines(run["engines"]))
     if run.get("pages"):
         parts.append(pages(run["pages"]))
     if run.get("airflow"):
@@ -241,6 +243,37 @@ def imports(run: dict[str, Any]) -> str:
         size = f"{took['rows']:,} | {took['file_mb']:.0f}"
         lines.append(f"| {name} | {size} | {took['seconds']:.1f} | {rates} | {peaks} |")
     return "\n".join(lines) + "\n"
+
+
+def engines(run: dict[str, Any]) -> str:
+    """The aggregate by other engines, which read the archive, beside Postgres; and what the archive takes."""
+    own = median(run["postgres"])
+    wrote, events = run["archive"]["seconds"], run["events"]
+    lines = [
+        "\n## Engines\n",
+        f"The whole step aggregate, on {run['date']}: {run['customers']:,} customers and {events:,} events, in the log "
+        "of Postgres or in\nthe archive in Parquet, on the same disk. Each engine's rows are compared with those of "
+        "Postgres; a difference fails the\nrun. *Start* is the time until the server listens, *cold* the first "
+        "aggregate after that.\n",
+        "| engine | start, s | cold, s | warm, s | warm / Postgres |",
+        "|---|---|---|---|---|",
+        f"| Postgres | | | {_spread(run['postgres'])} | 1.00 |",
+    ]
+    for name, what in (("sail", "Sail"), ("spark", "Spark, a master and two workers")):
+        if took := run.get(name):
+            ratio = median(took["warm"]) / own
+            lines.append(
+                f"| {what} | {took['start']:.1f} | {took['cold']:.1f} | {_spread(took['warm'])} | {ratio:.2f} |"
+            )
+    lines.append(
+        f"\nThe archive takes **{run['archive']['bytes_a_row']:.2f} bytes a row**, and was written in {wrote:.1f} s by "
+        f"two processes: {events / wrote:,.0f} events a second."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    return f"{median(values):.1f} ({min(values):.1f}–{max(values):.1f})"
 
 
 def pages(run: dict[str, Any]) -> str:

@@ -6,17 +6,20 @@ until the server listens. Every engine's rows must equal those of Postgres.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markdown import Markdown
 
+from benchmarks import document
 from benchmarks.spark_servers import served
 from benchmarks.step import HASH_KEY, RNG_SEED, now
 from benchmarks.world import HOME, World
@@ -26,7 +29,7 @@ from engage.archive.place import place_of
 from engage.archive.write import archive
 from engage.campaigns.run_options import RunOptions
 from engage.local import embedded_postgres
-from engage.local.home import Home
+from engage.local.home import CHECKOUT, Home
 from engage.settings import Settings
 from engage.spark import Attempt, Definition, Spark
 from engage.steps.aggregate import aggregate
@@ -42,18 +45,29 @@ def main(
     customers: Annotated[int, typer.Option(help="Number of synthetic customers.")] = 200_000,
     servers: Annotated[str, typer.Option(help="sail, spark, or both with a comma between them.")] = "sail,spark",
 ) -> None:
-    """Measure, compare, and print the seconds as JSON."""
-    with (
-        embedded_postgres.postgres(Home(HOME)) as host,
-        world_of(host, customers) as world,
-        tempfile.TemporaryDirectory() as name,
-    ):
-        print(json.dumps(measure(world, Path(name), servers.split(",")), indent=2))  # noqa: T201
+    """Measure, compare, and print a table."""
+    console = Console()
+    with embedded_postgres.postgres(Home(HOME)) as host, console.status("engines"):
+        found = measure(host, customers, servers.split(","))
+    written = document.engines(found)
+    console.print(Markdown(written) if console.is_terminal else written, soft_wrap=not console.is_terminal)
     shutil.rmtree(HOME / "postgres", ignore_errors=True)
 
 
-def measure(world: World, folder: Path, servers: list[str]) -> dict[str, Any]:
+def installed() -> list[str]:
+    """The servers that this checkout has."""
+    here = {"sail": find_spec("pysail") is not None, "spark": any(CHECKOUT.glob(".venv-spark/installed"))}
+    return [name for name, is_here in here.items() if is_here]
+
+
+def measure(host: str, customers: int, servers: list[str]) -> dict[str, Any]:
     """The seconds of each engine, and the size of the archive."""
+    with world_of(host, customers) as world, tempfile.TemporaryDirectory() as name:
+        return {"date": f"{now():%Y-%m-%d}"} | measured(world, Path(name), servers)
+
+
+def measured(world: World, folder: Path, servers: list[str]) -> dict[str, Any]:
+    """As ``measure``, of a world that is there."""
     place = folder / "archive"
     place.mkdir()
     seed(world.engine, world.window, world.customers, RNG_SEED, hash_key=HASH_KEY)

@@ -49,6 +49,14 @@ INTAKE = {
     "rows": 1_000,
     "raw_copy": 2_000_000.4,
 }
+ENGINES = {
+    "date": "2026-11-28",
+    "customers": 1000,
+    "events": 48_000,
+    "archive": {"seconds": 2.0, "bytes_a_row": 5.914},
+    "postgres": [2.0, 1.0, 4.0],
+    "sail": {"start": 0.4, "cold": 5.0, "warm": [3.0, 5.0, 4.0]},
+}
 PACE = {"asked": 100, "answer_after": 0.05, "messages": 1500, "average": 99.5, "each_second": [70, 99, 101]}
 MACHINE = {"cores": 2, "processor": "x", "memory_gb": 4, "system": "Linux", "postgres": "18", "python": "3.11"}
 
@@ -127,3 +135,11 @@ def test_an_import_stands_beside_a_raw_copy_of_its_rows():
     files = {"date": "2026-01-02", "runs": {"customers": took}}
     run = {"date": "2026-01-01", "machine": MACHINE, "sizes": [SIZE], "pace": PACE, "intake": INTAKE, "imports": files}
     assert "| customers | 1,000 | 2 | 4.0 | 250 | 2,000 | 190 | 150 |" in document.page(run)
+
+
+def test_other_engines_stand_beside_postgres_with_their_cold_start():
+    page = document.engines(ENGINES)
+    assert "| Postgres | | | 2.0 (1.0–4.0) | 1.00 |" in page
+    assert "| Sail | 0.4 | 5.0 | 4.0 (3.0–5.0) | 2.00 |" in page
+    assert "Spark, a master" not in page
+    assert "**5.91 bytes a row**, and was written in 2.0 s by two processes: 24,000 events a second." in page
