@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -166,26 +167,19 @@ def test_a_server_is_too_old(archived, connected, error):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("taking", [None, spark_double.mute])
-def test_nothing_speaks_at_the_port(archived, connected, error, taking):
-    if taking is None:
-        named = connected(free_port())
-        sentence, seconds = error(ConnectionError)
-    else:
-        with taking() as port:
-            named = connected(port)
-            sentence, seconds = error(ConnectionError)
-    why = "nothing took the connection within 30 s"
-    assert sentence == f"The server of Spark at {named} gives no answer: {why}. {ANSWER}"
-    assert seconds < ANSWERS_WITHIN + 10
-
-
-@pytest.mark.deep
-def test_a_server_takes_the_connection_and_answers_nothing(archived, connected, error):
-    with spark_double.without_words() as port:
+@pytest.mark.parametrize(
+    ("listening", "why"),
+    [
+        (lambda: nullcontext(free_port()), "nothing took the connection within 30 s"),
+        (spark_double.mute, "nothing took the connection within 30 s"),
+        (spark_double.without_words, "it took the connection, and said nothing within 30 s"),
+    ],
+    ids=["a closed port", "no word of the protocol", "no answer to a question"],
+)
+def test_a_server_gives_no_answer(archived, connected, error, listening, why):
+    with listening() as port:
         named = connected(port)
         sentence, seconds = error(ConnectionError)
-    why = "it took the connection, and said nothing within 30 s"
     assert sentence == f"The server of Spark at {named} gives no answer: {why}. {ANSWER}"
     assert seconds < ANSWERS_WITHIN + 10
 
