@@ -1,7 +1,7 @@
 """Times Spark and Sail beside Postgres: ``python -m benchmarks.spark --customers 200000 --servers sail,spark``.
 
-Both read the archive of the same window. *cold* is the first aggregate after the server has started, *start* the time
-until the server listens. Every engine's rows must equal those of Postgres.
+Both read the archive of the same window, whose events have every class of dirt. *cold* is the first aggregate after
+the server has started, *start* the time until the server listens. Every engine's rows must equal those of Postgres.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks import document
+from benchmarks import dirt, document
 from benchmarks.spark_servers import served
-from benchmarks.step import HASH_KEY, RNG_SEED, now
+from benchmarks.step import HASH_KEY, now
 from benchmarks.world import HOME, World
 from benchmarks.world import world as world_of
 from engage import process_signals
@@ -33,11 +33,11 @@ from engage.local.home import CHECKOUT, Home
 from engage.settings import Settings
 from engage.spark import Attempt, Definition, Spark
 from engage.steps.aggregate import aggregate
+from engage.steps.bucket import bucket
 from engage.steps.extract import extract
-from engage.steps.seed import seed
 
 REPETITIONS = 3
-ROWS = "SELECT * FROM customer_activity ORDER BY customer_id"
+RESULTS = tuple(f"SELECT * FROM {table} ORDER BY customer_id" for table in ("customer_activity", "customer_bucket"))
 COUNTS = "SELECT events, rejected, customers FROM campaign"
 
 
@@ -70,7 +70,7 @@ def measured(world: World, folder: Path, servers: list[str]) -> dict[str, Any]:
     """As ``measure``, of a world that is there."""
     place = folder / "archive"
     place.mkdir()
-    seed(world.engine, world.window, world.customers, RNG_SEED, hash_key=HASH_KEY)
+    dirt.fill(world.engine, world.window, world.customers)
     wrote, written = _seconds(lambda: archive(world.engine, place_of(place.as_uri()), as_of=now()))
     world.warm()
     found: dict[str, Any] = {
@@ -97,8 +97,9 @@ def _aggregates(world: World, times: int, spark: Spark | None = None) -> list[fl
 
 
 def _results(world: World) -> list[list[tuple[Any, ...]]]:
+    bucket(world.engine, world.window)
     with world.engine.connect() as conn:
-        return [[tuple(row) for row in conn.exec_driver_sql(query)] for query in (ROWS, COUNTS)]
+        return [[tuple(row) for row in conn.exec_driver_sql(query)] for query in (*RESULTS, COUNTS)]
 
 
 def _open(world: World, engine: str) -> None:

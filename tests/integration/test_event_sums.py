@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from benchmarks import dirt
 from engage.campaigns import campaign
 from engage.campaigns.run_options import RunOptions
 from engage.errors import GuardStop, NotReady, NoValidEvents, SparkError
@@ -20,7 +21,6 @@ from engage.steps.bucket import bucket
 from engage.steps.extract import extract
 from engage.storage import binary_copy, partitions
 from engage.storage.schema import app_session
-from tests.integration import dirt
 from tests.integration.conftest import UNGUARDED
 from tests.integration.sums import OfFiles, OfPostgres
 

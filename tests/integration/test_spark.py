@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import dirt
 from benchmarks.spark_servers import busy, served
 from engage.archive.erasure import erase
 from engage.archive.place import place_of
@@ -23,7 +24,7 @@ from engage.errors import ArchiveError, NoValidEvents, SparkError
 from engage.spark import Attempt, Definition, Spark
 from engage.spark.session import session
 from engage.steps.aggregate import aggregate
-from tests.integration import dirt, lake
+from tests.integration import lake
 from tests.integration.conftest import KEY
 from tests.integration.test_event_sums import DAYS, FAVOURITE, LEFT, computed, counted
 from tests.waiting import logged, until

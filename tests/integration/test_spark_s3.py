@@ -7,12 +7,12 @@ from contextlib import ExitStack
 import boto3
 import pytest
 
+from benchmarks import dirt
 from engage.archive.place import place_of
 from engage.archive.write import archive
 from engage.errors import SparkError
 from engage.local.sail import sail
 from engage.spark import Attempt, Definition, Spark
-from tests.integration import dirt
 from tests.integration.conftest import KEY
 from tests.integration.test_event_sums import FAVOURITE, computed
 from tests.object_store import object_store
