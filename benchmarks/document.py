@@ -252,9 +252,9 @@ def engines(run: dict[str, Any]) -> str:
     lines = [
         "\n## Engines\n",
         f"The whole step aggregate, on {run['date']}: {run['customers']:,} customers and {events:,} events, in the log "
-        "of Postgres or in\nthe archive in Parquet, on the same disk. The events have every class of dirt that the tests "
-        "know, and the tables of\naggregate and bucket are compared row by row with those of Postgres; a difference fails "
-        "the run. *Start* is the time until the\nserver listens, *cold* the first aggregate after that.\n",
+        "of Postgres or in\nthe archive in Parquet, on the same disk, with every class of dirt that the tests know. "
+        "The tables of aggregate and bucket\nare compared row by row with those of Postgres; a difference fails the "
+        "run. *Start* is the time until the server listens,\n*cold* the first aggregate after that.\n",
         "| engine | start, s | cold, s | warm, s | warm / Postgres |",
         "|---|---|---|---|---|",
         f"| Postgres | | | {_spread(run['postgres'])} | 1.00 |",
